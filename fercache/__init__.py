@@ -1,0 +1,46 @@
+"""Facial expression recognition on unseen domains from precomputed CLIP features.
+
+    import fercache
+
+    settings = fercache.load_settings()
+    fercache.extract(settings, fercache.ExtractRequest("folder:mine", root=Path("faces")))
+    fercache.train(settings, fercache.TrainRequest(source="synthetic:studio"))
+    fercache.evaluate(settings, fercache.EvaluateRequest(targets=("folder:mine",)))
+    page, records = fercache.compare(settings)
+
+Names load what they need when they are first used: `import fercache` itself loads no torch.
+"""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "load_settings": "settings",
+    "Settings": "settings",
+    "extract": "stages.extract",
+    "ExtractRequest": "stages.extract",
+    "train": "stages.train",
+    "TrainRequest": "stages.train",
+    "evaluate": "stages.evaluate",
+    "EvaluateRequest": "stages.evaluate",
+    "compare": "stages.compare",
+    "predict": "stages.predict",
+    "PredictRequest": "stages.predict",
+    "demo": "stages.demo",
+    "EncoderRequest": "encoders",
+    "read_table": "store.tables",
+    "FercacheError": "errors",
+    "UsageError": "errors",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fercache' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"fercache.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,78 @@
+"""The command line: one command a file, loaded when it is called, so that `--help` answers at once."""
+
+import importlib
+import os
+import sys
+
+import click
+
+from fercache.errors import FercacheError, nearest
+
+COMMANDS = {
+    "extract": "Encode face images and prompts, once.",
+    "train": "Train heads on a feature table.",
+    "evaluate": "Score runs on targets they never saw.",
+    "compare": "Put all records into tables and a page.",
+    "demo": "All of it on synthetic faces, in three minutes.",
+    "predict": "Name the expression in your own face pictures.",
+    "datasets": "What is known, where it is, what was found.",
+    "list": "Encoders, heads, trunks, tables, runs.",
+    "cache": "Care of the cache: verify.",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's file when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"fercache.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"There is no command '{args[0]}'. {nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="fercache")
+def cli(debug: bool) -> None:
+    """Facial expression recognition on unseen domains, from CLIP features that are computed once.
+
+    Without options, extract, train, evaluate and compare in a row run an example on synthetic faces.
+    """
+
+
+def main() -> None:
+    """Runs the command line; turns errors into one message and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        _end("Interrupted. Finished shards and runs are kept; the same command goes on from there.", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FercacheError as error:
+        if debug:
+            raise
+        _end(str(error), error.exit_code)
+    except BrokenPipeError:
+        os._exit(1)  # whoever read our output has gone; the interpreter would complain once more on exit
+
+
+def _end(message: str, code: int) -> None:
+    click.secho(f"fercache: {message}", fg="red" if code != 130 else None, err=True)
+    sys.exit(code)

@@ -1,0 +1,26 @@
+"""fercache cache"""
+
+import sys
+
+import click
+
+
+@click.group("cache")
+def command() -> None:
+    """Care of the cache."""
+
+
+@command.command("verify")
+def verify_command() -> None:
+    """Check every table, prompt table and run against its checksums; exit code 1 when something is wrong."""
+    from fercache.settings import load_settings
+    from fercache.store.tables import find_tables
+    from fercache.store.verify import verify
+
+    cache = load_settings().cache
+    problems = verify(cache)
+    for problem in problems:
+        click.echo(f"{problem.path}: {problem.what}\n  {problem.remedy}")
+    if problems:
+        sys.exit(1)
+    click.echo(f"{cache}: {len(find_tables(cache))} tables, nothing wrong.")

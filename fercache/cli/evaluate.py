@@ -1,0 +1,35 @@
+"""fercache evaluate"""
+
+import click
+
+from fercache.cli.options import device_option, every_domain
+
+
+@click.command("evaluate")
+@click.option(
+    "--target", "targets", multiple=True, help="NAME[@SPLIT]; may be given again. Default: every extracted set."
+)
+@click.option(
+    "--run", "runs", multiple=True, help="A run's name or key; may be given again. Default: every finished run."
+)
+@click.option("--encoder", help="Only runs on this encoder's features.")
+@click.option("--again", is_flag=True, help="Score again what has a record.")
+@device_option
+def command(targets: tuple[str, ...], runs: tuple[str, ...], encoder: str | None, again: bool, device: str) -> None:
+    """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
+    from fercache.records import read_record
+    from fercache.settings import load_settings
+    from fercache.stages.evaluate import EvaluateRequest, evaluate
+
+    request = EvaluateRequest(every_domain(targets), runs, encoder, device, again)
+    written = evaluate(load_settings(), request)
+    for path in written:
+        record = read_record(path)
+        if record.selection == "source-val":
+            score = record.scores["main"]
+            seen = " (seen by the encoder)" if record.seen_by_encoder else ""
+            scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
+            click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
+    if not written:
+        click.echo("Every run has its records already; --again scores them once more.")
+    click.echo("next: fercache compare")

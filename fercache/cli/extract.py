@@ -1,0 +1,53 @@
+"""fercache extract"""
+
+from pathlib import Path
+
+import click
+
+from fercache.cli.options import encoder_options, every_domain
+
+
+@click.command("extract")
+@click.option("--dataset", default="synthetic", show_default=True, help="NAME or NAME:DOMAIN; see `fercache datasets`.")
+@click.option("--root", type=click.Path(path_type=Path), help="Where the set lies (or write it into fercache.toml).")
+@encoder_options
+@click.option("--prompts", default="faces", show_default=True, help="faces, ke2nt, or a TOML file of your own.")
+@click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1, 65536))
+@click.option(
+    "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
+)
+def command(
+    dataset: str,
+    root: Path | None,
+    encoder: str,
+    weights: Path | None,
+    preprocessing: str,
+    device: str,
+    precision: str,
+    prompts: str,
+    batch_size: int,
+    shard_rows: int,
+) -> None:
+    """Encode a data set's faces, and the prompts, into HDF5 tables in the cache.
+
+    What an interrupted call finished is kept; the same command goes on from there.
+    """
+    from fercache.encoders import EncoderRequest
+    from fercache.settings import load_settings
+    from fercache.stages.extract import ExtractRequest, extract
+    from fercache.store.tables import read_info
+
+    settings = load_settings()
+    wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
+    for name in every_domain((dataset,)):
+        path = extract(settings, ExtractRequest(name, root, wanted, prompts, batch_size, shard_rows))
+        table = read_info(path)
+        done = table.provenance
+        rate = f", {done['encoded'] / done['seconds']:.0f} faces/s on {done['device']}" if done["encoded"] else ""
+        left_out = (
+            f"; {done['quarantined']} unreadable, see {path.with_suffix('.quarantine.csv')}"
+            if done["quarantined"]
+            else ""
+        )
+        click.echo(f"{path}: {table.rows} faces ({done['encoded']} encoded, {done['copied']} copied{rate}){left_out}")
+    click.echo(f"next: fercache train --source {name if dataset != 'synthetic' else 'synthetic:studio'}")

@@ -1,0 +1,40 @@
+"""fercache list"""
+
+import click
+
+KINDS = ("encoders", "heads", "trunks", "datasets", "tables", "runs")
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice(KINDS))
+def command(kind: str) -> None:
+    """What there is of KIND."""
+    {"tables": _tables, "runs": _runs}.get(kind, lambda: _plugins(kind))()
+
+
+def _plugins(kind: str) -> None:
+    from fercache import registry
+
+    for name in registry.names(kind):
+        click.echo(name)
+    if kind == "encoders":
+        click.echo("open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE")
+
+
+def _tables() -> None:
+    from fercache.settings import load_settings
+    from fercache.store.tables import find_tables
+
+    for table in find_tables(load_settings().cache):
+        done = table.provenance
+        click.echo(
+            f"{table.identity['dataset']:24} {done['encoder']:24} {table.rows:8} faces  {done['date']}  {table.path}"
+        )
+
+
+def _runs() -> None:
+    from fercache.settings import load_settings
+    from fercache.store.runs import find_runs
+
+    for folder in find_runs(load_settings().cache):
+        click.echo(folder.name)

@@ -1,0 +1,79 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fercache.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def encoder_options(command: Command) -> Command:
+    """--encoder, --weights, --preprocessing, --device, --precision."""
+    for option in reversed(
+        (
+            click.option("--encoder", default="bundled", show_default=True, help="bundled, or as open_clip names it."),
+            click.option("--weights", type=click.Path(path_type=Path), help="A checkpoint file for that architecture."),
+            click.option(
+                "--preprocessing",
+                type=click.Choice(["clip", "imagenet-224"]),
+                default="clip",
+                show_default=True,
+                help="The model's own, or the papers' code's.",
+            ),
+            device_option,
+            click.option(
+                "--precision",
+                type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
+                default="auto",
+                show_default=True,
+                help="auto: the fastest that agrees with fp32.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def device_option(command: Command) -> Command:
+    """--device."""
+    return click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")(command)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0-4`, `7`, `0,2,5` -> seeds. Raises UsageError for anything else."""
+    try:
+        seeds: list[int] = []
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        seeds = []
+    if not seeds:
+        raise UsageError(f"--seeds {text}: write one seed (7), a range (0-4), or a list (0,2,5).")
+    return tuple(dict.fromkeys(seeds))
+
+
+def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    """`("learning_rate=1e-3",)` -> names and values. Raises UsageError for a pair without `=`."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise UsageError(f"--set {pair}: write NAME=VALUE, e.g. --set learning_rate=1e-3.")
+    return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
+
+
+def every_domain(names: tuple[str, ...]) -> tuple[str, ...]:
+    """`synthetic` -> all its domains; other names stay as they are."""
+    from fercache import registry
+    from fercache.datasets import DatasetName
+
+    result: list[str] = []
+    for text in names:
+        name = DatasetName.parse(text)
+        domains = registry.load("datasets", name.family).domains
+        split = f"@{name.split}" if name.split else ""
+        result += [f"{name.family}:{d}{split}" for d in domains] if domains and not name.domain else [text]
+    return tuple(result)

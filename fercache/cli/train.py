@@ -1,0 +1,51 @@
+"""fercache train"""
+
+import click
+
+from fercache.cli.options import device_option, parse_seeds, parse_settings
+
+
+@click.command("train")
+@click.option(
+    "--head", "heads", multiple=True, help="A head; may be given again. Default: sigmoid-mask, text-similarity."
+)
+@click.option("--source", default="synthetic:studio", show_default=True, help="The set to train on, NAME[@SPLIT].")
+@click.option("--encoder", help="Whose features; default: the bundled one's, else the only ones there are.")
+@click.option("--seeds", default="0-4", show_default=True)
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A head's setting; may be given again.")
+@click.option("--classes", default=7, show_default=True, type=click.IntRange(7, 8), help="8 adds contempt.")
+@click.option("--policy", default="majority", show_default=True, help="majority, plurality or soft, for votes.")
+@click.option("--labels", "label_file", help="Which of the set's label files (ferplus: fer2013new, folders).")
+@click.option("--prompts", default="faces", show_default=True, help="The prompt set, as extracted.")
+@device_option
+def command(
+    heads: tuple[str, ...],
+    source: str,
+    encoder: str | None,
+    seeds: str,
+    pairs: tuple[str, ...],
+    classes: int,
+    policy: str,
+    label_file: str | None,
+    prompts: str,
+    device: str,
+) -> None:
+    """Train heads on the cached features of one source. Finished runs are not trained again."""
+    from fercache.settings import load_settings
+    from fercache.stages.train import TrainRequest, train
+
+    request = TrainRequest(
+        source=source,
+        heads=heads or TrainRequest.heads,
+        encoder=encoder,
+        seeds=parse_seeds(seeds),
+        set=parse_settings(pairs),
+        classes=classes,
+        policy=policy,
+        label_file=label_file,
+        prompts=prompts,
+        device=device,
+    )
+    for folder in train(load_settings(), request):
+        click.echo(folder)
+    click.echo("next: fercache evaluate")

@@ -1,0 +1,233 @@
+"""FERPlus: FER2013's faces with ten votes each, from folders of pictures or from `fer2013.csv`.
+
+Two label files exist, `fer2013new.csv` and a `label.csv` in each folder, and they differ in 1,601 images. A face has
+the votes of both; which of them count is decided when labels are read.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.datasets import Dataset, FaceImage, Finding, check_domain
+from fercache.errors import UsageError
+from fercache.expressions import read_labels
+
+LIST = "fer2013new.csv"
+PIXELS = "fer2013.csv"
+SIDE = 48
+FILES = ("fer2013new", "folders")
+
+_EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+_VOTES = (*_EXPRESSIONS, "unknown", "NF")
+_UNKNOWN_HERE = (-1,) * len(_VOTES)
+_FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
+_USAGES = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+
+# Images per split, and faces per expression (in the order above) that have a majority, by label file.
+_IMAGES = {
+    "fer2013new": {"train": 28_561, "validation": 3_579, "test": 3_574},
+    "folders": {"train": 28_558, "validation": 3_579, "test": 3_573},
+}
+_MAJORITIES = {
+    "fer2013new": {
+        "train": (8740, 7287, 3149, 3014, 2100, 119, 532, 119),
+        "validation": (1182, 865, 415, 351, 287, 24, 62, 13),
+        "test": (1090, 893, 396, 384, 273, 18, 83, 16),
+    },
+    "folders": {
+        "train": (8733, 7284, 3136, 3022, 2098, 116, 536, 120),
+        "validation": (1180, 862, 411, 348, 289, 25, 60, 16),
+        "test": (1083, 892, 394, 382, 269, 16, 86, 15),
+    },
+}
+
+Votes = tuple[int, ...]
+
+
+class Listed(NamedTuple):
+    """A line of `fer2013new.csv`: its number from 0, split, image name ("" where no face was found) and votes."""
+
+    row: int
+    split: str
+    name: str
+    votes: Votes
+
+
+class FerPlus(Dataset):
+    """Four names stand twice in `fer2013new.csv`, and the published counts have them twice.
+
+    The second one gets the id `<name>#2` and no votes from the folders. In folders both have one picture, the later:
+    that of fer0033120.png is no face. The 173 lines without a name are no faces either, and are left out.
+    """
+
+    expressions: ClassVar = _EXPRESSIONS
+    vote_columns: ClassVar = tuple(f"{file}:{name}" for file in FILES for name in _VOTES)
+    licence: ClassVar = "labels MIT; the photographs were collected from the web, their rights are not cleared"
+    homepage: ClassVar = "https://github.com/microsoft/FERPlus"
+    citation: ClassVar = (
+        "Barsoum, Zhang, Canton Ferrer, Zhang: Training Deep Networks for Facial Expression Recognition "
+        "with Crowd-Sourced Label Distribution. ICMI 2016."
+    )
+
+    def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+        """All faces, in the order of `fer2013new.csv`. Raises UsageError for another layout and for broken lists."""
+        check_domain(self, "ferplus", domain)
+        if root is None or not root.is_dir():
+            raise UsageError(f"ferplus: {root or 'no root'} is not a folder. {_layout()}")
+        in_folders = {split: _read_folder_votes(root / folder / "label.csv") for split, folder in _FOLDERS.items()}
+        listed = list(_read_list(root / LIST)) if (root / LIST).is_file() else []
+        if not listed and not any(in_folders.values()):
+            raise UsageError(f"ferplus: {root} has neither {LIST} nor a label.csv in its folders. {_layout()}")
+        read = _reader(root, listed)
+        times: Counter[str] = Counter()
+        for line in listed:
+            if not line.name:
+                continue
+            times[line.name] += 1
+            again = f"#{times[line.name]}" if times[line.name] > 1 else ""
+            votes = line.votes + in_folders[line.split].pop(line.name, _UNKNOWN_HERE)
+            yield FaceImage(line.name + again, read(line), line.split, votes=votes)
+        if not _has_pictures(root):
+            return
+        for split, votes_of in in_folders.items():  # what is left: all, where there is no fer2013new.csv
+            for name, votes in votes_of.items():
+                yield FaceImage(name, read(Listed(-1, split, name, votes)), split, votes=_UNKNOWN_HERE + votes)
+
+    def check(self, root: Path | None, domain: str = "") -> list[Finding]:
+        """Faces of each split (label "": none has its own), then majorities by label file (`<file>:<expression>`)."""
+        faces = list(self.faces(root, domain))
+        votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(self.vote_columns))
+        split_of = np.array([face.split for face in faces])
+        files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()] or list(FILES)
+        findings = []
+        for split in _FOLDERS:
+            rows = split_of == split
+            findings.append(Finding(split, "", _IMAGES[files[0]][split], int(rows.sum())))
+            for file in files:
+                found = self._majorities(votes[rows], file)
+                expected = _MAJORITIES[file][split]
+                for name, should, does in zip(_EXPRESSIONS, expected, found, strict=True):
+                    findings.append(Finding(split, f"{file}:{name}", should, does))
+        return findings
+
+    def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:
+        none = np.full(len(votes), -1, dtype=np.int16)
+        labels = read_labels(
+            _EXPRESSIONS, classes=(), label=none, votes=votes, vote_columns=self.vote_columns, label_file=file
+        )
+        counts: list[int] = np.bincount(labels.index[labels.kept], minlength=len(_EXPRESSIONS)).tolist()
+        return counts
+
+
+def _layout() -> str:
+    return (
+        f"Expected is a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps "
+        f"label.csv), or with {LIST} beside {PIXELS}. The lists are at {FerPlus.homepage}."
+    )
+
+
+def _read_list(path: Path) -> Iterator[Listed]:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        rows = csv.reader(stream)
+        header = [name.strip() for name in next(rows, [])]
+        needed = ("Usage", "Image name", *_VOTES)
+        missing = [name for name in needed if name not in header]
+        if missing:
+            raise UsageError(
+                f"{path}: no column {', '.join(missing)}; there are {', '.join(header)}. Take the official file."
+            )
+        usage, image, *columns = (header.index(name) for name in needed)
+        for row, cells in enumerate(rows):
+            try:
+                yield Listed(row, _USAGES[cells[usage]], cells[image], tuple(int(cells[column]) for column in columns))
+            except (KeyError, IndexError, ValueError):
+                raise UsageError(f"{path}, line {rows.line_num}: not a usage, a name and ten votes: {cells}.") from None
+
+
+def _read_folder_votes(path: Path) -> dict[str, Votes]:
+    """Image name -> votes, from a headerless `label.csv`: name, box (always the whole picture), ten votes."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        votes_of = {}
+        rows = csv.reader(stream)
+        for cells in rows:
+            try:
+                name, _, *votes = cells
+                votes_of[name] = tuple(map(int, votes))
+            except ValueError:
+                votes = []
+            if len(votes) != len(_VOTES):
+                raise UsageError(f"{path}, line {rows.line_num}: not a name, a box and ten votes: {cells}.")
+        return votes_of
+
+
+def _reader(root: Path, listed: list[Listed]) -> Callable[[Listed], Callable[[], bytes | NDArray[np.uint8]]]:
+    """What gives a line's `read`: pictures in folders where there are any, else rows of `fer2013.csv`."""
+    if _has_pictures(root):
+        return lambda line: partial(Path.read_bytes, root / _FOLDERS[line.split] / line.name)
+    path = root / PIXELS
+    if not path.is_file():
+        raise UsageError(f"ferplus: {root} has none of the pictures and no {PIXELS}. {_layout()}")
+    if not listed:
+        raise UsageError(f"ferplus: {root} has {PIXELS} but no {LIST}, which says who the faces are. {_layout()}")
+    column, offsets = _find_rows(path, listed)
+    return lambda line: partial(_read_row, path, offsets[line.row], column)
+
+
+def _has_pictures(root: Path) -> bool:
+    return any(next((root / folder).glob("*.png"), None) for folder in _FOLDERS.values())
+
+
+def _find_rows(path: Path, listed: list[Listed]) -> tuple[int, list[int]]:
+    """The column of pixels and where each row begins, one pass in flat memory.
+
+    The two files are joined by position, so each row must have the usage of its line. Raises UsageError if one has not.
+    """
+    with path.open("rb") as stream:
+        header = [name.strip(b' "\r\n') for name in next(stream, b"").split(b",")]
+        if b"pixels" not in header or b"Usage" not in header:
+            raise UsageError(
+                f"{path}: expected the columns emotion, pixels and Usage; found {b', '.join(header)[:200]!r}."
+            )
+        usage, offset = header.index(b"Usage"), stream.tell()
+        offsets: list[int] = []
+        for text in stream:
+            if text.strip():
+                row = len(offsets)
+                if row >= len(listed) or _split_of(text, usage) != listed[row].split:
+                    raise UsageError(
+                        f"{path}, row {row + 1}: not the usage that {LIST} has there. Take the original files."
+                    )
+                offsets.append(offset)
+            offset += len(text)
+    if len(offsets) != len(listed):
+        raise UsageError(f"{path} has {len(offsets)} rows and {LIST} has {len(listed)}. Take the original files.")
+    return header.index(b"pixels"), offsets
+
+
+def _split_of(text: bytes, usage: int) -> str | None:
+    cells = text.split(b",")
+    return _USAGES.get(cells[usage].strip(b' "\r\n').decode("ascii", "replace")) if usage < len(cells) else None
+
+
+def _read_row(path: Path, offset: int, column: int) -> NDArray[np.uint8]:
+    with path.open("rb") as stream:
+        stream.seek(offset)
+        text = stream.readline().decode("ascii", "replace")
+    try:
+        cells = next(csv.reader(io.StringIO(text)))
+        grey = np.frombuffer(bytes(map(int, cells[column].split())), dtype=np.uint8)
+        return np.repeat(grey.reshape(SIDE, SIDE, 1), 3, axis=2)
+    except (ValueError, IndexError) as error:
+        raise OSError(f"not {SIDE} x {SIDE} numbers from 0 to 255: {error}") from None
+
+
+plugin = FerPlus()

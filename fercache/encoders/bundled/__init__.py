@@ -1,0 +1,61 @@
+"""The small CLIP that ships with the package: 64 x 64 pixels, works offline, trained by `train.py` beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.transform import PreprocessCfg
+
+from fercache.encoders import EncoderRequest
+from fercache.encoders.bundled import weights
+from fercache.encoders.open_clip.clip_encoder import Checkpoint, ClipEncoder
+from fercache.errors import UsageError
+from fercache.identity import file_hash
+
+
+class Bundled(ClipEncoder):
+    """The bundled encoder, or one retrained by the same script (`--weights FILE`)."""
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether `name` is `bundled`."""
+        return name == "bundled"
+
+    @classmethod
+    def load(cls, request: EncoderRequest) -> "Bundled":
+        """See `Encoder.load`. Raises UsageError for weights that are not of this architecture."""
+        encoder = cls(checkpoint(request.weights or weights.FOLDER / weights.FILE), request)
+        encoder.seen = tuple(card()["seen"])
+        return encoder
+
+
+def checkpoint(path: Path) -> Checkpoint:
+    """The model with the weights of `path`."""
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file. The weights ship with the package: reinstall fercache.")
+    config = weights.architecture()
+    model = weights.build()
+    try:
+        model.load_state_dict(weights.read(path))
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UsageError(f"{path} does not fit the bundled encoder ({reason}). It takes what its train.py writes.") from None
+    shipped = path.parent == weights.FOLDER
+    return Checkpoint(
+        name="bundled" if shipped else f"bundled--{path.stem}",
+        model=model,
+        tokenizer=open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"]),
+        preprocessing=PreprocessCfg(size=config["vision_cfg"]["image_size"], **config["preprocess_cfg"]),
+        dimension=config["embed_dim"],
+        origin={"family": "bundled", "architecture": config, "weights_sha256": file_hash(path), "activation": "gelu"},
+    )
+
+
+def card() -> dict[str, Any]:
+    """What the encoder was trained on, how, and how well it does."""
+    described: dict[str, Any] = json.loads((weights.FOLDER / "card.json").read_text(encoding="utf-8"))
+    return described
+
+
+plugin = Bundled

@@ -1,0 +1,76 @@
+"""The faces that the bundled encoder is trained and scored on: FERPlus's, and drawn ones."""
+
+import csv
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fercache.encoders.bundled.captions import indices_of, values_of
+from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS
+from fercache.synthetic_faces import describe, draw, sample_face
+
+SIZE = 64
+FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
+USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+VOTE_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+
+
+class RealFaces(NamedTuple):
+    """Grey `pixels` (N, 64, 64) uint8 and their `votes` (N, 10) in the order of `VOTE_COLUMNS`."""
+
+    pixels: NDArray[np.uint8]
+    votes: NDArray[np.int16]
+
+    def distribution(self) -> NDArray[np.float32]:
+        """(N, 8) shares of the votes over `EXPRESSIONS`, single votes left out; zero rows where nothing is left."""
+        columns = [VOTE_COLUMNS.index(name) for name in EXPRESSIONS]
+        counted = np.where(self.votes > 1, self.votes, 0)[:, columns].astype(np.float32)
+        return counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
+
+
+def read_ferplus(root: Path, split: str) -> RealFaces:
+    """One split of FERPlus, resized to 64 x 64. Raises UsageError when `root` does not hold it."""
+    listing = root / "fer2013new.csv"
+    if not listing.is_file():
+        raise UsageError(f"{root} is not FERPlus: it has no fer2013new.csv. Give its folder: --ferplus ROOT.")
+    with listing.open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["Usage"] == USAGES[split] and row["Image name"]]
+    pixels = np.empty((len(rows), SIZE, SIZE), np.uint8)
+    for place, row in zip(pixels, rows, strict=True):
+        with Image.open(root / FOLDERS[split] / row["Image name"]) as image:
+            place[:] = np.asarray(image.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    return RealFaces(pixels, np.array([[row[column] for column in VOTE_COLUMNS] for row in rows]).astype(np.int16))
+
+
+@dataclass(frozen=True)
+class DrawnFaces:
+    """`pixels` (N, 64, 64, 3) uint8, `expression` (N,) into `EXPRESSIONS`, `attributes` (N, A) into `captions.VALUES`."""
+
+    pixels: NDArray[np.uint8]
+    expression: NDArray[np.int64]
+    attributes: NDArray[np.int64]
+
+
+def draw_faces(seed: int, count: int, styles: tuple[str, ...], workers: int = 1) -> DrawnFaces:
+    """The first `count` faces of `seed`, the styles in turn."""
+    one = partial(_drawn, seed, styles)
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            faces = list(pool.map(one, range(count), chunksize=256))
+    else:
+        faces = [one(index) for index in range(count)]
+    pixels, expressions, attributes = zip(*faces, strict=True)
+    return DrawnFaces(np.stack(pixels), np.array(expressions, np.int64), np.array(attributes, np.int64))
+
+
+def _drawn(seed: int, styles: tuple[str, ...], index: int) -> tuple[NDArray[np.uint8], int, list[int]]:
+    style = styles[index % len(styles)]
+    face = sample_face(seed, index, style)
+    return draw(face, SIZE), EXPRESSIONS.index(face.expression), indices_of(values_of(describe(face), style))

@@ -1,0 +1,144 @@
+"""Score the bundled encoder, by text similarity alone: `python -m fercache.encoders.bundled.scores --ferplus ROOT`.
+
+On FERPlus, and on drawn faces of seeds that training never met, with wordings that no caption has.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders.bundled.captions import VALUES
+from fercache.encoders.bundled.faces import VOTE_COLUMNS, DrawnFaces, draw_faces, read_ferplus
+from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.prompts import prompt_set
+from fercache.synthetic_faces import DOMAINS, STYLES
+
+HELD_OUT_SEED = 90_001
+STYLED_FACES, DOMAIN_FACES = 1_400, 700
+
+
+@dataclass(frozen=True)
+class Wordings:
+    """Two ways to say that a face has something, and that it has not, none of which training used."""
+
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+
+
+HELD_OUT: Mapping[str, Wordings] = {
+    "glasses": Wordings(
+        ("spectacles on the nose of a person", "somebody's eyes are behind a pair of glasses"),
+        ("nothing on the nose of a person", "somebody's eyes are bare, without a pair of glasses"),
+    ),
+    "smile": Wordings(
+        ("a man has a big grin on the face", "her mouth is in a wide smile"),
+        ("a man has no grin on the face", "her mouth is without a smile"),
+    ),
+    "turn": Wordings(
+        ("the side of a face", "he is facing away to one side"),
+        ("the front of a face", "he is facing us, straight ahead"),
+    ),
+}
+
+
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of length 1."""
+    scaled: NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return scaled
+
+
+def encode(encoder: TextEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, S, S) or (N, S, S, 3) uint8 of the encoder's own size -> (N, D)."""
+    faces = pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=3)
+    return np.concatenate([encoder.encode_images(faces[at : at + 128]) for at in range(0, len(faces), 128)])
+
+
+def on_ferplus(encoder: TextEncoder, root: Path, split: str) -> dict[str, Any]:
+    """Accuracy and mean class recall over the eight expressions, labels by majority, prompts `faces`."""
+    real = read_ferplus(root, split)
+    labels = read_labels(
+        EXPRESSIONS,
+        classes=EXPRESSIONS,
+        label=np.full(len(real.votes), -1, np.int16),
+        votes=real.votes,
+        vote_columns=[f"new:{name}" for name in VOTE_COLUMNS],
+    )
+    prompts = prompt_set("faces")
+    text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS])
+    features = encode(encoder, real.pixels[labels.kept])
+    predicted, truth = (unit(features) @ unit(text).T).argmax(axis=1), labels.index[labels.kept]
+    return {
+        "faces": len(truth),
+        "accuracy": round(float((predicted == truth).mean()), 4),
+        "mean_class_recall": round(float(balanced_accuracy_score(truth, predicted)), 4),
+        "mean_norm": round(float(np.linalg.norm(features, axis=1).mean()), 3),
+    }
+
+
+def on_drawn(encoder: TextEncoder, faces: DrawnFaces) -> dict[str, Any]:
+    """The AUC of every held-out pair of wordings and of their mean; the accuracy of the expressions by text similarity."""
+    features, attributes = unit(encode(encoder, faces.pixels)), list(VALUES)
+    prompts = prompt_set("faces")
+    text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS[:-1]])
+    scores: dict[str, Any] = {"expression_accuracy": round(float(((features @ unit(text).T).argmax(axis=1) == faces.expression).mean()), 4)}
+    for name, wordings in HELD_OUT.items():
+        value = faces.attributes[:, attributes.index(name)]
+        known = value >= 0
+        truth = value[known] == VALUES[name].index("yes")
+        likeness = features[known] @ (unit(encoder.encode_texts(wordings.yes)) - unit(encoder.encode_texts(wordings.no))).T
+        scores[name] = {
+            "auc": round(float(roc_auc_score(truth, likeness.mean(axis=1))), 4),
+            "auc_of_each_pair": [round(float(roc_auc_score(truth, one)), 4) for one in likeness.T],
+        }
+    return scores
+
+
+def rate(encoder: TextEncoder, faces: int = 2_048, batch: int = 128) -> float:
+    """Faces per second, encoding alone, on random pixels."""
+    side = encoder.image_size
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
+    encoder.encode_images(pixels)
+    start = time.perf_counter()
+    for _ in range(faces // batch):
+        encoder.encode_images(pixels)
+    return faces / (time.perf_counter() - start)
+
+
+def score(encoder: TextEncoder, ferplus: Path) -> dict[str, Any]:
+    """Everything that the card reports."""
+    groups = {"styles": STYLES, **{domain: (domain,) for domain in DOMAINS}}
+    drawn = {
+        group: on_drawn(encoder, draw_faces(HELD_OUT_SEED, STYLED_FACES if group == "styles" else DOMAIN_FACES, styles))
+        for group, styles in groups.items()
+    }
+    return {
+        "ferplus": {split: on_ferplus(encoder, ferplus, split) for split in ("validation", "test")},
+        "drawn_faces": drawn,
+        "held_out_wordings": {name: {"yes": list(w.yes), "no": list(w.no)} for name, w in HELD_OUT.items()},
+        "faces_per_second": round(rate(encoder)),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the scores as JSON."""
+    from fercache.encoders.bundled import Bundled
+
+    parser = argparse.ArgumentParser(description="Score the bundled encoder.")
+    parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus")
+    parser.add_argument("--weights", type=Path, help="weights other than the bundled ones")
+    options = parser.parse_args(arguments)
+    encoder = Bundled.load(EncoderRequest(weights=options.weights))
+    print(json.dumps(score(encoder, options.ferplus), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Train the bundled encoder: `python -m fercache.encoders.bundled.train --ferplus ROOT --out DIR`.
+
+A small CLIP from random weights, on FERPlus's train split and on drawn faces of styles that no synthetic domain has. Every step
+asks three things of a batch, all through sentences drawn anew: which expression (soft labels: the votes), which value of
+some attributes (drawn faces only), and which caption belongs to which drawn face.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import open_clip
+import torch
+from torch import Tensor, nn
+
+from fercache.encoders.bundled import augment, captions, weights
+from fercache.encoders.bundled.faces import SIZE, DrawnFaces, RealFaces, draw_faces, read_ferplus
+from fercache.expressions import EXPRESSIONS
+from fercache.identity import seed_from
+from fercache.synthetic_faces import STYLES
+
+MEAN_NORM = 10.0  # of the image features on FERPlus train, as CLIP ViT-B/32's have
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, up to the order in which threads add up."""
+
+    seed: int = 20_011
+    drawn_faces: int = 18_000
+    steps: int = 2_900
+    processes: int = 2  # share each batch; with one thread each they wait for each other only once a step
+    real_batch: int = 120
+    drawn_batch: int = 40
+    image_rate: float = 2e-3
+    text_rate: float = 1e-3
+    weight_decay: float = 0.05
+    warm_up: int = 150
+    small_share: float = 0.7  # of the steps, from the start, at small_size
+    small_size: int = 48
+    averaging: float = 0.998
+    attributes_per_step: int = 5
+    smoothing: float = 0.05
+    photograph_share: float = 0.5
+    drawn_weight: float = 0.5
+    attribute_weight: float = 0.7
+    caption_weight: float = 0.3
+
+
+class Words:
+    """Tokens of the captions, as indices into the rows of a token embedding that holds only them."""
+
+    def __init__(self, context: int) -> None:
+        self.tokenize = open_clip.SimpleTokenizer(context_length=context)
+        self.ids = torch.unique(torch.cat([torch.tensor([0]), self.tokenize(captions.every_sentence()).flatten()]))
+        self._place = torch.full((self.tokenize.vocab_size,), -1).scatter_(0, self.ids, torch.arange(len(self.ids)))
+        self._row = lru_cache(maxsize=100_000)(self._tokens)
+
+    def _tokens(self, text: str) -> Tensor:
+        places: Tensor = self._place[self.tokenize([text])[0]]
+        if (places < 0).any():
+            raise ValueError(f"a caption has a word that every_sentence() lacks: {text}")
+        return places
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """(T, longest text) places; padding beyond the longest text is cut away."""
+        rows = torch.stack([self._row(text) for text in texts])
+        return rows[:, : int(rows.argmax(dim=1).max()) + 1]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch of drawn faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""
+
+    pixels: Tensor
+    expression: Tensor
+    attributes: Tensor
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean over the rows of -sum(target * log softmax(logits)); both (B, L)."""
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def mirror_table() -> list[Tensor]:
+    """For each attribute, the place of each value after the picture is flipped."""
+    return [
+        torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values]) for values in captions.VALUES.values()
+    ]
+
+
+class Training:
+    """One run of a recipe."""
+
+    def __init__(self, recipe: Recipe, real: RealFaces, drawn: DrawnFaces, rank: int = 0) -> None:
+        self.recipe, self.rank = recipe, rank
+        distribution = real.distribution()
+        kept = distribution.sum(axis=1) > 0
+        self.real_pixels, self.votes = torch.from_numpy(real.pixels[kept])[:, None], torch.from_numpy(distribution[kept])
+        self.drawn_pixels = torch.from_numpy(drawn.pixels).permute(0, 3, 1, 2)
+        self.drawn_expression, self.attributes = torch.from_numpy(drawn.expression), torch.from_numpy(drawn.attributes)
+        torch.manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(seed_from("bundled", recipe.seed, rank))
+        self.random = np.random.default_rng(seed_from("bundled", recipe.seed, rank))
+        self.mirrors = mirror_table()
+        self.model = weights.build()
+        self.words, self.mask = Words(self.model.text.context_length), self.model.text.attn_mask
+        self.model.text.token_embedding = nn.Embedding(len(self.words.ids), self.model.text.token_embedding.embedding_dim)
+        nn.init.normal_(self.model.text.token_embedding.weight, std=0.02)
+        self.model.logit_scale.data.fill_(math.log(20.0))
+        self.model.to(memory_format=torch.channels_last)
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def real_batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """(B, 3, size, size) grey faces and (B, 8) vote distributions."""
+        rows = torch.randint(len(self.real_pixels), (self.recipe.real_batch // self.recipe.processes,), generator=self.generator)
+        mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
+        faces = augment.moved(self.real_pixels[rows].float() / 255, mirrored, size, (0.8, 1.1), self.generator)
+        faces = augment.erased(augment.relit(faces, self.generator), 0.4, self.generator)
+        return faces.expand(-1, 3, -1, -1), self.votes[rows]
+
+    def drawn_batch(self, size: int) -> Drawn:
+        """Drawn faces, some like photographs: those no longer show their style, nor the colour of their hair."""
+        rows = torch.randint(len(self.drawn_pixels), (self.recipe.drawn_batch // self.recipe.processes,), generator=self.generator)
+        mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
+        faces = augment.moved(self.drawn_pixels[rows].float() / 255, mirrored, size, (0.65, 1.05), self.generator)
+        share = self.recipe.photograph_share
+        faces = augment.relit(augment.like_photographs(faces, share, self.generator), self.generator)
+        values = self.attributes[rows]
+        for column, places in enumerate(self.mirrors):
+            flipped = mirrored & (values[:, column] >= 0)
+            values[flipped, column] = places[values[flipped, column]]
+        names = list(captions.VALUES)
+        unseen = len(rows) - int(share * len(rows))
+        for name in ("style", "colour"):
+            values[unseen:, names.index(name)] = -1
+        return Drawn(faces, self.drawn_expression[rows], values)
+
+    def texts(self, sentences: Sequence[str]) -> Tensor:
+        """(T, D) L2-normalised embeddings."""
+        words = self.words(sentences)
+        length = words.shape[1]
+        self.model.text.attn_mask = self.mask[:length, :length]  # open_clip cuts positions to the length, but not its mask
+        embedded: Tensor = self.model.encode_text(words, normalize=True)
+        return embedded
+
+    def expression_loss(self, real: Tensor, votes: Tensor, drawn: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
+        """Soft cross-entropy over the expressions, on real and on drawn faces, for two forms of sentence."""
+        scale, count = self.model.logit_scale.exp(), len(EXPRESSIONS)
+        smoothed = torch.full((len(expression), count), self.recipe.smoothing / count)
+        smoothed.scatter_add_(1, expression[:, None], torch.full((len(expression), 1), 1 - self.recipe.smoothing))
+        sentences = [text for _ in range(2) for text in captions.expression_sentences(EXPRESSIONS, self.random)]
+        losses = [
+            (soft_cross_entropy(scale * real @ text.T, votes), soft_cross_entropy(scale * drawn @ text.T, smoothed))
+            for text in self.texts(sentences).split(count)
+        ]
+        real_losses, drawn_losses = zip(*losses, strict=True)
+        return torch.stack(real_losses).mean(), torch.stack(drawn_losses).mean()
+
+    def attribute_loss(self, drawn: Tensor, values: Tensor) -> Tensor:
+        """Cross-entropy over the values of some attributes, each with sentences of its own; unknown values are left out."""
+        names = list(captions.VALUES)
+        chosen = self.random.choice(len(names), self.recipe.attributes_per_step, replace=False)
+        sentences = [captions.attribute_sentences(names[column], self.random) for column in chosen]
+        texts = self.texts([text for group in sentences for text in group]).split([len(group) for group in sentences])
+        scale = self.model.logit_scale.exp()
+        losses = [
+            nn.functional.cross_entropy(scale * drawn @ text.T, values[:, column], ignore_index=-1)
+            for text, column in zip(texts, chosen, strict=True)
+            if (values[:, column] >= 0).any()
+        ]
+        return torch.stack(losses).mean()
+
+    def caption_loss(self, drawn: Tensor, expression: Tensor, values: Tensor) -> Tensor:
+        """CLIP's symmetric loss; every face that a caption is true of counts as its positive, in equal parts."""
+        named = torch.from_numpy(self.random.random(values.shape) < 0.2) & (values >= 0)
+        says_expression = torch.from_numpy(self.random.random(len(values)) < 0.6) | ~named.any(dim=1)
+        sentences = [
+            captions.caption(EXPRESSIONS[face] if says else "", row, marked, self.random)
+            for face, says, row, marked in zip(
+                expression.tolist(), says_expression.tolist(), values.numpy(), named.numpy(), strict=True
+            )
+        ]
+        agree = (~named[None] | (values[:, None] == values[None])).all(dim=2)  # (face, caption)
+        agree &= ~says_expression[None] | (expression[:, None] == expression[None])
+        true = agree.float()
+        logits = self.model.logit_scale.exp() * drawn @ self.texts(sentences).T
+        by_face = soft_cross_entropy(logits, true / true.sum(dim=1, keepdim=True))
+        by_caption = soft_cross_entropy(logits.T, true.T / true.T.sum(dim=1, keepdim=True))
+        return (by_face + by_caption) / 2
+
+    def loss(self, size: int) -> dict[str, Tensor]:
+        """The named, unweighted terms on a fresh batch."""
+        (real, votes), drawn = self.real_batch(size), self.drawn_batch(size)
+        pixels = (torch.cat([real, drawn.pixels]) - 0.5) / 0.25
+        features = self.model.encode_image(pixels.contiguous(memory_format=torch.channels_last), normalize=True)
+        of_real, of_drawn = features[: len(real)], features[len(real) :]
+        real_loss, drawn_loss = self.expression_loss(of_real, votes, of_drawn, drawn.expression)
+        return {
+            "real": real_loss,
+            "drawn": drawn_loss,
+            "attributes": self.attribute_loss(of_drawn, drawn.attributes),
+            "captions": self.caption_loss(of_drawn, drawn.expression, drawn.attributes),
+        }
+
+    def optimizer(self) -> torch.optim.AdamW:
+        """AdamW with a rate for each tower; scales, biases, and embeddings do not decay."""
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.model.named_parameters():
+            rate = self.recipe.image_rate if name.startswith("visual.") else self.recipe.text_rate
+            decays = parameter.ndim >= 2 and "embedding" not in name
+            groups.setdefault((rate, self.recipe.weight_decay if decays else 0.0), []).append(parameter)
+        return torch.optim.AdamW(
+            [{"params": p, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), p in groups.items()], fused=True
+        )
+
+    def run(self, path: Path) -> None:
+        """All steps: a linear warm-up, then a cosine. The average of the weights stays in the model; now and then it goes to `path`."""
+        recipe, optimizer, started = self.recipe, self.optimizer(), time.monotonic()
+        weight = {"real": 1.0, "drawn": recipe.drawn_weight, "attributes": recipe.attribute_weight, "captions": recipe.caption_weight}
+        for step in range(recipe.steps):
+            rate = min(1.0, (step + 1) / recipe.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate
+            terms = self.loss(recipe.small_size if step < recipe.small_share * recipe.steps else SIZE)
+            optimizer.zero_grad()
+            torch.stack([weight[name] * value for name, value in terms.items()]).sum().backward()
+            self._share_gradients()
+            optimizer.step()
+            self.model.logit_scale.data.clamp_(0.0, math.log(100.0))
+            self._update_average(step)
+            if step % 25 == 24 and self.rank == 0:
+                shown = " ".join(f"{name} {value.item():.3f}" for name, value in terms.items())
+                print(f"step {step + 1}/{recipe.steps} {shown} scale {self.model.logit_scale.exp().item():.1f} {time.monotonic() - started:.0f} s", flush=True)
+            if step % 300 == 299 and self.rank == 0:
+                weights.save(self.average, self.words.ids, path)
+        self.model.load_state_dict(self.average)
+
+    def _share_gradients(self) -> None:
+        """Average the gradients over the processes."""
+        if self.recipe.processes == 1:
+            return
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        together = torch.cat([gradient.flatten() for gradient in gradients])
+        torch.distributed.all_reduce(together)
+        together /= self.recipe.processes
+        for gradient, shared in zip(gradients, together.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(shared.view_as(gradient))
+
+    def _update_average(self, step: int) -> None:
+        keep = min(self.recipe.averaging, (step + 1) / (step + 20))
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value.detach(), 1 - keep)
+            else:
+                self.average[name].copy_(value)
+
+
+@torch.inference_mode()
+def scale_output(model: Any, faces: Tensor) -> None:
+    """Fold into the projection the factor that gives the features of `faces` (N, 1, S, S) uint8 a mean norm of `MEAN_NORM`."""
+    model.eval()
+    norms = [
+        model.encode_image(((batch.float() / 255 - 0.5) / 0.25).expand(-1, 3, -1, -1)).norm(dim=1) for batch in faces.split(256)
+    ]
+    model.visual.head.proj.weight.mul_(MEAN_NORM / torch.cat(norms).mean())
+
+
+def train(rank: int, recipe: Recipe, real: RealFaces, drawn: DrawnFaces, meeting: Path, path: Path) -> Training:
+    """The share of process `rank`; the processes find each other through the file `meeting`."""
+    torch.set_num_threads(1 if recipe.processes > 1 else torch.get_num_threads())
+    if recipe.processes > 1:
+        torch.distributed.init_process_group(
+            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=recipe.processes
+        )
+    training = Training(recipe, real, drawn, rank)
+    training.run(path)
+    return training
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, scale, save the weights and the recipe."""
+    parser = argparse.ArgumentParser(description="Train the bundled encoder.")
+    parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus: fer2013new.csv, FER2013Train ...")
+    parser.add_argument("--out", type=Path, required=True, help="folder for bundled.safetensors and recipe.json")
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
+    parser.add_argument("--drawn-faces", type=int, default=Recipe.drawn_faces)
+    options = parser.parse_args(arguments)
+    recipe = Recipe(steps=options.steps, drawn_faces=options.drawn_faces)
+    drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, recipe.processes)
+    real = read_ferplus(options.ferplus, "train")
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / weights.FILE
+    with TemporaryDirectory() as folder:
+        meeting = Path(folder) / "meeting"
+        others = [
+            multiprocessing.get_context("spawn").Process(target=train, args=(rank, recipe, real, drawn, meeting, path))
+            for rank in range(1, recipe.processes)
+        ]
+        for process in others:
+            process.start()
+        training = train(0, recipe, real, drawn, meeting, path)
+        for process in others:
+            process.join()
+    scale_output(training.model, training.real_pixels)
+    weights.save(training.model.state_dict(), training.words.ids, path)
+    (options.out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The bundled encoder's architecture and its weights on disk."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+FOLDER = Path(__file__).parent
+FILE = "bundled.safetensors"
+EMBEDDING = "text.token_embedding.weight"
+TOKENS = "text.token_embedding.tokens"
+
+
+def architecture() -> dict[str, Any]:
+    """The open_clip model config."""
+    config: dict[str, Any] = json.loads((FOLDER / "architecture.json").read_text())
+    return config
+
+
+def build() -> Any:
+    """The model with random weights."""
+    config = architecture()
+    return open_clip.CustomTextCLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"])
+
+
+def save(state: Mapping[str, Tensor], tokens: Tensor, path: Path) -> None:
+    """Write the `state` of a model, in float16, whose token embedding holds only the rows of `tokens` (U,)."""
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    save_file({name: value.contiguous() for name, value in halves.items()} | {TOKENS: tokens.int()}, path)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """The float32 state of the full model, as open_clip has it; tokens that training never met are zero rows."""
+    state = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
+    tokens, rows = state.pop(TOKENS).long(), state[EMBEDDING]
+    state[EMBEDDING] = torch.zeros(architecture()["text_cfg"]["vocab_size"], rows.shape[1]).index_copy_(0, tokens, rows)
+    return state

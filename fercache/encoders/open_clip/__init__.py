@@ -1,0 +1,24 @@
+"""Every CLIP that open_clip knows: `ViT-B-32/openai`, an architecture with `--weights FILE`, `local-dir:PATH`, `hf-hub:NAME`."""
+
+from fercache.encoders import EncoderRequest
+from fercache.encoders.open_clip.checkpoints import SCHEMES, load
+from fercache.encoders.open_clip.clip_encoder import ClipEncoder
+
+
+class OpenClip(ClipEncoder):
+    """The family of everything that is called as open_clip calls it."""
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether `name` is an architecture of open_clip's, alone or with a tag, or begins with a scheme."""
+        import open_clip
+
+        return name.startswith(SCHEMES) or name.partition("/")[0] in open_clip.list_models()
+
+    @classmethod
+    def load(cls, request: EncoderRequest) -> "OpenClip":
+        """See `Encoder.load`."""
+        return cls(load(request.name, request.weights), request)
+
+
+plugin = OpenClip

@@ -1,0 +1,271 @@
+"""From what a user says to a model with its weights in place; never a download that cannot succeed, never a silent mismatch."""
+
+import json
+import pickle
+import re
+import urllib.request
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+import open_clip
+import torch
+from huggingface_hub import try_to_load_from_cache
+from open_clip.factory import load_checkpoint
+from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+from safetensors import SafetensorError, safe_open
+
+from fercache.encoders.open_clip.clip_encoder import Checkpoint
+from fercache.errors import UsageError, nearest
+from fercache.identity import file_hash
+
+HUB = "https://huggingface.co"
+SCHEMES = ("local-dir:", "hf-hub:")
+CONFIG = "open_clip_config.json"
+HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+OPENAI_MARKS = frozenset({"input_resolution", "context_length", "vocab_size"})  # extra entries of OpenAI's own files
+ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model config, the file of its weights, and the activation that these weights are known to need (None: unknown)."""
+
+    name: str
+    architecture: str
+    config: Mapping[str, Any]
+    preprocessing: Mapping[str, Any]
+    weights: Path
+    quick_gelu: bool | None
+    tokenizer_of: str
+
+
+def load(name: str, weights: Path | None) -> Checkpoint:
+    """The model that `--encoder` and `--weights` mean. Raises UsageError for whatever does not fit together."""
+    source = find(name, weights)
+    config = dict(source.config)
+    _check_activation(source, bool(config.get("quick_gelu", False)))
+    model = _build(config)
+    _load_weights(model, source)
+    return Checkpoint(
+        name=source.name,
+        model=model,
+        tokenizer=_tokenizer(source),
+        preprocessing=PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), source.preprocessing)),
+        dimension=int(config["embed_dim"]),
+        origin={
+            "family": "open_clip",
+            "architecture": source.architecture,
+            "config": config,
+            "weights_sha256": file_hash(source.weights),
+            "activation": "quickgelu" if config.get("quick_gelu", False) else "gelu",
+        },
+    )
+
+
+def find(name: str, weights: Path | None) -> Source:
+    """Where everything is: a folder, the hub, or a built-in architecture with a tag or a file."""
+    if weights is not None and not weights.is_file():
+        raise UsageError(f"--weights {weights}: there is no such file.")
+    if name.startswith(SCHEMES) and weights is not None:
+        raise UsageError(f"'{name}' has weights of its own; leave out --weights, or name an architecture: --encoder ViT-B-32.")
+    if name.startswith("local-dir:"):
+        return _folder(Path(name.removeprefix("local-dir:")).expanduser())
+    if name.startswith("hf-hub:"):
+        return _hub(name.removeprefix("hf-hub:"))
+    architecture, _, tag = name.partition("/")
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        raise UsageError(f"open_clip has no architecture '{architecture}'. {_few(architecture, open_clip.list_models())}")
+    if tag:
+        return _tagged(architecture, tag, config, weights)
+    if weights is None:
+        tags = open_clip.list_pretrained_tags_by_model(architecture)
+        example = f"--encoder {architecture}/{tags[0]}, or " if tags else ""
+        raise UsageError(f"'{architecture}' says no weights: name a tag ({example}--weights FILE). {_few('', tags)}")
+    return _file(architecture, config, weights)
+
+
+def _few(name: str, known: list[str]) -> str:
+    return nearest(name, known) if len(known) <= 12 or not name else nearest(name, known).split(" Known:")[0]
+
+
+def _slug(*parts: str) -> str:
+    return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)
+
+
+def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path | None) -> Source:
+    """A tag knows its activation and preprocessing; its weights may lie in a local file."""
+    known = open_clip.list_pretrained_tags_by_model(architecture)
+    if tag not in known:
+        raise UsageError(f"open_clip has no weights '{tag}' for {architecture}. {_few(tag, known)}")
+    entry = open_clip.get_pretrained_cfg(architecture, tag)
+    quick_gelu = bool(entry.get("quick_gelu", False))
+    if not config.get("quick_gelu", False):
+        config = {**config, "quick_gelu": quick_gelu}
+    source = f"{architecture}/{tag}"
+    return Source(_slug(architecture, tag), architecture, config, entry, weights or _fetched(source, entry), quick_gelu, architecture)
+
+
+def _file(architecture: str, config: Mapping[str, Any], weights: Path) -> Source:
+    """A file says little about itself: its name may be a known one, and a config may lie beside it."""
+    beside = weights.with_name(CONFIG)
+    own = _read_config(beside) if beside.is_file() else {}
+    quick_gelu, preprocessing = None, own.get("preprocess_cfg", {})
+    if own:
+        quick_gelu = bool(own["model_cfg"].get("quick_gelu", False))
+    else:
+        for model, tag in open_clip.list_pretrained():
+            entry = open_clip.get_pretrained_cfg(model, tag)
+            if entry.get("url", "").endswith(f"/{weights.name}") and model.startswith(architecture.removesuffix("-quickgelu")):
+                quick_gelu, preprocessing = bool(entry.get("quick_gelu", False)), entry
+    return Source(_slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture)
+
+
+def _folder(folder: Path) -> Source:
+    if not (folder / CONFIG).is_file():
+        raise UsageError(f"local-dir:{folder} holds no {CONFIG}. Expected a folder as open_clip saves one: config and weights.")
+    own = _read_config(folder / CONFIG)
+    there = [folder / name for name in HUB_WEIGHTS if (folder / name).is_file()]
+    there = there or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
+    if not there:
+        raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
+    return Source(
+        _slug(folder.resolve().name), folder.resolve().name, own["model_cfg"], own.get("preprocess_cfg", {}), there[0], None, f"local-dir:{folder}"
+    )
+
+
+def _hub(repository: str) -> Source:
+    how = f"Put {CONFIG} and the weights into a folder and pass --encoder local-dir:FOLDER."
+    config_file = _from_hub(repository, (CONFIG,), how)
+    own = _read_config(config_file)
+    weights = _from_hub(repository, HUB_WEIGHTS, how)
+    return Source(_slug(repository), repository, own["model_cfg"], own.get("preprocess_cfg", {}), weights, None, f"hf-hub:{repository}")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        own = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(own["model_cfg"], dict):
+            raise TypeError("model_cfg is no table")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path} is not an open_clip config: {error}. Expected JSON with an entry 'model_cfg'.") from None
+    return dict(own)
+
+
+def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
+    """The file of a tag's weights, from the cache or the network."""
+    repository, _, filename = entry.get("hf_hub", "").rpartition("/")
+    how = f"Pass it as: --encoder {source} --weights FILE"
+    if repository:
+        return _from_hub(repository, (filename,) if filename else HUB_WEIGHTS, how)
+    url = entry["url"]
+    cached = Path.home() / ".cache" / "clip" / Path(url).name
+    if not cached.is_file() and not reachable(url):
+        raise UsageError(f"The weights of {source} are not on this machine and the network does not answer. Fetch {url} elsewhere. {how}")
+    return Path(download_pretrained(dict(entry), prefer_hf_hub=False))
+
+
+def _from_hub(repository: str, filenames: tuple[str, ...], how: str) -> Path:
+    for filename in filenames:
+        cached = try_to_load_from_cache(repository, filename)
+        if isinstance(cached, str):
+            return Path(cached)
+    url = f"{HUB}/{repository}/resolve/main/{filenames[0]}"
+    if not reachable(HUB):
+        raise UsageError(f"{repository} is not on this machine and {HUB} does not answer. Fetch {url} elsewhere. {how}")
+    try:
+        return Path(download_pretrained_from_hf(repository, filename=filenames[-1]))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{url} cannot be fetched: {_first_line(error)}. {how}") from None
+
+
+def reachable(url: str) -> bool:
+    """Whether the server answers at all, with whatever; through a proxy where the environment names one."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_SECONDS).close()
+    except HTTPError:
+        return True
+    except (URLError, OSError):
+        return False
+    return True
+
+
+def _check_activation(source: Source, built: bool) -> None:
+    """Raises UsageError when the weights are known to need the other activation."""
+    if source.quick_gelu is None or source.quick_gelu == built:
+        return
+    names = {True: "QuickGELU", False: "GELU"}
+    plain = source.architecture.removesuffix("-quickgelu")
+    remedy = f"{plain}-quickgelu" if source.quick_gelu else plain
+    raise UsageError(
+        f"{source.weights.name} was trained with {names[source.quick_gelu]}, but {source.architecture} computes {names[built]}: "
+        f"its features would be wrong without a sign of it. Use --encoder {remedy}."
+    )
+
+
+def _build(config: dict[str, Any]) -> Any:
+    """The model of a config with random weights, and no download for its towers."""
+    config = deepcopy(config)
+    config["vision_cfg"]["timm_model_pretrained"] = False
+    config["text_cfg"]["hf_model_pretrained"] = False
+    custom_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+    if "multimodal_cfg" in config:
+        return open_clip.CoCa(**config)
+    return (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**config)
+
+
+def _load_weights(model: torch.nn.Module, source: Source) -> None:
+    path = source.weights
+    if OPENAI_MARKS & _entries(path) and not source.config.get("quick_gelu", False):
+        _check_activation(Source(**{**vars(source), "quick_gelu": True}), False)
+    try:
+        missing, unexpected = load_checkpoint(model, str(path), strict=False, weights_only=True)
+    except (RuntimeError, KeyError, AttributeError, TypeError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UsageError(f"{path} does not fit {source.architecture}: {'; '.join(lines[-4:])}") from None
+    unexpected = [key for key in unexpected if key not in OPENAI_MARKS]
+    if missing or unexpected:
+        raise UsageError(
+            f"{path} does not fit {source.architecture}: missing {_listed(missing)}; unexpected {_listed(unexpected)}. "
+            "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
+        )
+
+
+def _listed(keys: list[str]) -> str:
+    return f"{', '.join(keys[:6])}{f' and {len(keys) - 6} more' if len(keys) > 6 else ''}" if keys else "none"
+
+
+def _entries(path: Path) -> frozenset[str]:
+    """The names in a file of weights. Raises UsageError for a file that is none, or that holds code."""
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as stream:
+                return frozenset(stream.keys())
+        loaded = torch.load(path, map_location="meta", weights_only=True, mmap=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
+        raise UsageError(
+            f"{path} cannot be read as weights: {_first_line(error)} Expected .safetensors, or a state dict saved with "
+            f"torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: fetch the .safetensors."
+        ) from None
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not loaded or not all(isinstance(key, str) for key in loaded):
+        raise UsageError(f"{path} is not a state dict: expected names and tensors, found {type(loaded).__name__}.")
+    return frozenset(loaded)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}."
+
+
+def _tokenizer(source: Source) -> Any:
+    try:
+        return open_clip.get_tokenizer(source.tokenizer_of)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"The tokenizer of {source.architecture} cannot be had: {_first_line(error)}") from None

@@ -1,0 +1,163 @@
+"""Bytes of an image file -> RGB pixels, for whatever people keep in their folders.
+
+The same picture gives the same pixels from every lossless format. What cannot be read raises `Unreadable`, nothing
+else, in bounded memory: sizes are known before pixels are decoded, and large pictures are decoded one at a time.
+"""
+
+import io
+import re
+import threading
+import warnings
+from contextlib import nullcontext
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, UnidentifiedImageError
+
+from fercache.errors import FercacheError
+
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+MAX_PIXELS = 50_000_000
+MAX_PIXELS_AS_TEXT = 1_000_000
+"""Of a PPM whose numbers are written out: Pillow takes more than a second for each million."""
+MAX_SIDE = 30_000
+LARGE = 4_000_000
+"""Pixels from which on a picture waits until no other large one is being decoded."""
+
+WIDEST_FACE_CROP = 2.5
+LARGEST_FACE_CROP = 2048
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+
+_one_large_picture = threading.Lock()
+
+# Pillow's remarks on odd files would be printed between progress bars; what matters of them becomes an `Unreadable`.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+Box = tuple[int, int, int, int]
+
+
+class Unreadable(FercacheError):  # noqa: N818 - it says what the image is
+    """An image that cannot be used; the text is the reason given in the quarantine list."""
+
+
+def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[np.uint8]:
+    """The upright picture as RGB (H, W, 3) uint8, writable and contiguous. `data` is a file's bytes, or pixels already.
+
+    Of more than one frame or page the first counts; 16 bits become their upper 8; transparency lies on white; EXIF
+    orientation is applied. `box` (left, top, right, bottom), in pixels of the upright picture, crops, and is clipped to
+    the picture. Raises Unreadable for anything that does not give at least one pixel.
+    """
+    if isinstance(data, np.ndarray):
+        return _pixels_of_array(data, box)
+    if not data:
+        raise Unreadable("zero bytes")
+    try:
+        return _pixels_of_file(data, box)
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(_what_else(data)) from None
+    except Image.DecompressionBombError:
+        raise Unreadable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
+    except Exception as error:  # decoders raise nearly everything on damaged data
+        raise Unreadable(_damage(error)) from None
+
+
+def looks_like_no_face_crop(pixels: NDArray[np.uint8]) -> str | None:
+    """What makes `pixels` (H, W, 3) look like a whole photograph or a banner, not one face; None if nothing does."""
+    height, width, _ = pixels.shape
+    if max(height, width) > WIDEST_FACE_CROP * min(height, width):
+        return f"is {width} x {height} pixels, very {'wide' if width > height else 'tall'} for a face"
+    if min(height, width) > LARGEST_FACE_CROP:
+        return f"is {width} x {height} pixels, very large for a face"
+    return None
+
+
+def _pixels_of_array(array: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise Unreadable(f"an array of shape {array.shape} and type {array.dtype} is no (H, W, 3) uint8 picture")
+    if box is not None:
+        left, top, right, bottom = _clip(box, array.shape[1], array.shape[0])
+        array = array[top:bottom, left:right]
+    return np.array(array, order="C")
+
+
+def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        _refuse_bombs(picture, MAX_PIXELS_AS_TEXT if data[:2] in (b"P1", b"P2", b"P3") else MAX_PIXELS)
+        with _one_large_picture if picture.width * picture.height > LARGE else nullcontext():
+            picture.load()
+            upright = _upright(picture)
+            if box is not None:
+                upright = upright.crop(_clip(box, upright.width, upright.height))
+            return _rgb(upright, picture.format)
+
+
+def _refuse_bombs(picture: Image.Image, most: int) -> None:
+    width, height = picture.size
+    if width * height > most or max(width, height) > MAX_SIDE:
+        limits = f"{most // 1_000_000} megapixels or {MAX_SIDE:,} pixels a side"
+        raise Unreadable(f"{width} x {height} pixels are more than {limits}")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    if not picture.info:  # no metadata, so no orientation: looking for it would cost a third of reading a small picture
+        return picture
+    try:
+        orientation = picture.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # damaged metadata do not make the pixels worse
+        return picture
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
+def _rgb(picture: Image.Image, format: str | None) -> NDArray[np.uint8]:
+    if picture.mode.startswith("I;16") or (picture.mode == "I" and format in ("PNG", "PPM")):
+        return _grey(np.clip(np.asarray(picture), 0, 65_535) >> 8)
+    if picture.mode in ("I", "F"):
+        raise Unreadable("32-bit pixels, of which nobody knows what is white")
+    if picture.mode == "CMYK" and format == "JPEG" and "adobe" not in picture.info:
+        picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for one of Adobe's, which store the inverse
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    if picture.mode == "L":
+        return _grey(np.asarray(picture))
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _grey(intensity: NDArray[np.integer]) -> NDArray[np.uint8]:
+    return np.repeat(intensity.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def _clip(box: Box, width: int, height: int) -> Box:
+    left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
+    if left >= right or top >= bottom:
+        raise Unreadable(f"the box {' '.join(map(str, box))} holds no pixel of a picture of {width} x {height}")
+    return left, top, right, bottom
+
+
+def _what_else(data: bytes) -> str:
+    head = data[:512]
+    if b"<svg" in head.lower():
+        return "an SVG drawing"
+    if not _NO_TEXT.search(head):
+        return "text, not a picture"
+    return f"none of {', '.join(FORMATS)}, or damaged at its start"
+
+
+def _damage(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "truncated" in text.lower():
+        return "truncated"
+    return f"damaged ({text[:100] or type(error).__name__})"

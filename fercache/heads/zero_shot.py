@@ -1,0 +1,34 @@
+"""The nearest prompt, without any training."""
+
+from torch import Tensor
+
+from fercache.heads import Batch, FittedHead, HeadSettings, Task
+from fercache.losses import similarity_logits
+
+
+class ZeroShot(FittedHead):
+    """Scaled cosine of a face with the mean text embedding of each expression's prompts."""
+
+    Settings = HeadSettings
+    needs_text = True
+    needs_training = False
+
+    text: Tensor
+    logit_scale: Tensor
+
+    def __init__(self, task: Task, settings: HeadSettings) -> None:
+        super().__init__(task, settings)
+        text, logit_scale = task.text_and_scale()
+        self.register_buffer("text", text)
+        self.register_buffer("logit_scale", logit_scale)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(B, D) raw features -> (B, L)."""
+        return similarity_logits(features, self.text, self.logit_scale)
+
+    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+        """There is nothing to fit, and nothing to choose."""
+        return {}
+
+
+plugin = ZeroShot

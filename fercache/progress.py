@@ -1,0 +1,44 @@
+"""A progress bar with rate and time left; on a file or pipe, a plain line now and then."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Never, TextIO, TypeAlias
+
+from tqdm import tqdm
+
+Bar: TypeAlias = "tqdm[Never]"
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class _Lines:
+    """Turns tqdm's carriage returns into lines, for output that nobody sees being overwritten."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line:
+            self.stream.write(line + "\n")
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str) -> Iterator[Bar]:
+    """A bar on standard error; call `update(n)` on it."""
+    terminal = sys.stderr.isatty()
+    with tqdm(
+        desc=what,
+        total=total,
+        unit=f" {unit}",
+        dynamic_ncols=terminal,
+        mininterval=0.2 if terminal else SECONDS_BETWEEN_LINES,
+        maxinterval=1.0 if terminal else SECONDS_BETWEEN_LINES,
+        delay=0 if terminal else SECONDS_BETWEEN_LINES,
+        file=sys.stderr if terminal else _Lines(sys.stderr),
+        bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}",
+    ) as bar:
+        yield bar

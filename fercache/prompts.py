@@ -1,0 +1,80 @@
+"""Prompt sets: what an expression is called in sentences."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from fercache.errors import UsageError, nearest
+from fercache.expressions import EXPRESSIONS, canonical
+
+Prompts = Mapping[str, tuple[str, ...]]
+
+_ADJECTIVE = {
+    "surprise": "surprised",
+    "fear": "fearful",
+    "disgust": "disgusted",
+    "happiness": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "neutral": "neutral",
+    "contempt": "contemptuous",
+}
+
+
+def _an(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
+
+
+def _ke2nt(expression: str) -> tuple[str, ...]:
+    """The one sentence of the KE2NT paper."""
+    return (f"a photo of a person making {_an(expression)} facial expression.",)
+
+
+def _faces(expression: str) -> tuple[str, ...]:
+    """Six ways to say it, of which zero-shot classification takes the mean."""
+    adjective = _ADJECTIVE[expression]
+    return (
+        f"a photo of {_an(adjective)} face.",
+        f"a photo of a person making {_an(expression)} facial expression.",
+        f"a close-up of a person who looks {adjective}.",
+        f"{_an(adjective)} expression on a face.",
+        f"the face of {_an(adjective)} person.",
+        "a face showing no emotion." if expression == "neutral" else f"a face showing {expression}.",
+    )
+
+
+_SETS = {"faces": _faces, "ke2nt": _ke2nt}
+BUILT_IN = tuple(_SETS)
+
+
+def prompt_set(name: str) -> Prompts:
+    """The prompts of every expression: a built-in set, or a TOML file of `expression = ["sentence", ...]`.
+
+    Raises UsageError for a name that is neither, and for a file that is not of that form.
+    """
+    if name in _SETS:
+        return {expression: _SETS[name](expression) for expression in EXPRESSIONS}
+    if name.endswith(".toml"):
+        return _read(Path(name))
+    raise UsageError(f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file of your own.")
+
+
+def set_label(name: str) -> str:
+    """The set's name in file names."""
+    return Path(name).stem
+
+
+def _read(file: Path) -> Prompts:
+    form = 'Expected lines such as: happiness = ["a smiling face", "a happy person"].'
+    try:
+        given = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"Cannot read the prompts in {file}: {error}. {form}") from None
+    prompts = {}
+    for name, sentences in given.items():
+        if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) for s in sentences):
+            raise UsageError(f"{file}: '{name}' is not a list of sentences. {form}")
+        prompts[canonical(name)] = tuple(sentences)
+    if not prompts:
+        raise UsageError(f"{file} holds no prompts. {form}")
+    return prompts

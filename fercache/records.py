@@ -1,0 +1,216 @@
+"""One JSON file per run, target and selection: what was scored, how, and everything that it takes to repeat it."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from fercache.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA: Final = 1
+MAIN = "main"
+"""The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
+
+ALL = "all"
+"""The split of a set that has none."""
+
+METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
+"""Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class ScoresRecord(_Strict):
+    """`metrics.Scores` as it is stored; an instance of that class is accepted wherever this one is expected.
+
+    `recall` and `support` have one entry per expression, in the order of `confusion`'s rows (true) and columns
+    (predicted); the recall of an expression without faces is None.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    n: Annotated[int, Field(gt=0)]
+    accuracy: Fraction
+    uar: Fraction
+    macro_f1: Fraction
+    recall: dict[str, Fraction | None]
+    support: dict[str, Count]
+    confusion: list[list[Count]]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        size = len(self.recall)
+        if list(self.recall) != list(self.support) or [len(row) for row in self.confusion] != [size] * size:
+            raise ValueError("recall, support and confusion are not about the same expressions")
+        if [sum(row) for row in self.confusion] != list(self.support.values()):
+            raise ValueError("the rows of confusion do not add up to support")
+        if sum(self.support.values()) != self.n:
+            raise ValueError("support does not add up to n")
+        return self
+
+
+class Record(_Strict):
+    """How one run scored on one target, under one selection policy.
+
+    `method_key` is the key of the run's identity without its seed: runs that share it differ in nothing else. `trunk`
+    is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
+    target's votes became labels. `classes` are the head's expressions. `intervals` are 95 % bootstrap intervals of the
+    main readout. `options` are what commands that repeat the run need beyond the other fields, e.g.
+    `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
+    """
+
+    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    run: str
+    method_key: str
+    encoder: str
+    encoder_key: str
+    head: str
+    trunk: str
+    settings: dict[str, JsonValue]
+    source: str
+    target: str
+    target_split: str
+    seed: int
+    selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
+    snapshot: str
+    policy: str
+    classes: tuple[str, ...]
+    scores: dict[str, ScoresRecord]
+    intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
+    kept: Count
+    dropped: dict[str, Count]
+    seen_by_encoder: bool
+    keys: dict[str, str]
+    versions: dict[str, str]
+    device: str
+    seconds: Annotated[float, Field(ge=0)]
+    options: dict[Literal["extract", "train"], dict[str, str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if MAIN not in self.scores:
+            raise ValueError("scores hold no readout 'main'")
+        for readout, scores in self.scores.items():
+            if tuple(scores.recall) != self.classes:
+                raise ValueError(f"the scores of readout '{readout}' are not about the record's classes")
+            if scores.n != self.kept:
+                raise ValueError(f"readout '{readout}' scored {scores.n} faces, but {self.kept} were kept")
+        return self
+
+    @property
+    def target_label(self) -> str:
+        """How reports name the target: the split and the label policy appear where they are not the usual ones."""
+        split = "" if self.target_split in ("test", ALL) else f"@{self.target_split}"
+        return f"{self.target}{split}" + ("" if self.policy == "majority" else f" ({self.policy})")
+
+
+def record_path(folder: Path, record: Record) -> Path:
+    """Where `record` lies in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
+    target = record.target.replace(":", "-")
+    return folder / "records" / f"{target}@{record.target_split}.{record.selection}.json"
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Writes `record` into its run's `folder` and returns the file. Readers see the old file or the new one, whole."""
+    path = record_path(folder, record)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_text(record.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8", newline="\n")
+    return temporary.replace(path)
+
+
+def read_record(path: Path) -> Record:
+    """The record in `path`. Raises UsageError, which names the file: absent, damaged, of a newer schema, not valid."""
+    again = "Delete it and type `fercache evaluate` to score that run again."
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no record {path}. Type `fercache evaluate` to write it.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"The record {path} is damaged: it is not JSON ({error}). {again}") from error
+    if not isinstance(document, dict):
+        raise UsageError(f"The record {path} is damaged: expected a JSON object. {again}")
+    schema = document.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise UsageError(
+            f"The record {path} has schema {schema}; this fercache reads up to {SCHEMA}. "
+            "Upgrade with `pip install --upgrade fercache`."
+        )
+    try:
+        return Record.model_validate(document)
+    except ValidationError as error:
+        raise UsageError(f"The record {path} is not valid: {_complaints(error)}. {again}") from error
+
+
+def _complaints(error: ValidationError) -> str:
+    found = []
+    for problem in error.errors(include_url=False):
+        place = ".".join(map(str, problem["loc"]))
+        message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"].lower()
+        plain = isinstance(problem["input"], str | int | float | None)
+        value = f", found {problem['input']!r}" if plain and problem["type"] != "extra_forbidden" else ""
+        found.append((f"{place}: " if place else "") + message.removeprefix("value error, ") + value)
+    return "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+
+
+def find_records(cache: Path) -> list[Path]:
+    """Every record file under `cache`, sorted."""
+    return sorted((cache / "runs").glob("*/records/*.json"))
+
+
+def frame(records: Iterable[Record]) -> "pd.DataFrame":
+    """A row per run, target, selection and readout. Scores are fractions; settings are columns `setting.<name>`."""
+    import pandas as pd
+
+    return pd.DataFrame([row for record in records for row in _rows(record)])
+
+
+def _rows(record: Record) -> Iterable[Mapping[str, object]]:
+    for readout, scores in record.scores.items():
+        intervals = record.intervals if readout == MAIN else {}
+        row: dict[str, object] = {
+            "encoder": record.encoder,
+            "source": record.source,
+            "head": record.head,
+            "trunk": record.trunk,
+            "readout": readout,
+            "seed": record.seed,
+            "target": record.target,
+            "target_split": record.target_split,
+            "target_label": record.target_label,
+            "policy": record.policy,
+            "selection": record.selection,
+            "snapshot": record.snapshot,
+            "n": scores.n,
+        }
+        for metric in METRICS:
+            low, high = intervals.get(metric, (None, None))
+            row |= {metric: getattr(scores, metric), f"{metric}_low": low, f"{metric}_high": high}
+        row |= {
+            "macro_f1": scores.macro_f1,
+            "dropped": sum(record.dropped.values()),
+            "seen_by_encoder": record.seen_by_encoder,
+            "device": record.device,
+            "seconds": record.seconds,
+            "run": record.run,
+            "method_key": record.method_key,
+            "encoder_key": record.encoder_key,
+        }
+        row |= {f"recall.{name}": value for name, value in scores.recall.items()}
+        row |= {f"setting.{name}": _scalar(value) for name, value in record.settings.items()}
+        yield row
+
+
+def _scalar(value: JsonValue) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value

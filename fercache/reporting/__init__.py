@@ -1,0 +1,1 @@
+"""What people and machines read. `page.write_report` writes it, from records alone."""

@@ -1,0 +1,218 @@
+"""From a frame of records to boards: methods x targets, per encoder and source, with every selection policy.
+
+A method is a run without its seed, read in one way (readout). A cell needs every seed of the method: where one is
+missing the cell is X, and then there is no mean over the targets.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Any
+
+from fercache.records import MAIN, METRICS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SELECTIONS = {
+    "source-val": "chosen on source validation",
+    "last": "last epoch",
+    "oracle": "chosen on the target itself: a bound, not a result",
+}
+METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall"}
+BASELINES = ("zero-shot", "linear-probe")
+MISSING = "X"
+UNSEEN = "unseen"
+
+Changed = tuple[tuple[str, Any], ...]
+"""Names and values of settings."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Percent, one value per seed; none where a seed of the method is missing."""
+
+    values: tuple[float, ...] = ()
+
+    @property
+    def mean(self) -> float | None:
+        """Over the seeds; None where the cell is missing."""
+        return fmean(self.values) if self.values else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over the seeds; None for a single one."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return MISSING
+        return f"{self.mean:.1f}" + ("" if self.deviation is None else f" ±{self.deviation:.1f}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A head with its trunk, readout and settings. `changed` are the settings in which heads of its kind differ."""
+
+    key: str
+    head: str
+    trunk: str
+    readout: str
+    changed: Changed
+
+    @property
+    def details(self) -> str:
+        """What there is to say besides the head's name: trunk, readout, changed settings."""
+        trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
+        readout = [] if self.readout == MAIN else [f"{self.readout} readout"]
+        return ", ".join(trunk + readout + [f"{name}={value}" for name, value in self.changed])
+
+    def __str__(self) -> str:
+        return self.head + (f" ({self.details})" if self.details else "")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method under one selection policy: `cells[target label][metric]`."""
+
+    method: Method
+    selection: str
+    seeds: tuple[int, ...]
+    cells: dict[str, dict[str, Cell]]
+    unseen: tuple[str, ...]
+
+    @cached_property
+    def unseen_mean(self) -> dict[str, Cell]:
+        """Per metric the mean over the unseen targets, seed by seed; missing as soon as one of them is."""
+        return {metric: self._mean([self.cells[target][metric] for target in self.unseen]) for metric in METRICS}
+
+    @staticmethod
+    def _mean(cells: Sequence[Cell]) -> Cell:
+        if not cells or any(cell.mean is None for cell in cells):
+            return Cell()
+        return Cell(tuple(fmean(seed) for seed in zip(*(cell.values for cell in cells), strict=True)))
+
+
+@dataclass(frozen=True)
+class Board:
+    """Everything trained on one source with one encoder.
+
+    Its columns are target labels: the source's `own`, those that the encoder was trained on (`seen`), and the `unseen`.
+    """
+
+    encoder: str
+    encoder_key: str
+    source: str
+    own: tuple[str, ...]
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    seen_by_encoder: frozenset[str]
+    rows: tuple[Row, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All target labels, in the order of every table."""
+        return (*self.own, *self.seen, *self.unseen)
+
+    @property
+    def selections(self) -> list[str]:
+        """The policies in it, in their fixed order."""
+        return [name for name in SELECTIONS if any(row.selection == name for row in self.rows)]
+
+    @property
+    def headline(self) -> list[Row]:
+        """The rows of the first policy: never the oracle's."""
+        return [row for row in self.rows if row.selection == self.selections[0]]
+
+    def unmoved(self, selection: str) -> list[Row]:
+        """Rows of a later policy that say what the headline says: there was nothing to choose."""
+        if selection == self.selections[0]:
+            return []
+        first = {(row.method.key, row.method.readout): row.cells for row in self.headline}
+        rows = (row for row in self.rows if row.selection == selection)
+        return [row for row in rows if row.cells == first[row.method.key, row.method.readout]]
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a cell is missing somewhere."""
+        return any(cell.mean is None for row in self.rows for cells in row.cells.values() for cell in cells.values())
+
+    def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
+        """The highest mean of a column, as it is printed."""
+        cells = (row.unseen_mean[metric] if column == UNSEEN else row.cells[column][metric] for row in rows)
+        means = [round(cell.mean, 1) for cell in cells if cell.mean is not None]
+        return max(means, default=None)
+
+
+def boards(frame: "pd.DataFrame") -> list[Board]:
+    """One board per encoder and source. Every target of the frame is a column of every board.
+
+    Where a method was scored under one policy it has a row for each policy of its board; the oracle never stands alone.
+    """
+    labels = sorted(set(frame["target_label"]))
+    target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
+    found = []
+    for (encoder, encoder_key, source), part in frame.groupby(["encoder", "encoder_key", "source"]):
+        own = tuple(label for label in labels if target_of[label] == source)
+        known = frozenset(part.loc[part["seen_by_encoder"], "target_label"])
+        seen = tuple(label for label in labels if label not in own and label in known)
+        unseen = tuple(label for label in labels if label not in own and label not in known)
+        rows = tuple(_board_rows(part, labels, unseen))
+        found.append(Board(str(encoder), str(encoder_key), str(source), own, seen, unseen, known, rows))
+    return found
+
+
+def _board_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...]) -> Iterable[Row]:
+    changed = _changed_settings(part)
+    present = set(part["selection"])
+    policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
+    methods = [
+        (Method(str(key), str(head), str(trunk), str(readout), changed[str(key)]), rows)
+        for (key, head, trunk, readout), rows in part.groupby(["method_key", "head", "trunk", "readout"])
+    ]
+    for method, rows in sorted(methods, key=lambda pair: _method_order(pair[0])):
+        seeds = tuple(sorted(set(rows["seed"])))
+        scores = {
+            (selection, label, seed): (accuracy, uar)
+            for selection, label, seed, accuracy, uar in zip(
+                *(rows[name] for name in ("selection", "target_label", "seed", *METRICS)), strict=True
+            )
+        }
+        for selection in policies:
+            cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
+            yield Row(method, selection, seeds, cells, unseen)
+
+
+def _cells(scores: Sequence[tuple[float, float] | None]) -> dict[str, Cell]:
+    if None in scores:
+        return {metric: Cell() for metric in METRICS}
+    return {metric: Cell(tuple(100 * pair[i] for pair in scores if pair)) for i, metric in enumerate(METRICS)}
+
+
+def _method_order(method: Method) -> tuple[object, ...]:
+    rank = BASELINES.index(method.head) if method.head in BASELINES else len(BASELINES)
+    return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
+
+
+def _changed_settings(part: "pd.DataFrame") -> dict[str, Changed]:
+    """By method key, the settings that tell it from the board's other methods with that head and trunk.
+
+    Methods that differ in something else (the label policy, the source's table) show their keys.
+    """
+    names = [column for column in part.columns if column.startswith("setting.")]
+    changed: dict[str, Changed] = {}
+    for _, rows in part.groupby(["head", "trunk"]):
+        methods = rows.drop_duplicates("method_key").set_index("method_key")[names]
+        differing = [name for name in names if methods[name].nunique(dropna=False) > 1]
+        shown = {
+            str(key): tuple((name.removeprefix("setting."), values[name]) for name in differing)
+            for key, values in methods.iterrows()
+        }
+        alike = Counter(map(str, shown.values()))
+        changed |= {
+            key: settings if alike[str(settings)] == 1 else (*settings, ("key", key[:8]))
+            for key, settings in shown.items()
+        }
+    return changed

@@ -1,0 +1,124 @@
+"""Figures as SVG text for the page: drawn by matplotlib, coloured by the page.
+
+Colours are style variables of the page with a fallback, text is in the page's own colour and font, the background is
+transparent: one drawing serves light and dark mode.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import StringIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fercache.reporting.boards import MISSING, Cell
+
+WIDTH = 340  # pixels: a phone shows it without shrinking
+SERIES = ("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b")
+"""Colours of the methods, mid-toned to stand on white and on black."""
+
+_INK, _FAINT = "#010203", "#010204"
+_PAGE_COLOURS = {_INK: "currentColor", _FAINT: "var(--rule, #8884)"}
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fercache",
+    "font.size": 12,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+}
+
+
+def recall_bars(recalls: Mapping[str, Mapping[str, Cell]], expressions: Sequence[str], description: str) -> str:
+    """SVG of grouped bars: `recalls[method][expression]` in percent, the mean as a bar and each seed as a dot."""
+    height = 0.8 / len(recalls)
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(height=48 + 62 * len(expressions), margins=(78, 14, 46, 4))
+        axes.grid(axis="x", color=_FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        for series, (colour, recall) in enumerate(zip(colours(len(recalls)), recalls.values(), strict=True)):
+            places = np.arange(len(expressions)) - 0.4 + height * (series + 0.5)
+            cells = [recall[expression] for expression in expressions]
+            axes.barh(places, [cell.mean or 0 for cell in cells], height * 0.86, color=colour, alpha=0.75)
+            seeds = [(value, place) for place, cell in zip(places, cells, strict=True) for value in cell.values]
+            _dots(axes, seeds, colour=_INK, size=5)
+        axes.set(xlim=(0, 102), ylim=(len(expressions) - 0.5, -0.5), xlabel="recall, %")
+        axes.set_yticks(range(len(expressions)), expressions)
+        return _svg(figure, description)
+
+
+def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: str) -> str:
+    """SVG: per method the accuracy on its source and the mean on unseen targets, in percent, each seed as a dot."""
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(height=50 + 46 * len(methods), margins=(10, 14, 42, 4))
+        axes.grid(axis="x", color=_FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        across = axes.get_yaxis_transform()
+        for row, (colour, name) in enumerate(zip(colours(len(methods)), methods, strict=True)):
+            source, unseen = methods[name]
+            axes.text(0, row - 0.22, name, va="center", transform=across)
+            if source.mean is None or unseen.mean is None:
+                axes.text(1, row - 0.22, MISSING, va="center", ha="right", transform=across)
+                continue
+            gap, place = unseen.mean - source.mean, row + 0.15
+            axes.text(
+                1, row - 0.22, f"{gap:+.1f}".replace("-", "−"), va="center", ha="right", weight="bold", transform=across
+            )
+            axes.hlines(place, unseen.mean, source.mean, color=colour, linewidth=5, alpha=0.3)
+            _dots(axes, [(value, place) for value in source.values], colour=colour, size=26)
+            _dots(axes, [(value, place) for value in unseen.values], colour="none", size=26, edge=colour)
+        axes.set(xlim=(0, 100), ylim=(len(methods) - 0.5, -0.5), yticks=[], xlabel="accuracy, %")
+        return _svg(figure, description)
+
+
+def _figure(height: int, margins: tuple[int, int, int, int]) -> tuple[Figure, Axes]:
+    """One pair of axes; margins left, right, bottom, top. All in pixels."""
+    left, right, bottom, top = margins
+    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
+    figure.patch.set_alpha(0)
+    box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (bottom + top) / height)
+    axes = figure.add_axes(box)
+    axes.patch.set_alpha(0)
+    return figure, axes
+
+
+def colours(count: int) -> list[str]:
+    """One colour per method, in the order in which every figure draws them."""
+    return [SERIES[i % len(SERIES)] for i in range(count)]
+
+
+def _dots(axes: Axes, points: Sequence[tuple[float, float]], *, colour: str, size: float, edge: str = "none") -> None:
+    x, y = np.reshape(points, (-1, 2)).T
+    axes.scatter(x, y, s=size, c=colour, edgecolors=edge, linewidths=1.4, zorder=3)
+
+
+def _svg(figure: Figure, description: str) -> str:
+    """The figure as an inline SVG element that says what it shows, without anything that the page does not need."""
+    stream = StringIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return inline(stream.getvalue(), description)
+
+
+def inline(svg: str, description: str) -> str:
+    """A standalone SVG document of matplotlib's as an element for a page."""
+    body = svg[svg.index("<svg") :]
+    used = set(re.findall(r"#([\w-]+)[\")]", body))
+    body = re.sub(r' id="([\w-]+)"', lambda match: match[0] if match[1] in used else "", body)
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
+    for placeholder, colour in _PAGE_COLOURS.items():
+        body = body.replace(placeholder, colour)
+    view = re.search(r'viewBox="[^"]*"', body)
+    opening = f'<svg role="img" class="figure" {view[0] if view else ""}><title>{escape(description)}</title>'
+    return re.sub(r"\n\s*", "\n", opening + body[body.index(">") + 1 :])

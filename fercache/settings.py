@@ -1,0 +1,63 @@
+"""`fercache.toml` and the environment -> Settings: where the cache, the reports and the data sets are."""
+
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fercache.errors import UsageError, nearest
+
+FILE = "fercache.toml"
+
+
+class Settings(BaseModel):
+    """Folders, relative to where `fercache.toml` lies; `datasets`: a name (`ferplus`, `folder:office`) and its root."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cache: Path = Path("cache")
+    reports: Path = Path("reports")
+    datasets: dict[str, Path] = Field(default_factory=dict)
+
+    def root_of(self, name: str) -> Path | None:
+        """The configured root of a data set, if there is one."""
+        return self.datasets.get(name)
+
+
+def load_settings(folder: Path | None = None) -> Settings:
+    """Settings of `folder` (default: the working folder), where FERCACHE_CACHE and FERCACHE_REPORTS win over the file.
+
+    Raises UsageError when the file does not parse or holds a name that is not known.
+    """
+    base = folder or Path()
+    file = base / FILE
+    given = _read(file) if file.is_file() else {}
+    for name in ("cache", "reports"):
+        variable = os.environ.get(f"FERCACHE_{name.upper()}")
+        if variable:
+            given[name] = variable
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"{file}: {_explain(error)}") from None
+    return Settings(
+        cache=base / settings.cache,
+        reports=base / settings.reports,
+        datasets={name: base / root.expanduser() for name, root in settings.datasets.items()},
+    )
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}. Mend that line, or remove the file.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"'{name}' is not a setting. {nearest(name, Settings.model_fields)}"
+    return f"'{name}': {first['msg']}."

@@ -1,0 +1,27 @@
+"""records -> tables and the page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fercache.errors import UsageError
+from fercache.records import Record, find_records, read_record
+from fercache.reporting.page import write_report
+from fercache.settings import Settings
+
+
+def compare(settings: Settings, runs: Sequence[str] = (), name: str = "latest") -> tuple[Path, list[Record]]:
+    """Writes `reports/<name>/`; returns the page and the records it shows (of `runs`, default all).
+
+    Raises UsageError when there is nothing to compare.
+    """
+    paths = find_records(settings.cache)
+    records = [read_record(path) for path in paths if not runs or _is_of(path, runs)]
+    if not records:
+        of_runs = f" of {', '.join(runs)}" if runs else ""
+        raise UsageError(f"There are no records{of_runs} in {settings.cache / 'runs'}. Run: fercache evaluate")
+    return write_report(records, settings.reports / name), records
+
+
+def _is_of(record: Path, runs: Sequence[str]) -> bool:
+    run = record.parent.parent.name
+    return any(run == Path(wanted).name or run.endswith("-" + wanted) for wanted in runs)

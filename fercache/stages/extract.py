@@ -1,0 +1,178 @@
+"""images -> feature table, prompts -> prompt tables."""
+
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache import registry
+from fercache.datasets import Dataset, DatasetName, check_domain
+from fercache.encoders import Encoder, EncoderRequest, TextEncoder
+from fercache.errors import FercacheError, UsageError
+from fercache.extraction.listing import Listing, list_faces
+from fercache.extraction.local import CLEAN, Counts, Prepared, extract_shards, prepare
+from fercache.identity import key_of
+from fercache.prompts import BUILT_IN, prompt_set, set_label
+from fercache.settings import Settings
+from fercache.store.prompts import prompts_path, write_prompts
+from fercache.store.shards import TableWriter
+from fercache.store.tables import KnownFeatures, find_tables, table_path
+
+FACES_TO_SETTLE_ON = 32
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded."""
+
+    dataset: str = "synthetic:studio"
+    root: Path | None = None
+    encoder: EncoderRequest = field(default_factory=EncoderRequest)
+    prompts: str = "faces"
+    batch_size: int = 128
+    shard_rows: int = 2048
+
+
+def extract(settings: Settings, request: ExtractRequest) -> Path:
+    """Encodes a data set and the prompts; returns the path of the feature table, complete.
+
+    Work that an earlier call finished is kept. Raises UsageError for wrong names, roots, weights, and FercacheError
+    when no face can be read or another process is writing the table.
+    """
+    name = DatasetName.parse(request.dataset)
+    dataset = registry.load("datasets", name.family)
+    check_domain(dataset, name.family, name.domain)
+    root = root_of(settings, name, dataset, request.root)
+    listing = list_faces(str(name), list(dataset.faces(root, name.domain)))
+    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
+    measured = encoder.settle(_first_faces(listing, encoder, str(name)))
+    if isinstance(encoder, TextEncoder):
+        for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
+            write_prompt_table(settings, encoder, prompts)
+    identity = table_identity(name, listing, encoder)
+    path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+    if path.exists():
+        os.utime(path)  # what was asked for last is what `train` takes
+        return path
+    return _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+
+
+def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
+    """Where the set lies: the option, then `fercache.toml`. Raises UsageError when neither says."""
+    if not dataset.needs_root:
+        return None
+    whole = str(DatasetName(name.family, name.domain))
+    root = given or settings.root_of(whole)
+    if root is None:
+        raise UsageError(
+            f'Where is {whole}? Give --root, or write `[datasets]` and `"{whole}" = "..."` in fercache.toml.'
+        )
+    if not root.exists():
+        raise UsageError(
+            f"{root} does not exist; --root must be where {whole} lies. See `fercache datasets show {whole}`."
+        )
+    return root
+
+
+def table_identity(name: DatasetName, listing: Listing, encoder: Encoder) -> dict[str, Any]:
+    """Everything that changes the table's numbers."""
+    return {
+        "dataset": str(DatasetName(name.family, name.domain)),
+        "manifest": listing.manifest_hash,
+        "encoder": encoder.identity(),
+        "views": [CLEAN],
+    }
+
+
+def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:
+    """The prompt table of a set; what is there already is kept."""
+    prompts = prompt_set(name)
+    identity = {"encoder": encoder.text_identity(), "prompts": {k: list(v) for k, v in prompts.items()}}
+    path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
+    if path.exists():
+        return path
+    sentences = [sentence for expression in prompts for sentence in prompts[expression]]
+    return write_prompts(
+        path,
+        identity=identity,
+        prompts=sentences,
+        expressions=[expression for expression in prompts for _ in prompts[expression]],
+        embeddings=encoder.encode_texts(sentences),
+        logit_scale=encoder.logit_scale,
+    )
+
+
+def _first_faces(listing: Listing, encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
+    """The first few faces that can be read. Raises FercacheError when none can."""
+    results = (prepare(face, encoder) for face in listing.faces)
+    faces: list[NDArray[np.uint8]] = []
+    reasons: list[str] = []
+    for result in results:
+        if isinstance(result, Prepared):
+            faces.append(result.pixels)
+        else:
+            reasons.append(f"{result.id} ({result.reason})")
+        if len(faces) == FACES_TO_SETTLE_ON:
+            break
+    if not faces:
+        raise FercacheError(
+            f"{name}: none of the {len(listing.faces)} images can be read: {', '.join(reasons[:3])} ..."
+        )
+    return faces
+
+
+def _write_table(
+    path: Path,
+    identity: dict[str, Any],
+    name: DatasetName,
+    dataset: Dataset,
+    listing: Listing,
+    encoder: Encoder,
+    settings: Settings,
+    request: ExtractRequest,
+    measured: dict[str, Any],
+) -> Path:
+    same_encoder = [t for t in find_tables(settings.cache) if t.identity["encoder"] == identity["encoder"]]
+    writer = TableWriter(
+        path,
+        identity=identity,
+        classes=dataset.expressions,
+        vote_columns=dataset.vote_columns,
+        rows=len(listing.faces),
+        shard_rows=request.shard_rows,
+    )
+    with writer:
+        batch_size = (writer.settled or {}).get("batch_size", request.batch_size)
+        known = KnownFeatures(same_encoder, CLEAN)
+        counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name))
+        return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
+
+
+def _provenance(
+    request: ExtractRequest, encoder: Encoder, counts: Counts, batch_size: int, measured: dict[str, Any]
+) -> dict[str, Any]:
+    asked = asdict(request.encoder)
+    asked["weights"] = str(request.encoder.weights.resolve()) if request.encoder.weights else None
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "device": encoder.device,
+        "precision": measured,
+        "batch_size": batch_size,
+        "encoder": encoder.name,
+        "encoder_request": asked,
+        "seen": list(encoder.seen),
+        **asdict(counts),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What a result was made with."""
+    packages = ("fercache", "torch", "open_clip_torch", "numpy", "h5py", "scikit-learn")
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

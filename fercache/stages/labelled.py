@@ -1,0 +1,88 @@
+"""The labelled faces of one split of a table: what training and evaluation both start from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.datasets import DatasetName
+from fercache.errors import UsageError
+from fercache.expressions import read_labels
+from fercache.store.tables import FeatureTable
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class LabelPolicy:
+    """How a set's words become labels: the expressions that count, the policy for votes, the file they are in."""
+
+    expressions: tuple[str, ...]
+    policy: str = "majority"
+    label_file: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelledFaces:
+    """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None."""
+
+    features: NDArray[np.floating]
+    truth: NDArray[np.int64]
+    distribution: NDArray[np.float32] | None
+    id: NDArray[np.object_]
+    subject: NDArray[np.object_]
+    dropped: Mapping[str, int]
+
+    def take(self, rows: NDArray[np.bool_]) -> "LabelledFaces":
+        """The rows where `rows` (N,) is true."""
+        soft = None if self.distribution is None else self.distribution[rows]
+        return LabelledFaces(
+            self.features[rows], self.truth[rows], soft, self.id[rows], self.subject[rows], self.dropped
+        )
+
+
+def default_split(table: FeatureTable, wanted: str) -> str:
+    """`wanted` where the set has it; "" (all rows) where it has no splits; else the one that comes nearest to a test.
+
+    Raises UsageError for a set with splits of which none serves.
+    """
+    there = set(table.columns.split)
+    if wanted in there:
+        return wanted
+    if there <= {""}:
+        return ""
+    for split in ("validation", "train"):
+        if wanted == "test" and split in there:
+            return split
+    raise UsageError(f"{table.identity['dataset']} has no '{wanted}' split, only {_listed(table)}. Write NAME@SPLIT.")
+
+
+def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy) -> LabelledFaces:
+    """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
+    rows = table.columns
+    chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
+    if not chosen.any():
+        raise UsageError(f"{name} has no faces; the splits of this set are {_listed(table)}.")
+    labels = read_labels(
+        policy.expressions,
+        classes=table.classes,
+        label=rows.label[chosen],
+        votes=None if rows.votes is None else rows.votes[chosen],
+        vote_columns=table.vote_columns,
+        policy=policy.policy,
+        label_file=policy.label_file if rows.votes is not None else None,
+    )
+    kept = np.flatnonzero(chosen)[labels.kept]
+    return LabelledFaces(
+        features=rows.features[CLEAN][kept],
+        truth=labels.index[labels.kept],
+        distribution=None if labels.distribution is None else labels.distribution[labels.kept],
+        id=rows.id[kept],
+        subject=rows.subject[kept],
+        dropped=dict(labels.dropped),
+    )
+
+
+def _listed(table: FeatureTable) -> str:
+    return ", ".join(repr(split) for split in sorted(set(table.columns.split)))

@@ -1,0 +1,160 @@
+"""One's own face pictures -> expressions with probabilities."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fercache import registry
+from fercache.datasets import FaceImage
+from fercache.encoders import Encoder, EncoderRequest, TextEncoder
+from fercache.errors import FercacheError, UsageError
+from fercache.expressions import first_expressions
+from fercache.extraction.local import Prepared, prepared_faces
+from fercache.progress import progress
+from fercache.prompts import Prompts, prompt_set
+from fercache.selection import choose
+from fercache.settings import Settings
+from fercache.stages.evaluate import find_run
+from fercache.stages.finding import same_encoder
+from fercache.stages.loading import load_run
+from fercache.store.runs import find_runs
+
+BATCH = 64
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """Pictures and folders. Without a `run`: text similarity, with the expressions or with `prompts` of one's own."""
+
+    paths: tuple[Path, ...]
+    run: str | None = None
+    prompts: tuple[str, ...] = ()
+    device: str = "auto"
+    encoder: EncoderRequest = field(default_factory=EncoderRequest)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A picture's probabilities by name, highest first, or the reason why it could not be read."""
+
+    path: str
+    probabilities: dict[str, float] = field(default_factory=dict)
+    unreadable: str = ""
+
+
+class Classifier:
+    """An encoder and what turns its features into probabilities of `names`."""
+
+    def __init__(self, encoder: Encoder, names: Sequence[str], logits: Any) -> None:
+        self.encoder, self.names, self._logits = encoder, tuple(names), logits
+
+    @torch.inference_mode()
+    def probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(B, S, S, 3) uint8 -> (B, L), rows summing to 1."""
+        features = torch.from_numpy(self.encoder.encode_images(faces))
+        result: NDArray[np.float32] = self._logits(features).float().softmax(dim=1).cpu().numpy()
+        return result
+
+
+def predict(settings: Settings, request: PredictRequest) -> list[Prediction]:
+    """A prediction per picture, in order. Raises UsageError when a path does not exist or holds no picture."""
+    if request.run and request.prompts:
+        raise UsageError("--prompts asks the encoder, --run asks a trained head: give one of them.")
+    pictures = [picture for path in request.paths for picture in _pictures(path)]
+    classifier = _of_run(settings, request) if request.run else _of_text(request)
+    faces = [FaceImage(id=str(path), read=partial(Path.read_bytes, path)) for path in pictures]
+    with progress("predict", len(faces), "face") as bar:
+        return [p for batch in _batches(faces, classifier.encoder) for p in _predict_batch(batch, classifier, bar)]
+
+
+def _pictures(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UsageError(f"{path} does not exist.")
+    if path.is_file():
+        return [path]
+    found = sorted(
+        file for file in path.rglob("*") if file.suffix.lower() in PICTURES and not file.name.startswith(".")
+    )
+    if not found:
+        raise UsageError(f"{path} holds no pictures; looked for {', '.join(PICTURES)}.")
+    return found
+
+
+def _of_text(request: PredictRequest) -> Classifier:
+    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
+    if not isinstance(encoder, TextEncoder):
+        raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
+    prompts = prompt_set("faces")
+    sets: Prompts = {p: (p,) for p in request.prompts} or {name: prompts[name] for name in first_expressions(7)}
+    text = torch.from_numpy(np.stack([encoder.encode_texts(sentences).mean(axis=0) for sentences in sets.values()]))
+    directions = torch.nn.functional.normalize(text, dim=1)
+
+    def logits(features: torch.Tensor) -> torch.Tensor:
+        return encoder.logit_scale * torch.nn.functional.normalize(features, dim=1) @ directions.T
+
+    return Classifier(encoder, list(sets), logits)
+
+
+def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
+    loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.device)
+    loaded.load_snapshot(choose("source-val", loaded.run.history, None))
+    asked = loaded.config.encoder_request
+    weights = Path(asked["weights"]) if asked["weights"] else None
+    precision = loaded.config.encoder_identity.get("precision", "auto")
+    encoder = registry.encoder_family(asked["name"]).load(
+        EncoderRequest(asked["name"], weights, asked["preprocessing"], request.device, precision)
+    )
+    if not same_encoder(encoder.identity(), loaded.config.encoder_identity):
+        raise FercacheError(
+            f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
+            "changed since. Put the old weights back, or extract and train again."
+        )
+    return Classifier(encoder, loaded.config.expressions, lambda f: loaded.head.logits(f.to(loaded.device)))
+
+
+def _batches(faces: Sequence[FaceImage], encoder: Encoder) -> Iterator[list[tuple[FaceImage, Any]]]:
+    batch = []
+    for item in prepared_faces(faces, encoder):
+        batch.append(item)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _predict_batch(batch: list[tuple[FaceImage, Any]], classifier: Classifier, bar: Any) -> list[Prediction]:
+    bar.update(len(batch))
+    readable = [result.pixels for _, result in batch if isinstance(result, Prepared)]
+    rows = iter(classifier.probabilities(np.stack(readable)) if readable else ())
+    predictions = []
+    for face, result in batch:
+        if not isinstance(result, Prepared):
+            predictions.append(Prediction(face.id, unreadable=result.reason))
+            continue
+        if result.warning:
+            print(f"warning: {face.id} {result.warning}", file=sys.stderr)
+        pairs = zip(classifier.names, map(float, next(rows)), strict=True)
+        predictions.append(Prediction(face.id, dict(sorted(pairs, key=lambda pair: -pair[1]))))
+    return predictions
+
+
+def write_csv(path: Path, predictions: Sequence[Prediction]) -> Path:
+    """One line a picture: path, the best name, a column of probability per name, why it was unreadable."""
+    names = next((sorted(p.probabilities) for p in predictions if p.probabilities), [])
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["path", "prediction", *names, "unreadable"])
+        for p in predictions:
+            shares = [f"{p.probabilities[name]:.6f}" if p.probabilities else "" for name in names]
+            writer.writerow([p.path, next(iter(p.probabilities), ""), *shares, p.unreadable])
+    return path

@@ -1,0 +1,61 @@
+"""What a run was trained on and how: the content of its `config.json`."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fercache.errors import UsageError
+from fercache.store.runs import Run, read_run
+
+SCHEMA = 1
+
+
+class RunConfig(BaseModel):
+    """Everything needed to repeat a run, and to build its head again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA
+    name: str
+    key: str
+    method_key: str
+    """The key of everything but the seed: what a mean over seeds is taken over."""
+    encoder: str
+    encoder_identity: dict[str, Any]
+    encoder_request: dict[str, Any]
+    encoder_seen: list[str]
+    source: str
+    source_split: str
+    source_key: str
+    head: str
+    trunk: str
+    settings: dict[str, Any]
+    seed: int
+    expressions: list[str]
+    dimension: int
+    policy: str
+    label_file: str | None
+    prompts: str | None
+    prompts_key: str | None
+    logit_scale: float | None
+    train_rows: int
+    validation_rows: int
+    dropped: dict[str, int]
+    versions: dict[str, str]
+    device: str
+    seconds: float
+
+
+def read_config(folder: Path) -> tuple[Run, RunConfig]:
+    """A finished run with its configuration. Raises UsageError when the folder holds none, or one of a newer schema."""
+    run = read_run(folder)
+    if run.config.get("schema_version", SCHEMA) > SCHEMA:
+        raise UsageError(f"{folder} was written by a newer fercache. Upgrade: pip install --upgrade fercache.")
+    try:
+        return run, RunConfig.model_validate(run.config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}. Train the run again."
+        ) from None

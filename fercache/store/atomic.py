@@ -1,0 +1,121 @@
+"""Files that appear whole or not at all, and what to say when a disk is full."""
+
+import errno
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fercache.errors import FercacheError
+
+PHASES = logging.getLogger("fercache.phases")
+"""Hears, at level DEBUG, how far a write has come: what a test of crashes needs to strike at a chosen moment."""
+
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name in the same folder (so that renaming is atomic) that no other process or thread uses."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def leftovers_of(path: Path) -> list[Path]:
+    """The temporaries of `path` that writers have not renamed yet, or never will."""
+    prefix = f"{path.name}."
+    if not path.parent.is_dir():
+        return []
+    return sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.suffix == ".tmp")
+
+
+def sync_file(path: Path) -> None:
+    """Waits until the bytes of `path` are on the disk."""
+    # Windows refuses to flush a handle that cannot write.
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename inside `folder` durable where the system can (Windows and some shares cannot)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns a failure to write `path` into a FercacheError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise FercacheError(_explanation(path, error)) from error
+
+
+def _explanation(path: Path, error: OSError) -> str:
+    if error.errno in _FULL:
+        return (
+            f"No room to write {path} ({error.strerror}): {_free(path)} free there. What was finished before, shards "
+            f"included, is kept: make room (or lift the quota), then run the same command again."
+        )
+    return f"Cannot write {path}: {error.strerror or error}. Mend that, then run the same command again."
+
+
+def _free(path: Path) -> str:
+    folder = next(p for p in path.absolute().parents if p.exists())
+    return f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB"
+
+
+@contextmanager
+def replacing(path: Path, phase: str = "") -> Iterator[Path]:
+    """Yields a temporary name to write to; then flushes it to the disk and renames it to `path`.
+
+    When the body fails, the temporary goes and `path` is as before. Raises FercacheError when the disk cannot take it.
+    """
+    temporary = temporary_beside(path)
+    try:
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            sync_file(temporary)
+            log_phase(phase, "before rename")
+            temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+    log_phase(phase, "done")
+
+
+def log_phase(phase: str, what: str) -> None:
+    """Logs `phase: what`, unless the write has no named phase."""
+    if phase:
+        PHASES.debug("%s: %s", phase, what)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a text file atomically, as UTF-8 with `\\n` line ends."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """Writes a JSON file for people and programs, atomically. Raises ValueError for NaN."""
+    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def set_aside(path: Path) -> Path:
+    """Renames a damaged file, so that it is neither used nor lost."""
+    with explained(path):
+        return path.replace(path.with_name(f"{path.name}.damaged"))

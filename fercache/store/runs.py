@@ -1,0 +1,255 @@
+"""Runs: what training left, and the predictions that were made with it."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from fercache.errors import UsageError, nearest
+from fercache.identity import canonical_json, file_hash
+from fercache.store.atomic import explained, sync_file, sync_folder, temporary_beside, write_json
+from fercache.store.schema import SCHEMA
+from fercache.store.sealed import Attribute, Kind, opened, save_sealed
+
+_CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
+_TRAIN = "fercache train"
+
+PREDICTIONS = Kind("file of predictions", "fercache evaluate --run NAME --target NAME")
+_LOGITS = "logits/"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its configuration, a row of `history` an epoch; weights are read when asked for."""
+
+    folder: Path
+    config: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """encoder-source-head-trunk-seed-key8."""
+        return self.folder.name
+
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of the snapshots, in order of training."""
+        with _weights(self.folder) as weights:
+            return _names(weights)
+
+    def snapshot(self, name: str) -> dict[str, NDArray[Any]]:
+        """The tensors of one snapshot by name. Raises UsageError for an unknown one."""
+        with _weights(self.folder) as weights:
+            names = _names(weights)
+            if name not in names:
+                raise UsageError(f"Run {self.name} has no snapshot '{name}'. {nearest(name, names)}")
+            prefix = f"{name}/"
+            return {k.removeprefix(prefix): weights.get_tensor(k) for k in weights.keys() if k.startswith(prefix)}  # noqa: SIM118
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N scored target faces and L expressions. Raises ValueError when shapes or types do not fit together.
+
+    `id` (N,) str objects; `truth` (N,) int64, index into `expressions`; `logits` readout -> (N, L) float32, the head's
+    own readout being "main"; `sample` (S,) int64, the rows whose `features` (S, D) float16 are kept; `mask_mean`
+    (L, D) float32, the mean mask per true expression, or None.
+    """
+
+    expressions: tuple[str, ...]
+    id: NDArray[np.object_]
+    truth: NDArray[np.int64]
+    logits: dict[str, NDArray[np.float32]]
+    sample: NDArray[np.int64]
+    features: NDArray[np.float16]
+    mask_mean: NDArray[np.float32] | None
+
+    def __post_init__(self) -> None:
+        rows, width = self.truth.shape, self.features.shape[1:]
+        expected: dict[str, tuple[str, tuple[int, ...]]] = {
+            "id": ("|O", rows),
+            "truth": ("<i8", rows),
+            "sample": ("<i8", self.sample.shape[:1]),
+            "features": ("<f2", self.sample.shape[:1] + width[:1]),
+            "mask_mean": ("<f4", (len(self.expressions), *width)),
+        }
+        for name, array in self.arrays().items():
+            dtype, shape = expected.get(name, ("<f4", (*rows, len(self.expressions))))
+            if array.dtype.str != dtype or array.shape != shape or len(rows) != 1:
+                raise ValueError(
+                    f"'{name}' has shape {array.shape} and type {array.dtype}, expected {shape} and {dtype}"
+                )
+        for name, numbers, limit in (("truth", self.truth, len(self.expressions)), ("sample", self.sample, rows[0])):
+            if numbers.size and not 0 <= numbers.min() <= numbers.max() < limit:
+                raise ValueError(f"'{name}' holds numbers outside 0 to {limit - 1}")
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by their name in a file."""
+        plain = {"id": self.id, "truth": self.truth, "sample": self.sample, "features": self.features}
+        masks = {} if self.mask_mean is None else {"mask_mean": self.mask_mean}
+        return plain | masks | {f"{_LOGITS}{readout}": array for readout, array in self.logits.items()}
+
+
+def write_run(
+    folder: Path,
+    *,
+    config: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    snapshots: Mapping[str, Mapping[str, NDArray[Any]]],
+) -> Path:
+    """Writes a run beside its place, `done` last, and renames it. A finished run in that place stays as it is.
+
+    Raises FercacheError when the disk cannot take it.
+    """
+    temporary = temporary_beside(folder)
+    try:
+        with explained(folder):
+            temporary.mkdir(parents=True)
+            write_json(temporary / _CONFIG, dict(config))
+            _write_file(temporary / _HISTORY, _history_text(history).encode())
+            _write_file(temporary / _WEIGHTS, _weights_bytes(snapshots))
+            sums = {name: file_hash(temporary / name) for name in (_CONFIG, _HISTORY, _WEIGHTS)}
+            write_json(temporary / _DONE, {"schema": SCHEMA, "sha256": sums})
+            _move_in(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def read_run(folder: Path) -> Run:
+    """Reads a run. Raises UsageError when it is absent, has no `done`, is damaged or of a newer schema."""
+    if not folder.is_dir():
+        raise UsageError(f"There is no run at {folder}. Train one with `{_TRAIN}`, or see `fercache list runs`.")
+    if not is_finished(folder):
+        raise UsageError(
+            f"{folder} is no finished run: it has no '{_DONE}'. Delete it and run the same `{_TRAIN}` again."
+        )
+    done, config = _read_json(folder / _DONE), _read_json(folder / _CONFIG)
+    if isinstance(done.get("schema"), int) and done["schema"] > SCHEMA:
+        raise UsageError(f"{folder} is of schema {done['schema']}. Upgrade: pip install --upgrade fercache.")
+    return Run(folder, config, _parse_history(_read_text(folder / _HISTORY)))
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether `folder` is a run in its final place, whole."""
+    return folder.suffix != ".tmp" and (folder / _DONE).is_file()
+
+
+def find_runs(cache: Path) -> list[Path]:
+    """The folders of the finished runs, sorted by name."""
+    return sorted(folder for folder in (cache / "runs").glob("*") if is_finished(folder))
+
+
+def changed_files(folder: Path) -> list[str]:
+    """The files of a finished run that are gone or not as written. Raises UsageError as `read_run`."""
+    sums = _read_json(folder / _DONE).get("sha256")
+    if not isinstance(sums, dict) or set(sums) != {_CONFIG, _HISTORY, _WEIGHTS}:
+        return [_DONE]
+    return [name for name in sorted(sums) if not (folder / name).is_file() or file_hash(folder / name) != sums[name]]
+
+
+def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[str, Any]) -> Path:
+    """Writes predictions atomically; `attributes` (run, target, snapshot, keys ...) lie beside them as JSON."""
+    described: dict[str, Attribute] = {
+        "expressions": canonical_json(predictions.expressions),
+        "attributes": canonical_json(attributes),
+    }
+    return save_sealed(path, PREDICTIONS, described, predictions.arrays())
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Raises UsageError when the file is absent, damaged or of a newer schema."""
+    with opened(path, PREDICTIONS) as file:
+        arrays = file.arrays()
+        logits = {name.removeprefix(_LOGITS): arrays[name] for name in arrays if name.startswith(_LOGITS)}
+        plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}
+        expressions = file.names("expressions")
+        return Predictions(expressions, logits=logits, mask_mean=arrays.get("mask_mean"), **plain)
+
+
+def _move_in(temporary: Path, folder: Path) -> None:
+    # Renaming cannot replace a folder that holds anything.
+    if not is_finished(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            temporary.rename(folder)
+        except OSError:
+            if not is_finished(folder):  # else another process trained the same run and was first
+                raise
+    sync_folder(folder.parent)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    sync_file(path)
+
+
+def _history_text(history: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    text = io.StringIO()
+    if columns:
+        rows = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(history)
+    return text.getvalue()
+
+
+def _parse_history(text: str) -> list[dict[str, Any]]:
+    return [{name: _parse_cell(cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+
+
+def _parse_cell(cell: Any) -> Any:
+    for parse in (int, float):
+        with suppress(ValueError, TypeError):
+            return parse(cell)
+    return cell or None
+
+
+def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
+    # The format wants arrays in one piece, and sorts them: the order of the snapshots is metadata.
+    tensors = {f"{s}/{name}": np.asarray(t, order="C") for s, named in snapshots.items() for name, t in named.items()}
+    return save(tensors, metadata={"snapshots": json.dumps(list(snapshots))})
+
+
+@contextmanager
+def _weights(folder: Path) -> Iterator[Any]:
+    path = folder / _WEIGHTS
+    try:
+        with safe_open(path, framework="numpy") as weights:
+            yield weights
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"Cannot read {path}: {error}. Delete {folder} and run the same `{_TRAIN}` again.") from error
+
+
+def _names(weights: Any) -> tuple[str, ...]:
+    return tuple(json.loads((weights.metadata() or {})["snapshots"]))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"Cannot read {path}: {error}. Delete {path.parent} and run the same `{_TRAIN}` again."
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is not JSON: {error}. Delete {path.parent} and run the same `{_TRAIN}` again."
+        ) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} holds no settings. Delete {path.parent} and run the same `{_TRAIN}` again.")
+    return found

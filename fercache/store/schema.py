@@ -1,0 +1,101 @@
+"""What a row of a feature table is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCHEMA = 1
+"""The version of every file format of the store; a reader refuses a newer one."""
+
+CLEAN = "clean"
+"""The view of a face as it is; others are augmented."""
+
+_TEXT = ("id", "split", "subject", "group")
+_HASHES = ("file_sha256", "pixel_sha256")
+_VIEW = "features/"
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """An image that could not be read, and why."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Rows of a feature table, as columns of equal length N. Raises ValueError for any other shape or type.
+
+    `id`, `split`, `subject`, `group` (N,) str objects; `label` (N,) int16, -1 where there is none; `votes` (N, V)
+    int16 or None; `features` view -> (N, D) float16 or float32, raw; `file_sha256`, `pixel_sha256` (N, 32) uint8.
+    """
+
+    id: NDArray[np.object_]
+    split: NDArray[np.object_]
+    subject: NDArray[np.object_]
+    group: NDArray[np.object_]
+    label: NDArray[np.int16]
+    votes: NDArray[np.int16] | None
+    features: dict[str, NDArray[Any]]
+    file_sha256: NDArray[np.uint8]
+    pixel_sha256: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        rows = len(self.label)
+        for name, array in self.arrays().items():
+            types, trailing = _expected(name)
+            if array.dtype.str not in types or array.ndim != 1 + len(trailing) or len(array) != rows:
+                raise ValueError(f"'{name}' has shape {array.shape} and type {array.dtype}, in a table of {rows} rows")
+            if any(width not in (None, found) for width, found in zip(trailing, array.shape[1:], strict=True)):
+                raise ValueError(f"'{name}' has {array.shape[1]} columns instead of {trailing[0]}")
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The columns by their name in a file; `votes` only where there are any."""
+        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_TEXT, "label", *_HASHES)}
+        if self.votes is not None:
+            columns["votes"] = self.votes
+        return columns | {f"{_VIEW}{view}": array for view, array in self.features.items()}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Columns":
+        """The inverse of `arrays`; unknown names are left alone. Raises ValueError when one is missing."""
+        if missing := [name for name in (*_TEXT, "label", *_HASHES) if name not in arrays]:
+            raise ValueError(f"'{missing[0]}' is missing")
+        features = {name: arrays[f"{_VIEW}{name}"] for name in views_of(arrays)}
+        if not features:
+            raise ValueError("it holds no features")
+        plain = {name: arrays[name] for name in (*_TEXT, "label", *_HASHES)}
+        return cls(**plain, votes=arrays.get("votes"), features=features)
+
+
+def views_of(names: Mapping[str, Any]) -> tuple[str, ...]:
+    """The views among the names of a file's arrays, the clean one first."""
+    views = [name.removeprefix(_VIEW) for name in names if name.startswith(_VIEW)]
+    return tuple(sorted(views, key=lambda view: (view != CLEAN, view)))
+
+
+def check_columns(columns: Columns, classes: tuple[str, ...], vote_columns: tuple[str, ...]) -> None:
+    """Raises ValueError when a label has no class, or the votes are not those of `vote_columns`."""
+    if len(columns) and not -1 <= columns.label.min() <= columns.label.max() < len(classes):
+        raise ValueError(f"a label is none of the {len(classes)} classes")
+    votes = 0 if columns.votes is None else columns.votes.shape[1]
+    if votes != len(vote_columns):
+        raise ValueError(f"there are {votes} columns of votes, and {len(vote_columns)} names for them")
+
+
+def _expected(name: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
+    """Types, and widths after the rows (None: any)."""
+    if name in _TEXT:
+        return ("|O",), ()
+    if name == "label":
+        return ("<i2",), ()
+    if name in _HASHES:
+        return ("|u1",), (32,)
+    return (("<i2",) if name == "votes" else ("<f2", "<f4")), (None,)

@@ -1,0 +1,322 @@
+"""HDF5 files under a seal: what is read is, bit for bit, what was written, or the file is refused.
+
+HDF5 crashes, rather than complains, when a write fails or when variable-length data are damaged. So it only ever
+writes to memory: it lays the file out, we write the arrays to the places that it reserved, and its metadata last. And
+text is of fixed length (UTF-8, as wide as the longest entry), metadata are of the format that carries checksums, and
+every array is contiguous (which also reads fastest), so that its size is known to be true before memory is asked for.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.errors import FercacheError, UsageError
+from fercache.identity import canonical_json
+from fercache.store.atomic import log_phase, replacing
+from fercache.store.schema import SCHEMA
+from fercache.store.sparse import SparseMemory
+
+_FORMAT = ("v108", "v108")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n\x02"  # of that format
+
+Attribute = str | int | float
+
+
+class DamagedFileError(UsageError):
+    """The file is not what it should be: another kind, cut short, changed, or never finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file, and the command that writes it."""
+
+    name: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Shape and type of an array in a file; text is of type `S<bytes>`."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+def pack(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays as stored: strings become UTF-8 of fixed length. Raises UsageError for text that cannot be stored."""
+    return {name: _encode_text(a) if a.dtype.kind in "OU" else a for name, a in arrays.items()}
+
+
+def _encode_text(values: NDArray[Any]) -> NDArray[np.bytes_]:
+    try:
+        encoded = [str(value).encode() for value in values]
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object!r} is not valid text (UTF-8) and cannot be stored. Rename it.") from error
+    if broken := [value for value in encoded if b"\0" in value]:
+        raise UsageError(f"{broken[0]!r} holds a NUL character and cannot be stored. Rename it.")
+    return np.array(encoded, dtype=f"S{max([1, *map(len, encoded)])}")
+
+
+def save_sealed(
+    path: Path, kind: Kind, attributes: Mapping[str, Attribute], arrays: Mapping[str, NDArray[Any]], phase: str = ""
+) -> Path:
+    """Writes `arrays` atomically. Raises UsageError for unstorable text, FercacheError when the disk cannot take it."""
+    packed = pack(arrays)
+    slots = {name: Slot(array.shape, array.dtype) for name, array in packed.items()}
+    with replacing(path, phase) as temporary, temporary.open("wb") as stream:
+        write_sealed(stream, kind, attributes, slots, [packed], phase)
+    return path
+
+
+def write_sealed(
+    stream: BinaryIO,
+    kind: Kind,
+    attributes: Mapping[str, Attribute],
+    slots: Mapping[str, Slot],
+    parts: Iterable[Mapping[str, NDArray[Any]]],
+    phase: str = "",
+) -> None:
+    """Writes a file of `slots`, filled along their first axis part by part; one part is in memory.
+
+    Raises OSError when the disk cannot take it, ValueError when the parts do not fill the slots.
+    """
+    memory = SparseMemory()
+    with h5py.File(memory, "w", libver=_FORMAT) as file:
+        datasets = {name: _reserve(file, name, slot) for name, slot in slots.items()}
+        sums = _fill(stream, slots, {name: d.id.get_offset() for name, d in datasets.items()}, parts, phase)
+        for name, dataset in datasets.items():
+            _set(dataset, "sha256", sums[name])
+        marked = {**attributes, "schema": SCHEMA, "kind": kind.name}
+        for key, value in marked.items():
+            _set(file, key, value)
+        _set(file, "complete", _seal(marked, slots, sums))
+        file.flush()
+        size = file.id.get_filesize()
+    stream.truncate(size)
+    for offset, data in memory.pieces:
+        stream.seek(offset)
+        stream.write(data)
+    stream.flush()
+
+
+def _reserve(file: h5py.File, name: str, slot: Slot) -> h5py.Dataset:
+    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    creation.set_layout(h5py.h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    link = h5py.h5p.create(h5py.h5p.LINK_CREATE)
+    link.set_create_intermediate_group(True)
+    is_text = slot.dtype.kind == "S"
+    dtype = h5py.string_dtype("utf-8", slot.dtype.itemsize) if is_text else slot.dtype.newbyteorder("<")
+    stored, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(slot.shape)
+    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, creation, lcpl=link))
+
+
+def _fill(
+    stream: BinaryIO,
+    slots: Mapping[str, Slot],
+    offsets: Mapping[str, int | None],
+    parts: Iterable[Mapping[str, NDArray[Any]]],
+    phase: str,
+) -> dict[str, str]:
+    sums = {name: hashlib.sha256() for name in slots}
+    filled = dict.fromkeys(slots, 0)
+    for number, part in enumerate(parts):
+        for name, slot in slots.items():
+            stored = slot.dtype if slot.dtype.kind == "S" else slot.dtype.newbyteorder("<")
+            data = _bytes_of(part[name].astype(stored, copy=False))
+            sums[name].update(data.data)
+            if data.size:
+                stream.seek((offsets[name] or 0) + filled[name])
+                stream.write(data.data)
+            filled[name] += data.size
+        if number == 0:
+            stream.flush()
+            log_phase(phase, "writing")
+    if wrong := [name for name, slot in slots.items() if filled[name] != slot.size]:
+        raise ValueError(f"the parts do not fill {', '.join(wrong)}")
+    return {name: digest.hexdigest() for name, digest in sums.items()}
+
+
+def _bytes_of(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _set(item: h5py.File | h5py.Dataset, name: str, value: Attribute) -> None:
+    if isinstance(value, str):
+        encoded = value.encode()
+        item.attrs.create(name, np.array(encoded, dtype=h5py.string_dtype("utf-8", max(1, len(encoded)))))
+    else:
+        item.attrs.create(name, value)
+
+
+def _seal(attributes: Mapping[str, Attribute], slots: Mapping[str, Slot], sums: Mapping[str, str]) -> str:
+    columns = {name: [list(slot.shape), slot.dtype.newbyteorder("<").str, sums[name]] for name, slot in slots.items()}
+    return hashlib.sha256(canonical_json([dict(attributes), columns]).encode()).hexdigest()
+
+
+class SealedFile:
+    """An open file whose attributes and layout are as they were written; arrays are checked as they are read."""
+
+    def __init__(self, file: h5py.File, size: int) -> None:
+        self.attributes: dict[str, Attribute] = {name: _attribute(file, name, size) for name in file.attrs}
+        self._datasets = dict(_datasets(file))
+        self.slots = {name: _slot(name, dataset, size) for name, dataset in self._datasets.items()}
+
+    def check_seal(self) -> None:
+        """Raises ValueError when an attribute, a shape or a recorded checksum is not the one that was written."""
+        complete = self.attributes.pop("complete", None)
+        if complete is None:
+            raise ValueError("it was never finished")
+        if complete != _seal(self.attributes, self.slots, {name: self._sum(name) for name in self.slots}):
+            raise ValueError("its attributes are not those that were written")
+
+    def raw(self, name: str) -> NDArray[Any]:
+        """An array as stored, text as bytes. Raises ValueError when it is absent or its bytes have changed."""
+        if name not in self._datasets:
+            raise ValueError(f"'{name}' is missing")
+        array: NDArray[Any] = self._datasets[name][...]
+        if hashlib.sha256(_bytes_of(array).data).hexdigest() != self._sum(name):
+            raise ValueError(f"'{name}' has changed since it was written (checksum)")
+        return array
+
+    def array(self, name: str) -> NDArray[Any]:
+        """An array, text as strings (object). Raises ValueError as `raw`."""
+        array = self.raw(name)
+        if array.dtype.kind != "S":
+            return array
+        return np.array([value.decode() for value in array.tolist()], dtype=object)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays by name."""
+        return {name: self.array(name) for name in self.slots}
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """An attribute that holds a JSON object. Raises ValueError when it is absent or something else."""
+        found = self._parsed(name)
+        if not isinstance(found, dict):
+            raise ValueError(f"attribute '{name}' is no JSON object")
+        return found
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """An attribute that holds a JSON list of strings. Raises ValueError when it is absent or something else."""
+        found = self._parsed(name)
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            raise ValueError(f"attribute '{name}' is no list of names")
+        return tuple(found)
+
+    def _parsed(self, name: str) -> Any:
+        if name not in self.attributes:
+            raise ValueError(f"attribute '{name}' is missing")
+        return json.loads(str(self.attributes[name]))
+
+    def _sum(self, name: str) -> str:
+        return str(_attribute(self._datasets[name], "sha256", 64))
+
+
+def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Datasets at the top and one group down; links that lead elsewhere are refused, unseen."""
+    for name, item in _members(file):
+        if isinstance(item, h5py.Group):
+            yield from ((f"{name}/{inner}", found) for inner, found in _members(item))
+        else:
+            yield name, item
+
+
+def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"'{name}' lies outside the file")
+        yield name, group[name]
+
+
+def _slot(name: str, dataset: Any, size: int) -> Slot:
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iufS":
+        raise ValueError(f"'{name}' is no array of numbers or of text of fixed length")
+    if dataset.shape is None or not dataset.shape:
+        raise ValueError(f"'{name}' has no rows")
+    creation = dataset.id.get_create_plist()
+    if creation.get_layout() != h5py.h5d.CONTIGUOUS or creation.get_external_count():
+        raise ValueError(f"'{name}' is not stored in one piece inside the file")
+    slot = Slot(dataset.shape, np.dtype(dataset.dtype.str))
+    offset = dataset.id.get_offset()
+    if slot.size and (offset is None or offset + slot.size > size):
+        raise ValueError(f"'{name}' claims {slot.size} bytes, more than the file holds")
+    return slot
+
+
+def _attribute(item: h5py.File | h5py.Dataset, name: str, size: int) -> Attribute:
+    found = item.attrs.get_id(name)
+    if found.shape != () or found.dtype.kind not in "iufS" or found.dtype.itemsize > size:
+        raise ValueError(f"attribute '{name}' is no number and no text of fixed length")
+    value = item.attrs[name]
+    if found.dtype.kind == "S":
+        return bytes(value).decode()
+    return float(value) if found.dtype.kind == "f" else int(value)
+
+
+@contextmanager
+def opened(path: Path, kind: Kind) -> Iterator[SealedFile]:
+    """A sealed file for reading, closed at the end.
+
+    Raises UsageError when there is none, it cannot be read or is of a newer schema, DamagedFileError when the file is
+    wrong, or the body finds it so (by any exception), FercacheError when it does not fit in memory.
+    """
+    size = _check_readable(path, kind)
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            sealed = SealedFile(file, size)
+            _check_schema(path, sealed)
+            sealed.check_seal()
+            if sealed.attributes["kind"] != kind.name:
+                raise ValueError(f"it is a {sealed.attributes['kind']}")
+            yield sealed
+    except FercacheError:
+        raise
+    except MemoryError as error:
+        raise FercacheError(f"{path} ({size / 2**20:.0f} MiB) does not fit in memory.") from error
+    except Exception as error:  # damaged bytes make HDF5 raise nearly anything
+        raise _damaged(path, kind, str(error)) from error
+
+
+def _check_readable(path: Path, kind: Kind) -> int:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(len(_SIGNATURE))
+            size = stream.seek(0, io.SEEK_END)
+    except FileNotFoundError:
+        raise UsageError(f"There is no {kind.name} at {path}. Write it with `{kind.command}`.") from None
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
+    if start != _SIGNATURE:
+        raise _damaged(path, kind, "it does not start like one")
+    return size
+
+
+def _check_schema(path: Path, file: SealedFile) -> None:
+    schema = file.attributes.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise UsageError(
+            f"{path} is of schema {schema}, newer than this fercache reads ({SCHEMA}). Upgrade it: "
+            f"pip install --upgrade fercache."
+        )
+
+
+def _damaged(path: Path, kind: Kind, reason: str) -> DamagedFileError:
+    return DamagedFileError(
+        f"{path} is not a usable {kind.name}: {reason}. Delete it and write it again with `{kind.command}`."
+    )

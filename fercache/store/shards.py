@@ -1,0 +1,251 @@
+"""Writing a feature table shard by shard: what is finished survives anything, and nothing unfinished looks finished."""
+
+import csv
+import io
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.errors import FercacheError, UsageError
+from fercache.identity import canonical_json, key_of
+from fercache.store.atomic import explained, leftovers_of, replacing, set_aside, write_text
+from fercache.store.locks import holding
+from fercache.store.plan import Plan
+from fercache.store.schema import Columns, Quarantined, check_columns
+from fercache.store.sealed import Attribute, DamagedFileError, Kind, SealedFile, Slot, opened, save_sealed, write_sealed
+from fercache.store.tables import TABLE, lock_path, parts_folder, quarantine_path, read_info
+
+SHARD = Kind("shard of a feature table", TABLE.command)
+_OUT = "quarantine/"
+
+
+def shard_path(parts: Path, shard: int) -> Path:
+    """`<table>.parts/000012.h5`."""
+    return parts / f"{shard:06d}.h5"
+
+
+def check_shard(path: Path, plan: Plan, shard: int) -> dict[str, Any]:
+    """What the shard settled. Raises DamagedFileError when any bit of it has changed, or it is another table's."""
+    with opened(path, SHARD) as file:
+        rows = plan.rows_of(shard)
+        found = [file.attributes[name] for name in ("key", "start", "stop")]
+        if found != [plan.key, rows.start, rows.stop]:
+            raise ValueError("it covers other rows, or another table")
+        for name in file.slots:
+            file.raw(name)
+        return file.mapping("settled")
+
+
+class TableWriter:
+    """Writes one feature table; a context manager that holds the table's lock.
+
+    `rows` images are listed, in an order that never changes; a shard covers `shard_rows` of them, or as many as in the
+    shards that an earlier process left. Entering raises FercacheError when another process writes the table, UsageError
+    when another table is in its place.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        identity: Mapping[str, Any],
+        classes: Sequence[str],
+        vote_columns: Sequence[str],
+        rows: int,
+        shard_rows: int = 2048,
+    ) -> None:
+        self.path = path
+        self.settled: dict[str, Any] | None = None
+        self._identity = dict(identity)
+        self._plan = Plan(key_of(identity), rows, shard_rows, tuple(classes), tuple(vote_columns))
+        self._parts = parts_folder(path)
+        self._missing: set[int] = set()
+        self._held = ExitStack()
+
+    def __enter__(self) -> "TableWriter":
+        with ExitStack() as held:
+            held.enter_context(holding(lock_path(self.path)))
+            self._sweep()
+            if self._finished():
+                shutil.rmtree(self._parts, ignore_errors=True)
+            else:
+                self._resume()
+            self._held = held.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._held.close()
+
+    @property
+    def shard_count(self) -> int:
+        """Shards of the whole table."""
+        return self._plan.shards
+
+    def missing(self) -> list[int]:
+        """The shards still to do; none when the table is finished already."""
+        return sorted(self._missing)
+
+    def rows_of(self, shard: int) -> range:
+        """The rows of the listing that a shard covers."""
+        return self._plan.rows_of(shard)
+
+    def write(
+        self, shard: int, columns: Columns, quarantined: Sequence[Quarantined], settled: Mapping[str, Any]
+    ) -> None:
+        """Writes one shard: the rows that could be read, in order, and the images that could not.
+
+        Raises FercacheError when the disk cannot take it, ValueError for a wrong count of rows or another `settled`.
+        """
+        rows = self.rows_of(shard)
+        if len(columns) + len(quarantined) != len(rows):
+            raise ValueError(f"shard {shard} covers {len(rows)} rows, not {len(columns)} + {len(quarantined)}")
+        check_columns(columns, self._plan.classes, self._plan.vote_columns)
+        if self.settled is not None and canonical_json(self.settled) != canonical_json(settled):
+            raise ValueError(f"the first shard settled {self.settled}, shard {shard} {dict(settled)}")
+        attributes: dict[str, Attribute] = {
+            "key": self._plan.key,
+            "start": rows.start,
+            "stop": rows.stop,
+            "settled": canonical_json(settled),
+        }
+        out = {f"{_OUT}id": [q.id for q in quarantined], f"{_OUT}reason": [q.reason for q in quarantined]}
+        arrays = columns.arrays() | {name: np.array(values, dtype=object) for name, values in out.items()}
+        save_sealed(shard_path(self._parts, shard), SHARD, attributes, arrays, f"shard {shard}")
+        self._missing.discard(shard)
+        self.settled = dict(settled) if self.settled is None else self.settled
+
+    def assemble(self, provenance: Mapping[str, Any]) -> Path:
+        """Joins the shards into the finished table, in row order, and removes them. Returns the table's path.
+
+        Raises FercacheError when no image could be read or the disk cannot take it, ValueError when shards are missing.
+        """
+        if self._finished():
+            return self.path
+        if self._missing:
+            raise ValueError(f"{len(self._missing)} shards are still missing")
+        quarantined = [q for shard in range(self.shard_count) for q in self._quarantined(shard)]
+        self._list_quarantined(quarantined)
+        slots = self._slots()
+        attributes: dict[str, Attribute] = {
+            "key": self._plan.key,
+            "identity": canonical_json(self._identity),
+            "provenance": canonical_json(provenance),
+            "classes": canonical_json(self._plan.classes),
+            "vote_columns": canonical_json(self._plan.vote_columns),
+            "quarantined": len(quarantined),
+        }
+        with replacing(self.path, "assembly") as temporary, temporary.open("wb") as stream:
+            write_sealed(stream, TABLE, attributes, slots, self._rows(slots), "assembly")
+        shutil.rmtree(self._parts, ignore_errors=True)
+        return self.path
+
+    def _sweep(self) -> None:
+        """Removes what dead writers had begun: whoever holds the lock is the only living one."""
+        dead = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
+        for path in [*dead, *self._parts.glob("*.tmp")]:
+            with explained(path):
+                path.unlink(missing_ok=True)
+
+    def _finished(self) -> bool:
+        if not self.path.exists():
+            return False
+        try:
+            found = read_info(self.path)
+        except DamagedFileError:
+            set_aside(self.path)
+            return False
+        if found.key != self._plan.key:
+            raise UsageError(
+                f"{self.path} is another table (key {found.key}, expected {self._plan.key}). Move it away."
+            )
+        return True
+
+    def _resume(self) -> None:
+        plan = self._parts / "plan.json"
+        if plan.exists():
+            try:
+                self._plan = self._plan.resumed(self._parts, Plan.read(plan))
+            except DamagedFileError:
+                set_aside(plan)
+        if not plan.exists():
+            self._plan.write(plan)
+        for shard in range(self.shard_count):
+            path = shard_path(self._parts, shard)
+            try:
+                settled = check_shard(path, self._plan, shard) if path.exists() else None
+            except DamagedFileError:
+                set_aside(path)
+                settled = None
+            if settled is None:
+                self._missing.add(shard)
+            elif self.settled is None:
+                self.settled = settled
+
+    def _opened(self, shard: int) -> AbstractContextManager[SealedFile]:
+        return opened(shard_path(self._parts, shard), SHARD)
+
+    def _quarantined(self, shard: int) -> Iterator[Quarantined]:
+        with self._opened(shard) as file:
+            ids, reasons = file.array(f"{_OUT}id"), file.array(f"{_OUT}reason")
+        yield from (Quarantined(*pair) for pair in zip(ids, reasons, strict=True))
+
+    def _list_quarantined(self, quarantined: Sequence[Quarantined]) -> None:
+        path = quarantine_path(self.path)
+        if quarantined:
+            text = io.StringIO()
+            rows = csv.writer(text, lineterminator="\n")
+            rows.writerow(("id", "reason"))
+            rows.writerows((q.id, q.reason) for q in quarantined)
+            write_text(path, text.getvalue())
+        else:
+            path.unlink(missing_ok=True)
+        if len(quarantined) == self._plan.rows:
+            raise FercacheError(
+                f"None of the {self._plan.rows} images could be read; {path} says why. Mend them, "
+                f"delete {self._parts}, and run the same command again."
+            )
+
+    def _slots(self) -> dict[str, Slot]:
+        """The layout of the table: rows add up, text is as wide as the widest."""
+        joined: dict[str, Slot] = {}
+        for shard in range(self.shard_count):
+            with self._opened(shard) as file:
+                found = {name: slot for name, slot in file.slots.items() if not name.startswith(_OUT)}
+            if found["label"].shape[0]:
+                joined = _join(joined, found, shard) if joined else found
+        return joined
+
+    def _rows(self, slots: Mapping[str, Slot]) -> Iterator[dict[str, NDArray[Any]]]:
+        for shard in range(self.shard_count):
+            with self._opened(shard) as file:
+                arrays = {name: file.raw(name) for name in slots} if file.slots["label"].shape[0] else None
+            if arrays is not None:
+                yield arrays
+
+
+def _join(upper: Mapping[str, Slot], lower: Mapping[str, Slot], shard: int) -> dict[str, Slot]:
+    if upper.keys() != lower.keys():
+        raise FercacheError(f"Shard {shard} has columns {sorted(lower)}, those before it {sorted(upper)}.")
+    joined = {}
+    for name, slot in upper.items():
+        other = lower[name]
+        if slot.shape[1:] != other.shape[1:] or _differ(slot.dtype, other.dtype):
+            raise FercacheError(f"Shard {shard} has another shape or type of '{name}' than those before it.")
+        joined[name] = Slot((slot.shape[0] + other.shape[0], *slot.shape[1:]), max(slot.dtype, other.dtype, key=_width))
+    return joined
+
+
+def _differ(one: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    return one != other and not one.kind == other.kind == "S"
+
+
+def _width(dtype: np.dtype[Any]) -> int:
+    return dtype.itemsize

@@ -1,0 +1,157 @@
+"""Finished feature tables: where they are, what is in them, which rows another table already has."""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.errors import UsageError
+from fercache.identity import key_of
+from fercache.store.schema import Columns, check_columns, views_of
+from fercache.store.sealed import Kind, SealedFile, opened
+
+TABLE = Kind("feature table", "fercache extract --dataset NAME --encoder NAME")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """A finished table, in memory. `classes` name the labels; `quarantined` images were left out."""
+
+    path: Path
+    key: str
+    identity: dict[str, Any]
+    provenance: dict[str, Any]
+    classes: tuple[str, ...]
+    vote_columns: tuple[str, ...]
+    columns: Columns
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """What a finished table says about itself."""
+
+    path: Path
+    key: str
+    identity: dict[str, Any]
+    provenance: dict[str, Any]
+    rows: int
+    views: tuple[str, ...]
+
+
+def table_path(cache: Path, encoder: str, dataset_slug: str, key: str) -> Path:
+    """`cache/features/<encoder>/<dataset>-<key8>.h5`."""
+    return cache / "features" / encoder / f"{dataset_slug}-{key[:8]}.h5"
+
+
+def quarantine_path(table: Path) -> Path:
+    """The list (id, reason) of the images that `table` had to leave out; absent when there were none."""
+    return table.with_suffix(".quarantine.csv")
+
+
+def parts_folder(table: Path) -> Path:
+    """The finished shards of `table` while it is not finished itself."""
+    return table.with_suffix(".parts")
+
+
+def lock_path(table: Path) -> Path:
+    """What the one process that writes `table` holds."""
+    return table.with_suffix(".lock")
+
+
+def read_table(path: Path) -> FeatureTable:
+    """Reads a whole table. Raises UsageError when it is absent, damaged, unfinished or of a newer schema."""
+    with opened(path, TABLE) as file:
+        info = _info(path, file)
+        classes, vote_columns = file.names("classes"), file.names("vote_columns")
+        columns = Columns.of(file.arrays())
+        check_columns(columns, classes, vote_columns)
+        quarantined = int(file.attributes["quarantined"])
+    return FeatureTable(path, info.key, info.identity, info.provenance, classes, vote_columns, columns, quarantined)
+
+
+def read_info(path: Path) -> TableInfo:
+    """Reads the attributes of a table only. Raises UsageError as `read_table`, damaged columns aside."""
+    with opened(path, TABLE) as file:
+        return _info(path, file)
+
+
+def _info(path: Path, file: SealedFile) -> TableInfo:
+    identity = file.mapping("identity")
+    key = str(file.attributes["key"])
+    if key != key_of(identity):
+        raise ValueError("its key is not that of its identity")
+    if "label" not in file.slots:
+        raise ValueError("'label' is missing")
+    rows = file.slots["label"].shape[0]
+    return TableInfo(path, key, identity, file.mapping("provenance"), rows, views_of(file.slots))
+
+
+def table_files(cache: Path) -> list[Path]:
+    """Every file that should be a finished table, by name."""
+    return sorted((cache / "features").glob("*/*.h5"))
+
+
+def find_tables(cache: Path) -> list[TableInfo]:
+    """The finished tables, newest first; one that cannot be read is skipped with a warning."""
+    found = []
+    for path in sorted(table_files(cache), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+        try:
+            found.append(read_info(path))
+        except UsageError as error:
+            _log.warning("Skipped: %s", error)
+    return found
+
+
+class KnownFeatures:
+    """The rows that other tables of the same encoder and view already have, by image.
+
+    Holds their hashes (32 bytes an image), sorted, and the features; the first table that has an image counts.
+    """
+
+    def __init__(self, tables: Sequence[TableInfo], view: str) -> None:
+        self._features: list[NDArray[Any]] = []
+        hashes = [np.empty((0, 32), np.uint8)]
+        for table in tables:
+            if view in table.views:
+                found = _read_known(table.path, view)
+                hashes += [found[0]] if found else []
+                self._features += [found[1]] if found else []
+        joined = np.concatenate(hashes).view("S32").ravel()
+        self._rows = np.argsort(joined, kind="stable")
+        self._hashes = joined[self._rows]
+        self._starts = [0, *accumulate(len(array) for array in self._features)]
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def get(self, pixel_sha256: bytes) -> NDArray[Any] | None:
+        """The features (D,) of an image, None when no table has it."""
+        wanted = np.frombuffer(pixel_sha256, "S32")[0]
+        place = int(np.searchsorted(self._hashes, wanted))
+        if place == len(self._hashes) or self._hashes[place] != wanted:
+            return None
+        row = int(self._rows[place])
+        table = bisect_right(self._starts, row) - 1
+        features: NDArray[Any] = self._features[table][row - self._starts[table]]
+        return features
+
+
+def _read_known(path: Path, view: str) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
+    try:
+        with opened(path, TABLE) as file:
+            hashes, features = file.raw("pixel_sha256"), file.raw(f"features/{view}")
+            if hashes.shape != (len(features), 32) or hashes.dtype != np.uint8 or features.ndim != 2:
+                raise ValueError("its columns do not fit together")
+            return hashes, features
+    except UsageError as error:
+        _log.warning("Its rows are not used again: %s", error)
+        return None

@@ -1,0 +1,129 @@
+"""Care of the cache: which of its files are not what was written, and what to do about each."""
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fercache.errors import UsageError
+from fercache.store.locks import holder
+from fercache.store.plan import Plan
+from fercache.store.prompts import read_prompts
+from fercache.store.runs import changed_files, is_finished, read_predictions, read_run
+from fercache.store.shards import check_shard, shard_path
+from fercache.store.tables import quarantine_path, read_table, table_files
+
+_EXTRACT = "run the same `fercache extract` again"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that is not as it should be, what is wrong with it, and what to do."""
+
+    path: Path
+    what: str
+    remedy: str
+
+
+def verify(cache: Path) -> list[Problem]:
+    """Reads every table, prompt table, run and file of predictions, checks every bit, and changes nothing.
+
+    A table that another process is writing right now is no problem.
+    """
+    busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
+    return [*_tables(cache), *_parts(cache, busy), *_prompts(cache), *_runs(cache), *_leftovers(cache, busy)]
+
+
+def _tables(cache: Path) -> Iterator[Problem]:
+    for path in table_files(cache):
+        try:
+            quarantined = read_table(path).quarantined
+        except UsageError as error:
+            yield Problem(path, str(error), f"Delete it and {_EXTRACT}.")
+            continue
+        listing = quarantine_path(path)
+        if quarantined != (listed := _listed(listing)):
+            what = f"{quarantined} images were left out of {path.name}, {listed} are listed here"
+            yield Problem(listing, what, f"Delete {path.name} and {_EXTRACT}.")
+
+
+def _listed(path: Path) -> int:
+    """Rows of a quarantine list."""
+    if not path.exists():
+        return 0
+    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+        return max(0, sum(1 for _ in csv.reader(stream)) - 1)
+
+
+def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
+    for parts in sorted((cache / "features").glob("*/*.parts")):
+        table = parts.with_suffix(".h5")
+        if parts.with_suffix("") in busy:
+            continue
+        if table.exists():
+            yield Problem(parts, f"left over: {table.name} is finished", f"Delete it, or {_EXTRACT}.")
+        else:
+            yield from _unfinished(parts)
+
+
+def _unfinished(parts: Path) -> Iterator[Problem]:
+    resume = f"To finish the table, {_EXTRACT}: it does only what is missing."
+    try:
+        plan = Plan.read(parts / "plan.json")
+    except UsageError as error:
+        yield Problem(parts, str(error), resume)
+        return
+    present = [shard for shard in range(plan.shards) if shard_path(parts, shard).exists()]
+    yield Problem(parts, f"an unfinished table: {len(present)} of {plan.shards} shards", resume)
+    for shard in present:
+        path = shard_path(parts, shard)
+        yield from _attempt(path, partial(check_shard, plan=plan, shard=shard), resume)
+
+
+def _prompts(cache: Path) -> Iterator[Problem]:
+    for path in sorted((cache / "prompts").glob("*/*.h5")):
+        yield from _attempt(path, read_prompts, f"Delete it and {_EXTRACT}.")
+
+
+def _runs(cache: Path) -> Iterator[Problem]:
+    again = "Delete the run and run the same `fercache train` again."
+    for folder in sorted(p for p in (cache / "runs").glob("*") if p.is_dir() and p.suffix != ".tmp"):
+        if not is_finished(folder):
+            yield Problem(folder, "an unfinished run: it has no 'done'", again)
+            continue
+        yield from _attempt(folder, lambda found: read_run(found).snapshots(), again)
+        yield from (
+            Problem(folder / name, "absent, or changed since it was written", again) for name in _changed(folder)
+        )
+        for path in sorted((folder / "predictions").glob("*.h5")):
+            remedy = "Delete it and run the same `fercache evaluate` again."
+            yield from _attempt(path, read_predictions, remedy)
+
+
+def _attempt(path: Path, read: Callable[[Path], Any], remedy: str) -> Iterator[Problem]:
+    try:
+        read(path)
+    except UsageError as error:
+        yield Problem(path, str(error), remedy)
+
+
+def _changed(folder: Path) -> list[str]:
+    try:
+        return changed_files(folder)
+    except UsageError:
+        return []  # reading the run has said so
+
+
+def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
+    for path in sorted((cache / "features").rglob("*.tmp")):
+        if not any(str(path).startswith(f"{table}.") for table in busy):
+            yield Problem(path, "left by a process that was ended", f"Delete it, or {_EXTRACT}.")
+    for room in ("prompts", "runs"):
+        for path in sorted((cache / room).rglob("*.tmp")):
+            yield Problem(
+                path, "left by a process that was ended", "Delete it, unless a fercache command is running now."
+            )
+    for path in sorted(cache.rglob("*.damaged")):
+        yield Problem(path, "was damaged, has been set aside and is not used", "Delete it.")

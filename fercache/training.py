@@ -1,0 +1,236 @@
+"""The one optimisation loop, and what surrounds it: building a head, holding out source validation."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fercache import metrics
+from fercache.errors import UsageError
+from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
+from fercache.selection import validation_rank
+
+EVEN_SNAPSHOTS = 12
+FINAL = "final"
+VALIDATION_CHUNK = 8192
+
+State = dict[str, Tensor]
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch, or one for a fitted head.
+
+    Rows: `epoch`, the mean of each loss term (or what the head chose), `validation_accuracy`, `validation_uar`, and
+    `snapshot`, the name of the weights kept after that epoch, empty where none were.
+    """
+
+    snapshots: dict[str, State]
+    history: list[dict[str, Any]]
+
+
+def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
+    """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would seed the accelerators' generators as well.
+        torch.default_generator.manual_seed(seed)
+        return plugin(task, settings)
+
+
+def train_head(
+    head: Head,
+    train: Batch,
+    validation: Batch,
+    settings: HeadSettings,
+    *,
+    seed: int,
+    report: Report | None = None,
+) -> Fitted:
+    """Trains `head` in place, where `train` lies, and keeps snapshots; `report` is called with each row of the history.
+
+    Equal arguments give equal bits on the same machine. Raises UsageError when `train` or `validation` is empty.
+    """
+    for name, batch in (("to train on", train), ("of source validation", validation)):
+        if len(batch.labels) == 0:
+            raise UsageError(f"There is no labelled face {name}; a source needs some of each. Add faces to the source.")
+    head.to(train.features.device)
+    if isinstance(head, GradientHead) and isinstance(settings, FitSettings):
+        return fit(head, train, validation, settings, seed=seed, report=report)
+    if not isinstance(head, FittedHead):
+        raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
+    chosen = head.fit(train, validation, seed)
+    row = {"epoch": 0, **chosen, **validate(head, validation), "snapshot": FINAL}
+    if report is not None:
+        report(row)
+    return Fitted({FINAL: _copy_of(head)}, [row])
+
+
+def fit(
+    head: GradientHead,
+    train: Batch,
+    validation: Batch,
+    settings: FitSettings,
+    *,
+    seed: int,
+    report: Report | None = None,
+) -> Fitted:
+    """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation."""
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = _optimizer(head, settings)
+    if settings.balance == "weights":
+        train = _weighted(train, len(head.task.expressions))
+    even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
+    width = max(2, len(str(settings.epochs)))
+    history: list[dict[str, Any]] = []
+    kept: dict[int, State] = {}
+    for epoch in range(1, settings.epochs + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, epoch)
+        terms = _train_epoch(head, train, settings, optimizer, generator)
+        row = {"epoch": epoch, **terms, **validate(head, validation), "snapshot": ""}
+        history.append(row)
+        best = max(history, key=validation_rank)["epoch"]
+        if epoch == best or epoch in even:
+            kept[epoch] = _copy_of(head)
+        kept = {number: state for number, state in kept.items() if number == best or number in even}
+        if report is not None:
+            report(row)
+    for number in kept:
+        history[number - 1]["snapshot"] = f"epoch-{number:0{width}d}"
+    return Fitted({history[number - 1]["snapshot"]: state for number, state in kept.items()}, history)
+
+
+def learning_rate(settings: FitSettings, epoch: int) -> float:
+    """The learning rate of an epoch; the first is 1."""
+    if settings.schedule == "exponential":
+        return settings.learning_rate * settings.decay ** (epoch - 1)
+    if settings.schedule == "cosine":
+        return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs)) / 2
+    return settings.learning_rate
+
+
+@torch.inference_mode()
+def validate(head: Head, validation: Batch) -> dict[str, float]:
+    """Accuracy and mean class recall of the main readout."""
+    head.eval()
+    predicted = torch.cat([head.logits(part).argmax(1) for part in validation.features.split(VALIDATION_CHUNK)])
+    truth, guessed = validation.labels.cpu().numpy(), predicted.cpu().numpy()
+    confusion = metrics.count_confusion(truth, guessed, len(head.task.expressions))
+    return {"validation_accuracy": float(metrics.accuracy(confusion)), "validation_uar": float(metrics.uar(confusion))}
+
+
+def split_validation(index: NDArray[np.int64], subject: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """(N,) whether a row is held out: a `fraction` of each class, whole subjects where `subject` (N,) is not empty.
+
+    `index` (N,) is the class, negative for a row without one, which is never held out. Depends on the arguments alone.
+    Of two rows or more, some are held out and some are not; a single subject, for want of others, is split by rows.
+    """
+    labelled = np.flatnonzero(index >= 0)
+    counts = _counts_per_unit(index[labelled], subject[labelled])
+    if counts.units == 1:
+        counts = _counts_per_unit(index[labelled], np.full(len(labelled), ""))
+    held_out = np.zeros(len(index), dtype=bool)
+    if counts.units < 2:
+        return held_out
+    chosen = _choose_units(counts.classes, fraction, np.random.default_rng(seed))
+    held_out[labelled] = chosen[counts.unit]
+    return held_out
+
+
+@dataclass(frozen=True)
+class _UnitCounts:
+    """`unit` (N,) which unit a row is of, a subject or a lone row; `classes` (U, L) rows of each class in each unit."""
+
+    unit: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    @property
+    def units(self) -> int:
+        return len(self.classes)
+
+
+def _counts_per_unit(index: NDArray[np.int64], subject: NDArray[Any]) -> _UnitCounts:
+    # A lone row's number cannot be a subject's name, which is a string.
+    names = [(1, name) if name else (0, row) for row, name in enumerate(subject)]
+    position = {name: i for i, name in enumerate(sorted(set(names)))}
+    unit = np.array([position[name] for name in names], dtype=np.int64)
+    classes = np.zeros((len(position), int(index.max(initial=0)) + 1), dtype=np.int64)
+    np.add.at(classes, (unit, index), 1)
+    return _UnitCounts(unit, classes)
+
+
+def _choose_units(classes: NDArray[np.int64], fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """Goes through the units in random order and takes each that brings the class counts nearer to the wanted ones."""
+    chosen = np.zeros(len(classes), dtype=bool)
+    missing = fraction * classes.sum(axis=0)
+    for unit in generator.permutation(len(classes)):
+        if missing.max() <= 0.5 or chosen.sum() == len(classes) - 1:
+            break  # no unit can bring the counts nearer, or there would be none left to train on
+        if ((missing - classes[unit]) ** 2).sum() < (missing**2).sum():
+            chosen[unit] = True
+            missing = missing - classes[unit]
+    if not chosen.any():
+        chosen[((missing - classes) ** 2).sum(axis=1).argmin()] = True
+    return chosen
+
+
+def _train_epoch(
+    head: GradientHead,
+    train: Batch,
+    settings: FitSettings,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """One pass; returns the mean of each loss term over the faces."""
+    head.train()
+    sums: Tensor | None = None
+    names: list[str] = []
+    seen = 0
+    for index in _batches(train, settings, generator):
+        optimizer.zero_grad()
+        terms = head.loss(train.rows(index), generator)
+        values = torch.stack(list(terms.values()))
+        values.sum().backward()
+        optimizer.step()
+        # Summed on the device, so that no step waits for the one before.
+        sums = values.detach() * len(index) if sums is None else sums.add_(values.detach(), alpha=len(index))
+        names, seen = list(terms), seen + len(index)
+    return {} if sums is None else dict(zip(names, (sums / seen).tolist(), strict=True))
+
+
+def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) -> Iterator[Tensor]:
+    """Row numbers, on the device: a permutation, or with balanced sampling as many draws, each class alike."""
+    if settings.balance == "sampling":
+        labels = train.labels.cpu()
+        weights = 1 / labels.bincount()[labels].double()
+        order = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
+    else:
+        order = torch.randperm(len(train.labels), generator=generator)
+    yield from order.to(train.labels.device).split(settings.batch_size)
+
+
+def _weighted(train: Batch, classes: int) -> Batch:
+    """Every class that is there weighs the same in sum, and the mean weight of a face is 1."""
+    mass = train.labels.bincount(minlength=classes) if train.distribution is None else train.distribution.sum(0)
+    present = (mass > 0).sum()
+    weights = torch.where(mass > 0, mass.sum() / (present * mass), 0.0)
+    return replace(train, class_weights=weights.to(train.features.dtype))
+
+
+def _optimizer(head: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in head.parameters() if parameter.requires_grad]
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(parameters, rate, settings.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
+    return kind(parameters, rate, weight_decay=decay, fused=True)
+
+
+def _copy_of(head: nn.Module) -> State:
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in head.state_dict().items()}

@@ -1,0 +1,120 @@
+"""The main job through the command line, on a small folder of drawn faces."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tests.command_line import Run
+
+HEADS = ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")
+
+
+def extract_both(run: Run, studio: Path, sketch: Path) -> None:
+    for name, root in (("studio", studio), ("sketch", sketch)):
+        outcome = run("extract", "--dataset", f"folder:{name}", "--root", root)
+        assert outcome.code == 0, outcome.err
+
+
+def train_all(run: Run, *options: object) -> list[str]:
+    heads = [part for head in HEADS for part in ("--head", head)]
+    outcome = run("train", "--source", "folder:studio", *heads, "--seeds", "0-1", *options)
+    assert outcome.code == 0, outcome.err
+    return outcome.out.splitlines()
+
+
+def test_four_commands_write_tables_and_a_page(run: Run, studio_folder: Path, sketch_folder: Path) -> None:
+    extract_both(run, studio_folder, sketch_folder)
+    printed = train_all(run, "--set", "epochs=5")
+    assert len([line for line in printed if "runs" in line]) == 7  # zero-shot learns nothing: one seed is enough
+    assert printed[-1] == "next: fercache evaluate"
+    evaluated = run("evaluate", "--target", "folder:sketch", "--target", "folder:studio@test")
+    assert evaluated.code == 0, evaluated.err
+    compared = run("compare")
+    assert compared.code == 0, compared.err
+    results = pd.read_csv("reports/latest/results.csv")
+    main = results[results.readout == "main"]
+    assert len(main) == 7 * 2 * 3  # runs x targets x selections
+    assert set(main["head"]) == set(HEADS)
+    assert main.accuracy.between(0, 1).all()
+    assert (main.n == 35).all()
+    assert set(results[results.readout == "groups"]["head"]) == {"sigmoid-mask"}
+    assert Path("reports/latest/summary.csv").exists()
+    assert Path("reports/latest/index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_what_is_done_is_not_done_again(run: Run, studio_folder: Path, sketch_folder: Path) -> None:
+    extract_both(run, studio_folder, sketch_folder)
+    table = next(Path("cache/features/bundled").glob("folder-studio-*.h5"))
+    before = table.read_bytes()
+    assert run("extract", "--dataset", "folder:studio", "--root", studio_folder).code == 0
+    assert table.read_bytes() == before
+    folders = train_all(run, "--set", "epochs=2")[:-1]
+    weights = {folder: (Path(folder) / "head.safetensors").stat().st_mtime_ns for folder in folders}
+    assert train_all(run, "--set", "epochs=2")[:-1] == folders
+    assert weights == {folder: (Path(folder) / "head.safetensors").stat().st_mtime_ns for folder in folders}
+    assert run("evaluate", "--target", "folder:sketch").code == 0
+    again = run("evaluate", "--target", "folder:sketch")
+    assert again.out.startswith("Every run has its records already")
+
+
+def test_same_command_gives_same_bits(run: Run, studio_folder: Path) -> None:
+    extracted = run("extract", "--dataset", "folder:studio", "--root", studio_folder)
+    assert extracted.code == 0
+    command = ("train", "--source", "folder:studio", "--seeds", "3", "--set", "epochs=2")
+    folders = run(*command).out.splitlines()[:-1]
+    first = [(Path(folder) / "head.safetensors").read_bytes() for folder in folders]
+    for folder in folders:
+        (Path(folder) / "done").unlink()
+    run(*command)
+    assert first == [(Path(folder) / "head.safetensors").read_bytes() for folder in folders]
+
+
+def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    grown = tmp_path / "grown"
+    shutil.copytree(studio_folder, grown)
+    assert "140 encoded, 0 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+    (grown / "train" / "fear" / "another.png").write_bytes((grown / "train" / "anger").iterdir().__next__().read_bytes())
+    picture = next((grown / "train" / "happiness").iterdir())
+    from PIL import Image
+
+    Image.open(picture).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
+    assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+
+
+def test_predict_names_own_pictures(run: Run, studio_folder: Path) -> None:
+    pictures = studio_folder / "test" / "happiness"
+    untrained = run("predict", pictures, "--csv", "faces.csv")
+    assert untrained.code == 0, untrained.err
+    table = pd.read_csv("faces.csv")
+    assert len(table) == 5
+    shares = table.drop(columns=["path", "prediction", "unreadable"])
+    assert (shares.sum(axis=1) - 1).abs().max() < 1e-4
+    assert (shares.idxmax(axis=1) == table.prediction).all()
+    own = run("predict", pictures, "--prompts", "a smiling face", "--prompts", "a crying face")
+    assert own.out.count("a smiling face") == 5
+    run("extract", "--dataset", "folder:studio", "--root", studio_folder)
+    folder = run("train", "--source", "folder:studio", "--seeds", "0", "--head", "linear-probe").out.splitlines()[0]
+    trained = run("predict", pictures, "--run", folder)
+    assert trained.out.count("happiness") >= 4
+
+
+def test_lists_and_datasets_and_verify(run: Run, studio_folder: Path) -> None:
+    run("extract", "--dataset", "folder:studio", "--root", studio_folder)
+    run("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")
+    assert "folder:studio" in run("list", "tables").out
+    assert "bundled-folder-studio-sigmoid-mask-mlp-0" in run("list", "runs").out
+    assert set(HEADS) <= set(run("list", "heads").out.split())
+    assert "ferplus" in run("datasets").out
+    shown = run("datasets", "show", "folder", "--root", studio_folder)
+    assert "happiness" in shown.out
+    assert "12" in shown.out
+    assert "nothing wrong" in run("cache", "verify").out
+    table = next(Path("cache/features/bundled").glob("*.h5"))
+    data = bytearray(table.read_bytes())
+    data[len(data) // 2] ^= 1
+    table.write_bytes(bytes(data))
+    damaged = run("cache", "verify")
+    assert damaged.code == 1
+    assert table.name in damaged.out

@@ -1,0 +1,75 @@
+"""Wrong use ends in one message that says what to do, exit code 2, and no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import Outcome, Run
+
+
+def refused(outcome: Outcome, *words: str, code: int = 2) -> None:
+    assert outcome.code == code, outcome
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.err, outcome.err
+
+
+def test_unknown_names_suggest_the_nearest(run: Run, studio_folder: Path) -> None:
+    refused(run("extrct"), "extract")
+    refused(run("extract", "--dataset", "ferpluss"), "ferplus")
+    refused(run("extract", "--dataset", "synthetic:studoi"), "studio")
+    refused(run("extract", "--dataset", "folder", "--root", studio_folder, "--encoder", "bundeld"), "bundled")
+    refused(run("train", "--head", "sigmoid-maks"), "sigmoid-mask")
+    refused(run("train", "--set", "learning_rat=1"), "learning_rate")
+    refused(run("list", "haeds"), "heads")
+
+
+def test_what_was_never_made_names_the_command_that_makes_it(run: Run, studio_folder: Path) -> None:
+    refused(run("train", "--source", "ferplus"), "fercache extract --dataset ferplus")
+    refused(run("evaluate"), "fercache train")
+    refused(run("compare"), "fercache evaluate")
+    refused(run("extract", "--dataset", "ferplus"), "--root", "fercache.toml")
+    run("extract", "--dataset", "folder:studio", "--root", studio_folder)
+    run("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")
+    refused(run("evaluate", "--target", "ferplus"), "fercache extract --dataset ferplus")
+    refused(run("train", "--source", "folder:studio", "--prompts", "nothing"), "faces")
+    refused(run("evaluate", "--target", "folder:studio@train"), "trained on")
+    refused(run("train", "--source", "folder:studio@dev"), "'test'")
+    refused(run("predict", "--run", "nothing", studio_folder), "No finished run")
+
+
+def test_empty_and_unknown_folders(run: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(run("extract", "--dataset", "folder", "--root", empty), "empty")
+    refused(run("extract", "--dataset", "folder", "--root", tmp_path / "absent"), "does not exist")
+    (empty / "bored").mkdir()
+    (empty / "bored" / "a.png").write_bytes(b"x")
+    refused(run("extract", "--dataset", "folder", "--root", empty), "bored")
+    refused(run("predict", empty / "none"), "does not exist")
+
+
+def test_manifest_without_a_column(run: Run, tmp_path: Path) -> None:
+    manifest = tmp_path / "faces.csv"
+    manifest.write_text("file,label\na.png,happy\n")
+    refused(run("extract", "--dataset", "manifest", "--root", manifest), "path")
+
+
+def test_nothing_readable_is_a_failure(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "faces" / "happy"
+    folder.mkdir(parents=True)
+    for name in "abc":
+        (folder / f"{name}.jpg").write_text("not a picture")
+    refused(run("extract", "--dataset", "folder", "--root", tmp_path / "faces"), "none of the 3 images", code=1)
+
+
+def test_settings_file_with_an_unknown_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fercache.toml").write_text('cashe = "elsewhere"\n')
+    refused(run("list", "runs"), "cache")
+    (tmp_path / "fercache.toml").write_text("cache = \n")
+    refused(run("list", "runs"), "fercache.toml")
+
+
+@pytest.mark.parametrize("seeds", ["x", "", "3-1"])
+def test_seeds_that_are_none(run: Run, seeds: str) -> None:
+    refused(run("train", "--seeds", seeds), "--seeds")

@@ -1,0 +1,40 @@
+"""What several tests need: the real images, where they are there."""
+
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def unpack_once(archive: Path) -> Path:
+    """The unpacked archive in the folder for temporary files; later test runs find it there."""
+    folder = Path(tempfile.gettempdir()) / f"fercache-test-ferplus-{archive.stat().st_size}"
+    if not folder.is_dir():
+        ours = Path(tempfile.mkdtemp(prefix=folder.name, dir=folder.parent))
+        with tarfile.open(archive) as tar:
+            tar.extractall(ours, filter="data")
+        try:
+            ours.rename(folder)
+        except OSError:  # another test process was faster
+            shutil.rmtree(ours)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data: FERCACHE_TEST_DATA, or `../shared/data`."""
+    return Path(os.environ.get("FERCACHE_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def ferplus_root(real_data: Path) -> Path:
+    """FERPlus in its official layout, real photographs. Skips where they are not there."""
+    archive = real_data / "ferplus.tar.xz"
+    if not archive.is_file():
+        pytest.skip(f"{archive} is not there; FERCACHE_TEST_DATA names the folder that holds it")
+    return unpack_once(archive) / "ferplus"

@@ -1,0 +1,146 @@
+"""What every data set promises, checked against a miniature of it whose contents are known."""
+
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fercache.datasets import SPLITS, Dataset, FaceImage, Finding
+from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.extraction.decode import decode
+from tests.datasets.miniatures import Miniature
+
+
+def broken_promises(dataset: Dataset, miniature: Miniature, empty: Path) -> list[str]:
+    """One sentence for each promise of the contract that `dataset` does not keep; `empty` is an empty folder."""
+    faces = list(dataset.faces(miniature.root, miniature.domain))
+    return [
+        *_about_itself(dataset),
+        *_about_faces(dataset, faces),
+        *_about_order(dataset, miniature, faces),
+        *_about_truth(dataset, miniature, faces),
+        *_about_check(dataset, miniature, faces),
+        *_about_reading(faces),
+        *_about_wrong_use(dataset, miniature, empty),
+    ]
+
+
+def _about_itself(dataset: Dataset) -> Iterator[str]:
+    for name in ("licence", "homepage", "citation"):
+        if not isinstance(getattr(dataset, name, None), str):
+            yield f"says no {name}"
+    if not getattr(dataset, "licence", ""):
+        yield "has an empty licence"
+    if not dataset.expressions or len(set(dataset.expressions)) < len(dataset.expressions):
+        yield "has no expressions, or one twice"
+    if not set(dataset.expressions) <= set(EXPRESSIONS):
+        yield "has expressions that are not canonical names"
+    for column in dataset.vote_columns:
+        file, colon, name = column.partition(":")
+        if not (file and colon and name):
+            yield f"has a vote column {column} that is not FILE:NAME"
+    if dataset.needs_root and dataset.may_show_faces:
+        yield "may show faces that come from outside of the project"
+
+
+def _about_faces(dataset: Dataset, faces: list[FaceImage]) -> Iterator[str]:
+    ids = [face.id for face in faces]
+    if len(set(ids)) < len(ids):
+        yield "uses an id twice"
+    for face in faces:
+        if not face.id or not face.id.isprintable():
+            yield f"has an id that cannot be printed: {face.id!r}"
+        if face.split not in ("", *SPLITS):
+            yield f"has a split {face.split!r}"
+        if face.label is not None and face.label not in dataset.expressions:
+            yield f"has a label {face.label!r} that is not in its expressions"
+        if len(face.votes or ()) != len(dataset.vote_columns):
+            yield f"has {len(face.votes or ())} votes for {len(dataset.vote_columns)} columns"
+        if face.votes and (min(face.votes) < -1 or max(face.votes) < 0):
+            yield f"has no votes for {face.id}"
+        if face.fingerprint is not None and len(face.fingerprint) != 32:
+            yield "has a fingerprint that is not 32 bytes"
+        if any("=" not in part for part in face.group.split(";") if part):
+            yield f"has a group that is not column=value: {face.group!r}"
+
+
+def _about_order(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
+    again = list(dataset.faces(miniature.root, miniature.domain))
+    if [(f.id, f.split, f.label, f.votes) for f in faces] != [(f.id, f.split, f.label, f.votes) for f in again]:
+        yield "lists something else the second time"
+
+
+def _labels(dataset: Dataset, faces: list[FaceImage], label_file: str | None = None) -> list[str | None]:
+    """The face's own label, or the majority of its votes."""
+    if not dataset.vote_columns:
+        return [face.label for face in faces]
+    labels = read_labels(
+        dataset.expressions,
+        classes=dataset.expressions,
+        label=np.full(len(faces), -1, dtype=np.int16),
+        votes=np.array([face.votes for face in faces], dtype=np.int16).reshape(len(faces), -1),
+        vote_columns=dataset.vote_columns,
+        label_file=label_file,
+    )
+    return [labels.expressions[i] if i >= 0 else None for i in labels.index]
+
+
+def _about_truth(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
+    if any(len(face.votes or ()) != len(dataset.vote_columns) for face in faces):
+        return
+    found = dict(zip([face.id for face in faces], _labels(dataset, faces), strict=True))
+    for id in sorted(found.keys() ^ miniature.truth.keys()):
+        yield f"{'invents' if id in found else 'leaves out'} {id}"
+    for id in sorted(found.keys() & miniature.truth.keys()):
+        if found[id] != miniature.truth[id]:
+            yield f"calls {id} {found[id]}, which is {miniature.truth[id]}"
+
+
+def _about_check(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
+    if any(len(face.votes or ()) != len(dataset.vote_columns) for face in faces):
+        return
+    findings = dataset.check(miniature.root, miniature.domain)
+    if not findings:
+        yield "finds nothing in its check"
+    for finding in findings:
+        listed = _count(dataset, faces, finding)
+        if finding.found != listed:
+            yield f"finds {finding.found} of {finding.split} {finding.label} in its check, not {listed}"
+    if {finding.split for finding in findings} < {face.split for face in faces}:
+        yield "does not check every split"
+
+
+def _count(dataset: Dataset, faces: list[FaceImage], finding: Finding) -> int:
+    """Label "" stands for faces without a label of their own, `<file>:<expression>` for majorities of votes."""
+    rows = [face for face in faces if face.split == finding.split]
+    file, colon, name = finding.label.partition(":")
+    if colon:
+        return _labels(dataset, rows, file).count(name)
+    return [face.label or "" for face in rows].count(finding.label)
+
+
+def _about_reading(faces: list[FaceImage]) -> Iterator[str]:
+    for face in faces[:4]:
+        copy: FaceImage = pickle.loads(pickle.dumps(face))
+        first, second = (decode(f.read(), f.box) for f in (face, copy))
+        if not np.array_equal(first, second):
+            yield f"reads {face.id} differently the second time"
+
+
+def _about_wrong_use(dataset: Dataset, miniature: Miniature, empty: Path) -> Iterator[str]:
+    if dataset.needs_root:
+        for root in (None, empty, empty / "absent"):
+            if not _refuses(lambda root=root: list(dataset.faces(root, miniature.domain))):
+                yield f"does not refuse the root {root and root.name}"
+    if dataset.domains is not None and not _refuses(lambda: list(dataset.faces(miniature.root, "no-such-domain"))):
+        yield "does not refuse an unknown domain"
+
+
+def _refuses(action: Callable[[], object]) -> bool:
+    try:
+        action()
+    except UsageError:
+        return True
+    return False

@@ -1,0 +1,213 @@
+"""What every head promises, checked on small separable data, on the CPU."""
+
+import random
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from fercache.errors import UsageError
+from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head
+from fercache.training import Fitted, build_head, train_head
+from tests.feature_space import DIMENSION, SEVEN, faces, task
+
+OTHER_ORDER = tuple(sorted(SEVEN, reverse=True))
+
+
+class Subject:
+    """The head under test, trained once for all the checks that only look at it."""
+
+    def __init__(self, plugin: type[Head]) -> None:
+        self.plugin = plugin
+        self.settings = plugin.Settings()
+        if isinstance(self.settings, FitSettings):
+            # As many steps as a larger set would give.
+            self.settings = self.settings.model_copy(update={"batch_size": 24})
+        self.test = faces(140, seed=3)
+
+    def build(self, expressions: tuple[str, ...] = SEVEN, seed: int = 1) -> Head:
+        return build_head(self.plugin, task(expressions, with_text=self.plugin.needs_text), self.settings, seed)
+
+    def train(self, expressions: tuple[str, ...] = SEVEN, seed: int = 1) -> tuple[Head, Fitted]:
+        head = self.build(expressions, seed)
+        parts = faces(210, 1, expressions), faces(70, 2, expressions)
+        return head, train_head(head, *parts, self.settings, seed=seed)
+
+    @cached_property
+    def trained(self) -> Head:
+        return self.train()[0].eval()
+
+
+def broken_promises(plugin: type[Head]) -> list[str]:
+    """One sentence for each promise of the contract that the head does not keep."""
+    if about_itself := list(_about_itself(plugin)):
+        return about_itself
+    subject = Subject(plugin)
+    checks = (
+        _about_text,
+        _about_outputs,
+        _about_learning,
+        _about_order,
+        _about_storing,
+        _about_seeds,
+        _about_global_state,
+        _about_other_faces,
+        _about_its_batch,
+        _about_odd_batches,
+    )
+    return [broken for check in checks for broken in check(subject)]
+
+
+def _about_itself(plugin: type[Head]) -> Iterator[str]:
+    if not issubclass(plugin, GradientHead | FittedHead):
+        yield "is neither a GradientHead nor a FittedHead"
+    if issubclass(plugin, GradientHead) and not issubclass(plugin.Settings, FitSettings):
+        yield "is trained by gradient descent, but its settings are not FitSettings"
+    try:
+        plugin.Settings(no_such_setting=1)  # type: ignore[call-arg]
+        yield "accepts settings that it does not know"
+    except ValidationError:
+        pass
+    try:
+        plugin.Settings()
+    except ValidationError:
+        yield "has settings without a default"
+
+
+def _about_text(subject: Subject) -> Iterator[str]:
+    if not subject.plugin.needs_text:
+        return
+    try:
+        build_head(subject.plugin, task(with_text=False), subject.settings, seed=1)
+        yield "needs text, but is built without any"
+    except UsageError:
+        pass
+
+
+def _about_outputs(subject: Subject) -> Iterator[str]:
+    head = subject.trained
+    with torch.no_grad():
+        for count in (1, 5):
+            features = subject.test.features[:count]
+            mask = head.mask(features)
+            for name, scores in _all_readouts(head, features).items():
+                if scores.shape != (count, len(SEVEN)) or not torch.isfinite(scores).all():
+                    yield f"gives {name} logits of shape {tuple(scores.shape)} for {count} faces, or not finite ones"
+            if mask is not None and (mask.shape != (count, DIMENSION) or mask.min() < 0 or mask.max() > 1):
+                yield "has a mask that is not (B, D) in [0, 1]"
+
+
+def _about_learning(subject: Subject) -> Iterator[str]:
+    right = (_predict(subject.trained, subject.test) == subject.test.labels).float().mean()
+    if right < 0.6:
+        yield f"names {right:.0%} of faces that are easy to tell apart"
+
+
+def _about_order(subject: Subject) -> Iterator[str]:
+    other, _ = subject.train(OTHER_ORDER)
+    named = [SEVEN[i] for i in _predict(subject.trained, subject.test)]
+    renamed = [OTHER_ORDER[i] for i in _predict(other, subject.test)]
+    if np.mean([one == two for one, two in zip(named, renamed, strict=True)]) < 0.85:
+        yield "names other expressions when they come in another order"
+
+
+def _about_storing(subject: Subject) -> Iterator[str]:
+    state = subject.trained.state_dict()
+    if not state:
+        yield "has nothing to store"
+    other = subject.build(seed=2)
+    other.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
+    if not _same_logits(subject.trained, other, subject.test):
+        yield "gives other logits after its state was stored and loaded"
+
+
+def _about_seeds(subject: Subject) -> Iterator[str]:
+    torch.manual_seed(100)
+    one = subject.train(seed=5)[1]
+    torch.manual_seed(200)
+    two = subject.train(seed=5)[1]
+    if not _same_snapshots(one, two):
+        yield "has other weights after training again with the same seed"
+    if not subject.plugin.needs_training and not _same_snapshots(one, subject.train(seed=6)[1]):
+        yield "says that it needs no training, but its weights depend on the seed"
+
+
+def _about_global_state(subject: Subject) -> Iterator[str]:
+    before = _global_state()
+    head, _ = subject.train()
+    _all_readouts(head, subject.test.features)
+    if _global_state() != before:
+        yield "draws from a global random generator"
+
+
+def _about_other_faces(subject: Subject) -> Iterator[str]:
+    head, features = subject.trained, subject.test.features
+    state = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+    with torch.no_grad():
+        together, again = _all_readouts(head, features), _all_readouts(head, features)
+        alone = [_all_readouts(head, row) for row in features[:9].split(1)]
+    for name, scores in together.items():
+        if not torch.equal(scores, again[name]):
+            yield f"gives other {name} logits when asked again"
+        if not torch.allclose(scores[:9], torch.cat([part[name] for part in alone]), rtol=1e-3, atol=1e-3):
+            yield f"gives a face other {name} logits when other faces are there"
+    if any(not torch.equal(tensor, state[name]) for name, tensor in head.state_dict().items()):
+        yield "changes its state when it is read"
+
+
+def _about_its_batch(subject: Subject) -> Iterator[str]:
+    train, validation = faces(70, seed=1), faces(35, seed=2)
+    train_head(subject.build(), train, validation, subject.settings, seed=1)
+    for given, expected in ((train, faces(70, seed=1)), (validation, faces(35, seed=2))):
+        if not (torch.equal(given.features, expected.features) and torch.equal(given.labels, expected.labels)):
+            yield "changes the faces that it is trained on"
+
+
+def _about_odd_batches(subject: Subject) -> Iterator[str]:
+    head = subject.build()
+    if not isinstance(head, GradientHead):
+        return
+    odd = {
+        "neutral faces only": faces(4, 1, shown=("neutral",)),
+        "one face": faces(1, 1),
+        "faces of two expressions": faces(6, 1, shown=("fear", "neutral")),
+        "soft labels": faces(6, 1, soft=True),
+    }
+    for name, batch in odd.items():
+        head.zero_grad()
+        total = sum(head.loss(batch, torch.Generator().manual_seed(1)).values(), torch.zeros(()))
+        total.backward()
+        gradients = [parameter.grad for parameter in head.parameters() if parameter.grad is not None]
+        if not all(torch.isfinite(tensor).all() for tensor in (total, *gradients)):
+            yield f"has a loss or gradient that is not finite for {name}"
+
+
+def _all_readouts(head: Head, features: Tensor) -> dict[str, Tensor]:
+    return {"main": head.logits(features), **head.readouts(features)}
+
+
+@torch.no_grad()
+def _predict(head: Head, batch: Batch) -> Tensor:
+    return head.eval().logits(batch.features).argmax(1)
+
+
+@torch.no_grad()
+def _same_logits(one: Head, two: Head, batch: Batch) -> bool:
+    return torch.equal(one.eval().logits(batch.features), two.eval().logits(batch.features))
+
+
+def _same_snapshots(one: Fitted, two: Fitted) -> bool:
+    return list(one.snapshots) == list(two.snapshots) and all(
+        torch.equal(tensor, two.snapshots[snapshot][name])
+        for snapshot, state in one.snapshots.items()
+        for name, tensor in state.items()
+    )
+
+
+def _global_state() -> tuple[Any, ...]:
+    kind, keys, *rest = np.random.get_state()
+    return torch.get_rng_state().tolist(), kind, np.asarray(keys).tolist(), rest, random.getstate()

@@ -1,0 +1,140 @@
+"""Every registered head keeps the contract, and heads that do not are caught."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from fercache import registry
+from fercache.heads import Batch, FittedHead, Head, HeadSettings, Task
+from fercache.heads.linear_probe import LinearProbe
+from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.heads.zero_shot import ZeroShot
+from tests.contracts.head_checks import broken_promises
+from tests.feature_space import DIMENSION
+
+
+@pytest.mark.parametrize("name", registry.names("heads"))
+def test_every_head_keeps_the_contract(name: str) -> None:
+    assert broken_promises(registry.load("heads", name)) == []
+
+
+class ShortSettings(SigmoidMaskSettings):
+    epochs: int = 3
+
+
+class ShortMask(SigmoidMask):
+    Settings = ShortSettings
+
+
+class NextClass(ZeroShot):
+    """Permutes the classes."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        return super().logits(features).roll(1, dims=1)
+
+
+class PapersOrder(LinearProbe):
+    """Believes that the expressions always come in the same order."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        order = sorted(range(len(self.task.expressions)), key=self.task.expressions.__getitem__)
+        return super().logits(features)[:, order].roll(3, dims=1)
+
+
+class CentredOnTheTarget(LinearProbe):
+    """Reads the faces to be scored all together."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        return super().logits(features - features.mean(0))
+
+
+class AdaptsToTheTarget(ZeroShot):
+    """Learns from the faces to be scored."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        self.text.add_(0.01 * features.mean(0))
+        return super().logits(features)
+
+
+class KeptOutsideTheState(FittedHead):
+    """Its class means are no buffer."""
+
+    Settings = HeadSettings
+
+    def __init__(self, task: Task, settings: HeadSettings) -> None:
+        super().__init__(task, settings)
+        self.means = [torch.zeros(DIMENSION)] * len(task.expressions)
+        self.register_buffer("nothing", torch.zeros(1))
+
+    def logits(self, features: Tensor) -> Tensor:
+        return features @ torch.stack(self.means).T
+
+    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+        self.means = [train.features[train.labels == k].mean(0) for k in range(len(self.task.expressions))]
+        return {}
+
+
+class GlobalNoise(ShortMask):
+    """Draws from the global generator."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        return {name: term * (1 + 0.01 * torch.rand(())) for name, term in super().loss(batch, generator).items()}
+
+
+class GlobalSeed(ShortMask):
+    """Follows the global seed without drawing from it."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        return super().loss(batch, torch.Generator().manual_seed(torch.initial_seed()))
+
+
+class NormalisesInPlace(LinearProbe):
+    """Changes what it is given."""
+
+    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+        train.features.div_(train.features.norm(dim=1, keepdim=True))
+        return super().fit(train, validation, seed)
+
+
+class MeanOfNothing(ShortMask):
+    """Averages over the faces that are not neutral, even where there are none."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        emotional = batch.labels != self.task.expressions.index("neutral")
+        return super().loss(batch, generator) | {"norm": 0 * self.masked(batch.features)[emotional].square().mean()}
+
+
+class DependsOnTheSeed(ZeroShot):
+    """Says that it needs no training, and trains."""
+
+    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+        self.text.add_(torch.randn(self.text.shape, generator=torch.Generator().manual_seed(seed)))
+        return {}
+
+
+class LenientSettings(HeadSettings):
+    model_config = {"extra": "allow"}  # noqa: RUF012
+
+
+class Lenient(LinearProbe):
+    Settings = LenientSettings
+
+
+@pytest.mark.parametrize(
+    ("plugin", "promise"),
+    [
+        (NextClass, "names 0% of faces that are easy to tell apart"),
+        (PapersOrder, "names other expressions when they come in another order"),
+        (CentredOnTheTarget, "gives a face other main logits when other faces are there"),
+        (AdaptsToTheTarget, "changes its state when it is read"),
+        (KeptOutsideTheState, "gives other logits after its state was stored and loaded"),
+        (GlobalNoise, "draws from a global random generator"),
+        (GlobalSeed, "has other weights after training again with the same seed"),
+        (NormalisesInPlace, "changes the faces that it is trained on"),
+        (MeanOfNothing, "has a loss or gradient that is not finite for neutral faces only"),
+        (DependsOnTheSeed, "says that it needs no training, but its weights depend on the seed"),
+        (Lenient, "accepts settings that it does not know"),
+    ],
+)
+def test_a_bad_head_is_caught(plugin: type[Head], promise: str) -> None:
+    assert promise in broken_promises(plugin)

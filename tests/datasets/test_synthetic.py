@@ -1,0 +1,71 @@
+import pickle
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from fercache.datasets import synthetic
+from fercache.datasets.synthetic import plugin
+from fercache.errors import UsageError
+
+
+def test_studio_has_all_splits_and_the_other_domains_only_a_test() -> None:
+    sizes = {domain: Counter(face.split for face in plugin.faces(None, domain)) for domain in synthetic.DOMAINS}
+    assert sizes["studio"] == {"train": 2_800, "validation": 400, "test": 800}
+    assert {domain: dict(size) for domain, size in sizes.items() if domain != "studio"} == {
+        domain: {"test": 800} for domain in ("webcam", "sketch", "night")
+    }
+
+
+def test_expressions_are_balanced_to_within_one_face() -> None:
+    counts = Counter((face.split, face.label) for face in plugin.faces(None, "studio"))
+    for split in ("train", "validation", "test"):
+        of_split = [counts[split, name] for name in plugin.expressions]
+        assert max(of_split) - min(of_split) <= 1
+
+
+def test_nobody_stands_in_two_splits_and_the_domains_show_the_people_of_the_test_split() -> None:
+    people = {"train": set(), "validation": set(), "test": set()}
+    for face in plugin.faces(None, "studio"):
+        people[face.split].add(face.subject)
+    assert not (people["train"] | people["validation"]) & people["test"]
+    assert not people["train"] & people["validation"]
+    assert {face.subject for face in plugin.faces(None, "night")} == people["test"]
+
+
+def test_a_face_is_a_function_of_its_place() -> None:
+    face = next(plugin.faces(None, "webcam"))
+    first, second = face.read(), pickle.loads(pickle.dumps(face.read))()
+    assert isinstance(first, np.ndarray)
+    assert first.shape == (synthetic.SIZE, synthetic.SIZE, 3)
+    assert first.dtype == np.uint8
+    assert np.array_equal(first, second)
+
+
+def test_the_fingerprint_depends_on_all_that_changes_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    prints = {face.fingerprint for domain in synthetic.DOMAINS for face in plugin.faces(None, domain)}
+    assert len(prints) == 4_000 + 3 * 800
+    before = synthetic.fingerprint("studio", 0, "fear")
+    for constant in ("RENDERER_VERSION", "SEED", "SIZE"):
+        with monkeypatch.context() as patch:
+            patch.setattr(synthetic, constant, getattr(synthetic, constant) + 1)
+            assert synthetic.fingerprint("studio", 0, "fear") != before
+    assert synthetic.fingerprint("studio", 0, "fear") == before
+
+
+def test_the_label_is_the_expression_that_is_drawn() -> None:
+    for face in list(plugin.faces(None, "sketch"))[:7]:
+        _, index, expression = face.read.args
+        assert face.label == expression
+        assert synthetic.sample_face(synthetic.SEED, index, "sketch", expression).expression == face.label
+
+
+def test_check_agrees() -> None:
+    findings = plugin.check(None, "studio")
+    assert len(findings) == 21
+    assert all(finding.agrees and finding.expected for finding in findings)
+
+
+def test_an_unknown_domain_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'sketch'"):
+        next(plugin.faces(None, "scetch"))

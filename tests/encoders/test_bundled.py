@@ -1,0 +1,124 @@
+"""The encoder that ships: small, honest about itself, and of use for free words."""
+
+import dataclasses
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fercache.encoders import EncoderRequest
+from fercache.encoders.bundled import Bundled, captions, card, scores, weights
+from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled.train import Recipe, Training, Words, scale_output
+from fercache.errors import UsageError
+from fercache.identity import file_hash
+from fercache.synthetic_faces import DOMAINS, STYLES
+
+SMALL = Recipe(steps=2, processes=1, real_batch=8, drawn_batch=6, small_share=0.5, warm_up=1)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Bundled:
+    return Bundled.load(EncoderRequest(device="cpu", precision="fp32"))
+
+
+def real_faces(count: int = 20) -> RealFaces:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, 64, 64), dtype=np.uint8)
+    return RealFaces(pixels, random.integers(0, 5, (count, len(VOTE_COLUMNS))).astype(np.int16))
+
+
+def test_the_card_is_about_the_weights_beside_it() -> None:
+    assert (weights.FOLDER / weights.FILE).stat().st_size <= 24 * 2**20
+    assert card()["weights_sha256"] == file_hash(weights.FOLDER / weights.FILE)
+    assert not any(domain in source for source in card()["seen"] for domain in DOMAINS)
+    assert card()["scores"]["held_out_wordings"] == {
+        name: {"yes": list(w.yes), "no": list(w.no)} for name, w in scores.HELD_OUT.items()
+    }
+
+
+def test_what_was_seen_reaches_the_encoder(encoder: Bundled) -> None:
+    assert "ferplus@train" in encoder.seen and encoder.name == "bundled" and encoder.image_size == 64
+
+
+def test_plain_open_clip_gives_the_same_features(encoder: Bundled) -> None:
+    model = weights.build()
+    model.load_state_dict(weights.read(weights.FOLDER / weights.FILE))
+    model.eval()
+    faces = draw_faces(7, 6, STYLES).pixels
+    with torch.inference_mode():
+        expected = model.encode_image(((torch.from_numpy(faces) / 255 - 0.5) / 0.25).permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(encoder.encode_images(faces), expected, atol=1e-4)
+
+
+def test_held_out_wordings_separate_unseen_drawn_faces(encoder: Bundled) -> None:
+    found = scores.on_drawn(encoder, draw_faces(scores.HELD_OUT_SEED + 1, 280, STYLES))
+    assert {name: found[name]["auc"] >= 0.85 for name in scores.HELD_OUT} == dict.fromkeys(scores.HELD_OUT, True)
+    assert found["expression_accuracy"] >= 0.7
+
+
+def test_no_caption_has_a_held_out_wording() -> None:
+    phrases = [phrase for values in captions.PHRASES.values() for options in values.values() for phrase in options]
+    sentences = {
+        frame.format(medium=medium, subject=subject, phrase=phrase).rstrip(".")
+        for frame, medium, subject, phrase in product(captions.FRAMES, captions.MEDIA, captions.SUBJECTS, phrases)
+    }
+    held_out = {text for wordings in scores.HELD_OUT.values() for text in (*wordings.yes, *wordings.no)}
+    assert not held_out & sentences
+    Words(32)(sorted(held_out))  # but every one of their words is known: Words refuses others
+
+
+def test_every_caption_can_be_written_in_the_known_words() -> None:
+    random, words = np.random.default_rng(0), Words(32)
+    for _ in range(50):
+        texts = captions.expression_sentences(list(captions.EXPRESSION_WORDS), random)
+        texts += [text for attribute in captions.VALUES for text in captions.attribute_sentences(attribute, random)]
+        assert words(texts).shape[1] <= 32
+
+
+def test_a_flipped_face_changes_sides() -> None:
+    poses = captions.VALUES["pose"]
+    table = dict(zip(captions.VALUES, Training(SMALL, real_faces(), draw_faces(1, 6, STYLES)).mirrors, strict=True))
+    assert [poses[i] for i in table["pose"]] == [captions.MIRROR.get(pose, pose) for pose in poses]
+    assert table["glasses"].tolist() == [0, 1] and table["light"].tolist() == [0, 2, 1]
+
+
+def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None:
+    drawn, states = draw_faces(1, 12, STYLES), []
+    for name in ("one", "two"):
+        training = Training(SMALL, real_faces(), drawn)
+        before = {key: value.clone() for key, value in training.model.state_dict().items()}
+        training.run(tmp_path / "kept.safetensors")
+        after = training.model.state_dict()
+        assert sum(not torch.equal(before[key], after[key]) for key in before) > len(before) / 2
+        scale_output(training.model, training.real_pixels)
+        weights.save(after, training.words.ids, tmp_path / f"{name}.safetensors")
+        states.append(weights.read(tmp_path / f"{name}.safetensors"))
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    encoder = Bundled.load(EncoderRequest(weights=tmp_path / "one.safetensors", device="cpu"))
+    features = scores.encode(encoder, real_faces(24).pixels[:20])
+    assert np.linalg.norm(features, axis=1).mean() == pytest.approx(10, rel=0.05) and encoder.name == "bundled--one"
+
+
+def test_another_seed_gives_other_weights() -> None:
+    drawn = draw_faces(1, 6, STYLES)
+    one, two = (Training(dataclasses.replace(SMALL, seed=seed), real_faces(), drawn).average for seed in (1, 2))
+    assert not torch.equal(one["visual.head.proj.weight"], two["visual.head.proj.weight"])
+
+
+def test_votes_become_shares() -> None:
+    votes = np.zeros((2, len(VOTE_COLUMNS)), np.int16)
+    votes[0, VOTE_COLUMNS.index("fear")], votes[0, VOTE_COLUMNS.index("surprise")] = 6, 2
+    votes[0, VOTE_COLUMNS.index("anger")] = votes[1, VOTE_COLUMNS.index("anger")] = 1
+    shares = RealFaces(np.zeros((2, 64, 64), np.uint8), votes).distribution()
+    assert dict(zip(captions.EXPRESSION_WORDS, shares[0].tolist(), strict=True))["fear"] == 0.75
+    assert shares[0].sum() == 1 and shares[1].sum() == 0
+
+
+def test_wrong_weights_and_roots(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        Bundled.load(EncoderRequest(weights=tmp_path / "absent.safetensors", device="cpu"))
+    with pytest.raises(UsageError, match="is not FERPlus"):
+        read_ferplus(tmp_path, "train")

@@ -1,0 +1,218 @@
+"""The open_clip family: the same numbers as open_clip's own, and a clear word wherever something does not fit."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from fercache.encoders import EncoderRequest
+from fercache.encoders.open_clip import OpenClip, checkpoints
+from fercache.encoders.open_clip.checkpoints import find
+from fercache.errors import UsageError
+from tests.encoders.open_clip_fixtures import register_architectures, save_folder, tiny_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _architectures(tmp_path_factory: pytest.TempPathFactory) -> None:
+    register_architectures(tmp_path_factory.mktemp("architectures") / "configs")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return save_folder(tmp_path / "tiny")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.safetensors"
+    save_file(tiny_model().state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "reachable", lambda url: False)
+    monkeypatch.setattr(checkpoints, "try_to_load_from_cache", lambda repository, filename: None)
+
+
+def request(name: str, weights: Path | None = None, **options: str) -> EncoderRequest:
+    return EncoderRequest(name=name, weights=weights, device="cpu", **options)
+
+
+def pictures(count: int = 3) -> list[np.ndarray]:
+    random = np.random.default_rng(1)
+    return [random.integers(0, 256, (40 + 9 * i, 60 - 5 * i, 3), dtype=np.uint8) for i in range(count)]
+
+
+def test_features_are_open_clips_own(folder: Path) -> None:
+    encoder = OpenClip.load(request(f"local-dir:{folder}"))
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    model.eval()
+    with torch.inference_mode():
+        expected = model.encode_image(torch.stack([transform(Image.fromarray(p)) for p in pictures()])).numpy()
+        words = model.encode_text(open_clip.get_tokenizer(f"local-dir:{folder}")(["a face", "no face at all"])).numpy()
+    ours = encoder.encode_images(np.stack([encoder.preprocess(p) for p in pictures()]))
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode_texts(["a face", "no face at all"]), words, atol=1e-6)
+    assert ours.dtype == np.float32 and encoder.dimension == ours.shape[1] == 16
+    assert encoder.logit_scale == pytest.approx(1 / 0.07, rel=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["clip", "imagenet-224"])
+def test_geometry_is_the_one_of_the_preset(preset: str) -> None:
+    size, mean, std = 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    from open_clip.transform import PreprocessCfg, image_transform
+
+    from fercache.encoders.open_clip.clip_encoder import geometry, preprocessing_named
+
+    chosen = preprocessing_named(preset, PreprocessCfg(size=size), "any")
+    if preset == "clip":
+        whole = image_transform(size, is_train=False)
+    else:
+        whole = image_transform(size, False, mean, std, resize_mode="squash", interpolation="bilinear")
+    for picture in pictures():
+        ours = torch.from_numpy(np.array(geometry(chosen)(Image.fromarray(picture)))).permute(2, 0, 1) / 255
+        ours = (ours - torch.tensor(chosen.mean).view(3, 1, 1)) / torch.tensor(chosen.std).view(3, 1, 1)
+        torch.testing.assert_close(ours, whole(Image.fromarray(picture)))
+
+
+def test_a_file_gives_the_same_features_in_either_format(file: Path, tmp_path: Path) -> None:
+    pickled = tmp_path / "mine.pt"
+    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in tiny_model().state_dict().items()}}, pickled)
+    faces = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 90, 200)])
+    first, second = (OpenClip.load(request("Tiny-16", path)) for path in (file, pickled))
+    np.testing.assert_array_equal(first.encode_images(faces), second.encode_images(faces))
+    assert (first.name, second.name) == ("tiny-16--mine", "tiny-16--mine")
+    assert first.identity() != second.identity()  # the bytes of the files differ, so their keys do
+
+
+def test_the_identity_is_json_and_names_what_changes_numbers(file: Path) -> None:
+    plain, quick = (OpenClip.load(request(name, file)).identity() for name in ("Tiny-16", "Tiny-16-quickgelu"))
+    assert json.loads(json.dumps(plain)) == {**plain, "preprocessing": {k: list(v) if isinstance(v, tuple) else v for k, v in plain["preprocessing"].items()}}
+    assert (plain["activation"], quick["activation"]) == ("gelu", "quickgelu")
+    assert {"architecture", "weights_sha256", "preprocessing", "precision"} <= plain.keys()
+
+
+def test_the_activation_changes_features(file: Path) -> None:
+    faces = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 90, 200)])
+    plain, quick = (OpenClip.load(request(name, file)).encode_images(faces) for name in ("Tiny-16", "Tiny-16-quickgelu"))
+    assert not np.allclose(plain, quick, atol=1e-4)
+
+
+def test_a_config_beside_the_file_must_agree_on_the_activation(tmp_path: Path) -> None:
+    folder = save_folder(tmp_path / "quick", quick_gelu=True)
+    weights = folder / "open_clip_model.safetensors"
+    with pytest.raises(UsageError, match=r"QuickGELU, but Tiny-16 computes GELU.*--encoder Tiny-16-quickgelu"):
+        OpenClip.load(request("Tiny-16", weights))
+    assert OpenClip.load(request("Tiny-16-quickgelu", weights)).identity()["activation"] == "quickgelu"
+
+
+def test_openais_own_state_dict_needs_quickgelu(tmp_path: Path) -> None:
+    path = tmp_path / "from_openai.pt"
+    marks = {"input_resolution": torch.tensor(32), "context_length": torch.tensor(77), "vocab_size": torch.tensor(49408)}
+    torch.save({**tiny_model().state_dict(), **marks}, path)
+    with pytest.raises(UsageError, match="--encoder Tiny-16-quickgelu"):
+        OpenClip.load(request("Tiny-16", path))
+    assert OpenClip.load(request("Tiny-16-quickgelu", path)).dimension == 16
+
+
+def test_a_tag_brings_its_activation_even_with_a_local_file(file: Path) -> None:
+    source = find("ViT-B-32/openai", file)
+    assert source.quick_gelu and source.config["quick_gelu"] and source.name == "vit-b-32--openai"
+    assert not find("ViT-B-32/laion2b_s34b_b79k", file).config["quick_gelu"]
+
+
+def test_a_file_of_a_known_name_needs_its_activation(tmp_path: Path) -> None:
+    path = tmp_path / "vit_b_32-quickgelu-laion400m_e32-46683a32.pt"
+    path.touch()
+    with pytest.raises(UsageError, match="--encoder ViT-B-32-quickgelu"):
+        checkpoints.load("ViT-B-32", path)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ViT-B-32/openai", r"Fetch https://\S+\.safetensors elsewhere.*--encoder ViT-B-32/openai --weights FILE"),
+        ("RN50/yfcc15m", r"Fetch https://\S+ elsewhere.*--encoder RN50/yfcc15m --weights FILE"),
+        ("hf-hub:someone/some-clip", r"Fetch https://\S+/open_clip_config\.json elsewhere.*--encoder local-dir:FOLDER"),
+    ],
+)
+def test_without_a_network_the_file_and_the_option_are_named(name: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected) as caught:
+        OpenClip.load(request(name))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_refuses_is_told_at_once() -> None:
+    start = time.monotonic()
+    assert not checkpoints.reachable("http://127.0.0.1:9/")
+    assert time.monotonic() - start < 2 * checkpoints.ANSWER_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("ViT-B-32", "says no weights"),
+        ("ViT-B-32/openia", "Did you mean 'openai'"),
+        ("Vit-B-33", "no architecture 'Vit-B-33'"),
+        ("local-dir:nowhere", "holds no open_clip_config.json"),
+    ],
+)
+def test_wrong_names(name: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        OpenClip.load(request(name))
+
+
+def test_weights_beside_a_scheme_are_refused(folder: Path, file: Path) -> None:
+    with pytest.raises(UsageError, match="leave out --weights"):
+        OpenClip.load(request(f"local-dir:{folder}", file))
+
+
+def test_a_folder_without_weights_or_with_a_broken_config(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").unlink()
+    with pytest.raises(UsageError, match="holds no weights"):
+        OpenClip.load(request(f"local-dir:{folder}"))
+    (folder / "open_clip_config.json").write_text("{}")
+    with pytest.raises(UsageError, match="not an open_clip config"):
+        OpenClip.load(request(f"local-dir:{folder}"))
+
+
+def test_keys_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    state = tiny_model().state_dict()
+    state["surplus.weight"] = torch.zeros(2)
+    del state["visual.proj"]
+    path = tmp_path / "odd.safetensors"
+    save_file(state, path)
+    with pytest.raises(UsageError, match=r"missing visual\.proj; unexpected surplus\.weight"):
+        OpenClip.load(request("Tiny-16", path))
+    state = {**tiny_model().state_dict(), "visual.proj": torch.zeros(32, 99)}
+    save_file(state, path)
+    with pytest.raises(UsageError, match=r"does not fit Tiny-16.*visual\.proj"):
+        OpenClip.load(request("Tiny-16", path))
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
+    code = tmp_path / "code.pt"
+    torch.save({"model": tiny_model()}, code)  # a pickled object: opening it would run code
+    script = tmp_path / "script.pt"
+    torch.jit.script(torch.nn.Linear(2, 2)).save(script)
+    text, empty, absent = tmp_path / "text.safetensors", tmp_path / "empty.pt", tmp_path / "absent.pt"
+    text.write_text("no weights in here")
+    empty.touch()
+    for path in (code, script, text, empty):
+        with pytest.raises(UsageError, match="cannot be read as weights"):
+            OpenClip.load(request("Tiny-16", path))
+    with pytest.raises(UsageError, match="no such file"):
+        OpenClip.load(request("Tiny-16", absent))
+
+
+def test_it_knows_its_names() -> None:
+    known = ["ViT-B-32", "ViT-B-32/openai", "local-dir:x", "hf-hub:y/z"]
+    assert all(map(OpenClip.knows, known)) and not any(map(OpenClip.knows, ["bundled", "vit", ""]))

@@ -1,0 +1,87 @@
+"""The whole head against the reference numbers, and its settings."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fercache import losses
+from fercache.heads import Batch, Task
+from fercache.heads.sigmoid_mask import SigmoidMask
+from tests.feature_space import SEVEN, faces, task
+from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden
+
+
+class Given(nn.Module):
+    """A trunk whose output is a parameter."""
+
+    def __init__(self, output: Tensor) -> None:
+        super().__init__()
+        self.value = nn.Parameter(output)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.value
+
+
+@pytest.mark.parametrize("variant", ["paper", "official"])
+def test_the_loss_of_the_whole_head_agrees_with_the_reference(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    z = golden("cafe_losses", torch.float64)
+    head: Any = SigmoidMask(Task(SEVEN, 512), SigmoidMask.Settings(variant=variant)).double()
+    head.trunk = Given(z["mask_logit"])
+    head.classifier.load_state_dict({"weight": z["fc_weight"], "bias": z["fc_bias"]})
+    monkeypatch.setattr(losses, "draw_channel_keep", lambda channels, groups, generator: z["channel_keep"])
+    terms = head.loss(Batch(z["clip_feature"], z["label"]), torch.Generator())
+    total = sum(terms.values())
+    total.backward()
+    gradient = z["grad_mask_logit" + ("_paper" if variant == "paper" else "")]
+    assert departure(total, z["loss_total_" + variant]) <= LOSS_TOLERANCE
+    assert departure(head.trunk.value.grad, gradient) <= GRADIENT_TOLERANCE
+    assert departure(head.logits(z["clip_feature"]), z["fc_logits"]) <= LOSS_TOLERANCE
+
+
+def build(**settings: Any) -> SigmoidMask:
+    torch.manual_seed(0)
+    return SigmoidMask(task(), SigmoidMask.Settings(**settings))
+
+
+def test_the_groups_readout_is_the_maxima_without_dropping() -> None:
+    head, features = build(), faces(5, 1).features
+    groups = head.readouts(features)["groups"]
+    assert torch.equal(groups, losses.group_maxima(features * head.mask(features), 7))
+
+
+def test_features_keep_their_scale() -> None:
+    head, features = build(mask="off"), faces(5, 1).features
+    assert torch.equal(head.masked(features), features)
+    assert torch.equal(head.logits(features), head.classifier(features))
+
+
+def test_a_linear_mask_is_the_trunk_itself() -> None:
+    head, features = build(mask="linear"), faces(5, 1).features
+    assert torch.equal(head.mask(features), head.trunk(features))
+
+
+def test_the_channels_to_drop_are_drawn_for_each_batch_from_the_generator() -> None:
+    head, batch = build(), faces(20, 1)
+    generator = torch.Generator().manual_seed(1)
+    first, second = (float(head.loss(batch, generator)["separation"]) for _ in range(2))
+    again = float(head.loss(batch, torch.Generator().manual_seed(1))["separation"])
+    assert first == again != second
+
+
+def test_a_weight_of_zero_switches_a_term_off() -> None:
+    terms = build(separation_weight=0, diversity_weight=0).loss(faces(5, 1), torch.Generator())
+    assert terms["separation"] == terms["diversity"] == 0 < terms["classification"]
+
+
+def test_class_weights_weigh_both_cross_entropies() -> None:
+    head, batch = build(), faces(14, 1)
+    happy = SEVEN.index("happiness")
+    weights = torch.eye(7)[happy]
+    only_happy = batch.rows(torch.nonzero(batch.labels == happy)[:, 0])
+    weighted = head.loss(replace(batch, class_weights=weights), torch.Generator().manual_seed(1))
+    alone = head.loss(only_happy, torch.Generator().manual_seed(1))
+    for name in ("classification", "separation"):
+        torch.testing.assert_close(weighted[name], alone[name])

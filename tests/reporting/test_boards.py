@@ -1,0 +1,123 @@
+import pytest
+
+from fercache.records import Record, frame
+from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards
+from tests.fake_records import SELECTIONS, TARGETS, demo_records, fake_record
+
+
+def board_of(records: list[Record]) -> Board:
+    (board,) = boards(frame(records))
+    return board
+
+
+def row_of(board: Board, head: str, selection: str = "source-val", readout: str = "main") -> Row:
+    (row,) = [r for r in board.rows if (r.method.head, r.selection, r.method.readout) == (head, selection, readout)]
+    return row
+
+
+def test_a_cell_is_the_mean_and_deviation_over_seeds() -> None:
+    cell = Cell((80.0, 82.0, 87.0))
+    assert cell.mean == pytest.approx(83.0)
+    assert cell.deviation == pytest.approx(3.605551275)
+    assert str(cell) == "83.0 ±3.6"
+    assert (str(Cell((83.0,))), str(Cell())) == ("83.0", "X")
+
+
+def test_columns_are_the_source_then_seen_then_unseen() -> None:
+    board = board_of([*demo_records(), fake_record(target="ferplus")])
+    assert board.own == ("synthetic:studio",)
+    assert board.seen == ("ferplus",)
+    assert board.unseen == ("synthetic:night", "synthetic:sketch", "synthetic:webcam")
+
+
+def test_baselines_come_first_and_every_readout_has_a_row() -> None:
+    headline = board_of(list(demo_records())).headline
+    assert [(row.method.head, row.method.readout) for row in headline] == [
+        ("zero-shot", "main"),
+        ("linear-probe", "main"),
+        ("sigmoid-mask", "main"),
+        ("sigmoid-mask", "grouped"),
+        ("text-similarity", "main"),
+    ]
+    assert str(headline[3].method) == "sigmoid-mask (mlp trunk, grouped readout)"
+
+
+def test_cells_hold_the_scores_of_all_seeds() -> None:
+    records = list(demo_records())
+    cell = row_of(board_of(records), "linear-probe").cells["synthetic:night"]["uar"]
+    expected = [
+        100 * r.scores["main"].uar
+        for r in records
+        if (r.head, r.target, r.selection) == ("linear-probe", "synthetic:night", "source-val")
+    ]
+    assert cell.values == pytest.approx(expected)
+
+
+def test_the_mean_is_over_unseen_targets_seed_by_seed() -> None:
+    records = [*demo_records(), *(fake_record("linear-probe", seed, "ferplus") for seed in range(3))]
+    row = row_of(board_of(records), "linear-probe")
+    per_target = [row.cells[target]["accuracy"].values for target in TARGETS if target != "synthetic:studio"]
+    assert row.unseen_mean["accuracy"].values == pytest.approx(
+        [sum(seed) / 3 for seed in zip(*per_target, strict=True)]
+    )
+
+
+def test_one_missing_seed_makes_an_x_and_voids_the_mean() -> None:
+    missing = ("linear-probe", 1, "synthetic:night", "source-val")
+    board = board_of([r for r in demo_records() if (r.head, r.seed, r.target, r.selection) != missing])
+    row = row_of(board, "linear-probe")
+    assert str(row.cells["synthetic:night"]["accuracy"]) == "X"
+    assert str(row.unseen_mean["accuracy"]) == "X"
+    assert row.cells["synthetic:webcam"]["accuracy"].mean is not None
+    assert row_of(board, "linear-probe", "last").unseen_mean["accuracy"].mean is not None
+    assert board.incomplete and not board_of(list(demo_records())).incomplete
+
+
+def test_the_oracle_never_stands_alone() -> None:
+    board = board_of([record for record in demo_records() if record.selection == "oracle"])
+    assert board.selections == ["source-val", "oracle"]
+    assert {str(row.cells["synthetic:night"]["accuracy"]) for row in board.headline} == {"X"}
+
+
+def test_heads_without_a_choice_are_unmoved_by_the_policy() -> None:
+    board = board_of(list(demo_records()))
+    assert {row.method.head for row in board.unmoved("oracle")} == {"zero-shot", "linear-probe"}
+    assert board.unmoved("source-val") == []
+
+
+def test_each_source_and_encoder_has_its_own_board_with_every_target() -> None:
+    records = [fake_record(), fake_record(source="synthetic:night"), fake_record(encoder_key="0" * 64)]
+    found = boards(frame(records))
+    assert sorted((board.source, board.encoder_key == "0" * 64) for board in found) == [
+        ("synthetic:night", False),
+        ("synthetic:studio", False),
+        ("synthetic:studio", True),
+    ]
+    assert {board.columns for board in found} == {("synthetic:webcam",)}
+
+
+def test_settings_that_differ_are_named_and_others_are_not() -> None:
+    grid = [
+        fake_record("text-similarity", settings={"trunk": "mlp", "rate": rate, "epochs": 30}) for rate in (0.1, 0.2)
+    ]
+    assert [row.method.details for row in board_of(grid).headline] == ["mlp trunk, rate=0.1", "mlp trunk, rate=0.2"]
+
+
+def test_methods_that_differ_elsewhere_show_their_keys() -> None:
+    twins = [fake_record(method_key=key * 64) for key in "ab"]
+    assert [row.method.details for row in board_of(twins).headline] == ["key=aaaaaaaa", "key=bbbbbbbb"]
+
+
+def test_the_best_of_a_column_ignores_missing_cells() -> None:
+    records = list(demo_records())
+    board = board_of([r for r in records if r.head != "text-similarity" or r.seed or r.target != "synthetic:night"])
+    means = [row.cells["synthetic:night"]["accuracy"].mean for row in board.headline]
+    assert None in means
+    assert board.best(board.headline, "synthetic:night", "accuracy") == round(max(mean for mean in means if mean), 1)
+    assert board.best(board.headline, UNSEEN, "uar") is not None
+
+
+def test_every_policy_has_a_row_for_every_method() -> None:
+    records = [*demo_records(), fake_record("linear-probe", settings={"strengths": 1}, selection="last")]
+    board = board_of(records)
+    assert len(board.rows) == 6 * len(SELECTIONS)

@@ -1,0 +1,52 @@
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from fercache.reporting.boards import Cell
+from fercache.reporting.figures import generalisation_gap, recall_bars
+
+RECALLS = {
+    "zero-shot": {"anger": Cell((40.0, 41.0)), "fear": Cell()},
+    "a <head> & more": {"anger": Cell((60.0, 70.0)), "fear": Cell((20.0, 30.0))},
+}
+GAPS = {"zero-shot": (Cell((50.0, 52.0)), Cell((30.0, 32.0))), "linear-probe": (Cell((80.0, 90.0)), Cell())}
+
+
+def drawings() -> list[str]:
+    return [recall_bars(RECALLS, ["anger", "fear"], "Recall of <both> heads"), generalisation_gap(GAPS, "Gap & more")]
+
+
+@pytest.mark.parametrize("svg", drawings())
+def test_a_drawing_is_one_svg_element_with_a_title(svg: str) -> None:
+    root = ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    assert (root.tag, root.get("role")) == ("svg", "img")
+    assert root[0].tag == "title" and root[0].text
+
+
+@pytest.mark.parametrize("svg", drawings())
+def test_a_drawing_takes_its_colours_and_font_from_the_page_and_loads_nothing(svg: str) -> None:
+    assert "currentColor" in svg and "var(--rule" in svg
+    assert not re.search(r"#01020\d|font-family|https?:|<style|<metadata", svg)
+
+
+@pytest.mark.parametrize("svg", drawings())
+def test_every_reference_in_a_drawing_is_defined(svg: str) -> None:
+    wanted = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', svg))
+    assert wanted and wanted <= set(re.findall(r' id="([\w-]+)"', svg))
+
+
+def test_a_drawing_is_the_same_every_time() -> None:
+    assert drawings() == drawings()
+
+
+def test_bars_and_dots_are_drawn_for_what_was_measured() -> None:
+    svg = drawings()[0]
+    assert svg.count("<use ") == 6  # a dot per seed: 2 + 0 + 2 + 2
+    assert ">anger</text>" in svg and ">fear</text>" in svg
+
+
+def test_the_gap_is_printed_and_missing_ones_are_x() -> None:
+    svg = drawings()[1]
+    assert ">−20.0</text>" in svg and ">X</text>" in svg
+    assert svg.count("<use ") == 4

@@ -1,0 +1,57 @@
+"""A file appears whole or not at all."""
+
+import errno
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from fercache.errors import FercacheError, UsageError
+from fercache.store import atomic
+from fercache.store.atomic import leftovers_of, replacing, set_aside, write_json, write_text
+
+
+def test_replaces_at_the_end_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with caplog.at_level(logging.DEBUG, "fercache.phases"), replacing(path, "file") as temporary:
+        assert temporary.parent == path.parent
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert leftovers_of(path) == [temporary]
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+    assert caplog.messages == ["file: before rename", "file: done"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "file.txt", "old\n")
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def full(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(atomic.os, "fsync", full)
+    with pytest.raises(FercacheError, match=r"No room to write .*MiB free.*kept.*same command again") as caught:
+        write_json(tmp_path / "file.json", {"a": 1})
+    assert not isinstance(caught.value, UsageError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FercacheError, match="Cannot write"):
+        write_text(tmp_path / "file" / "below.txt", "")
+
+
+def test_a_damaged_file_keeps_its_bytes(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "file.h5", "broken")
+    assert set_aside(path).read_text() == "broken"
+    assert not path.exists()

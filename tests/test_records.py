@@ -1,0 +1,165 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fercache.errors import UsageError
+from fercache.metrics import score
+from fercache.records import Record, ScoresRecord, find_records, frame, read_record, record_path, write_record
+from tests.fake_records import CLASSES, fake_record, scores_of
+
+names = st.text("abcdefgh:-/ é", min_size=1, max_size=12)
+values = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False) | names
+confusions = st.integers(0, 2**31).map(
+    lambda seed: np.random.default_rng(seed).integers(0, 40, (7, 7)) + np.eye(7, dtype=int)
+)
+
+
+def spoil(path: Path, **changes: Any) -> Path:
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    return write_record(tmp_path, fake_record())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    confusion=confusions,
+    chosen=st.dictionaries(names, values, max_size=4),
+    dropped=st.dictionaries(names, st.integers(0)),
+)
+def test_a_record_survives_being_written(
+    tmp_path_factory: pytest.TempPathFactory, confusion: np.ndarray, chosen: dict[str, Any], dropped: dict[str, int]
+) -> None:
+    scores = scores_of(confusion)
+    record = fake_record(settings=chosen, dropped=dropped, scores={"main": scores}, kept=scores["n"])
+    assert read_record(write_record(tmp_path_factory.mktemp("run"), record)) == record
+
+
+def test_scores_of_the_metrics_room_are_taken_as_they_are() -> None:
+    logits = np.eye(3)[[0, 1, 1, 2, 0]]
+    scores = score(logits, np.array([0, 1, 0, 1, 0]), ("anger", "fear", "sadness"), ("anger", "fear"))
+    record = fake_record(
+        classes=("anger", "fear", "sadness"), scores={"main": ScoresRecord.model_validate(scores)}, kept=5
+    )
+    assert record.scores["main"].recall["sadness"] is None
+    assert record.scores["main"].confusion == scores.confusion
+
+
+def test_a_record_has_a_place_in_its_runs_folder(tmp_path: Path) -> None:
+    record = fake_record(target="synthetic:webcam", selection="last")
+    path = write_record(tmp_path / "runs" / record.run, record)
+    assert path == record_path(tmp_path / "runs" / record.run, record)
+    assert path.relative_to(tmp_path).parts == ("runs", record.run, "records", "synthetic-webcam@test.last.json")
+    assert find_records(tmp_path) == [path]
+
+
+def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_space(self: Path, target: Path) -> Path:
+        raise OSError("no space left")
+
+    before = written.read_bytes()
+    monkeypatch.setattr(Path, "replace", out_of_space)
+    with pytest.raises(OSError, match="no space"):
+        write_record(written.parent.parent, fake_record(seed=1))
+    assert written.read_bytes() == before
+    assert list(written.parent.glob("*.json")) == [written]
+
+
+def test_a_newer_schema_asks_for_an_upgrade(written: Path) -> None:
+    with pytest.raises(UsageError, match=r"schema 2; this fercache reads up to 1\. Upgrade") as caught:
+        read_record(spoil(written, schema=2, invented=1))
+    assert str(written) in str(caught.value)
+
+
+def test_an_unknown_key_is_refused_by_name(written: Path) -> None:
+    with pytest.raises(UsageError, match="acuracy: unknown key"):
+        read_record(spoil(written, acuracy=0.5))
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity"])
+def test_scores_that_are_no_numbers_are_refused(written: Path, number: str) -> None:
+    record = json.loads(written.read_text(encoding="utf-8"))
+    record["scores"]["main"]["uar"] = float(number)
+    with pytest.raises(UsageError, match=r"scores\.main\.uar: .*found (nan|inf)"):
+        read_record(spoil(written, **record))
+
+
+def test_settings_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        Record.model_validate(fake_record().model_dump() | {"settings": {"grid": [1.0, float("nan")]}})
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1}\x00', "[]", "\udcff"])
+def test_a_damaged_file_is_named(written: Path, text: str) -> None:
+    written.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UsageError, match="is damaged") as caught:
+        read_record(written)
+    assert str(written) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fercache evaluate"):
+        read_record(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": CLASSES[:6]}, "not about the record's classes"),
+        ({"kept": 3}, "scored 700 faces, but 3 were kept"),
+        ({"scores": {}}, "no readout 'main'"),
+        ({"selection": "best"}, "source-val"),
+        ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"n": 8}}}, "support does not add up to n"),
+        ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"confusion": [[1]]}}}, "same expressions"),
+        ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"accuracy": 1.2}}}, "less than or equal to 1"),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        fake_record(**changes)
+
+
+def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
+    table = frame([fake_record("sigmoid-mask"), fake_record("linear-probe")])
+    assert list(table["readout"]) == ["main", "grouped", "main"]
+    assert table.loc[0, "setting.learning_rate"] == 0.0002
+    assert pd.isna(table.loc[2, "setting.learning_rate"])
+    assert table.loc[2, "setting.strengths"] == "[0.1, 1, 10]"
+    assert pd.isna(table.loc[1, "accuracy_low"]) and table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"]
+    recalls = table.loc[0, [f"recall.{name}" for name in CLASSES]]
+    assert recalls.mean() == pytest.approx(table.loc[0, "uar"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "label"),
+    [
+        ({}, "ferplus"),
+        ({"target_split": "all"}, "ferplus"),
+        ({"target_split": "validation"}, "ferplus@validation"),
+        ({"policy": "plurality"}, "ferplus (plurality)"),
+    ],
+)
+def test_a_target_is_labelled_with_what_is_unusual(changes: dict[str, str], label: str) -> None:
+    assert fake_record(target="ferplus", **changes).target_label == label
+
+
+def test_reading_records_needs_neither_torch_nor_pandas() -> None:
+    code = "import sys, fercache.records; sys.exit(bool({'torch', 'pandas', 'matplotlib'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_record_is_written_under_its_schema(written: Path) -> None:
+    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 1
+    assert isinstance(read_record(written), Record)

@@ -1,0 +1,265 @@
+"""The optimisation loop, the seeds, and the split of source validation."""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fercache.errors import UsageError
+from fercache.heads import Batch, FitSettings, GradientHead, Task
+from fercache.heads.linear_probe import LinearProbe
+from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.heads.text_similarity import TextSimilarity
+from fercache.selection import choose
+from fercache.training import build_head, fit, learning_rate, split_validation, train_head
+from tests.feature_space import SEVEN, faces, task
+
+
+class SoftmaxSettings(FitSettings):
+    learning_rate: float = 0.05
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    epochs: int = 30
+
+
+class Softmax(GradientHead):
+    """A linear layer and a cross-entropy; remembers the batches that it was given."""
+
+    Settings = SoftmaxSettings
+
+    def __init__(self, task: Task, settings: SoftmaxSettings) -> None:
+        super().__init__(task, settings)
+        self.layer = nn.Linear(task.dimension, len(task.expressions))
+        self.batches: list[Batch] = []
+
+    def logits(self, features: Tensor) -> Tensor:
+        scores: Tensor = self.layer(features)
+        return scores
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        self.batches.append(batch)
+        entropy = nn.functional.cross_entropy(self.logits(batch.features), batch.target, weight=batch.class_weights)
+        return {"entropy": entropy, "decay": 0.001 * self.layer.weight.square().sum()}
+
+
+def train_softmax(train: Batch | None = None, *, seed: int = 1, **changed: Any) -> tuple[Softmax, Any]:
+    chosen = SoftmaxSettings(**changed)
+    head = build_head(Softmax, task(), chosen, seed)
+    assert isinstance(head, Softmax)
+    return head, fit(head, train or faces(70, 1), faces(35, 2), chosen, seed=seed)
+
+
+@pytest.mark.parametrize("plugin", [SigmoidMask, TextSimilarity, LinearProbe])
+def test_equal_seeds_give_equal_bits(plugin: Any) -> None:
+    results = []
+    for seed in (1, 1, 2):
+        chosen = plugin.Settings().model_copy(update={"epochs": 4})
+        head = build_head(plugin, task(), chosen, seed)
+        results.append(train_head(head, faces(70, 1), faces(35, 2), chosen, seed=seed))
+    one, two, other = results
+    assert one.history == two.history
+    assert list(one.snapshots) == list(two.snapshots)
+    for name, state in one.snapshots.items():
+        assert all(torch.equal(tensor, two.snapshots[name][key]) for key, tensor in state.items())
+    if plugin is not LinearProbe:
+        assert one.history != other.history
+
+
+def test_building_and_training_leave_the_global_state_alone() -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    train_softmax()
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+def test_the_initial_weights_depend_on_the_seed_alone() -> None:
+    chosen = SigmoidMaskSettings()
+    torch.manual_seed(1)
+    one = build_head(SigmoidMask, task(), chosen, 7).state_dict()
+    torch.manual_seed(2)
+    two = build_head(SigmoidMask, task(), chosen, 7).state_dict()
+    other = build_head(SigmoidMask, task(), chosen, 8).state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+
+
+def test_a_dozen_snapshots_the_best_and_the_last_are_kept() -> None:
+    _, fitted = train_softmax(epochs=60)
+    even = [f"epoch-{epoch:02d}" for epoch in range(5, 61, 5)]
+    best = choose("source-val", fitted.history, None)
+    assert list(fitted.snapshots) == sorted({*even, best})
+    assert [row["snapshot"] for row in fitted.history if row["snapshot"]] == list(fitted.snapshots)
+    assert choose("last", fitted.history, None) == "epoch-60"
+    assert [row["epoch"] for row in fitted.history] == list(range(1, 61))
+    top = max(row["validation_accuracy"] for row in fitted.history)
+    assert next(row for row in fitted.history if row["snapshot"] == best)["validation_accuracy"] == top
+
+
+@pytest.mark.parametrize(("epochs", "names"), [(1, ["epoch-01"]), (3, ["epoch-01", "epoch-02", "epoch-03"])])
+def test_short_runs_keep_every_epoch(epochs: int, names: list[str]) -> None:
+    assert list(train_softmax(epochs=epochs)[1].snapshots) == names
+
+
+def test_a_snapshot_gives_the_accuracy_that_the_history_says() -> None:
+    head, fitted = train_softmax(epochs=7)
+    validation = faces(35, 2)
+    for row in fitted.history:
+        if row["snapshot"]:
+            head.load_state_dict(fitted.snapshots[row["snapshot"]])
+            right = head.logits(validation.features).argmax(1) == validation.labels
+            assert float(right.float().mean()) == pytest.approx(row["validation_accuracy"])
+
+
+def test_every_row_is_reported_as_it_comes() -> None:
+    rows: list[dict[str, Any]] = []
+    chosen = SoftmaxSettings(epochs=3)
+    head = build_head(Softmax, task(), chosen, 1)
+    fitted = train_head(head, faces(70, 1), faces(35, 2), chosen, seed=1, report=rows.append)
+    assert rows == fitted.history
+    assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
+
+
+def test_a_fitted_head_has_one_final_snapshot() -> None:
+    rows: list[dict[str, Any]] = []
+    head = LinearProbe(task(), LinearProbe.Settings())
+    fitted = train_head(head, faces(70, 1), faces(35, 2), LinearProbe.Settings(), seed=1, report=rows.append)
+    assert list(fitted.snapshots) == ["final"]
+    assert rows == fitted.history
+    assert {"C", "validation_accuracy", "snapshot"} <= set(rows[0])
+
+
+def test_an_epoch_shows_every_face_once() -> None:
+    train = faces(70, 1)
+    head, _ = train_softmax(train, epochs=2)
+    assert [len(batch.labels) for batch in head.batches] == [32, 32, 6] * 2
+    for epoch in (head.batches[:3], head.batches[3:]):
+        shown = torch.cat([batch.features for batch in epoch])
+        assert torch.equal(shown.sort(dim=0).values, train.features.sort(dim=0).values)
+    assert not torch.equal(head.batches[0].features, head.batches[3].features)
+
+
+def test_the_history_has_the_mean_of_each_term() -> None:
+    chosen = SoftmaxSettings(epochs=1, batch_size=64, learning_rate=1e-12)
+    head = build_head(Softmax, task(), chosen, 1)
+    train = faces(70, 1)
+    row = fit(head, train, faces(35, 2), chosen, seed=1).history[0]
+    assert row["entropy"] == pytest.approx(head.loss(train, torch.Generator())["entropy"].item(), rel=1e-5)
+
+
+def unbalanced() -> Batch:
+    return faces(84, 1, shown=("happiness",) * 5 + ("fear",))
+
+
+def test_balanced_sampling_shows_each_expression_alike() -> None:
+    head, _ = train_softmax(unbalanced(), epochs=40, balance="sampling")
+    shown = torch.cat([batch.labels for batch in head.batches])
+    assert len(shown) == 40 * 84
+    assert float((shown == SEVEN.index("fear")).float().mean()) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_weights_make_each_expression_weigh_the_same(soft: bool) -> None:
+    train = unbalanced()
+    if soft:
+        train = replace(train, distribution=nn.functional.one_hot(train.labels, 7).float())
+    head, _ = train_softmax(train, epochs=1, balance="weights")
+    weights = head.batches[0].class_weights
+    assert weights is not None
+    assert weights[SEVEN.index("fear")] == pytest.approx(3.0)
+    assert weights[SEVEN.index("happiness")] == pytest.approx(0.6)
+    assert weights.tolist().count(0) == 5
+
+
+def test_no_balance_leaves_the_batches_alone() -> None:
+    head, _ = train_softmax(unbalanced(), epochs=1)
+    assert head.batches[0].class_weights is None
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("schedule", ["exponential", "cosine", "constant"])
+def test_every_optimizer_and_schedule_learns(optimizer: str, schedule: str) -> None:
+    _, fitted = train_softmax(faces(210, 1), optimizer=optimizer, schedule=schedule, learning_rate=0.02)
+    assert fitted.history[-1]["entropy"] < fitted.history[0]["entropy"] / 3
+
+
+def test_schedules() -> None:
+    def rates(schedule: str) -> list[float]:
+        chosen = SoftmaxSettings(epochs=5, learning_rate=2.0, decay=0.5, schedule=schedule)
+        return [learning_rate(chosen, epoch) for epoch in range(1, 6)]
+
+    assert rates("constant") == [2.0] * 5
+    assert rates("exponential") == [2.0, 1.0, 0.5, 0.25, 0.125]
+    assert rates("cosine") == pytest.approx([1 + math.cos(math.pi * k / 5) for k in range(5)])
+
+
+@pytest.mark.parametrize("empty", ["train", "validation"])
+def test_an_empty_part_is_refused(empty: str) -> None:
+    parts = {"train": faces(7, 1), "validation": faces(7, 2)}
+    parts[empty] = parts[empty].rows(torch.zeros(0, dtype=torch.long))
+    chosen = SoftmaxSettings()
+    with pytest.raises(UsageError, match="no labelled face"):
+        train_head(build_head(Softmax, task(), chosen, 1), parts["train"], parts["validation"], chosen, seed=1)
+
+
+# Source validation
+
+
+def no_subjects(count: int) -> Any:
+    return np.full(count, "", dtype=object)
+
+
+def test_each_class_gives_its_share() -> None:
+    index = np.repeat([0, 1, 2, -1], [100, 50, 9, 20])
+    held_out = split_validation(index, no_subjects(len(index)), 0.1, seed=1)
+    assert [int(held_out[index == k].sum()) for k in (0, 1, 2, -1)] == [10, 5, 1, 0]
+
+
+@given(st.lists(st.integers(0, 5), min_size=2, max_size=120), st.integers(1, 12), st.integers(0, 9))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_subjects_are_held_out_whole(index: list[int], subjects: int, seed: int) -> None:
+    classes = np.array(index)
+    names = np.array([f"s{i % subjects}" for i in range(len(index))], dtype=object)
+    held_out = split_validation(classes, names, 0.2, seed)
+    assert 0 < held_out.sum() < len(index)
+    if len(set(names)) > 1:
+        assert not set(names[held_out]) & set(names[~held_out])
+
+
+def test_subjects_are_chosen_so_that_classes_keep_their_shares() -> None:
+    generator = np.random.default_rng(0)
+    index = generator.integers(7, size=2800)
+    subject = np.array([f"s{i}" for i in generator.integers(40, size=2800)], dtype=object)
+    held_out = split_validation(index, subject, 0.1, seed=1)
+    shares = np.bincount(index[held_out], minlength=7) / np.bincount(index, minlength=7)
+    assert ((shares > 0.05) & (shares < 0.15)).all()
+
+
+def test_unknown_subjects_are_split_by_rows_beside_known_ones() -> None:
+    index = np.tile(np.arange(5), 40)
+    subject = np.array([f"s{i // 10}" if i < 100 else "" for i in range(200)], dtype=object)
+    held_out = split_validation(index, subject, 0.2, seed=1)
+    assert not set(subject[:100][held_out[:100]]) & set(subject[:100][~held_out[:100]])
+    assert np.bincount(index[held_out]).tolist() == [8] * 5
+
+
+@pytest.mark.parametrize("change", [lambda seed: seed, lambda seed: seed + 1])
+def test_the_split_depends_on_the_seed_alone(change: Callable[[int], int]) -> None:
+    index = np.tile(np.arange(7), 100)
+    one = split_validation(index, no_subjects(700), 0.1, seed=3)
+    np.random.seed(12)
+    two = split_validation(index, no_subjects(700), 0.1, seed=change(3))
+    assert np.array_equal(one, two) == (change(3) == 3)
+
+
+def test_too_few_rows_give_no_validation() -> None:
+    assert not split_validation(np.array([0]), no_subjects(1), 0.5, seed=1).any()
+    assert not split_validation(np.array([-1, -1]), no_subjects(2), 0.5, seed=1).any()
