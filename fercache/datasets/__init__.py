@@ -30,9 +30,9 @@ def split_name(name: str) -> str:
 class FaceImage:
     """One face as its set lists it; `read()` fetches the encoded bytes, or an (H, W, 3) uint8 array.
 
-    `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`, -1 where a
-    label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is `column=value;...`;
-    `fingerprint` (32 bytes) stands for the image where it is known without reading it.
+    `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`,
+    -1 where a label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is
+    `column=value;...`; `fingerprint` (32 bytes) stands for the image where it is known without reading it.
     """
 
     id: str
@@ -98,7 +98,7 @@ class DatasetName:
         """Raises UsageError when `text` does not read as a name."""
         match = re.fullmatch(r"([\w.-]+)(?::([\w.-]+))?(?:@([\w.-]+))?", text.strip())
         if match is None:
-            raise UsageError(f"'{text}' is not a data set name. Write NAME, NAME:DOMAIN or NAME@SPLIT, e.g. ferplus@test.")
+            raise UsageError(f"'{text}' is not a data set name. Write NAME[:DOMAIN][@SPLIT], e.g. ferplus@test.")
         family, domain, split = match.groups(default="")
         return cls(family, domain, split_name(split))
 

@@ -59,7 +59,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Everything that changes its numbers, as JSON values: architecture, weights, activation, preprocessing, precision."""
+        """Everything that changes its numbers, as JSON: architecture, weights, activation, preprocessing, precision."""
 
     @abstractmethod
     def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
+from fercache.errors import FercacheError
 from fercache.extraction.decode import Unreadable, decode, looks_like_no_face_crop
 from fercache.identity import pixel_hash
 from fercache.progress import Bar, progress
@@ -24,6 +25,7 @@ from fercache.store.tables import KnownFeatures
 
 PHASES = logging.getLogger("fercache.phases")
 CLEAN = "clean"
+FP32 = "Use --precision fp32, and check the weights."
 READ_AHEAD = 512
 """Faces decoded ahead of the encoder: what bounds memory."""
 
@@ -135,7 +137,10 @@ def _features(
     bar.update(len(prepared) - len(unknown))
     for begin in range(0, len(unknown), batch_size):
         batch = unknown[begin : begin + batch_size]
-        features[batch] = encoder.encode_images(np.stack([prepared[row].pixels for row in batch]))
+        encoded = encoder.encode_images(np.stack([prepared[row].pixels for row in batch]))
+        if not np.isfinite(encoded).all():
+            raise FercacheError(f"{encoder.name} in {encoder.precision} gave features that are not finite. {FP32}")
+        features[batch] = encoded
         bar.update(len(batch))
     return features
 

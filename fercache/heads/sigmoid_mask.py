@@ -23,7 +23,7 @@ class SigmoidMaskSettings(FitSettings):
     mask: Literal["sigmoid", "linear", "off"] = "sigmoid"
     separation_weight: float = Field(1.5, ge=0)
     diversity_weight: float = Field(5.0, ge=0)
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     batch_size: int = Field(128, ge=1)
     epochs: int = Field(30, ge=1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.datasets import Dataset, DatasetName, check_domain
-from fercache.encoders import Encoder, EncoderRequest, TextEncoder
+from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import CLEAN, Counts, Prepared, extract_shards, prepare
@@ -22,7 +22,7 @@ from fercache.prompts import BUILT_IN, prompt_set, set_label
 from fercache.settings import Settings
 from fercache.store.prompts import prompts_path, write_prompts
 from fercache.store.shards import TableWriter
-from fercache.store.tables import KnownFeatures, find_tables, table_path
+from fercache.store.tables import KnownFeatures, find_tables, parts_folder, table_path
 
 FACES_TO_SETTLE_ON = 32
 
@@ -51,7 +51,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     root = root_of(settings, name, dataset, request.root)
     listing = list_faces(str(name), list(dataset.faces(root, name.domain)))
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
-    measured = encoder.settle(_first_faces(listing, encoder, str(name)))
+    measured = _settle(settings, name, listing, encoder, request)
     if isinstance(encoder, TextEncoder):
         for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
             write_prompt_table(settings, encoder, prompts)
@@ -106,6 +106,21 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
         embeddings=encoder.encode_texts(sentences),
         logit_scale=encoder.logit_scale,
     )
+
+
+def _settle(
+    settings: Settings, name: DatasetName, listing: Listing, encoder: Encoder, request: ExtractRequest
+) -> dict[str, Any]:
+    """Fixes precision `auto`, and returns what was measured for it. A table that was begun keeps the one it has."""
+    if request.encoder.precision == "auto":
+        for precision in PRECISIONS:
+            identity = table_identity(name, listing, encoder)
+            identity["encoder"]["precision"] = precision
+            path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+            if path.exists() or parts_folder(path).exists():
+                encoder.precision = precision
+                return {}
+    return encoder.settle(_first_faces(listing, encoder, str(name)))
 
 
 def _first_faces(listing: Listing, encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:

@@ -176,13 +176,14 @@ class SealedFile:
         self.attributes: dict[str, Attribute] = {name: _attribute(file, name, size) for name in file.attrs}
         self._datasets = dict(_datasets(file))
         self.slots = {name: _slot(name, dataset, size) for name, dataset in self._datasets.items()}
+        self._sums = {name: str(_attribute(dataset, "sha256", 64)) for name, dataset in self._datasets.items()}
 
     def check_seal(self) -> None:
         """Raises ValueError when an attribute, a shape or a recorded checksum is not the one that was written."""
         complete = self.attributes.pop("complete", None)
         if complete is None:
             raise ValueError("it was never finished")
-        if complete != _seal(self.attributes, self.slots, {name: self._sum(name) for name in self.slots}):
+        if complete != _seal(self.attributes, self.slots, self._sums):
             raise ValueError("its attributes are not those that were written")
 
     def raw(self, name: str) -> NDArray[Any]:
@@ -190,7 +191,7 @@ class SealedFile:
         if name not in self._datasets:
             raise ValueError(f"'{name}' is missing")
         array: NDArray[Any] = self._datasets[name][...]
-        if hashlib.sha256(_bytes_of(array).data).hexdigest() != self._sum(name):
+        if hashlib.sha256(_bytes_of(array).data).hexdigest() != self._sums[name]:
             raise ValueError(f"'{name}' has changed since it was written (checksum)")
         return array
 
@@ -223,9 +224,6 @@ class SealedFile:
         if name not in self.attributes:
             raise ValueError(f"attribute '{name}' is missing")
         return json.loads(str(self.attributes[name]))
-
-    def _sum(self, name: str) -> str:
-        return str(_attribute(self._datasets[name], "sha256", 64))
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:

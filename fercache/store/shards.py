@@ -131,9 +131,8 @@ class TableWriter:
             return self.path
         if self._missing:
             raise ValueError(f"{len(self._missing)} shards are still missing")
-        quarantined = [q for shard in range(self.shard_count) for q in self._quarantined(shard)]
+        slots, quarantined = self._survey()
         self._list_quarantined(quarantined)
-        slots = self._slots()
         attributes: dict[str, Attribute] = {
             "key": self._plan.key,
             "identity": canonical_json(self._identity),
@@ -192,10 +191,18 @@ class TableWriter:
     def _opened(self, shard: int) -> AbstractContextManager[SealedFile]:
         return opened(shard_path(self._parts, shard), SHARD)
 
-    def _quarantined(self, shard: int) -> Iterator[Quarantined]:
-        with self._opened(shard) as file:
-            ids, reasons = file.array(f"{_OUT}id"), file.array(f"{_OUT}reason")
-        yield from (Quarantined(*pair) for pair in zip(ids, reasons, strict=True))
+    def _survey(self) -> tuple[dict[str, Slot], list[Quarantined]]:
+        """The layout of the table (rows add up, text is as wide as the widest), and the images left out of it."""
+        joined: dict[str, Slot] = {}
+        quarantined: list[Quarantined] = []
+        for shard in range(self.shard_count):
+            with self._opened(shard) as file:
+                found = {name: slot for name, slot in file.slots.items() if not name.startswith(_OUT)}
+                out = [file.array(f"{_OUT}{name}") for name in ("id", "reason")]
+            quarantined += [Quarantined(*pair) for pair in zip(*out, strict=True)]
+            if found["label"].shape[0]:
+                joined = _join(joined, found, shard) if joined else found
+        return joined, quarantined
 
     def _list_quarantined(self, quarantined: Sequence[Quarantined]) -> None:
         path = quarantine_path(self.path)
@@ -212,16 +219,6 @@ class TableWriter:
                 f"None of the {self._plan.rows} images could be read; {path} says why. Mend them, "
                 f"delete {self._parts}, and run the same command again."
             )
-
-    def _slots(self) -> dict[str, Slot]:
-        """The layout of the table: rows add up, text is as wide as the widest."""
-        joined: dict[str, Slot] = {}
-        for shard in range(self.shard_count):
-            with self._opened(shard) as file:
-                found = {name: slot for name, slot in file.slots.items() if not name.startswith(_OUT)}
-            if found["label"].shape[0]:
-                joined = _join(joined, found, shard) if joined else found
-        return joined
 
     def _rows(self, slots: Mapping[str, Slot]) -> Iterator[dict[str, NDArray[Any]]]:
         for shard in range(self.shard_count):

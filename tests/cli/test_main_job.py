@@ -1,8 +1,10 @@
 """The main job through the command line, on a small folder of drawn faces."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from tests.command_line import Run
 
@@ -70,15 +72,11 @@ def test_same_command_gives_same_bits(run: Run, studio_folder: Path) -> None:
 
 
 def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     grown = tmp_path / "grown"
     shutil.copytree(studio_folder, grown)
     assert "140 encoded, 0 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
-    (grown / "train" / "fear" / "another.png").write_bytes((grown / "train" / "anger").iterdir().__next__().read_bytes())
     picture = next((grown / "train" / "happiness").iterdir())
-    from PIL import Image
-
+    shutil.copy(picture, grown / "train" / "fear" / "another.png")
     Image.open(picture).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
     assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
 

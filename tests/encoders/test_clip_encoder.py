@@ -86,7 +86,9 @@ def test_measuring_for_real(folder: Path) -> None:
 def test_no_texts_and_one_face(folder: Path) -> None:
     encoder = load(folder)
     assert encoder.encode_texts([]).shape == (0, 16)
-    np.testing.assert_allclose(encoder.encode_images(np.stack(FACES[:4]))[:1], encoder.encode_images(FACES[0][None]), atol=1e-5)
+    np.testing.assert_allclose(
+        encoder.encode_images(np.stack(FACES[:4]))[:1], encoder.encode_images(FACES[0][None]), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

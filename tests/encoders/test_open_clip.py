@@ -94,14 +94,19 @@ def test_a_file_gives_the_same_features_in_either_format(file: Path, tmp_path: P
 
 def test_the_identity_is_json_and_names_what_changes_numbers(file: Path) -> None:
     plain, quick = (OpenClip.load(request(name, file)).identity() for name in ("Tiny-16", "Tiny-16-quickgelu"))
-    assert json.loads(json.dumps(plain)) == {**plain, "preprocessing": {k: list(v) if isinstance(v, tuple) else v for k, v in plain["preprocessing"].items()}}
+    assert json.loads(json.dumps(plain)) == {
+        **plain,
+        "preprocessing": {k: list(v) if isinstance(v, tuple) else v for k, v in plain["preprocessing"].items()},
+    }
     assert (plain["activation"], quick["activation"]) == ("gelu", "quickgelu")
     assert {"architecture", "weights_sha256", "preprocessing", "precision"} <= plain.keys()
 
 
 def test_the_activation_changes_features(file: Path) -> None:
     faces = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 90, 200)])
-    plain, quick = (OpenClip.load(request(name, file)).encode_images(faces) for name in ("Tiny-16", "Tiny-16-quickgelu"))
+    plain, quick = (
+        OpenClip.load(request(name, file)).encode_images(faces) for name in ("Tiny-16", "Tiny-16-quickgelu")
+    )
     assert not np.allclose(plain, quick, atol=1e-4)
 
 
@@ -115,7 +120,11 @@ def test_a_config_beside_the_file_must_agree_on_the_activation(tmp_path: Path) -
 
 def test_openais_own_state_dict_needs_quickgelu(tmp_path: Path) -> None:
     path = tmp_path / "from_openai.pt"
-    marks = {"input_resolution": torch.tensor(32), "context_length": torch.tensor(77), "vocab_size": torch.tensor(49408)}
+    marks = {
+        "input_resolution": torch.tensor(32),
+        "context_length": torch.tensor(77),
+        "vocab_size": torch.tensor(49408),
+    }
     torch.save({**tiny_model().state_dict(), **marks}, path)
     with pytest.raises(UsageError, match="--encoder Tiny-16-quickgelu"):
         OpenClip.load(request("Tiny-16", path))

@@ -1,6 +1,6 @@
 """kill -9 during `extract`, at logged phases; the resumed table equals an undisturbed one, array by array.
 
-Children are forked from a process that has imported everything but computed nothing, which is safe and saves the import.
+Children are forked from a process that has imported everything but computed nothing: safe, and it saves the import.
 """
 
 import json
@@ -17,7 +17,7 @@ from fercache.store.tables import read_table
 KILLS = 20
 FACES, SHARD_ROWS = 105, 5
 
-CHILDREN = '''
+CHILDREN = """
 import json, logging, os, signal, sys
 from pathlib import Path
 from fercache import Settings, ExtractRequest, extract
@@ -42,7 +42,7 @@ def child(name, fatal):
     logger.setLevel(logging.DEBUG)
     logger.handlers = [Phases(log, fatal)]
     settings = Settings(cache=work / name)
-    extract(settings, ExtractRequest("folder:faces", root, batch_size=8, shard_rows=%d))
+    extract(settings, ExtractRequest("folder:faces", root, batch_size=8, shard_rows=int(sys.argv[4])))
 
 for name, fatal in jobs:
     if os.fork() == 0:
@@ -53,12 +53,12 @@ for name, fatal in jobs:
             os._exit(1)
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
-''' % SHARD_ROWS
+"""
 
 
 def in_children(root: Path, work: Path, jobs: list[tuple[str, int]]) -> list[int]:
     """Exit codes of one extraction per job: (name of its cache, number of the phase at which it is killed or -1)."""
-    command = [sys.executable, "-c", CHILDREN, str(root), str(work), json.dumps(jobs)]
+    command = [sys.executable, "-c", CHILDREN, str(root), str(work), json.dumps(jobs), str(SHARD_ROWS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return [int(line) for line in done.stdout.split()]
@@ -95,7 +95,8 @@ def _copy(studio: Path, root: Path) -> None:
 
 def _rare(phases: list[str]) -> set[int]:
     """The first of each kind of phase within a shard, and every phase of the assembly."""
-    firsts = {phase.partition(": ")[2]: k for k, phase in reversed(list(enumerate(phases))) if phase.startswith("shard")}
+    of_shards = [(k, phase) for k, phase in enumerate(phases) if phase.startswith("shard")]
+    firsts = {phase.partition(": ")[2]: k for k, phase in reversed(of_shards)}
     return set(firsts.values()) | {k for k, phase in enumerate(phases) if phase.startswith("assembly")}
 
 

@@ -26,7 +26,7 @@ CLASSES = ("happiness", "sadness", "neutral")
 VOTE_COLUMNS = ("crowd:happiness", "crowd:sadness")
 PROVENANCE = {"date": "2026-01-01", "device": "none"}
 SETTLED = {"batch_size": 8}
-ROWS, SHARD_ROWS = 120, 5
+ROWS, SHARD_ROWS = 100, 5
 
 
 def place(cache: Path) -> Path:
@@ -123,6 +123,7 @@ if __name__ == "__main__":
     if what == "hold":
         _hold(target)
     else:
+        os.fsync = lambda descriptor: None  # the system outlives the kill, and so do files that it has not flushed
         phases = logging.getLogger("fercache.phases")
         phases.setLevel(logging.DEBUG)
         phases.addHandler(KillAt(int(what)))

@@ -7,19 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from fercache.store.tables import find_tables, parts_folder, read_table
+from fercache.store.tables import FeatureTable, find_tables, parts_folder, read_table
 from tests.conftest import REPOSITORY
 from tests.store.made_tables import ROWS, SHARD_ROWS, assert_equal, place, write_table, writer
 
 SHARDS = ROWS // SHARD_ROWS
 PHASES = ("writing", "before rename", "done")
-STRIKES = [*range(0, 3 * SHARDS, 5), 1, 71, *range(3 * SHARDS, 3 * SHARDS + 3)]
+STRIKES = [*range(0, 3 * SHARDS, 4), 1, 3 * SHARDS - 1, *range(3 * SHARDS, 3 * SHARDS + 3)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> FeatureTable:
+    """The table, written without disturbance."""
+    return read_table(write_table(place(tmp_path_factory.mktemp("whole"))))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill without warning")
 @pytest.mark.parametrize("strike", STRIKES)
-def test_killed_and_resumed_equals_undisturbed(tmp_path: Path, strike: int) -> None:
-    path = place(tmp_path / "killed")
+def test_killed_and_resumed_equals_undisturbed(tmp_path: Path, whole: FeatureTable, strike: int) -> None:
+    path = place(tmp_path)
     command = [sys.executable, "-m", "tests.store.made_tables", str(path), str(strike)]
     killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -32,7 +38,7 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path: Path, strike: int) -> N
     if not path.exists():
         with writer(path) as table:
             assert table.missing() == list(range(finished, SHARDS)), "a finished shard is lost"
-    table, whole = read_table(write_table(path)), read_table(write_table(place(tmp_path / "whole")))
+    table = read_table(write_table(path))
     assert (table.identity, table.classes, table.quarantined) == (whole.identity, whole.classes, whole.quarantined)
     assert_equal(table.columns, whole.columns)
     assert {file.suffix for file in path.parent.iterdir()} == {".h5", ".csv"}

@@ -17,6 +17,8 @@ from tests.store.made_tables import (
     ROWS,
     SHARD_ROWS,
     assert_equal,
+    columns,
+    is_unreadable,
     place,
     write_shard,
     write_table,
@@ -56,11 +58,11 @@ def test_no_space_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strike: 
     assert not list(path.parent.rglob("*.tmp"))
     with writer(path) as table:
         assert table.missing() == list(range(strike, ROWS // SHARD_ROWS))
-    assert_equal(read_table(write_table(path)).columns, read_table(write_table(place(tmp_path / "whole"))).columns)
+    assert_equal(read_table(write_table(path)).columns, columns(row for row in range(ROWS) if not is_unreadable(row)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a file")
-@pytest.mark.parametrize("share", [0.2, 0.7, 0.999])
+@pytest.mark.parametrize("share", [0.5, 0.75, 0.999])
 def test_a_real_limit_in_the_middle_of_the_assembly(tmp_path: Path, share: float) -> None:
     whole = write_table(place(tmp_path / "whole"))
     path = place(tmp_path / "limited")

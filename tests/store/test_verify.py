@@ -121,7 +121,7 @@ def test_unfinished_tables_can_be_resumed_and_damaged_shards_are_named(tmp_path:
         write_shard(table, 5)
     problem = only(tmp_path)
     assert problem.path == parts_folder(path)
-    assert problem.what == "an unfinished table: 2 of 24 shards"
+    assert problem.what == "an unfinished table: 2 of 20 shards"
     assert "run the same `fercache extract` again" in problem.remedy
     (parts_folder(path) / "000005.h5").write_bytes(b"")
     _, damaged = verify(tmp_path)

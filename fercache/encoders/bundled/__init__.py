@@ -40,7 +40,9 @@ def checkpoint(path: Path) -> Checkpoint:
         model.load_state_dict(weights.read(path))
     except (RuntimeError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UsageError(f"{path} does not fit the bundled encoder ({reason}). It takes what its train.py writes.") from None
+        raise UsageError(
+            f"{path} does not fit the bundled encoder ({reason}). It takes what its train.py writes."
+        ) from None
     shipped = path.parent == weights.FOLDER
     return Checkpoint(
         name="bundled" if shipped else f"bundled--{path.stem}",

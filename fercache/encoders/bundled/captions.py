@@ -9,10 +9,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-MEDIA = ("a photo", "a picture", "an image", "a portrait", "a close-up", "a snapshot", "a photo of the face", "a cropped photo")
+MEDIA = (
+    "a photo",
+    "a picture",
+    "an image",
+    "a portrait",
+    "a close-up",
+    "a snapshot",
+    "a photo of the face",
+    "a cropped photo",
+)
 SUBJECTS = (
-    "a person", "someone", "somebody", "a man", "a woman", "a human face", "this person", "one person", "a boy", "a girl", "a child",
-)  # fmt: skip
+    "a person",
+    "someone",
+    "somebody",
+    "a man",
+    "a woman",
+    "a human face",
+    "this person",
+    "one person",
+    "a boy",
+    "a girl",
+    "a child",
+)
 FRAMES = (
     "{medium} of {subject} {phrase}",
     "{medium} of {subject} {phrase}.",
@@ -104,53 +123,118 @@ EXPRESSION_WORDS: Mapping[str, Wording] = {
     "contempt": Wording(
         ("contempt", "scorn", "disdain"),
         ("contemptuous", "scornful", "disdainful"),
-        ("smirking with contempt", "with one corner of the mouth raised in scorn", "looking down on others with disdain"),
+        (
+            "smirking with contempt",
+            "with one corner of the mouth raised in scorn",
+            "looking down on others with disdain",
+        ),
     ),
 }
 
 PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "glasses": {
         "yes": (
-            "wearing glasses", "with glasses", "with spectacles", "in spectacles", "who wears eyeglasses", "with a pair of glasses on",
-            "who has glasses on the nose", "with eyes behind lenses", "with frames around the eyes",
+            "wearing glasses",
+            "with glasses",
+            "with spectacles",
+            "in spectacles",
+            "who wears eyeglasses",
+            "with a pair of glasses on",
+            "who has glasses on the nose",
+            "with eyes behind lenses",
+            "with frames around the eyes",
         ),
         "no": (
-            "without glasses", "with no glasses", "not wearing glasses", "without spectacles", "who wears no eyeglasses",
-            "with nothing on the nose", "with bare eyes", "without frames", "with no lenses before the eyes",
+            "without glasses",
+            "with no glasses",
+            "not wearing glasses",
+            "without spectacles",
+            "who wears no eyeglasses",
+            "with nothing on the nose",
+            "with bare eyes",
+            "without frames",
+            "with no lenses before the eyes",
         ),
     },
     "frames": {
         "none": ("without glasses", "with bare eyes", "wearing no glasses"),
         "round": ("wearing round glasses", "with round spectacles", "with round frames"),
         "square": ("wearing square glasses", "with square spectacles", "with square frames"),
-        "dark": ("wearing sunglasses", "with dark glasses", "with black lenses", "whose eyes are hidden behind sunglasses"),
+        "dark": (
+            "wearing sunglasses",
+            "with dark glasses",
+            "with black lenses",
+            "whose eyes are hidden behind sunglasses",
+        ),
     },
     "smile": {
         "yes": (
-            "smiling", "with a smile", "grinning", "with a big smile", "who smiles", "with a smile on the face", "with a wide smile",
-            "with a broad grin", "who is grinning", "with the corners of the mouth up",
+            "smiling",
+            "with a smile",
+            "grinning",
+            "with a big smile",
+            "who smiles",
+            "with a smile on the face",
+            "with a wide smile",
+            "with a broad grin",
+            "who is grinning",
+            "with the corners of the mouth up",
         ),
         "no": (
-            "not smiling", "without a smile", "with no smile", "who does not smile", "with a straight face", "without a grin",
-            "who is not grinning", "with no grin on the face",
+            "not smiling",
+            "without a smile",
+            "with no smile",
+            "who does not smile",
+            "with a straight face",
+            "without a grin",
+            "who is not grinning",
+            "with no grin on the face",
         ),
     },
     "mouth": {
         "tongue": ("with the tongue out", "sticking out the tongue", "showing the tongue"),
-        "smiling with teeth": ("smiling with teeth", "with a smile that shows the teeth", "with a toothy grin", "laughing"),
+        "smiling with teeth": (
+            "smiling with teeth",
+            "with a smile that shows the teeth",
+            "with a toothy grin",
+            "laughing",
+        ),
         "smiling with closed lips": ("smiling with closed lips", "with a closed smile", "with a gentle smile"),
         "teeth bared": ("with bared teeth", "baring the teeth", "with clenched teeth showing"),
         "open": ("with an open mouth", "with the mouth open", "whose mouth is open", "with a dropped jaw"),
         "pressed": ("with lips pressed together", "pressing the lips", "with tight lips"),
-        "down": ("with the corners of the mouth down", "with a mouth turned down", "with drooping corners of the mouth"),
+        "down": (
+            "with the corners of the mouth down",
+            "with a mouth turned down",
+            "with drooping corners of the mouth",
+        ),
         "closed": ("with a closed mouth", "with the mouth closed", "with closed lips at rest"),
     },
     "opening": {
-        "yes": ("with an open mouth", "with the mouth open", "mouth open", "with her mouth open", "with his mouth wide open", "with parted lips"),
-        "no": ("with a closed mouth", "with the mouth closed", "mouth closed", "with her mouth closed", "with his mouth shut", "with lips together"),
+        "yes": (
+            "with an open mouth",
+            "with the mouth open",
+            "mouth open",
+            "with her mouth open",
+            "with his mouth wide open",
+            "with parted lips",
+        ),
+        "no": (
+            "with a closed mouth",
+            "with the mouth closed",
+            "mouth closed",
+            "with her mouth closed",
+            "with his mouth shut",
+            "with lips together",
+        ),
     },
     "pose": {
-        "frontal": ("facing the camera", "looking straight ahead", "looking straight into the camera", "with a straight head"),
+        "frontal": (
+            "facing the camera",
+            "looking straight ahead",
+            "looking straight into the camera",
+            "with a straight head",
+        ),
         "right": ("with the head turned to the right", "facing right", "looking to the right", "turned right"),
         "left": ("with the head turned to the left", "facing left", "looking to the left", "turned left"),
         "tilted right": ("with the head tilted to the right", "leaning the head to the right"),
@@ -160,12 +244,26 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "turn": {
         "yes": (
-            "with the head turned", "looking away", "with the head turned to the side", "looking to the side", "seen from the side",
-            "looking sideways", "turned away from the camera", "who turns the face to one side", "from the side",
+            "with the head turned",
+            "looking away",
+            "with the head turned to the side",
+            "looking to the side",
+            "seen from the side",
+            "looking sideways",
+            "turned away from the camera",
+            "who turns the face to one side",
+            "from the side",
         ),
         "no": (
-            "facing the camera", "looking straight ahead", "seen from the front", "looking at the camera", "in front view",
-            "turned toward the camera", "with the head straight", "who faces us", "from the front",
+            "facing the camera",
+            "looking straight ahead",
+            "seen from the front",
+            "looking at the camera",
+            "in front view",
+            "turned toward the camera",
+            "with the head straight",
+            "who faces us",
+            "from the front",
         ),
     },
     "light": {
@@ -206,23 +304,43 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "clay": ("as a clay figure", "made of clay", "as a sculpture"),
         "halftone": ("in a halftone newspaper print", "printed in a newspaper", "printed in dots"),
     },
-}  # fmt: skip
+}
 
 VALUES: Mapping[str, tuple[str, ...]] = {attribute: tuple(values) for attribute, values in PHRASES.items()}
 MIRROR = {"left": "right", "right": "left", "tilted left": "tilted right", "tilted right": "tilted left"}
 COLOURED_STYLES = ("cartoon", "pastel")  # the others do not show the colour of hair
 
 _MOUTHS = {
-    "tongue out": "tongue", "smiling with teeth": "smiling with teeth", "smiling with closed lips": "smiling with closed lips",
-    "teeth bared": "teeth bared", "mouth open": "open", "lips pressed together": "pressed", "corners of the mouth down": "down",
+    "tongue out": "tongue",
+    "smiling with teeth": "smiling with teeth",
+    "smiling with closed lips": "smiling with closed lips",
+    "teeth bared": "teeth bared",
+    "mouth open": "open",
+    "lips pressed together": "pressed",
+    "corners of the mouth down": "down",
     "mouth closed": "closed",
-}  # fmt: skip
-_GLASSES = {"without glasses": "none", "wearing round glasses": "round", "wearing square glasses": "square", "wearing sunglasses": "dark"}
-_BEARDS = {"clean-shaven": "none", "with stubble": "stubble", "with a moustache": "moustache", "with a goatee": "goatee"}
+}
+_GLASSES = {
+    "without glasses": "none",
+    "wearing round glasses": "round",
+    "wearing square glasses": "square",
+    "wearing sunglasses": "dark",
+}
+_BEARDS = {
+    "clean-shaven": "none",
+    "with stubble": "stubble",
+    "with a moustache": "moustache",
+    "with a goatee": "goatee",
+}
 _POSES = {
-    "facing the camera": "frontal", "head turned to the right": "right", "head turned to the left": "left", "looking down": "down",
-    "looking up": "up", "head tilted to the right": "tilted right", "head tilted to the left": "tilted left",
-}  # fmt: skip
+    "facing the camera": "frontal",
+    "head turned to the right": "right",
+    "head turned to the left": "left",
+    "looking down": "down",
+    "looking up": "up",
+    "head tilted to the right": "tilted right",
+    "head tilted to the left": "tilted left",
+}
 _LIGHTS = {"evenly lit": "even", "lit from the right": "right", "lit from the left": "left"}
 _AGES = {"a young person": "young", "a middle-aged person": "middle", "an old person": "old"}
 
@@ -261,7 +379,9 @@ def _choice(options: Sequence[str], random: np.random.Generator) -> str:
 
 def sentence(phrase: str, random: np.random.Generator) -> str:
     """A sentence around a phrase that follows a subject."""
-    return _choice(FRAMES, random).format(medium=_choice(MEDIA, random), subject=_choice(SUBJECTS, random), phrase=phrase)
+    return _choice(FRAMES, random).format(
+        medium=_choice(MEDIA, random), subject=_choice(SUBJECTS, random), phrase=phrase
+    )
 
 
 def expression_sentences(expressions: Sequence[str], random: np.random.Generator) -> list[str]:
@@ -276,8 +396,10 @@ def expression_sentences(expressions: Sequence[str], random: np.random.Generator
 
 
 def attribute_sentences(attribute: str, random: np.random.Generator) -> list[str]:
-    """One sentence for each value of an attribute."""
-    return [sentence(_choice(PHRASES[attribute][value], random), random) for value in VALUES[attribute]]
+    """One sentence for each value of an attribute, all of the same form: only the value tells them apart."""
+    frame = _choice(FRAMES, random)
+    around = {"medium": _choice(MEDIA, random), "subject": _choice(SUBJECTS, random)}
+    return [frame.format(phrase=_choice(options, random), **around) for options in PHRASES[attribute].values()]
 
 
 def caption(expression: str, indices: NDArray[np.int64], named: NDArray[np.bool_], random: np.random.Generator) -> str:
@@ -295,6 +417,10 @@ def caption(expression: str, indices: NDArray[np.int64], named: NDArray[np.bool_
 
 def every_sentence() -> list[str]:
     """Sentences that together hold every word of the captions."""
-    words = [option for wording in EXPRESSION_WORDS.values() for option in (*wording.nouns, *wording.adjectives, *wording.phrases)]
+    words = [
+        option
+        for wording in EXPRESSION_WORDS.values()
+        for option in (*wording.nouns, *wording.adjectives, *wording.phrases)
+    ]
     phrases = [phrase for values in PHRASES.values() for options in values.values() for phrase in options]
     return [*words, *phrases, *MEDIA, *SUBJECTS, *FRAMES, *NOUN_FRAMES, *ADJECTIVE_FRAMES, *JOINS, "who looks,"]

@@ -89,12 +89,16 @@ def on_drawn(encoder: TextEncoder, faces: DrawnFaces) -> dict[str, Any]:
     features, attributes = unit(encode(encoder, faces.pixels)), list(VALUES)
     prompts = prompt_set("faces")
     text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS[:-1]])
-    scores: dict[str, Any] = {"expression_accuracy": round(float(((features @ unit(text).T).argmax(axis=1) == faces.expression).mean()), 4)}
+    scores: dict[str, Any] = {
+        "expression_accuracy": round(float(((features @ unit(text).T).argmax(axis=1) == faces.expression).mean()), 4)
+    }
     for name, wordings in HELD_OUT.items():
         value = faces.attributes[:, attributes.index(name)]
         known = value >= 0
         truth = value[known] == VALUES[name].index("yes")
-        likeness = features[known] @ (unit(encoder.encode_texts(wordings.yes)) - unit(encoder.encode_texts(wordings.no))).T
+        likeness = (
+            features[known] @ (unit(encoder.encode_texts(wordings.yes)) - unit(encoder.encode_texts(wordings.no))).T
+        )
         scores[name] = {
             "auc": round(float(roc_auc_score(truth, likeness.mean(axis=1))), 4),
             "auc_of_each_pair": [round(float(roc_auc_score(truth, one)), 4) for one in likeness.T],

@@ -39,8 +39,8 @@ class Recipe:
     drawn_faces: int = 18_000
     steps: int = 2_900
     processes: int = 2  # share each batch; with one thread each they wait for each other only once a step
-    real_batch: int = 120
-    drawn_batch: int = 40
+    real_batch: int = 112
+    drawn_batch: int = 56
     image_rate: float = 2e-3
     text_rate: float = 1e-3
     weight_decay: float = 0.05
@@ -48,12 +48,17 @@ class Recipe:
     small_share: float = 0.7  # of the steps, from the start, at small_size
     small_size: int = 48
     averaging: float = 0.998
-    attributes_per_step: int = 5
+    attributes_per_step: int = 8
     smoothing: float = 0.05
     photograph_share: float = 0.5
     drawn_weight: float = 0.5
-    attribute_weight: float = 0.7
+    attribute_weight: float = 1.5
     caption_weight: float = 0.3
+
+
+CONTINUED = Recipe(
+    seed=20_012, steps=850, image_rate=1e-3, warm_up=50, small_share=0.4, averaging=0.995
+)  # for a run that starts from the weights of another
 
 
 class Words:
@@ -94,7 +99,8 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 def mirror_table() -> list[Tensor]:
     """For each attribute, the place of each value after the picture is flipped."""
     return [
-        torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values]) for values in captions.VALUES.values()
+        torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values])
+        for values in captions.VALUES.values()
     ]
 
 
@@ -105,7 +111,10 @@ class Training:
         self.recipe, self.rank = recipe, rank
         distribution = real.distribution()
         kept = distribution.sum(axis=1) > 0
-        self.real_pixels, self.votes = torch.from_numpy(real.pixels[kept])[:, None], torch.from_numpy(distribution[kept])
+        self.real_pixels, self.votes = (
+            torch.from_numpy(real.pixels[kept])[:, None],
+            torch.from_numpy(distribution[kept]),
+        )
         self.drawn_pixels = torch.from_numpy(drawn.pixels).permute(0, 3, 1, 2)
         self.drawn_expression, self.attributes = torch.from_numpy(drawn.expression), torch.from_numpy(drawn.attributes)
         torch.manual_seed(recipe.seed)
@@ -114,15 +123,28 @@ class Training:
         self.mirrors = mirror_table()
         self.model = weights.build()
         self.words, self.mask = Words(self.model.text.context_length), self.model.text.attn_mask
-        self.model.text.token_embedding = nn.Embedding(len(self.words.ids), self.model.text.token_embedding.embedding_dim)
+        self.model.text.token_embedding = nn.Embedding(
+            len(self.words.ids), self.model.text.token_embedding.embedding_dim
+        )
         nn.init.normal_(self.model.text.token_embedding.weight, std=0.02)
         self.model.logit_scale.data.fill_(math.log(20.0))
         self.model.to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
+    def start_from(self, path: Path) -> None:
+        """Take over the weights that another run saved; words that it did not know stay as they are."""
+        state = weights.read(path)
+        rows = state[weights.EMBEDDING][self.words.ids]
+        known = rows.abs().sum(dim=1, keepdim=True) > 0
+        state[weights.EMBEDDING] = torch.where(known, rows, self.model.text.token_embedding.weight.detach())
+        self.model.load_state_dict(state)
+        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
     def real_batch(self, size: int) -> tuple[Tensor, Tensor]:
         """(B, 3, size, size) grey faces and (B, 8) vote distributions."""
-        rows = torch.randint(len(self.real_pixels), (self.recipe.real_batch // self.recipe.processes,), generator=self.generator)
+        rows = torch.randint(
+            len(self.real_pixels), (self.recipe.real_batch // self.recipe.processes,), generator=self.generator
+        )
         mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
         faces = augment.moved(self.real_pixels[rows].float() / 255, mirrored, size, (0.8, 1.1), self.generator)
         faces = augment.erased(augment.relit(faces, self.generator), 0.4, self.generator)
@@ -130,7 +152,9 @@ class Training:
 
     def drawn_batch(self, size: int) -> Drawn:
         """Drawn faces, some like photographs: those no longer show their style, nor the colour of their hair."""
-        rows = torch.randint(len(self.drawn_pixels), (self.recipe.drawn_batch // self.recipe.processes,), generator=self.generator)
+        rows = torch.randint(
+            len(self.drawn_pixels), (self.recipe.drawn_batch // self.recipe.processes,), generator=self.generator
+        )
         mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
         faces = augment.moved(self.drawn_pixels[rows].float() / 255, mirrored, size, (0.65, 1.05), self.generator)
         share = self.recipe.photograph_share
@@ -149,7 +173,9 @@ class Training:
         """(T, D) L2-normalised embeddings."""
         words = self.words(sentences)
         length = words.shape[1]
-        self.model.text.attn_mask = self.mask[:length, :length]  # open_clip cuts positions to the length, but not its mask
+        self.model.text.attn_mask = self.mask[
+            :length, :length
+        ]  # open_clip cuts positions to the length, but not its mask
         embedded: Tensor = self.model.encode_text(words, normalize=True)
         return embedded
 
@@ -220,13 +246,19 @@ class Training:
             decays = parameter.ndim >= 2 and "embedding" not in name
             groups.setdefault((rate, self.recipe.weight_decay if decays else 0.0), []).append(parameter)
         return torch.optim.AdamW(
-            [{"params": p, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), p in groups.items()], fused=True
+            [{"params": p, "lr": rate, "peak": rate, "weight_decay": decay} for (rate, decay), p in groups.items()],
+            fused=True,
         )
 
     def run(self, path: Path) -> None:
         """All steps: a linear warm-up, then a cosine. The average of the weights stays in the model; now and then it goes to `path`."""
         recipe, optimizer, started = self.recipe, self.optimizer(), time.monotonic()
-        weight = {"real": 1.0, "drawn": recipe.drawn_weight, "attributes": recipe.attribute_weight, "captions": recipe.caption_weight}
+        weight = {
+            "real": 1.0,
+            "drawn": recipe.drawn_weight,
+            "attributes": recipe.attribute_weight,
+            "captions": recipe.caption_weight,
+        }
         for step in range(recipe.steps):
             rate = min(1.0, (step + 1) / recipe.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
             for group in optimizer.param_groups:
@@ -240,7 +272,10 @@ class Training:
             self._update_average(step)
             if step % 25 == 24 and self.rank == 0:
                 shown = " ".join(f"{name} {value.item():.3f}" for name, value in terms.items())
-                print(f"step {step + 1}/{recipe.steps} {shown} scale {self.model.logit_scale.exp().item():.1f} {time.monotonic() - started:.0f} s", flush=True)
+                print(
+                    f"step {step + 1}/{recipe.steps} {shown} scale {self.model.logit_scale.exp().item():.1f} {time.monotonic() - started:.0f} s",
+                    flush=True,
+                )
             if step % 300 == 299 and self.rank == 0:
                 weights.save(self.average, self.words.ids, path)
         self.model.load_state_dict(self.average)
@@ -270,45 +305,56 @@ def scale_output(model: Any, faces: Tensor) -> None:
     """Fold into the projection the factor that gives the features of `faces` (N, 1, S, S) uint8 a mean norm of `MEAN_NORM`."""
     model.eval()
     norms = [
-        model.encode_image(((batch.float() / 255 - 0.5) / 0.25).expand(-1, 3, -1, -1)).norm(dim=1) for batch in faces.split(256)
+        model.encode_image(((batch.float() / 255 - 0.5) / 0.25).expand(-1, 3, -1, -1)).norm(dim=1)
+        for batch in faces.split(256)
     ]
     model.visual.head.proj.weight.mul_(MEAN_NORM / torch.cat(norms).mean())
 
 
-def train(rank: int, recipe: Recipe, real: RealFaces, drawn: DrawnFaces, meeting: Path, path: Path) -> Training:
+@dataclass(frozen=True)
+class Job:
+    """What every process of a run needs: `start` holds weights to start from, `path` is where the weights go."""
+
+    recipe: Recipe
+    real: RealFaces
+    drawn: DrawnFaces
+    start: Path | None
+    path: Path
+    meeting: Path
+
+
+def train(rank: int, job: Job) -> Training:
     """The share of process `rank`; the processes find each other through the file `meeting`."""
-    torch.set_num_threads(1 if recipe.processes > 1 else torch.get_num_threads())
-    if recipe.processes > 1:
-        torch.distributed.init_process_group(
-            "gloo", init_method=f"file://{meeting}", rank=rank, world_size=recipe.processes
-        )
-    training = Training(recipe, real, drawn, rank)
-    training.run(path)
+    count = job.recipe.processes
+    if count > 1:
+        torch.set_num_threads(1)
+        torch.distributed.init_process_group("gloo", init_method=f"file://{job.meeting}", rank=rank, world_size=count)
+    training = Training(job.recipe, job.real, job.drawn, rank)
+    if job.start:
+        training.start_from(job.start)
+    training.run(job.path)
     return training
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, scale, save the weights and the recipe."""
     parser = argparse.ArgumentParser(description="Train the bundled encoder.")
-    parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus: fer2013new.csv, FER2013Train ...")
+    parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus: fer2013new.csv ...")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundled.safetensors and recipe.json")
-    parser.add_argument("--steps", type=int, default=Recipe.steps)
-    parser.add_argument("--drawn-faces", type=int, default=Recipe.drawn_faces)
+    parser.add_argument("--start", type=Path, help="weights of an earlier run to continue from, with a shorter recipe")
     options = parser.parse_args(arguments)
-    recipe = Recipe(steps=options.steps, drawn_faces=options.drawn_faces)
+    recipe = CONTINUED if options.start else Recipe()
     drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, recipe.processes)
     real = read_ferplus(options.ferplus, "train")
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / weights.FILE
     with TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        others = [
-            multiprocessing.get_context("spawn").Process(target=train, args=(rank, recipe, real, drawn, meeting, path))
-            for rank in range(1, recipe.processes)
-        ]
+        job = Job(recipe, real, drawn, options.start, path, Path(folder) / "meeting")
+        spawn = multiprocessing.get_context("spawn").Process
+        others = [spawn(target=train, args=(rank, job)) for rank in range(1, recipe.processes)]
         for process in others:
             process.start()
-        training = train(0, recipe, real, drawn, meeting, path)
+        training = train(0, job)
         for process in others:
             process.join()
     scale_output(training.model, training.real_pixels)

@@ -56,7 +56,9 @@ def load(name: str, weights: Path | None) -> Checkpoint:
         name=source.name,
         model=model,
         tokenizer=_tokenizer(source),
-        preprocessing=PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), source.preprocessing)),
+        preprocessing=PreprocessCfg(
+            **merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), source.preprocessing)
+        ),
         dimension=int(config["embed_dim"]),
         origin={
             "family": "open_clip",
@@ -73,7 +75,9 @@ def find(name: str, weights: Path | None) -> Source:
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: there is no such file.")
     if name.startswith(SCHEMES) and weights is not None:
-        raise UsageError(f"'{name}' has weights of its own; leave out --weights, or name an architecture: --encoder ViT-B-32.")
+        raise UsageError(
+            f"'{name}' has weights of its own; leave out --weights, or name an architecture: --encoder ViT-B-32."
+        )
     if name.startswith("local-dir:"):
         return _folder(Path(name.removeprefix("local-dir:")).expanduser())
     if name.startswith("hf-hub:"):
@@ -81,7 +85,9 @@ def find(name: str, weights: Path | None) -> Source:
     architecture, _, tag = name.partition("/")
     config = open_clip.get_model_config(architecture)
     if config is None:
-        raise UsageError(f"open_clip has no architecture '{architecture}'. {_few(architecture, open_clip.list_models())}")
+        raise UsageError(
+            f"open_clip has no architecture '{architecture}'. {_few(architecture, open_clip.list_models())}"
+        )
     if tag:
         return _tagged(architecture, tag, config, weights)
     if weights is None:
@@ -109,7 +115,15 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
     if not config.get("quick_gelu", False):
         config = {**config, "quick_gelu": quick_gelu}
     source = f"{architecture}/{tag}"
-    return Source(_slug(architecture, tag), architecture, config, entry, weights or _fetched(source, entry), quick_gelu, architecture)
+    return Source(
+        _slug(architecture, tag),
+        architecture,
+        config,
+        entry,
+        weights or _fetched(source, entry),
+        quick_gelu,
+        architecture,
+    )
 
 
 def _file(architecture: str, config: Mapping[str, Any], weights: Path) -> Source:
@@ -122,21 +136,33 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path) -> Source
     else:
         for model, tag in open_clip.list_pretrained():
             entry = open_clip.get_pretrained_cfg(model, tag)
-            if entry.get("url", "").endswith(f"/{weights.name}") and model.startswith(architecture.removesuffix("-quickgelu")):
+            if entry.get("url", "").endswith(f"/{weights.name}") and model.startswith(
+                architecture.removesuffix("-quickgelu")
+            ):
                 quick_gelu, preprocessing = bool(entry.get("quick_gelu", False)), entry
-    return Source(_slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture)
+    return Source(
+        _slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture
+    )
 
 
 def _folder(folder: Path) -> Source:
     if not (folder / CONFIG).is_file():
-        raise UsageError(f"local-dir:{folder} holds no {CONFIG}. Expected a folder as open_clip saves one: config and weights.")
+        raise UsageError(
+            f"local-dir:{folder} holds no {CONFIG}. Expected a folder as open_clip saves one: config and weights."
+        )
     own = _read_config(folder / CONFIG)
     there = [folder / name for name in HUB_WEIGHTS if (folder / name).is_file()]
     there = there or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
     if not there:
         raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
     return Source(
-        _slug(folder.resolve().name), folder.resolve().name, own["model_cfg"], own.get("preprocess_cfg", {}), there[0], None, f"local-dir:{folder}"
+        _slug(folder.resolve().name),
+        folder.resolve().name,
+        own["model_cfg"],
+        own.get("preprocess_cfg", {}),
+        there[0],
+        None,
+        f"local-dir:{folder}",
     )
 
 
@@ -145,7 +171,15 @@ def _hub(repository: str) -> Source:
     config_file = _from_hub(repository, (CONFIG,), how)
     own = _read_config(config_file)
     weights = _from_hub(repository, HUB_WEIGHTS, how)
-    return Source(_slug(repository), repository, own["model_cfg"], own.get("preprocess_cfg", {}), weights, None, f"hf-hub:{repository}")
+    return Source(
+        _slug(repository),
+        repository,
+        own["model_cfg"],
+        own.get("preprocess_cfg", {}),
+        weights,
+        None,
+        f"hf-hub:{repository}",
+    )
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -154,7 +188,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         if not isinstance(own["model_cfg"], dict):
             raise TypeError("model_cfg is no table")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is not an open_clip config: {error}. Expected JSON with an entry 'model_cfg'.") from None
+        raise UsageError(
+            f"{path} is not an open_clip config: {error}. Expected JSON with an entry 'model_cfg'."
+        ) from None
     return dict(own)
 
 
@@ -167,7 +203,9 @@ def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
     url = entry["url"]
     cached = Path.home() / ".cache" / "clip" / Path(url).name
     if not cached.is_file() and not reachable(url):
-        raise UsageError(f"The weights of {source} are not on this machine and the network does not answer. Fetch {url} elsewhere. {how}")
+        raise UsageError(
+            f"The weights of {source} are not on this machine and the network does not answer. Fetch {url} elsewhere. {how}"
+        )
     return Path(download_pretrained(dict(entry), prefer_hf_hub=False))
 
 
@@ -248,7 +286,16 @@ def _entries(path: Path) -> frozenset[str]:
             with safe_open(path, framework="pt") as stream:
                 return frozenset(stream.keys())
         loaded = torch.load(path, map_location="meta", weights_only=True, mmap=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError, KeyError, AttributeError) as error:
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        OSError,
+        KeyError,
+        AttributeError,
+    ) as error:
         raise UsageError(
             f"{path} cannot be read as weights: {_first_line(error)} Expected .safetensors, or a state dict saved with "
             f"torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: fetch the .safetensors."

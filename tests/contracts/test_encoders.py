@@ -1,0 +1,78 @@
+"""Every registered encoder through the same checks, and bad dummies that the checks catch."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fercache import registry
+from fercache.encoders import Encoder, EncoderRequest
+from tests.contracts.encoder_checks import CHECKS
+from tests.encoders.open_clip_fixtures import register_architectures, save_folder
+
+Check = Callable[[Encoder], None]
+
+
+@pytest.fixture(scope="module")
+def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EncoderRequest]:
+    """How to ask for a small one of each family. A new family needs a line here."""
+    folder = tmp_path_factory.mktemp("encoders")
+    register_architectures(folder / "configs")
+    return {
+        "bundled": EncoderRequest("bundled", device="cpu"),
+        "open-clip": EncoderRequest(f"local-dir:{save_folder(folder / 'tiny')}", device="cpu"),
+    }
+
+
+@pytest.mark.parametrize("family", registry.names("encoders"))
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_keeps_its_promises(family: str, check: Check, requests: dict[str, EncoderRequest]) -> None:
+    request = requests[family]
+    assert registry.encoder_family(request.name) is registry.load("encoders", family)
+    check(registry.load("encoders", family).load(request))
+
+
+class Bad:
+    """An encoder with one promise broken, everything else passed on."""
+
+    def __init__(self, good: Encoder) -> None:
+        self.good = good
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.good, name)
+
+
+class Normalises(Bad):
+    def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features = self.good.encode_images(faces)
+        return features / np.linalg.norm(features, axis=1, keepdims=True)
+
+
+class LooksAtTheBatch(Bad):
+    def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.good.encode_images(faces) * np.arange(1, len(faces) + 1, dtype=np.float32)[:, None]
+
+
+class ForgetsThePrecision(Bad):
+    def identity(self) -> dict[str, object]:
+        return {name: value for name, value in self.good.identity().items() if name != "precision"}
+
+
+class SeesGrey(Bad):
+    def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        grey = faces.mean(axis=3, keepdims=True).astype(np.uint8)
+        return self.good.encode_images(np.repeat(grey, 3, axis=3))
+
+
+class WrongSize(Bad):
+    def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self.good.preprocess(pixels)[:-1]
+
+
+@pytest.mark.parametrize("bad", [Normalises, LooksAtTheBatch, ForgetsThePrecision, SeesGrey, WrongSize])
+def test_a_broken_promise_is_caught(bad: type[Bad], requests: dict[str, EncoderRequest]) -> None:
+    encoder = bad(registry.encoder_family(requests["open-clip"].name).load(requests["open-clip"]))
+    with pytest.raises((AssertionError, KeyError)):
+        for check in CHECKS:
+            check(encoder)  # type: ignore[arg-type]

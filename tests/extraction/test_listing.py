@@ -1,0 +1,56 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fercache.datasets import FaceImage
+from fercache.errors import UsageError
+from fercache.extraction.listing import list_faces
+
+
+def face(name: str, content: bytes = b"x", **fields: object) -> FaceImage:
+    return FaceImage(id=name, read=lambda: content, **fields)  # type: ignore[arg-type]
+
+
+def manifest(*faces: FaceImage) -> str:
+    return list_faces("set", faces).manifest_hash
+
+
+def test_everything_about_a_face_changes_the_hash() -> None:
+    plain = face("a", label="fear", split="train")
+    changed = [
+        face("b", label="fear", split="train"),
+        face("a", label="anger", split="train"),
+        face("a", label="fear", split="test"),
+        face("a", b"y", label="fear", split="train"),
+        face("a", label="fear", split="train", subject="s"),
+        face("a", label="fear", split="train", group="age=old"),
+        face("a", label="fear", split="train", box=(0, 0, 1, 1)),
+    ]
+    hashes = {manifest(plain), *(manifest(one) for one in changed)}
+    assert len(hashes) == len(changed) + 1
+    assert manifest(plain) == manifest(face("a", label="fear", split="train"))
+
+
+def test_order_matters_and_fingerprints_spare_reading() -> None:
+    assert manifest(face("a"), face("b")) != manifest(face("b"), face("a"))
+
+    def never() -> bytes:
+        raise AssertionError("was read")
+
+    drawn = FaceImage(id="a", read=never, fingerprint=bytes(range(32)))
+    assert manifest(drawn) == manifest(drawn)
+
+
+def test_absent_files_and_arrays(tmp_path: Path) -> None:
+    absent = FaceImage(id="a", read=partial(Path.read_bytes, tmp_path / "absent.png"))
+    array = FaceImage(id="a", read=lambda: np.zeros((2, 2, 3), np.uint8))
+    assert manifest(absent) != manifest(array)
+
+
+def test_empty_sets_and_repeated_ids_are_refused() -> None:
+    with pytest.raises(UsageError, match="no face images"):
+        list_faces("set", [])
+    with pytest.raises(UsageError, match="more than once: a"):
+        list_faces("set", [face("a"), face("b"), face("a")])

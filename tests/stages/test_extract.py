@@ -1,0 +1,134 @@
+"""Extraction as a stage: what is kept, what is quarantined, what is not encoded twice."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.errors import FercacheError
+from fercache.extraction import local
+from fercache.store.tables import read_table
+from tests.extraction.test_decode import DAMAGED, EXACT, picture
+from tests.pixel_encoder import PixelEncoder
+
+PIXELS = EncoderRequest("pixels")
+
+
+def request(root: Path, name: str = "mine", **options: int) -> ExtractRequest:
+    return ExtractRequest(f"folder:{name}", root, PIXELS, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache=tmp_path / "cache")
+
+
+def save(folder: Path, count: int, first: int = 0) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        Image.fromarray(picture(number)).save(folder / f"{number:03}.png")
+
+
+def test_damaged_images_are_quarantined_and_odd_ones_kept(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder]
+) -> None:
+    """Fifty damaged among five hundred: exactly these in the list, each with a reason, every other row right."""
+    root = tmp_path / "faces" / "happy"
+    root.mkdir(parents=True)
+    expected = {}
+    for number in range(500):
+        pixels = picture(number)
+        if number % 10 == 3:
+            data = DAMAGED[number // 10 % len(DAMAGED)][0](pixels)
+        else:
+            data, expected[f"happy/{number:03}.png"] = EXACT[number % len(EXACT)](pixels)
+        (root / f"{number:03}.png").write_bytes(data)
+    path = extract(settings, request(tmp_path / "faces", shard_rows=64, batch_size=16))
+    table = read_table(path)
+    assert list(table.columns.id) == list(expected)
+    encoder = PixelEncoder()
+    for row, pixels in zip(table.columns.features["clean"], expected.values(), strict=True):
+        np.testing.assert_array_equal(row, encoder.encode_images(encoder.preprocess(pixels)[None])[0])
+    with path.with_suffix(".quarantine.csv").open(newline="", encoding="utf-8") as stream:
+        quarantined = list(csv.DictReader(stream))
+    assert [row["id"] for row in quarantined] == [f"happy/{n:03}.png" for n in range(3, 500, 10)]
+    assert all(row["reason"] for row in quarantined)
+
+
+def test_only_the_difference_is_encoded(settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 10)
+    first = read_table(extract(settings, request(root)))
+    assert pixel_encoder.encoded == 10
+    extract(settings, request(root))
+    assert pixel_encoder.encoded == 10
+    save(root / "sad", 3, first=50)
+    second = read_table(extract(settings, request(root)))
+    assert pixel_encoder.encoded == 13
+    np.testing.assert_array_equal(second.columns.features["clean"][:10], first.columns.features["clean"])
+    shutil.copytree(root, tmp_path / "copy")
+    extract(settings, request(tmp_path / "copy", "other"))
+    assert pixel_encoder.encoded == 13
+
+
+def test_a_changed_image_changes_the_table(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder]
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 4)
+    before = extract(settings, request(root))
+    Image.fromarray(picture(99)).save(root / "happy" / "000.png")
+    assert extract(settings, request(root)) != before
+    assert pixel_encoder.encoded == 5
+
+
+def test_an_interrupted_extraction_goes_on(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 20)
+    encode = pixel_encoder.encode_images
+
+    def interrupted(self: PixelEncoder, faces: np.ndarray) -> np.ndarray:
+        if pixel_encoder.encoded >= 12:
+            raise KeyboardInterrupt
+        return encode(self, faces)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pixel_encoder, "encode_images", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            extract(settings, request(root, shard_rows=4, batch_size=4))
+    assert not list((tmp_path / "cache").rglob("folder-mine-*.h5"))
+    extract(settings, request(root, shard_rows=7, batch_size=3))  # what the first shard settled stays
+    assert pixel_encoder.encoded == 20
+
+
+def test_features_that_are_no_numbers_are_refused(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path / "faces" / "happy", 3)
+    monkeypatch.setattr(
+        pixel_encoder, "encode_images", lambda self, faces: np.full((len(faces), self.dimension), np.nan, np.float32)
+    )
+    with pytest.raises(FercacheError, match="not finite"):
+        extract(settings, request(tmp_path / "faces"))
+
+
+def test_pictures_that_look_like_no_face_are_warned_about_once(
+    settings: Settings,
+    tmp_path: Path,
+    pixel_encoder: type[PixelEncoder],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(local, "_warned", set())
+    folder = tmp_path / "faces" / "happy"
+    folder.mkdir(parents=True)
+    for name in ("a", "b"):
+        Image.new("RGB", (400, 40)).save(folder / f"{name}.png")
+    extract(settings, request(tmp_path / "faces"))
+    assert capsys.readouterr().err.count("very wide") == 1
