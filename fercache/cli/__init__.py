@@ -71,6 +71,11 @@ def main() -> None:
         _end(str(error), error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has gone; the interpreter would complain once more on exit
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror or error}. What was finished is kept; --debug shows more.", 1)
 
 
 def _end(message: str, code: int) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,7 +90,7 @@ def extract_shards(
     batch_size: int,
     name: str,
 ) -> Counts:
-    """Encode and write every shard that `writer` still misses."""
+    """Encodes and writes every shard `writer` misses. Raises FercacheError for features that are not finite."""
     counts, start = Counts(), time.perf_counter()
     missing = writer.missing()
     rows = {shard: writer.rows_of(shard) for shard in missing}
@@ -97,71 +98,83 @@ def extract_shards(
     with progress(f"extract {name}", len(faces), "face") as bar:
         bar.update(len(faces) - sum(map(len, rows.values())))
         for shard in missing:
-            kept: list[tuple[FaceImage, Prepared]] = []
-            quarantined: list[Quarantined] = []
-            for _ in rows[shard]:
-                face, result = next(stream)
-                if isinstance(result, Quarantined):
-                    quarantined.append(result)
-                else:
-                    kept.append((face, result))
-                    _warn_once(name, face, result.warning)
             PHASES.debug("shard %d: encoding", shard)
-            features = _features([p for _, p in kept], encoder, known, batch_size, counts, bar)
-            writer.write(shard, _columns(kept, features, dataset), quarantined, {"batch_size": batch_size})
-            counts.quarantined += len(quarantined)
-            bar.update(len(quarantined))
-    counts.seconds = time.perf_counter() - start
+            collected = _Shard(encoder, known, batch_size, bar, counts)
+            for face, result in islice(stream, len(rows[shard])):
+                collected.add(face, result)
+                if isinstance(result, Prepared):
+                    _warn_once(name, face, result.warning)
+            collected.encode_waiting()
+            writer.write(shard, collected.columns(dataset), collected.quarantined, {"batch_size": batch_size})
+    counts.seconds = round(time.perf_counter() - start, 3)
     return counts
 
 
-def _features(
-    prepared: list[Prepared],
-    encoder: Encoder,
-    known: KnownFeatures,
-    batch_size: int,
-    counts: Counts,
-    bar: Bar,
-) -> NDArray[np.floating]:
-    kind = np.float32 if encoder.precision == "fp32" else np.float16
-    features = np.empty((len(prepared), encoder.dimension), dtype=kind)
-    unknown = []
-    for row, face in enumerate(prepared):
-        found = known.get(face.pixel_sha256)
-        if found is None:
-            unknown.append(row)
-        else:
-            features[row] = found
-    counts.copied += len(prepared) - len(unknown)
-    counts.encoded += len(unknown)
-    bar.update(len(prepared) - len(unknown))
-    for begin in range(0, len(unknown), batch_size):
-        batch = unknown[begin : begin + batch_size]
-        encoded = encoder.encode_images(np.stack([prepared[row].pixels for row in batch]))
+class _Shard:
+    """Collects a shard's rows and encodes them in batches as they come, so that few pictures are in memory at once."""
+
+    def __init__(self, encoder: Encoder, known: KnownFeatures, batch_size: int, bar: Bar, counts: Counts) -> None:
+        self.encoder, self.known, self.batch_size, self.bar, self.counts = encoder, known, batch_size, bar, counts
+        self.faces: list[FaceImage] = []
+        self.hashes: list[tuple[bytes, bytes]] = []
+        self.features: list[NDArray[np.floating]] = []
+        self.quarantined: list[Quarantined] = []
+        self._waiting: list[tuple[int, NDArray[np.uint8]]] = []
+
+    def add(self, face: FaceImage, result: Prepared | Quarantined) -> None:
+        """Takes the next row: copied, waiting to be encoded, or quarantined."""
+        if isinstance(result, Quarantined):
+            self.quarantined.append(result)
+            self.counts.quarantined += 1
+            self.bar.update()
+            return
+        self.faces.append(face)
+        self.hashes.append((result.file_sha256, result.pixel_sha256))
+        found = self.known.get(result.pixel_sha256)
+        if found is not None:
+            self.features.append(found)
+            self.counts.copied += 1
+            self.bar.update()
+            return
+        self._waiting.append((len(self.features), result.pixels))
+        self.features.append(np.empty(0, np.float32))  # its place, until its batch is full
+        if len(self._waiting) == self.batch_size:
+            self.encode_waiting()
+
+    def encode_waiting(self) -> None:
+        """Encodes what has gathered since the last batch."""
+        if not self._waiting:
+            return
+        encoded = self.encoder.encode_images(np.stack([pixels for _, pixels in self._waiting]))
         if not np.isfinite(encoded).all():
-            raise FercacheError(f"{encoder.name} in {encoder.precision} gave features that are not finite. {FP32}")
-        features[batch] = encoded
-        bar.update(len(batch))
-    return features
+            name, precision = self.encoder.name, self.encoder.precision
+            raise FercacheError(f"{name} in {precision} gave features that are not finite. {FP32}")
+        for (row, _), feature in zip(self._waiting, encoded, strict=True):
+            self.features[row] = feature
+        self.counts.encoded += len(self._waiting)
+        self.bar.update(len(self._waiting))
+        self._waiting.clear()
 
-
-def _columns(kept: list[tuple[FaceImage, Prepared]], features: NDArray[np.floating], dataset: Dataset) -> Columns:
-    faces = [face for face, _ in kept]
-    index = {name: i for i, name in enumerate(dataset.expressions)}
-    votes = None
-    if dataset.vote_columns:
-        votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(dataset.vote_columns))
-    return Columns(
-        id=np.array([face.id for face in faces], dtype=object),
-        split=np.array([face.split for face in faces], dtype=object),
-        subject=np.array([face.subject for face in faces], dtype=object),
-        group=np.array([face.group for face in faces], dtype=object),
-        label=np.array([-1 if face.label is None else index[face.label] for face in faces], dtype=np.int16),
-        votes=votes,
-        features={CLEAN: features},
-        file_sha256=_digests([p.file_sha256 for _, p in kept]),
-        pixel_sha256=_digests([p.pixel_sha256 for _, p in kept]),
-    )
+    def columns(self, dataset: Dataset) -> Columns:
+        """The rows that could be read, as the store takes them."""
+        index = {name: i for i, name in enumerate(dataset.expressions)}
+        # Half precision loses nothing that a reduced precision had not lost already.
+        kind = np.float32 if self.encoder.precision == "fp32" else np.float16
+        features = np.array(self.features, dtype=kind).reshape(-1, self.encoder.dimension)
+        votes = None
+        if dataset.vote_columns:
+            votes = np.array([face.votes for face in self.faces], np.int16).reshape(-1, len(dataset.vote_columns))
+        return Columns(
+            id=np.array([face.id for face in self.faces], dtype=object),
+            split=np.array([face.split for face in self.faces], dtype=object),
+            subject=np.array([face.subject for face in self.faces], dtype=object),
+            group=np.array([face.group for face in self.faces], dtype=object),
+            label=np.array([-1 if face.label is None else index[face.label] for face in self.faces], dtype=np.int16),
+            votes=votes,
+            features={CLEAN: features},
+            file_sha256=_digests([file for file, _ in self.hashes]),
+            pixel_sha256=_digests([pixels for _, pixels in self.hashes]),
+        )
 
 
 def _digests(digests: list[bytes]) -> NDArray[np.uint8]:

@@ -90,8 +90,8 @@ class Head(nn.Module, ABC):
 
     Settings: ClassVar[type[HeadSettings]]
     needs_text: ClassVar[bool] = False
-    needs_training: ClassVar[bool] = True
-    """False for a head that looks at no labelled face: its seeds are all alike."""
+    seeded: ClassVar[bool] = True
+    """False for a head in which nothing is random, so that one seed says all."""
 
     def __init__(self, task: Task, settings: HeadSettings) -> None:
         super().__init__()

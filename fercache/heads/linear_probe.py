@@ -20,7 +20,7 @@ STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-10, 5))
 """The values of scikit-learn's C that may be tried, for standardised channels: 1e-5 to 100, half a power apart."""
 
 PATIENCE = 3
-"""Values of C in a row, no better than the best before, after which no greater ones are tried."""
+"""Values of C in a row, worse than the best before, after which no greater ones are tried."""
 
 ABSENT = -1e4
 """The logit of an expression that the source has no face of."""
@@ -34,6 +34,7 @@ class LinearProbe(FittedHead):
     """
 
     Settings = HeadSettings
+    seeded = False
 
     weight: Tensor
     bias: Tensor
@@ -57,11 +58,11 @@ class LinearProbe(FittedHead):
         for strength, weight, bias in _regressions(train, len(self.task.expressions)):
             accuracy = float(((features @ weight.T + bias).argmax(axis=1) == truth).mean())
             if accuracy > best:
-                best, chosen, waited = accuracy, strength, 0
+                best, chosen = accuracy, strength
                 self.weight.copy_(torch.from_numpy(weight))
                 self.bias.copy_(torch.from_numpy(bias))
-            else:
-                waited += 1
+            # Equal ones do not count: the smallest may all name nothing but the commonest expression.
+            waited = waited + 1 if accuracy < best else 0
             if waited == PATIENCE:
                 break
         return {"C": chosen}

@@ -20,7 +20,7 @@ class TextSimilaritySettings(FitSettings):
     similarity_weight: float = Field(1.0, ge=0)
     transformation_weight: float = Field(1.0, ge=0)
     self_contrast_weight: float = Field(1.0, ge=0)
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     batch_size: int = Field(128, ge=1)
     epochs: int = Field(20, ge=1)

@@ -11,7 +11,7 @@ class ZeroShot(FittedHead):
 
     Settings = HeadSettings
     needs_text = True
-    needs_training = False
+    seeded = False
 
     text: Tensor
     logit_scale: Tensor

@@ -1,5 +1,6 @@
 """run x target -> predictions and records."""
 
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -68,14 +69,24 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t)]
     written: list[Path] = []
     loaded: dict[Path, FeatureTable] = {}
+    skipped: set[str] = set()
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
             bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
             table = loaded.get(info.path)
             if table is None:
                 table = loaded[info.path] = read_table(info.path)
-            written += _evaluate_one(load_run(folder, request.device), _read_target(table, name, configs[folder]))
             bar.update()
+            try:
+                target = _read_target(table, name, configs[folder])
+            except UsageError as error:
+                if request.targets:
+                    raise
+                skipped.add(str(error))  # nobody asked for this one
+                continue
+            written += _evaluate_one(load_run(folder, request.device), target)
+    for reason in sorted(skipped):
+        print(f"skipped: {reason}", file=sys.stderr)
     return written
 
 
@@ -108,14 +119,14 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
 def _targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
-    """The run's targets with the newest table of each; its own source only where another split of it can be scored."""
+    """The run's targets, with the newest table of each."""
     fitting: dict[str, TableInfo] = {}
     for table in tables:
         if same_encoder(table.identity["encoder"], config.encoder_identity):
             fitting.setdefault(table.identity["dataset"], table)
     if not request.targets:
         names = [DatasetName.parse(name) for name in sorted(fitting)]
-        return [(n, fitting[str(n)]) for n in names if str(n) != config.source or config.source_split == "train"]
+        return [(name, fitting[str(name)]) for name in names]
     names = [DatasetName.parse(target) for target in request.targets]
     pairs = [(name, fitting.get(str(DatasetName(name.family, name.domain)))) for name in names]
     return [(name, table) for name, table in pairs if table is not None]
@@ -148,7 +159,7 @@ def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> T
     if table.identity["dataset"] == config.source and split in ("", config.source_split):
         others = [f"{name.family}@{other}" for other in sorted(set(table.columns.split)) if other != split]
         raise UsageError(
-            f"{name} is what {config.name} was trained on, so its score there means nothing. "
+            f"{name} is what the run was trained on, so its score there means nothing. "
             f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
         )
     # Soft labels are for training; a score needs one answer per face.

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from fercache.extraction.local import CLEAN, Counts, Prepared, extract_shards, p
 from fercache.identity import key_of
 from fercache.prompts import BUILT_IN, prompt_set, set_label
 from fercache.settings import Settings
-from fercache.store.prompts import prompts_path, write_prompts
+from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures, find_tables, parts_folder, table_path
 
@@ -57,10 +58,9 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
             write_prompt_table(settings, encoder, prompts)
     identity = table_identity(name, listing, encoder)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-    if path.exists():
-        os.utime(path)  # what was asked for last is what `train` takes
-        return path
-    return _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+    _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+    os.utime(path)  # what was asked for last is what `train` takes
+    return path
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
@@ -95,8 +95,8 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     prompts = prompt_set(name)
     identity = {"encoder": encoder.text_identity(), "prompts": {k: list(v) for k, v in prompts.items()}}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
-    if path.exists():
-        return path
+    with suppress(UsageError):  # absent, or damaged
+        return read_prompts(path).path
     sentences = [sentence for expression in prompts for sentence in prompts[expression]]
     return write_prompts(
         path,
@@ -164,7 +164,7 @@ def _write_table(
     )
     with writer:
         batch_size = (writer.settled or {}).get("batch_size", request.batch_size)
-        known = KnownFeatures(same_encoder, CLEAN)
+        known = KnownFeatures(same_encoder if writer.missing() else [], CLEAN)
         counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name))
         return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
 

@@ -72,7 +72,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     plugins = {name: registry.load("heads", name) for name in request.heads}
     head_settings = _head_settings(plugins, request.set)
     source = _read_source(settings, request)
-    jobs = [(n, s) for n in plugins for s in (request.seeds if plugins[n].needs_training else (request.seeds[0],))]
+    jobs = [(n, s) for n in plugins for s in (request.seeds if plugins[n].seeded else (request.seeds[0],))]
     folders = []
     with progress("train", len(jobs), "run") as bar:
         for name, seed in jobs:

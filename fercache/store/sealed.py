@@ -114,16 +114,24 @@ def write_sealed(
 
 
 def _reserve(file: h5py.File, name: str, slot: Slot) -> h5py.Dataset:
-    creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    group, _, _ = name.rpartition("/")
+    if group and group not in file:
+        h5py.h5g.create(file.id, group.encode(), gcpl=_timeless(h5py.h5p.GROUP_CREATE))
+    creation = _timeless(h5py.h5p.DATASET_CREATE)
     creation.set_layout(h5py.h5d.CONTIGUOUS)
     creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    link = h5py.h5p.create(h5py.h5p.LINK_CREATE)
-    link.set_create_intermediate_group(True)
     is_text = slot.dtype.kind == "S"
     dtype = h5py.string_dtype("utf-8", slot.dtype.itemsize) if is_text else slot.dtype.newbyteorder("<")
     stored, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(slot.shape)
-    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, creation, lcpl=link))
+    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, creation))
+
+
+def _timeless(kind: Any) -> Any:
+    """Creation properties without a date, so that equal contents are equal bytes."""
+    properties = h5py.h5p.create(kind)
+    properties.set_obj_track_times(False)
+    return properties
 
 
 def _fill(

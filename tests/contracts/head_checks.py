@@ -136,8 +136,8 @@ def _about_seeds(subject: Subject) -> Iterator[str]:
     two = subject.train_briefly(seed=5)
     if not _same_snapshots(one, two):
         yield "has other weights after training again with the same seed"
-    if not subject.plugin.needs_training and not _same_snapshots(one, subject.train_briefly(seed=6)):
-        yield "says that it needs no training, but its weights depend on the seed"
+    if not subject.plugin.seeded and not _same_snapshots(one, subject.train_briefly(seed=6)):
+        yield "says that nothing in it is random, but its weights depend on the seed"
 
 
 def _about_global_state(subject: Subject) -> Iterator[str]:

@@ -132,7 +132,7 @@ class Lenient(LinearProbe):
         (GlobalSeed, "has other weights after training again with the same seed"),
         (NormalisesInPlace, "changes the faces that it is trained on"),
         (MeanOfNothing, "has a loss or gradient that is not finite for neutral faces only"),
-        (DependsOnTheSeed, "says that it needs no training, but its weights depend on the seed"),
+        (DependsOnTheSeed, "says that nothing in it is random, but its weights depend on the seed"),
         (Lenient, "accepts settings that it does not know"),
     ],
 )

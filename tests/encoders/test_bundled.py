@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from fercache.encoders import EncoderRequest
-from fercache.encoders.bundled import Bundled, captions, card, scores, weights
+from fercache.encoders.bundled import Bundled, captions, card, scores, weights, wordings
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
 from fercache.encoders.bundled.train import Recipe, Training, Words, scale_output
 from fercache.errors import UsageError
 from fercache.identity import file_hash
 from fercache.synthetic_faces import DOMAINS, STYLES
 
-SMALL = Recipe(steps=2, processes=1, real_batch=8, drawn_batch=6, small_share=0.5, warm_up=1)
+SMALL = Recipe(steps=2, processes=1, real_batch=4, drawn_batch=4, small_share=1.0, small_size=32, warm_up=1)
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +60,19 @@ def test_held_out_wordings_separate_unseen_drawn_faces(encoder: Bundled) -> None
 
 
 def test_no_caption_has_a_held_out_wording() -> None:
-    phrases = [phrase for values in captions.PHRASES.values() for options in values.values() for phrase in options]
+    phrases = [phrase for values in wordings.PHRASES.values() for options in values.values() for phrase in options]
     sentences = {
         frame.format(medium=medium, subject=subject, phrase=phrase).rstrip(".")
-        for frame, medium, subject, phrase in product(captions.FRAMES, captions.MEDIA, captions.SUBJECTS, phrases)
+        for frame, medium, subject, phrase in product(wordings.FRAMES, wordings.MEDIA, wordings.SUBJECTS, phrases)
     }
     held_out = {text for wordings in scores.HELD_OUT.values() for text in (*wordings.yes, *wordings.no)}
     assert not held_out & sentences
-    Words(32)(sorted(held_out))  # but every one of their words is known: Words refuses others
 
 
 def test_every_caption_can_be_written_in_the_known_words() -> None:
     random, words = np.random.default_rng(0), Words(32)
     for _ in range(50):
-        texts = captions.expression_sentences(list(captions.EXPRESSION_WORDS), random)
+        texts = captions.expression_sentences(list(wordings.EXPRESSION_WORDS), random)
         texts += [text for attribute in captions.VALUES for text in captions.attribute_sentences(attribute, random)]
         assert words(texts).shape[1] <= 32
 
@@ -113,7 +112,7 @@ def test_votes_become_shares() -> None:
     votes[0, VOTE_COLUMNS.index("fear")], votes[0, VOTE_COLUMNS.index("surprise")] = 6, 2
     votes[0, VOTE_COLUMNS.index("anger")] = votes[1, VOTE_COLUMNS.index("anger")] = 1
     shares = RealFaces(np.zeros((2, 64, 64), np.uint8), votes).distribution()
-    assert dict(zip(captions.EXPRESSION_WORDS, shares[0].tolist(), strict=True))["fear"] == 0.75
+    assert dict(zip(wordings.EXPRESSION_WORDS, shares[0].tolist(), strict=True))["fear"] == 0.75
     assert shares[0].sum() == 1 and shares[1].sum() == 0
 
 

@@ -43,6 +43,15 @@ def test_the_strength_is_the_best_on_validation() -> None:
         assert right >= model.score(scaler.transform(validation.features), validation.labels) - 1e-6
 
 
+def test_strengths_too_small_to_tell_anything_do_not_end_the_search() -> None:
+    shown = ("happiness",) * 19 + ("fear",)
+    train, validation = faces(40, 1, shown=shown), faces(200, 2, shown=shown)
+    head, strength = fitted(train, validation)
+    named = head.logits(validation.features).argmax(1)
+    assert strength > STRENGTHS[3]
+    assert (named == SEVEN.index("fear")).any()
+
+
 def test_soft_labels_count_a_face_once_per_expression() -> None:
     train = faces(105, 1)
     one_hot = torch.nn.functional.one_hot(train.labels, 7).float()

@@ -66,8 +66,8 @@ def test_a_linear_mask_is_the_trunk_itself() -> None:
 def test_the_channels_to_drop_are_drawn_for_each_batch_from_the_generator() -> None:
     head, batch = build(), faces(20, 1)
     generator = torch.Generator().manual_seed(1)
-    first, second = (float(head.loss(batch, generator)["separation"]) for _ in range(2))
-    again = float(head.loss(batch, torch.Generator().manual_seed(1))["separation"])
+    first, second = (head.loss(batch, generator)["separation"].item() for _ in range(2))
+    again = head.loss(batch, torch.Generator().manual_seed(1))["separation"].item()
     assert first == again != second
 
 

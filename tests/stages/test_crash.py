@@ -20,7 +20,7 @@ FACES, SHARD_ROWS = 105, 5
 CHILDREN = """
 import json, logging, os, signal, sys
 from pathlib import Path
-from fercache import Settings, ExtractRequest, extract
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
 import fercache.encoders.bundled, open_clip, torch
 
 torch.set_num_threads(1)
@@ -42,7 +42,8 @@ def child(name, fatal):
     logger.setLevel(logging.DEBUG)
     logger.handlers = [Phases(log, fatal)]
     settings = Settings(cache=work / name)
-    extract(settings, ExtractRequest("folder:faces", root, batch_size=8, shard_rows=int(sys.argv[4])))
+    exact = EncoderRequest(precision="fp32")  # auto measures speeds, which differ from child to child
+    extract(settings, ExtractRequest("folder:faces", root, exact, batch_size=8, shard_rows=int(sys.argv[4])))
 
 for name, fatal in jobs:
     if os.fork() == 0:

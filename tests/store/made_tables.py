@@ -112,9 +112,9 @@ class KillAt(logging.Handler):
 def _hold(path: Path) -> None:
     with writer(path) as table:
         write_shard(table, 0)
-        worker = os.fork() if hasattr(os, "fork") else 0
-        if worker or not hasattr(os, "fork"):
-            print(f"holding {worker}", flush=True)
+        has_worker = hasattr(os, "fork")
+        if not has_worker or os.fork() == 0:
+            print(f"holding {os.getpid() if has_worker else 0}", flush=True)
         time.sleep(60)
 
 

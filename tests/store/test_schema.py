@@ -32,7 +32,7 @@ def test_arrays_and_back() -> None:
     ],
 )
 def test_refuses_columns_that_do_not_fit(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match="has shape"):
+    with pytest.raises(ValueError, match=r"has shape|has 31 columns"):
         replace(ROWS, **{name: value})
 
 

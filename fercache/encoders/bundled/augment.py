@@ -46,7 +46,7 @@ def erased(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 def like_photographs(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """The last `share` of a batch of drawn faces made grey, coarse and noisy, so that what they teach reaches photographs."""
+    """The last `share` of a batch of drawn faces made grey, coarse and noisy, to teach about photographs too."""
     start = len(faces) - int(share * len(faces))
     some = (faces[start:] * GREY).sum(dim=1, keepdim=True)
     coarse = F.interpolate(F.interpolate(some, scale_factor=0.6, mode="area"), size=faces.shape[-2:], mode="bilinear")

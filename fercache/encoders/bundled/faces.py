@@ -32,7 +32,8 @@ class RealFaces(NamedTuple):
         """(N, 8) shares of the votes over `EXPRESSIONS`, single votes left out; zero rows where nothing is left."""
         columns = [VOTE_COLUMNS.index(name) for name in EXPRESSIONS]
         counted = np.where(self.votes > 1, self.votes, 0)[:, columns].astype(np.float32)
-        return counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
+        shares: NDArray[np.float32] = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
+        return shares
 
 
 def read_ferplus(root: Path, split: str) -> RealFaces:
@@ -51,7 +52,7 @@ def read_ferplus(root: Path, split: str) -> RealFaces:
 
 @dataclass(frozen=True)
 class DrawnFaces:
-    """`pixels` (N, 64, 64, 3) uint8, `expression` (N,) into `EXPRESSIONS`, `attributes` (N, A) into `captions.VALUES`."""
+    """`pixels` (N, 64, 64, 3) uint8, `expression` (N,) in `EXPRESSIONS`, `attributes` (N, A) in `captions.VALUES`."""
 
     pixels: NDArray[np.uint8]
     expression: NDArray[np.int64]

@@ -85,7 +85,10 @@ def on_ferplus(encoder: TextEncoder, root: Path, split: str) -> dict[str, Any]:
 
 
 def on_drawn(encoder: TextEncoder, faces: DrawnFaces) -> dict[str, Any]:
-    """The AUC of every held-out pair of wordings and of their mean; the accuracy of the expressions by text similarity."""
+    """Accuracy of the expressions, and the AUC of every held-out pair of wordings and of their mean.
+
+    None where the faces do not differ in the attribute.
+    """
     features, attributes = unit(encode(encoder, faces.pixels)), list(VALUES)
     prompts = prompt_set("faces")
     text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS[:-1]])
@@ -100,10 +103,14 @@ def on_drawn(encoder: TextEncoder, faces: DrawnFaces) -> dict[str, Any]:
             features[known] @ (unit(encoder.encode_texts(wordings.yes)) - unit(encoder.encode_texts(wordings.no))).T
         )
         scores[name] = {
-            "auc": round(float(roc_auc_score(truth, likeness.mean(axis=1))), 4),
-            "auc_of_each_pair": [round(float(roc_auc_score(truth, one)), 4) for one in likeness.T],
+            "auc": _auc(truth, likeness.mean(axis=1)),
+            "auc_of_each_pair": [_auc(truth, one) for one in likeness.T],
         }
     return scores
+
+
+def _auc(truth: NDArray[np.bool_], likeness: NDArray[np.float32]) -> float | None:
+    return round(float(roc_auc_score(truth, likeness)), 4) if 0 < truth.sum() < len(truth) else None
 
 
 def rate(encoder: TextEncoder, faces: int = 2_048, batch: int = 128) -> float:

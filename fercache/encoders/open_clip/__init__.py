@@ -1,4 +1,4 @@
-"""Every CLIP that open_clip knows: `ViT-B-32/openai`, an architecture with `--weights FILE`, `local-dir:PATH`, `hf-hub:NAME`."""
+"""Every CLIP that open_clip knows: `ViT-B-32/openai`, `ViT-B-32` with a file, `local-dir:PATH`, `hf-hub:NAME`."""
 
 from fercache.encoders import EncoderRequest
 from fercache.encoders.open_clip.checkpoints import SCHEMES, load

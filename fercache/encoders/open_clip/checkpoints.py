@@ -1,9 +1,13 @@
-"""From what a user says to a model with its weights in place; never a download that cannot succeed, never a silent mismatch."""
+"""From what a user says to a model with its weights in place.
+
+Never a download that cannot succeed, never a silent mismatch.
+"""
 
 import json
 import pickle
 import re
 import urllib.request
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -34,7 +38,7 @@ ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Source:
-    """A model config, the file of its weights, and the activation that these weights are known to need (None: unknown)."""
+    """A model config, the file of its weights, and the activation they are known to need (None: unknown)."""
 
     name: str
     architecture: str
@@ -204,7 +208,8 @@ def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
     cached = Path.home() / ".cache" / "clip" / Path(url).name
     if not cached.is_file() and not reachable(url):
         raise UsageError(
-            f"The weights of {source} are not on this machine and the network does not answer. Fetch {url} elsewhere. {how}"
+            f"The weights of {source} are not on this machine and the network does not answer. "
+            f"Fetch {url} elsewhere. {how}"
         )
     return Path(download_pretrained(dict(entry), prefer_hf_hub=False))
 
@@ -242,7 +247,8 @@ def _check_activation(source: Source, built: bool) -> None:
     plain = source.architecture.removesuffix("-quickgelu")
     remedy = f"{plain}-quickgelu" if source.quick_gelu else plain
     raise UsageError(
-        f"{source.weights.name} was trained with {names[source.quick_gelu]}, but {source.architecture} computes {names[built]}: "
+        f"{source.weights.name} was trained with {names[source.quick_gelu]}, "
+        f"but {source.architecture} computes {names[built]}: "
         f"its features would be wrong without a sign of it. Use --encoder {remedy}."
     )
 
@@ -285,7 +291,9 @@ def _entries(path: Path) -> frozenset[str]:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as stream:
                 return frozenset(stream.keys())
-        loaded = torch.load(path, map_location="meta", weights_only=True, mmap=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about archives with code, which the error below explains better
+            loaded = torch.load(path, map_location="meta", weights_only=True, mmap=True)
     except (
         SafetensorError,
         pickle.UnpicklingError,
@@ -298,7 +306,8 @@ def _entries(path: Path) -> frozenset[str]:
     ) as error:
         raise UsageError(
             f"{path} cannot be read as weights: {_first_line(error)} Expected .safetensors, or a state dict saved with "
-            f"torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: fetch the .safetensors."
+            "torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: "
+            "fetch the .safetensors instead."
         ) from None
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
