@@ -12,7 +12,7 @@ from fercache.cli.options import encoder_options, every_domain
 @click.option("--root", type=click.Path(path_type=Path), help="Where the set lies (or write it into fercache.toml).")
 @encoder_options
 @click.option("--prompts", default="faces", show_default=True, help="faces, ke2nt, or a TOML file of your own.")
-@click.option("--batch-size", default=128, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
 )

@@ -5,12 +5,14 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 from fercache.datasets import FaceImage
 from fercache.errors import UsageError
 from fercache.identity import canonical_json
 from fercache.progress import progress
 
+PER_TASK = 256
 ABSENT = bytes(32)
 """Stands for a file that cannot be read; it becomes a line of the quarantine list."""
 
@@ -29,10 +31,10 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
     _refuse_repeated_ids(name, faces)
     manifest = hashlib.sha256()
+    some = [faces[begin : begin + PER_TASK] for begin in range(0, len(faces), PER_TASK)]
     with progress(f"hash {name}", len(faces), "face") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for face, fingerprint in zip(faces, pool.map(_fingerprint, faces, chunksize=64), strict=True):
-            what = [face.id, face.split, face.label, face.votes, face.subject, face.group, face.box, fingerprint.hex()]
-            manifest.update(canonical_json(what).encode() + b"\n")
+        for line in chain.from_iterable(pool.map(_manifest_lines, some)):
+            manifest.update(line)
             bar.update()
     return Listing(tuple(faces), manifest.hexdigest())
 
@@ -45,6 +47,17 @@ def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
         raise UsageError(
             f"{name}: these ids occur more than once: {', '.join(repeated[:5])}{more}. Ids must be unique."
         )
+
+
+def _manifest_lines(faces: Sequence[FaceImage]) -> list[bytes]:
+    """Everything about each face that a table depends on."""
+    return [
+        canonical_json(
+            [f.id, f.split, f.label, f.votes, f.subject, f.group, f.box, _fingerprint(f).hex()],
+        ).encode()
+        + b"\n"
+        for f in faces
+    ]
 
 
 def _fingerprint(face: FaceImage) -> bytes:

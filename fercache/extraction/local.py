@@ -27,6 +27,10 @@ from fercache.store.tables import KnownFeatures
 PHASES = logging.getLogger("fercache.phases")
 CLEAN = "clean"
 FP32 = "Use --precision fp32, and check the weights."
+PER_TASK = 32
+"""Faces decoded by one thread in a row: handing over single small ones costs more than decoding them."""
+WORKERS = max(1, (os.cpu_count() or 1) - 1)
+"""Threads that decode; one core stays with the encoder, which they would otherwise slow down more than they help."""
 READ_AHEAD = 512
 """Faces decoded ahead of the encoder: what bounds memory."""
 
@@ -66,17 +70,22 @@ def prepare(face: FaceImage, encoder: Encoder) -> Prepared | Quarantined:
 
 
 def prepared_faces(faces: Sequence[FaceImage], encoder: Encoder) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
-    """`prepare` in threads, in order, never more than READ_AHEAD faces in memory."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting: deque[tuple[FaceImage, Future[Prepared | Quarantined]]] = deque()
+    """`prepare` in threads, in order, with about READ_AHEAD faces in memory."""
+
+    def prepare_some(some: Sequence[FaceImage]) -> list[Prepared | Quarantined]:
+        return [prepare(face, encoder) for face in some]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        waiting: deque[tuple[Sequence[FaceImage], Future[list[Prepared | Quarantined]]]] = deque()
         try:
-            for face in faces:
-                waiting.append((face, pool.submit(prepare, face, encoder)))
-                if len(waiting) >= READ_AHEAD:
+            for begin in range(0, len(faces), PER_TASK):
+                some = faces[begin : begin + PER_TASK]
+                waiting.append((some, pool.submit(prepare_some, some)))
+                if len(waiting) * PER_TASK >= READ_AHEAD:
                     first, future = waiting.popleft()
-                    yield first, future.result()
+                    yield from zip(first, future.result(), strict=True)
             for first, future in waiting:
-                yield first, future.result()
+                yield from zip(first, future.result(), strict=True)
         finally:
             pool.shutdown(cancel_futures=True)
 

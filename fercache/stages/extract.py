@@ -36,7 +36,7 @@ class ExtractRequest:
     root: Path | None = None
     encoder: EncoderRequest = field(default_factory=EncoderRequest)
     prompts: str = "faces"
-    batch_size: int = 128
+    batch_size: int = 64
     shard_rows: int = 2048
 
 

@@ -11,7 +11,7 @@ from fercache.synthetic_faces.sampling import sample_face
 from fercache.synthetic_faces.styles import DOMAINS, STYLES
 
 # To be raised with every change that alters a pixel or a sampled face: it is part of the identity of a picture.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 __all__ = [
     "DOMAINS",

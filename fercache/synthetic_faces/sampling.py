@@ -29,7 +29,7 @@ def sample_face(seed: int, index: int, style: str, expression: str | None = None
     def between(least: float, most: float) -> float:
         return float(least + (most - least) * random.random())
 
-    intensity = 0.0 if expression == "neutral" else between(0.55, 1.0)
+    intensity = 0.0 if expression == "neutral" else between(*style_named(style).intensity)
     side = 1.0 if random.random() < 0.5 else -1.0
     return Face(
         **vars(identity),

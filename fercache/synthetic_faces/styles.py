@@ -158,7 +158,7 @@ class Style:
     """One way to draw, with a `phrase` for captions.
 
     `line` scales all strokes, `outline` is the width of contours (0: none), `soft` the strength of the soft shadows
-    and `wobble` how unsteady the hand is, both widths in face coordinates.
+    and `wobble` how unsteady the hand is, both widths in face coordinates; `intensity` is the range of expressions.
     """
 
     phrase: str
@@ -169,6 +169,7 @@ class Style:
     outline: float = 0.0
     soft: float = 1.0
     wobble: float = 0.0
+    intensity: tuple[float, float] = (0.55, 1.0)
 
 
 FRONTAL = Camera(yaw=7, pitch=4, roll=4, shift=0.03, zoom=(0.97, 1.05), light=(0.0, 0.14))
@@ -177,11 +178,17 @@ SITTING = Camera(yaw=12, pitch=6, roll=8, shift=0.05, zoom=(0.9, 1.05), light=(0
 SIDE_LIT = Camera(yaw=18, pitch=8, roll=7, shift=0.07, zoom=(0.88, 1.08), light=(0.55, 0.8))
 FREE = Camera(yaw=26, pitch=9, roll=11, shift=0.07, zoom=(0.88, 1.08), light=(0.0, 0.45))
 
+RESTRAINED = (0.25, 0.7)
+"""How strong the domains' expressions are: plain to a person, yet hard enough that methods differ."""
+
 DOMAIN_STYLES: dict[str, Style] = {
-    "studio": Style("a studio portrait", natural, finishes.studio, FRONTAL),
-    "webcam": Style("a blurry webcam picture", natural, finishes.webcam, OFF_CENTRE),
-    "sketch": Style("a pencil sketch", pencil, finishes.sketch, SITTING, 1.15, outline=0.024, soft=0.0, wobble=0.012),
-    "night": Style("a dark picture taken at night", infrared, finishes.night, SIDE_LIT),
+    name: replace(style, intensity=RESTRAINED)
+    for name, style in {
+        "studio": Style("a studio portrait", natural, finishes.studio, FRONTAL),
+        "webcam": Style("a blurry webcam picture", natural, finishes.webcam, OFF_CENTRE),
+        "sketch": Style("a pencil sketch", pencil, finishes.sketch, SITTING, 1.15, 0.024, soft=0.0, wobble=0.012),
+        "night": Style("a dark picture taken at night", infrared, finishes.night, SIDE_LIT),
+    }.items()
 }
 FURTHER_STYLES: dict[str, Style] = {
     "cartoon": Style("a cartoon with bold outlines", vivid, finishes.cartoon, FREE, line=1.35, outline=0.04, soft=0.0),

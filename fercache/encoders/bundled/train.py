@@ -341,7 +341,7 @@ def train(rank: int, job: Job) -> Training:
     count = job.recipe.processes
     if count > 1:
         torch.set_num_threads(1)
-        torch.distributed.init_process_group("gloo", init_method=f"file://{job.meeting}", rank=rank, world_size=count)
+        torch.distributed.init_process_group("gloo", init_method=job.meeting.as_uri(), rank=rank, world_size=count)
     training = Training(job.recipe, job.real, job.drawn, rank)
     if job.start:
         training.start_from(job.start)

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -268,6 +269,7 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
     path = source.weights
     if OPENAI_MARKS & _entries(path) and not source.config.get("quick_gelu", False):
         _check_activation(Source(**{**vars(source), "quick_gelu": True}), False)
+    _forget_weights(model)
     try:
         missing, unexpected = load_checkpoint(model, str(path), strict=False, weights_only=True)
     except (RuntimeError, KeyError, AttributeError, TypeError) as error:
@@ -279,6 +281,15 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
             f"{path} does not fit {source.architecture}: missing {_listed(missing)}; unexpected {_listed(unexpected)}. "
             "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
         )
+    model.float()
+
+
+def _forget_weights(model: torch.nn.Module) -> None:
+    """Lets go of the random weights, so that a large model is never in memory twice; the file's take their places."""
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, torch.nn.Parameter(parameter.to("meta"), requires_grad=False))
+    model.load_state_dict = partial(model.load_state_dict, assign=True)  # type: ignore[method-assign]
 
 
 def _listed(keys: list[str]) -> str:
