@@ -64,6 +64,13 @@ def test_features_are_open_clips_own(folder: Path) -> None:
     assert encoder.logit_scale == pytest.approx(1 / 0.07, rel=1e-5)
 
 
+def test_identity_is_the_same_after_it_was_stored(file: Path) -> None:
+    """A run that was trained on a file's features finds the file's encoder again."""
+    encoder = OpenClip.load(request("Tiny-16", file))
+    assert json.loads(json.dumps(encoder.identity())) == encoder.identity()
+    assert encoder.text_identity().items() <= encoder.identity().items()
+
+
 @pytest.mark.parametrize("preset", ["clip", "imagenet-224"])
 def test_geometry_is_the_one_of_the_preset(preset: str) -> None:
     size, mean, std = 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -1,5 +1,6 @@
 """A CLIP model as an encoder: preprocessing, precision, features of images and of texts."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +19,7 @@ from torchvision.transforms import Compose
 from fercache.devices import resolve_device
 from fercache.encoders import PRECISIONS, EncoderRequest, TextEncoder
 from fercache.errors import UsageError, nearest
+from fercache.identity import canonical_json
 
 PRESETS = ("clip", "imagenet-224")
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -99,11 +101,13 @@ class ClipEncoder(TextEncoder):
     def identity(self) -> dict[str, Any]:
         """See `Encoder.identity`."""
         preprocessing = {"preset": self._preset, **asdict(self._preprocessing), "size": self.image_size}
-        return {**self._origin, "preprocessing": preprocessing, "precision": self.precision}
+        identity = {**self._origin, "preprocessing": preprocessing, "precision": self.precision}
+        plain: dict[str, Any] = json.loads(canonical_json(identity))  # as it is read back, lists for tuples
+        return plain
 
     def text_identity(self) -> dict[str, Any]:
         """See `TextEncoder.text_identity`."""
-        return dict(self._origin)
+        return {name: value for name, value in self.identity().items() if name in self._origin}
 
     def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """See `Encoder.preprocess`: open_clip's own transform up to where it leaves 8-bit pixels."""
