@@ -1,6 +1,7 @@
 """The small CLIP that ships with the package: 64 x 64 pixels, works offline, trained by `train.py` beside it."""
 
 import json
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ def packed(tower: nn.Module) -> nn.Module:
         from torch.fx.experimental.optimization import optimize_for_inference
     except ImportError:  # PyTorch calls it experimental; without it the encoder is slower, not wrong
         return tower
-    return optimize_for_inference(deepcopy(tower))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, about how it does this
+        return optimize_for_inference(deepcopy(tower))
 
 
 def checkpoint(path: Path) -> Checkpoint:
