@@ -20,12 +20,11 @@ from fercache.errors import FercacheError
 from fercache.extraction.decode import Unreadable, decode, looks_like_no_face_crop
 from fercache.identity import pixel_hash
 from fercache.progress import Bar, progress
-from fercache.store.schema import Columns, Quarantined
+from fercache.store.schema import CLEAN, Columns, Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
 
 PHASES = logging.getLogger("fercache.phases")
-CLEAN = "clean"
 FP32 = "Use --precision fp32, and check the weights."
 PER_TASK = 32
 """Faces decoded by one thread in a row: handing over single small ones costs more than decoding them."""

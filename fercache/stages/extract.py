@@ -17,11 +17,12 @@ from fercache.datasets import Dataset, DatasetName, check_domain
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import Listing, list_faces
-from fercache.extraction.local import CLEAN, Counts, Prepared, extract_shards, prepare
+from fercache.extraction.local import Counts, Prepared, extract_shards, prepare
 from fercache.identity import key_of
 from fercache.prompts import BUILT_IN, prompt_set, set_label
 from fercache.settings import Settings
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
+from fercache.store.schema import CLEAN
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures, find_tables, parts_folder, table_path
 
@@ -58,7 +59,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
             write_prompt_table(settings, encoder, prompts)
     identity = table_identity(name, listing, encoder)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-    _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+    path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
     os.utime(path)  # what was asked for last is what `train` takes
     return path
 

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
+from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class Bundled(ClipEncoder):
 def packed(tower: nn.Module) -> nn.Module:
     """The same function for a processor: batch norms folded into the convolutions, weights laid out for them.
 
-    Measured on two AVX512-BF16 cores: 1.5 to 1.9 times the faces per second of the tower as it is.
+    Measured on two AVX512-BF16 cores: 1.4 to 1.6 times the faces per second of the tower as it is.
     """
     try:
         from torch.fx.experimental.optimization import optimize_for_inference
