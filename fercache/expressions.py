@@ -28,14 +28,14 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "contempt": ("contempt", "contemptuous", "con", "co"),
 }
 
-_NAME_OF_ALIAS = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+NAME_OF_ALIAS = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
 def canonical(name: str) -> str:
     """The expression that `name` means. Raises UsageError with the known aliases when it means none."""
-    found = _NAME_OF_ALIAS.get(name.strip().lower())
+    found = NAME_OF_ALIAS.get(name.strip().lower())
     if found is None:
-        raise UsageError(f"'{name}' is not an expression. {nearest(name.lower(), _NAME_OF_ALIAS)}")
+        raise UsageError(f"'{name}' is not an expression. {nearest(name.lower(), NAME_OF_ALIAS)}")
     return found
 
 

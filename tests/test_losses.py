@@ -256,7 +256,8 @@ def test_permuting_the_classes_permutes_the_logits(order: list[int], seed: int) 
     permuted_text, permuted_labels = text[order], place[labels]
 
     logits = losses.similarity_logits(embedding, text, 10.0)
-    assert torch.equal(losses.similarity_logits(embedding, permuted_text, 10.0), logits[:, order])
+    # Not to the bit: a matrix product may add up in another order for another place of a row.
+    torch.testing.assert_close(losses.similarity_logits(embedding, permuted_text, 10.0), logits[:, order])
     for variant in ("paired", "official", "contrastive"):
         loss = losses.self_contrast_loss(embedding, neutral, text, labels, 4, variant)
         permuted = losses.self_contrast_loss(embedding, neutral, permuted_text, permuted_labels, int(place[4]), variant)

@@ -40,7 +40,7 @@ def show_command(name: str, root: Path | None) -> None:
     if dataset.domains:
         click.echo(f"domains:  {', '.join(dataset.domains)}")
     click.echo((type(dataset).__doc__ or "").strip())
-    where = root or load_settings().root_of(str(DatasetName(parsed.family, parsed.domain)))
+    where = root or load_settings().root_of(str(parsed.clean))
     if where or not dataset.needs_root:
         for domain in [parsed.domain] if parsed.domain or not dataset.domains else dataset.domains:
             _show_counts(dataset, where, domain)

@@ -2,7 +2,7 @@
 
 import click
 
-from fercache.cli.options import device_option, every_domain
+from fercache.cli.options import device_option, every_set
 
 
 @click.command("evaluate")
@@ -21,7 +21,7 @@ def command(targets: tuple[str, ...], runs: tuple[str, ...], encoder: str | None
     from fercache.settings import load_settings
     from fercache.stages.evaluate import EvaluateRequest, evaluate
 
-    request = EvaluateRequest(every_domain(targets), runs, encoder, device, again)
+    request = EvaluateRequest(every_set(targets), runs, encoder, device, again)
     written = evaluate(load_settings(), request)
     for path in written:
         record = read_record(path)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from fercache.cli.options import encoder_options, every_domain
+from fercache.cli.options import encoder_options, every_set
 
 
 @click.command("extract")
-@click.option("--dataset", default="synthetic", show_default=True, help="NAME or NAME:DOMAIN; see `fercache datasets`.")
+@click.option("--dataset", default="synthetic", show_default=True, help="NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.")
 @click.option("--root", type=click.Path(path_type=Path), help="Where the set lies (or write it into fercache.toml).")
 @encoder_options
 @click.option("--prompts", default="faces", show_default=True, help="faces, ke2nt, or a TOML file of your own.")
@@ -39,7 +39,7 @@ def command(
 
     settings = load_settings()
     wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
-    for name in every_domain((dataset,)):
+    for name in every_set((dataset,)):
         path = extract(settings, ExtractRequest(name, root, wanted, prompts, batch_size, shard_rows))
         table = read_info(path)
         done = table.provenance
@@ -50,4 +50,7 @@ def command(
             else ""
         )
         click.echo(f"{path}: {table.rows} faces ({done['encoded']} encoded, {done['copied']} copied{rate}){left_out}")
-    click.echo(f"next: fercache train --source {name if dataset != 'synthetic' else 'synthetic:studio'}")
+    if "+" in dataset:
+        click.echo(f"next: fercache evaluate --target {dataset}")
+    else:
+        click.echo(f"next: fercache train --source {name if dataset != 'synthetic' else 'synthetic:studio'}")

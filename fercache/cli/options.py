@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,15 +66,16 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
     return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
 
 
-def every_domain(names: tuple[str, ...]) -> tuple[str, ...]:
-    """`synthetic` -> all its domains; other names stay as they are."""
+def every_set(names: tuple[str, ...]) -> tuple[str, ...]:
+    """`synthetic` -> all its domains, `ferplus+blur` -> its severities, `ferplus+all` -> all of all corruptions."""
     from fercache import registry
+    from fercache.corruptions import corruptions
     from fercache.datasets import DatasetName
 
     result: list[str] = []
-    for text in names:
-        name = DatasetName.parse(text)
-        domains = registry.load("datasets", name.family).domains
-        split = f"@{name.split}" if name.split else ""
-        result += [f"{name.family}:{d}{split}" for d in domains] if domains and not name.domain else [text]
+    for name in map(DatasetName.parse, names):
+        known = registry.load("datasets", name.family).domains
+        domains = known if known and not name.domain else (name.domain,)
+        spoilt = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
+        result += [str(replace(name, domain=domain, corruption=one)) for domain in domains for one in spoilt]
     return tuple(result)

@@ -1,20 +1,24 @@
 """The data set contract. Every other file in this folder is one data set, or one family of them.
 
-A name on the command line is `FAMILY[:DOMAIN][@SPLIT]`: `ferplus`, `ferplus@validation`, `synthetic:webcam`,
-`folder:my-office`.
+A name on the command line is `FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`: `ferplus`, `ferplus@validation`,
+`synthetic:webcam`, `folder:my-office`, `ferplus+blur:3`.
 """
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache.corruptions import Corruption
 from fercache.errors import UsageError, nearest
+from fercache.layouts.folders import id_below, read_inside
 
 SPLITS = ("train", "validation", "test")
 _SPLIT_ALIASES = {"valid": "validation", "val": "validation", "training": "train", "testing": "test"}
@@ -32,7 +36,8 @@ class FaceImage:
 
     `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`,
     -1 where a label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is
-    `column=value;...`; `fingerprint` (32 bytes) stands for the image where it is known without reading it.
+    `column=value;...`; `fingerprint` (32 bytes) stands for the image where it is known without reading it; `path` is
+    its file, where it has one of its own; `corruption` is applied to the decoded, cropped picture.
     """
 
     id: str
@@ -44,11 +49,23 @@ class FaceImage:
     group: str = ""
     box: tuple[int, int, int, int] | None = None
     fingerprint: bytes | None = None
+    path: Path | None = None
+    corruption: Corruption | None = None
+
+
+def face_file(path: Path, root: Path, split: str, label: str | None, id: str | None = None, **more: Any) -> FaceImage:
+    """A face that is a file below `root`; its id is the path below `root` unless given."""
+    return FaceImage(id or id_below(path, root), partial(read_inside, path, root), split, label, path=path, **more)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check: images expected (None where nothing is known) and found, in a split, of a class."""
+    """One line of a check: images expected (None where nothing is known) and found, in a split.
+
+    `label` is an expression, "" for all images of the split, `<label file>:<expression>` for majorities of votes,
+    ABSENT for images that a list names and that are not there, or begins with LEFT_OUT and says which lines of a list
+    are not among the faces.
+    """
 
     split: str
     label: str
@@ -59,6 +76,12 @@ class Finding:
     def agrees(self) -> bool:
         """Whether what was found is what was expected, or nothing was."""
         return self.expected is None or self.expected == self.found
+
+
+ABSENT = "absent"
+LEFT_OUT = "left out"
+Expected = Mapping[str, Mapping[str, int]]
+"""Split -> label -> images, the labels as in `Finding`. The sum of a split's expressions need not be said."""
 
 
 class Dataset(ABC):
@@ -72,44 +95,116 @@ class Dataset(ABC):
     needs_root: ClassVar[bool] = True
     may_show_faces: ClassVar[bool] = False
     """Whether reports may show its pictures (nobody real is in them)."""
+    target_split: ClassVar[str] = "test"
+    """The split that is scored where none is named; "" for all faces."""
+    layout: ClassVar[str]
+    """What a root looks like, variant by variant; shown with every refusal of a root."""
     licence: ClassVar[str]
     homepage: ClassVar[str]
+    """Where to ask for the set."""
     citation: ClassVar[str]
 
     @abstractmethod
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All faces of every split, in an order that never changes. Raises UsageError for a wrong root or domain."""
 
-    @abstractmethod
+    def expected(self, root: Path | None, domain: str = "") -> Expected:
+        """The counts that are known of the set, as it lies at `root`; nothing unless a set says otherwise."""
+        return {}
+
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
-        """Expected counts against what `faces` finds, per split and class."""
+        """Expected counts against what `faces` finds, per split and class. Raises UsageError as `faces`."""
+        faces = list(self.faces(root, domain))
+        expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
+        for counts in expected.values():
+            counts.setdefault("", sum(counts.values()))
+        found = Counter((face.split, face.label) for face in faces)
+        totals = Counter(face.split for face in faces)
+        absent = Counter(face.split for face in faces if face.path is not None and not face.path.exists())
+        findings = []
+        for split in dict.fromkeys((*expected, *sorted(totals, key=_split_order))):
+            known = expected.get(split, {})
+            findings.append(Finding(split, "", known.get(""), totals[split]))
+            findings += [
+                Finding(split, name, known.get(name), found[split, name])
+                for name in self.expressions
+                if name in known or found[split, name]
+            ]
+            findings += [Finding(split, ABSENT, 0, absent[split])] if absent[split] else []
+        return findings
+
+    def refuse_root(self, reason: str) -> UsageError:
+        """The error for a root that is none, with the layout that was expected."""
+        family = type(self).__module__.rpartition(".")[2]
+        return UsageError(f"{family}: {reason} Expected is {self.layout}")
+
+    def folder(self, root: Path | None) -> Path:
+        """`root`, where it is a folder. Raises UsageError where it is not."""
+        if root is None or not root.is_dir():
+            raise self.refuse_root(f"{root or 'no root'} is not a folder.")
+        return root
+
+
+def default_split(there: Collection[str], wanted: str, name: str) -> str:
+    """`wanted` where the set `name` has it; "" (all faces) where it has no splits; else what comes nearest to a test.
+
+    Raises UsageError for a set with splits of which none serves.
+    """
+    if wanted in there or wanted == "":
+        return wanted
+    if set(there) <= {""}:
+        return ""
+    for split in ("validation", "train"):
+        if wanted != "train" and split in there:
+            return split
+    listed = ", ".join(repr(split) for split in sorted(there))
+    raise UsageError(f"{name} has no '{wanted}' split, only {listed}. Write NAME@SPLIT.")
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetName:
-    """`FAMILY[:DOMAIN][@SPLIT]`, parsed."""
+    """`FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`, parsed; `corruption` is as it was written."""
 
     family: str
     domain: str = ""
+    corruption: str = ""
     split: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
         """Raises UsageError when `text` does not read as a name."""
-        match = re.fullmatch(r"([\w.-]+)(?::([\w.-]+))?(?:@([\w.-]+))?", text.strip())
+        match = re.fullmatch(r"([\w.-]+)(?::([\w.-]+))?(?:\+([\w-]+(?::\w+)?))?(?:@([\w.-]+))?", text.strip())
         if match is None:
-            raise UsageError(f"'{text}' is not a data set name. Write NAME[:DOMAIN][@SPLIT], e.g. ferplus@test.")
-        family, domain, split = match.groups(default="")
-        return cls(family, domain, split_name(split))
+            raise UsageError(
+                f"'{text}' is not a data set name. Write NAME[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT], "
+                "e.g. ferplus@test or ferplus+blur:3."
+            )
+        family, domain, corruption, split = match.groups(default="")
+        return cls(family, domain, corruption, split_name(split))
+
+    @property
+    def whole(self) -> "DatasetName":
+        """The set itself, without a split."""
+        return replace(self, split="")
+
+    @property
+    def clean(self) -> "DatasetName":
+        """The set that this one is made from, whole."""
+        return DatasetName(self.family, self.domain)
 
     @property
     def slug(self) -> str:
-        """The name in file names: `synthetic-webcam`."""
-        return f"{self.family}-{self.domain}" if self.domain else self.family
+        """The name in file names, without the split: `synthetic-webcam`, `ferplus+blur-3`."""
+        return str(self.whole).replace(":", "-")
 
     def __str__(self) -> str:
         domain = f":{self.domain}" if self.domain else ""
-        return f"{self.family}{domain}" + (f"@{self.split}" if self.split else "")
+        corruption = f"+{self.corruption}" if self.corruption else ""
+        return f"{self.family}{domain}{corruption}" + (f"@{self.split}" if self.split else "")
 
 
 def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> None:

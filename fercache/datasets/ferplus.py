@@ -5,9 +5,9 @@ the votes of both; which of them count is decided when labels are read.
 """
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -15,13 +15,13 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.datasets import Dataset, FaceImage, Finding, check_domain
+from fercache.datasets import Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
+from fercache.layouts.pixel_rows import find_rows, read_row
 
 LIST = "fer2013new.csv"
 PIXELS = "fer2013.csv"
-SIDE = 48
 FILES = ("fer2013new", "folders")
 
 _EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -69,6 +69,10 @@ class FerPlus(Dataset):
 
     expressions: ClassVar = _EXPRESSIONS
     vote_columns: ClassVar = tuple(f"{file}:{name}" for file in FILES for name in _VOTES)
+    layout: ClassVar = (
+        f"a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps label.csv), "
+        f"or with {LIST} beside {PIXELS}."
+    )
     licence: ClassVar = "labels MIT; the photographs were collected from the web, their rights are not cleared"
     homepage: ClassVar = "https://github.com/microsoft/FERPlus"
     citation: ClassVar = (
@@ -79,13 +83,12 @@ class FerPlus(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All faces, in the order of `fer2013new.csv`. Raises UsageError for another layout and for broken lists."""
         check_domain(self, "ferplus", domain)
-        if root is None or not root.is_dir():
-            raise UsageError(f"ferplus: {root or 'no root'} is not a folder. {_layout()}")
+        root = self.folder(root)
         in_folders = {split: _read_folder_votes(root / folder / "label.csv") for split, folder in _FOLDERS.items()}
         listed = list(_read_list(root / LIST)) if (root / LIST).is_file() else []
         if not listed and not any(in_folders.values()):
-            raise UsageError(f"ferplus: {root} has neither {LIST} nor a label.csv in its folders. {_layout()}")
-        read = _reader(root, listed)
+            raise self.refuse_root(f"{root} has neither {LIST} nor a label.csv in its folders.")
+        face = self._faces_of_lines(root, listed)
         times: Counter[str] = Counter()
         for line in listed:
             if not line.name:
@@ -93,28 +96,44 @@ class FerPlus(Dataset):
             times[line.name] += 1
             again = f"#{times[line.name]}" if times[line.name] > 1 else ""
             votes = line.votes + in_folders[line.split].pop(line.name, _UNKNOWN_HERE)
-            yield FaceImage(line.name + again, read(line), line.split, votes=votes)
+            yield replace(face(line), id=line.name + again, votes=votes)
         if not _has_pictures(root):
             return
         for split, votes_of in in_folders.items():  # what is left: all, where there is no fer2013new.csv
             for name, votes in votes_of.items():
-                yield FaceImage(name, read(Listed(-1, split, name, votes)), split, votes=_UNKNOWN_HERE + votes)
+                yield replace(face(Listed(-1, split, name, votes)), votes=_UNKNOWN_HERE + votes)
+
+    def _faces_of_lines(self, root: Path, listed: list[Listed]) -> Callable[[Listed], FaceImage]:
+        """What makes a line a face: pictures in folders where there are any, else rows of `fer2013.csv`."""
+        if _has_pictures(root):
+            return lambda line: face_file(root / _FOLDERS[line.split] / line.name, root, line.split, None, id=line.name)
+        path = root / PIXELS
+        if not path.is_file():
+            raise self.refuse_root(f"{root} has none of the pictures and no {PIXELS}.")
+        if not listed:
+            raise self.refuse_root(f"{root} has {PIXELS} but no {LIST}, which says who the faces are.")
+        offsets = _offsets(path, listed)
+        return lambda line: FaceImage(line.name, partial(read_row, path, offsets[line.row]), line.split)
+
+    def expected(self, root: Path | None, domain: str = "") -> Expected:
+        """The faces of each split; they have votes, and none has a label of its own."""
+        has_list = root is not None and (root / LIST).is_file()
+        return {split: {"": count} for split, count in _IMAGES[FILES[0] if has_list else FILES[1]].items()}
 
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
-        """Faces of each split (label "": none has its own), then majorities by label file (`<file>:<expression>`)."""
+        """Faces of each split, then majorities by label file."""
         faces = list(self.faces(root, domain))
         votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(self.vote_columns))
         split_of = np.array([face.split for face in faces])
-        files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()] or list(FILES)
-        findings = []
+        files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()]
+        findings = super().check(root, domain)
         for split in _FOLDERS:
-            rows = split_of == split
-            findings.append(Finding(split, "", _IMAGES[files[0]][split], int(rows.sum())))
             for file in files:
-                found = self._majorities(votes[rows], file)
-                expected = _MAJORITIES[file][split]
-                for name, should, does in zip(_EXPRESSIONS, expected, found, strict=True):
-                    findings.append(Finding(split, f"{file}:{name}", should, does))
+                found = self._majorities(votes[split_of == split], file)
+                findings += [
+                    Finding(split, f"{file}:{name}", should, does)
+                    for name, should, does in zip(_EXPRESSIONS, _MAJORITIES[file][split], found, strict=True)
+                ]
         return findings
 
     def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:
@@ -124,13 +143,6 @@ class FerPlus(Dataset):
         )
         counts: list[int] = np.bincount(labels.index[labels.kept], minlength=len(_EXPRESSIONS)).tolist()
         return counts
-
-
-def _layout() -> str:
-    return (
-        f"Expected is a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps "
-        f"label.csv), or with {LIST} beside {PIXELS}. The lists are at {FerPlus.homepage}."
-    )
 
 
 def _read_list(path: Path) -> Iterator[Listed]:
@@ -169,65 +181,21 @@ def _read_folder_votes(path: Path) -> dict[str, Votes]:
         return votes_of
 
 
-def _reader(root: Path, listed: list[Listed]) -> Callable[[Listed], Callable[[], bytes | NDArray[np.uint8]]]:
-    """What gives a line's `read`: pictures in folders where there are any, else rows of `fer2013.csv`."""
-    if _has_pictures(root):
-        return lambda line: partial(Path.read_bytes, root / _FOLDERS[line.split] / line.name)
-    path = root / PIXELS
-    if not path.is_file():
-        raise UsageError(f"ferplus: {root} has none of the pictures and no {PIXELS}. {_layout()}")
-    if not listed:
-        raise UsageError(f"ferplus: {root} has {PIXELS} but no {LIST}, which says who the faces are. {_layout()}")
-    column, offsets = _find_rows(path, listed)
-    return lambda line: partial(_read_row, path, offsets[line.row], column)
-
-
 def _has_pictures(root: Path) -> bool:
     return any(next((root / folder).glob("*.png"), None) for folder in _FOLDERS.values())
 
 
-def _find_rows(path: Path, listed: list[Listed]) -> tuple[int, list[int]]:
-    """The column of pixels and where each row begins, one pass in flat memory.
-
-    The two files are joined by position, so each row must have the usage of its line. Raises UsageError if one has not.
-    """
-    with path.open("rb") as stream:
-        header = [name.strip(b' "\r\n') for name in next(stream, b"").split(b",")]
-        if b"pixels" not in header or b"Usage" not in header:
-            raise UsageError(
-                f"{path}: expected the columns emotion, pixels and Usage; found {b', '.join(header)[:200]!r}."
-            )
-        usage, offset = header.index(b"Usage"), stream.tell()
-        offsets: list[int] = []
-        for text in stream:
-            if text.strip():
-                row = len(offsets)
-                if row >= len(listed) or _split_of(text, usage) != listed[row].split:
-                    raise UsageError(
-                        f"{path}, row {row + 1}: not the usage that {LIST} has there. Take the original files."
-                    )
-                offsets.append(offset)
-            offset += len(text)
+def _offsets(path: Path, listed: list[Listed]) -> list[int]:
+    """Where each line's face begins. The files are joined by position, so each row must have the usage of its line."""
+    offsets: list[int] = []
+    for row in find_rows(path, ("Usage",)):
+        number = len(offsets)
+        if number >= len(listed) or _USAGES.get(row.cells[0]) != listed[number].split:
+            raise UsageError(f"{path}, row {number + 1}: not the usage that {LIST} has there. Take the original files.")
+        offsets.append(row.offset)
     if len(offsets) != len(listed):
         raise UsageError(f"{path} has {len(offsets)} rows and {LIST} has {len(listed)}. Take the original files.")
-    return header.index(b"pixels"), offsets
-
-
-def _split_of(text: bytes, usage: int) -> str | None:
-    cells = text.split(b",")
-    return _USAGES.get(cells[usage].strip(b' "\r\n').decode("ascii", "replace")) if usage < len(cells) else None
-
-
-def _read_row(path: Path, offset: int, column: int) -> NDArray[np.uint8]:
-    with path.open("rb") as stream:
-        stream.seek(offset)
-        text = stream.readline().decode("ascii", "replace")
-    try:
-        cells = next(csv.reader(io.StringIO(text)))
-        grey = np.frombuffer(bytes(map(int, cells[column].split())), dtype=np.uint8)
-        return np.repeat(grey.reshape(SIDE, SIDE, 1), 3, axis=2)
-    except (ValueError, IndexError) as error:
-        raise OSError(f"not {SIDE} x {SIDE} numbers from 0 to 255: {error}") from None
+    return offsets
 
 
 plugin = FerPlus()

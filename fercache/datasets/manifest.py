@@ -4,12 +4,10 @@ import csv
 import os
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from fercache.datasets import Dataset, FaceImage, Finding, split_name
-from fercache.datasets.folder import count_faces, read_inside
+from fercache.datasets import Dataset, FaceImage, face_file, split_name
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 
@@ -28,6 +26,9 @@ class Manifest(Dataset):
 
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = None
+    layout: ClassVar = (
+        "a CSV file with the columns path and label, perhaps split, subject and box; any other goes into the group."
+    )
     licence: ClassVar = "your own images"
     homepage: ClassVar = ""
     citation: ClassVar = ""
@@ -35,9 +36,7 @@ class Manifest(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """The lines in their order; the id is the path, and the box if it has one. Raises UsageError with the line."""
         if root is None or not root.is_file():
-            raise UsageError(
-                f"manifest: {root or 'no root'} is not a file. Expected is a CSV file with the columns path,label."
-            )
+            raise self.refuse_root(f"{root or 'no root'} is not a file.")
         lines: dict[str, int] = {}
         any_there = False
         for line, cells in _rows(root):
@@ -59,10 +58,6 @@ class Manifest(Dataset):
             raise UsageError(
                 f"{root}: none of its {len(lines)} images is there. Paths must be relative to {root.parent}."
             )
-
-    def check(self, root: Path | None, domain: str = "") -> list[Finding]:
-        """What is listed; nothing particular is expected."""
-        return count_faces(self.faces(root, domain))
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -108,11 +103,12 @@ def _face(path: str, cells: dict[str, str], folder: Path) -> FaceImage:
     box = _box(cells.get("box", ""))
     # `;` parts the columns of a group, so it cannot stand in a value
     others = {name: cell.replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL}
-    return FaceImage(
+    return face_file(
+        folder / path,
+        folder,
+        split_name(cells.get("split", "")),
+        canonical(cells["label"]) if cells["label"] else None,
         id=path if box is None else f"{path}#{','.join(map(str, box))}",
-        read=partial(read_inside, folder / path, folder),
-        split=split_name(cells.get("split", "")),
-        label=canonical(cells["label"]) if cells["label"] else None,
         subject=cells.get("subject", ""),
         group=";".join(f"{name}={cell}" for name, cell in others.items()),
         box=box,

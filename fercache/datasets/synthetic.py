@@ -1,7 +1,6 @@
 """Procedural faces in four domains: the embedded default, drawn when they are read."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.datasets import Dataset, FaceImage, Finding, check_domain
+from fercache.datasets import Dataset, Expected, FaceImage, check_domain
 from fercache.identity import canonical_json
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, RENDERER_VERSION, draw, sample_face
 
@@ -29,6 +28,7 @@ class Synthetic(Dataset):
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = DOMAINS
     needs_root: ClassVar = False
+    layout: ClassVar = "nothing: the faces are drawn when they are read."
     may_show_faces: ClassVar = True
     licence: ClassVar = "MIT, part of fercache"
     homepage: ClassVar = ""
@@ -54,14 +54,15 @@ class Synthetic(Dataset):
                     fingerprint=fingerprint(domain, index, expression),
                 )
 
-    def check(self, root: Path | None = None, domain: str = "") -> list[Finding]:
-        """The faces of a domain, counted; they are never missing."""
-        found = Counter((face.split, face.label or "") for face in self.faces(root, domain))
-        findings = []
+    def expected(self, root: Path | None = None, domain: str = "") -> Expected:
+        """The faces of a domain, by arithmetic; they are never missing."""
+        counts = {}
         for split in self._splits(domain):
-            expected = Counter(EXPRESSIONS[index % len(EXPRESSIONS)] for index in self.people[split])
-            findings += [Finding(split, name, expected[name], found[split, name]) for name in EXPRESSIONS]
-        return findings
+            each, more = divmod(len(self.people[split]), len(EXPRESSIONS))
+            first = self.people[split].start % len(EXPRESSIONS)
+            ahead = {(first + i) % len(EXPRESSIONS) for i in range(more)}
+            counts[split] = {name: each + (i in ahead) for i, name in enumerate(EXPRESSIONS)}
+        return counts
 
     def _splits(self, domain: str) -> tuple[str, ...]:
         return tuple(self.people) if domain == SOURCE else ("test",)

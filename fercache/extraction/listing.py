@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from fercache.identity import canonical_json
 from fercache.progress import progress
 
 PER_TASK = 256
+NAMED = 10
+"""Absent images that a message names; the quarantine list has all."""
 ABSENT = bytes(32)
 """Stands for a file that cannot be read; it becomes a line of the quarantine list."""
 
@@ -26,16 +29,22 @@ class Listing:
 
 
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
-    """Reads every image once to hash it. Raises UsageError for an empty set or an id that occurs twice."""
+    """Reads every image once to hash it, and reports all that are listed but not there in one go.
+
+    Raises UsageError for an empty set, an id that occurs twice, and a set of which no image is there.
+    """
     if not faces:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
     _refuse_repeated_ids(name, faces)
     manifest = hashlib.sha256()
+    absent: list[str] = []
     some = [faces[begin : begin + PER_TASK] for begin in range(0, len(faces), PER_TASK)]
     with progress(f"hash {name}", len(faces), "face") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for line in chain.from_iterable(pool.map(_manifest_lines, some)):
-            manifest.update(line)
+        for face, fingerprint in zip(faces, chain.from_iterable(pool.map(_fingerprints, some)), strict=True):
+            manifest.update(_manifest_line(face, fingerprint))
+            absent += [face.id] if fingerprint == ABSENT else []
             bar.update()
+    _report_absent(name, absent, len(faces))
     return Listing(tuple(faces), manifest.hexdigest())
 
 
@@ -49,15 +58,24 @@ def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
         )
 
 
-def _manifest_lines(faces: Sequence[FaceImage]) -> list[bytes]:
-    """Everything about each face that a table depends on."""
-    return [
-        canonical_json(
-            [f.id, f.split, f.label, f.votes, f.subject, f.group, f.box, _fingerprint(f).hex()],
-        ).encode()
-        + b"\n"
-        for f in faces
-    ]
+def _report_absent(name: str, absent: Sequence[str], listed: int) -> None:
+    if not absent:
+        return
+    some = ", ".join(absent[:NAMED]) + (f" and {len(absent) - NAMED} more" if len(absent) > NAMED else "")
+    if len(absent) == listed:
+        raise UsageError(f"{name}: none of its {listed} images can be read, such as {some}. Is the root right?")
+    where = "They go to the quarantine list beside the table."
+    print(f"warning: {name}: {len(absent)} of {listed} images cannot be read: {some}. {where}", file=sys.stderr)
+
+
+def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:
+    """Everything about a face that a table depends on."""
+    about = [face.id, face.split, face.label, face.votes, face.subject, face.group, face.box, fingerprint.hex()]
+    return canonical_json(about).encode() + b"\n"
+
+
+def _fingerprints(faces: Sequence[FaceImage]) -> list[bytes]:
+    return [_fingerprint(face) for face in faces]
 
 
 def _fingerprint(face: FaceImage) -> bytes:

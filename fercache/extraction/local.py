@@ -59,6 +59,8 @@ def prepare(face: FaceImage, encoder: Encoder) -> Prepared | Quarantined:
     try:
         data = face.read()
         pixels = decode(data, face.box)
+        if face.corruption is not None:
+            pixels = face.corruption(pixels)
     except Unreadable as error:
         return Quarantined(face.id, str(error))
     except OSError as error:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fercache.datasets import DatasetName
+from fercache import registry
+from fercache.datasets import DatasetName, default_split
 from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError, nearest
 from fercache.identity import key_of, seed_from
@@ -21,8 +22,8 @@ from fercache.records import MAIN, Record, ScoresRecord, read_record, write_reco
 from fercache.selection import POLICIES, choose
 from fercache.settings import Settings
 from fercache.stages.extract import versions
-from fercache.stages.finding import find_table, same_encoder, slug_of
-from fercache.stages.labelled import LabelledFaces, LabelPolicy, default_split, labelled_faces
+from fercache.stages.finding import find_table, holds, same_encoder, slug_of
+from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.loading import LoadedRun, load_run
 from fercache.stages.run_config import RunConfig, read_config
 from fercache.statistics import Metric, bootstrap_interval
@@ -120,16 +121,16 @@ def _targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
     """The run's targets, with the newest table of each."""
-    fitting: dict[str, TableInfo] = {}
-    for table in tables:
-        if same_encoder(table.identity["encoder"], config.encoder_identity):
-            fitting.setdefault(table.identity["dataset"], table)
-    if not request.targets:
-        names = [DatasetName.parse(name) for name in sorted(fitting)]
-        return [(name, fitting[str(name)]) for name in names]
-    names = [DatasetName.parse(target) for target in request.targets]
-    pairs = [(name, fitting.get(str(DatasetName(name.family, name.domain)))) for name in names]
-    return [(name, table) for name, table in pairs if table is not None]
+    fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
+    names = [DatasetName.parse(target) for target in request.targets or sorted(set(map(_whole_name, fitting)))]
+    newest = [(name, next((table for table in fitting if holds(table, name)), None)) for name in names]
+    return [(name, table) for name, table in newest if table is not None]
+
+
+def _whole_name(table: TableInfo) -> str:
+    """What the table is called as a target: a spoilt set's with its split."""
+    split = table.identity.get("split")
+    return f"{table.identity['dataset']}@{split}" if split else str(table.identity["dataset"])
 
 
 def _refuse_unscored_targets(
@@ -149,15 +150,15 @@ def _is_done(folder: Path, target: tuple[DatasetName, TableInfo]) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
     name, table = target
     split = name.split or "*"
-    dataset = DatasetName(name.family, name.domain).slug
+    dataset = name.slug
     records = [read_record(path) for path in (folder / "records").glob(f"{dataset}@{split}.*.json")]
     return {r.selection for r in records if r.keys["target"] == table.key} == set(POLICIES)
 
 
 def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> Target:
-    split = name.split or default_split(table, "test")
+    split = name.split or _default_target_split(table, name, config)
     if table.identity["dataset"] == config.source and split in ("", config.source_split):
-        others = [f"{name.family}@{other}" for other in sorted(set(table.columns.split)) if other != split]
+        others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
         raise UsageError(
             f"{name} is what the run was trained on, so its score there means nothing. "
             f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
@@ -172,7 +173,14 @@ def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> T
         )
     named = {column.partition(":")[2] for column in table.vote_columns} or set(table.classes)
     known = tuple(expression for expression in config.expressions if expression in named)
-    return Target(table, DatasetName(name.family, name.domain, split), faces, known, policy)
+    return Target(table, replace(name, split=split), faces, known, policy)
+
+
+def _default_target_split(table: FeatureTable, name: DatasetName, config: RunConfig) -> str:
+    wanted = registry.load("datasets", name.family).target_split
+    if not wanted and str(name) == config.source:
+        wanted = "test"  # all faces would be those that the run was trained on
+    return default_split(set(table.columns.split), wanted, str(name))
 
 
 def _evaluate_one(loaded: LoadedRun, target: Target) -> list[Path]:
@@ -251,7 +259,7 @@ def _record(
     config = loaded.config
     truth, main = target.faces.truth, predict(logits[MAIN], config.expressions, target.known)
     seed = seed_from("bootstrap", config.key, target.table.key, str(target.name))
-    dataset = str(DatasetName(target.name.family, target.name.domain))
+    dataset = str(target.name.whole)
     return Record(
         run=config.name,
         method_key=config.method_key,

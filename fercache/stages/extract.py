@@ -2,8 +2,9 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import Dataset, DatasetName, check_domain
+from fercache.corruptions import Corruption, corruptions
+from fercache.datasets import Dataset, DatasetName, FaceImage, check_domain, default_split
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import Listing, list_faces
@@ -50,8 +52,12 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
     check_domain(dataset, name.family, name.domain)
+    corruption = one_corruption(name)
     root = root_of(settings, name, dataset, request.root)
-    listing = list_faces(str(name), list(dataset.faces(root, name.domain)))
+    faces = list(dataset.faces(root, name.domain))
+    if corruption is not None:
+        name, faces = _corrupted(name, dataset, faces, corruption)
+    listing = list_faces(str(name), faces)
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     measured = _settle(settings, name, listing, encoder, request)
     if isinstance(encoder, TextEncoder):
@@ -68,7 +74,7 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
     """Where the set lies: the option, then `fercache.toml`. Raises UsageError when neither says."""
     if not dataset.needs_root:
         return None
-    whole = str(DatasetName(name.family, name.domain))
+    whole = str(name.clean)
     root = given or settings.root_of(whole)
     if root is None:
         raise UsageError(
@@ -83,12 +89,42 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
 
 def table_identity(name: DatasetName, listing: Listing, encoder: Encoder) -> dict[str, Any]:
     """Everything that changes the table's numbers."""
+    corruption = one_corruption(name)
+    spoilt = {} if corruption is None else {"split": name.split, "corruption": corruption.identity()}
     return {
-        "dataset": str(DatasetName(name.family, name.domain)),
+        "dataset": str(name.whole),
         "manifest": listing.manifest_hash,
         "encoder": encoder.identity(),
         "views": [CLEAN],
+        **spoilt,
     }
+
+
+def one_corruption(name: DatasetName) -> Corruption | None:
+    """What a name says its pictures are spoilt by. Raises UsageError for an unknown one, and without a severity.
+
+    A whole set with a split is refused as well: its table holds all splits.
+    """
+    if not name.corruption:
+        if name.split:
+            raise UsageError(f"A table holds all splits: write {name.whole}. `train` and `evaluate` choose the split.")
+        return None
+    found = corruptions(name.corruption)
+    if len(found) > 1:
+        raise UsageError(f"{name}: write the severity, 1 to 5, as in {name.clean}+{found[0].name}:3.")
+    return found[0]
+
+
+def _corrupted(
+    name: DatasetName, dataset: Dataset, faces: Sequence[FaceImage], corruption: Corruption
+) -> tuple[DatasetName, list[FaceImage]]:
+    """The split of a set that is asked for (default: what it is scored on), spoilt, and the name with that split."""
+    there = {face.split for face in faces}
+    split = name.split or default_split(there, dataset.target_split, str(name))
+    chosen = [replace(face, corruption=corruption) for face in faces if split in ("", face.split)]
+    if not chosen:
+        raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(there))}.")
+    return replace(name, split=split), chosen
 
 
 def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:

@@ -23,7 +23,7 @@ def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
     Raises UsageError, with the command that makes it, when there is none, or when several encoders fit.
     """
     name = DatasetName.parse(dataset)
-    tables = [t for t in find_tables(cache) if t.identity["dataset"] == str(DatasetName(name.family, name.domain))]
+    tables = [table for table in find_tables(cache) if holds(table, name)]
     encoders = dict.fromkeys(t.provenance["encoder"] for t in tables)
     fitting = [e for e in encoders if encoder and (e == slug_of(encoder) or e.startswith(slug_of(encoder) + "--"))]
     if encoder is None:
@@ -32,12 +32,18 @@ def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
         with_encoder = f" --encoder {encoder}" if encoder else ""
         known = f" Tables of it exist for: {', '.join(encoders)}." if encoders else ""
         raise UsageError(
-            f"{name.family} has not been extracted{' with ' + encoder if encoder else ''}.{known} "
-            f"Run: fercache extract --dataset {DatasetName(name.family, name.domain)}{with_encoder}"
+            f"{name.whole} has not been extracted{' with ' + encoder if encoder else ''}.{known} "
+            f"Run: fercache extract --dataset {name if name.corruption else name.whole}{with_encoder}"
         )
     if len(fitting) > 1:
         raise UsageError(f"Several encoders have a table of {dataset}. Choose with --encoder: {', '.join(fitting)}.")
     return next(t for t in tables if t.provenance["encoder"] == fitting[0])
+
+
+def holds(table: TableInfo, name: DatasetName) -> bool:
+    """Whether a table is of the set and has the split; a spoilt set's table holds a single one."""
+    split = table.identity.get("split")
+    return table.identity["dataset"] == str(name.whole) and (split is None or name.split in ("", split))
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

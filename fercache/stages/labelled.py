@@ -41,22 +41,6 @@ class LabelledFaces:
         )
 
 
-def default_split(table: FeatureTable, wanted: str) -> str:
-    """`wanted` where the set has it; "" (all rows) where it has no splits; else the one that comes nearest to a test.
-
-    Raises UsageError for a set with splits of which none serves.
-    """
-    there = set(table.columns.split)
-    if wanted in there:
-        return wanted
-    if there <= {""}:
-        return ""
-    for split in ("validation", "train"):
-        if wanted == "test" and split in there:
-            return split
-    raise UsageError(f"{table.identity['dataset']} has no '{wanted}' split, only {_listed(table)}. Write NAME@SPLIT.")
-
-
 def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy) -> LabelledFaces:
     """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
     rows = table.columns

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import DatasetName, default_split
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.expressions import first_expressions
@@ -22,7 +22,7 @@ from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.extract import versions
 from fercache.stages.finding import find_prompts, find_table
-from fercache.stages.labelled import LabelledFaces, LabelPolicy, default_split, labelled_faces
+from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import RunConfig
 from fercache.store.prompts import PromptTable
@@ -103,7 +103,7 @@ def _read_source(settings: Settings, request: TrainRequest) -> Source:
     name = DatasetName.parse(request.source)
     info = find_table(settings.cache, request.source, request.encoder)
     table = read_table(info.path)
-    split = name.split or default_split(table, "train")
+    split = name.split or default_split(set(table.columns.split), "train", str(name))
     wanted = LabelPolicy(first_expressions(request.classes), request.policy, request.label_file)
     counted = np.bincount(labelled_faces(table, name, split, wanted).truth, minlength=len(wanted.expressions))
     present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
@@ -186,7 +186,7 @@ def _train_one(
         encoder_identity=source.table.identity["encoder"],
         encoder_request=source.table.provenance["encoder_request"],
         encoder_seen=source.table.provenance["seen"],
-        source=str(DatasetName(source.name.family, source.name.domain)),
+        source=str(source.name.whole),
         source_split=source.split,
         source_key=source.table.key,
         head=head_name,

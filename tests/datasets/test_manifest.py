@@ -116,10 +116,12 @@ def test_lines_are_streamed(tmp_path: Path) -> None:
 def test_check_counts_splits_and_classes(tmp_path: Path) -> None:
     findings = plugin.check(manifest(tmp_path).root)
     assert [(f.split, f.label, f.found) for f in findings] == [
-        ("test", "", 1),
-        ("test", "fear", 1),
+        ("train", "", 1),
         ("train", "happiness", 1),
+        ("validation", "", 1),
         ("validation", "surprise", 1),
+        ("test", "", 2),
+        ("test", "fear", 1),
     ]
 
 

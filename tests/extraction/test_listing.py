@@ -43,10 +43,23 @@ def test_order_matters_and_fingerprints_spare_reading() -> None:
     assert manifest(drawn) == manifest(drawn)
 
 
-def test_absent_files_and_arrays(tmp_path: Path) -> None:
-    absent = FaceImage(id="a", read=partial(Path.read_bytes, tmp_path / "absent.png"))
+def absent(name: str) -> FaceImage:
+    return FaceImage(id=name, read=partial(Path.read_bytes, Path("no-such-folder") / name))
+
+
+def test_absent_files_are_not_arrays() -> None:
     array = FaceImage(id="a", read=lambda: np.zeros((2, 2, 3), np.uint8))
-    assert manifest(absent) != manifest(array)
+    assert manifest(absent("a"), face("b")) != manifest(array, face("b"))
+
+
+def test_absent_files_are_reported_in_one_go(capsys: pytest.CaptureFixture[str]) -> None:
+    manifest(face("there"), *(absent(f"gone-{i:02}") for i in range(12)))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "12 of 13 images cannot be read: gone-00, gone-01" in said
+    assert "gone-09 and 2 more" in said
+    with pytest.raises(UsageError, match="none of its 2 images can be read, such as a, b"):
+        manifest(absent("a"), absent("b"))
 
 
 def test_empty_sets_and_repeated_ids_are_refused() -> None:

@@ -1,0 +1,123 @@
+"""Real-pixel domain gaps without another download: ways to spoil a face picture, each in five severities.
+
+`ferplus+blur:3` is FERPlus with every picture blurred at severity 3. A corruption is a function of the decoded, cropped
+picture alone: equal pictures are spoilt equally, and what is drawn at random comes from a seed made of the pixels and
+the corruption's name, so that severities of one picture differ in strength only. Sizes are shares of the picture.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from fercache.errors import UsageError, nearest
+from fercache.identity import pixel_hash, seed_from
+
+Pixels = NDArray[np.uint8]
+SEVERITIES = (1, 2, 3, 4, 5)
+EVERY = "all"
+GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A way to spoil a picture: what `parameters` (one per severity) mean, and the function of pixels and parameter."""
+
+    meaning: str
+    parameters: tuple[float, float, float, float, float]
+    spoil: Callable[[Pixels, float, np.random.Generator], Pixels]
+
+
+@dataclass(frozen=True, slots=True)
+class Corruption:
+    """A kind by its name, and a severity from 1 to 5."""
+
+    name: str
+    severity: int
+
+    def __call__(self, pixels: Pixels) -> Pixels:
+        """The spoilt picture; `pixels` (H, W, 3) stay as they are. The size stays as well."""
+        kind = KINDS[self.name]
+        generator = np.random.default_rng(seed_from("corruption", self.name, pixel_hash(pixels).hex()))
+        return kind.spoil(pixels, self.parameter, generator)
+
+    @property
+    def parameter(self) -> float:
+        """What `Kind.meaning` tells of, at this severity."""
+        return KINDS[self.name].parameters[self.severity - 1]
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes the pixels."""
+        return {"name": self.name, "severity": self.severity, "parameter": self.parameter, "version": 1}
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.severity}"
+
+
+def corruptions(text: str) -> tuple[Corruption, ...]:
+    """`blur:3` -> that one; `blur` -> its five severities; `all` -> all of all kinds. Raises UsageError otherwise."""
+    name, colon, severity = text.partition(":")
+    if name not in KINDS and (name != EVERY or colon):
+        raise UsageError(f"There is no corruption called '{name}'. {nearest(name, (*KINDS, EVERY))}")
+    if colon and severity not in map(str, SEVERITIES):
+        raise UsageError(f"'{text}': severities are 1 (weak) to 5 (strong), as in +{name}:3.")
+    names = KINDS if name == EVERY else (name,)
+    chosen = (int(severity),) if colon else SEVERITIES
+    return tuple(Corruption(each, one) for each in names for one in chosen)
+
+
+def _blur(pixels: Pixels, share: float, generator: np.random.Generator) -> Pixels:
+    radius = share * min(pixels.shape[:2])
+    return np.array(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def _jpeg(pixels: Pixels, quality: float, generator: np.random.Generator) -> Pixels:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=int(quality))
+    return np.array(Image.open(stream).convert("RGB"))
+
+
+def _dark(pixels: Pixels, stops: float, generator: np.random.Generator) -> Pixels:
+    value = np.arange(256) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4) / 2**stops
+    darker = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    table: Pixels = np.rint(255 * darker).astype(np.uint8)
+    return np.asarray(table[pixels])
+
+
+def _noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
+    grain = generator.standard_normal(pixels.shape[:2])[:, :, None]  # the same in all channels: grey pictures stay grey
+    return np.clip(np.rint(pixels + deviation * grain), 0, 255).astype(np.uint8)
+
+
+def _occlusion(pixels: Pixels, share: float, generator: np.random.Generator) -> Pixels:
+    size = np.array(pixels.shape[:2])
+    extent = np.maximum(1, np.rint(np.sqrt(share) * size)).astype(int)
+    top, left = np.rint(generator.random(2) * (size - extent)).astype(int)
+    covered = pixels.copy()
+    covered[top : top + extent[0], left : left + extent[1]] = GREY
+    return covered
+
+
+def _lowres(pixels: Pixels, side: float, generator: np.random.Generator) -> Pixels:
+    height, width, _ = pixels.shape
+    scale = side / min(height, width)
+    if scale >= 1:
+        return pixels.copy()
+    small = (max(1, round(width * scale)), max(1, round(height * scale)))
+    picture = Image.fromarray(pixels).resize(small, Image.Resampling.BOX)
+    return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+
+KINDS: Mapping[str, Kind] = {
+    "blur": Kind("Gaussian blur, deviation as a share of the shorter side", (0.01, 0.02, 0.03, 0.045, 0.06), _blur),
+    "jpeg": Kind("JPEG compression, quality", (40, 25, 15, 10, 5), _jpeg),
+    "dark": Kind("less light, stops (halvings of linear light)", (1, 2, 3, 4, 5), _dark),
+    "noise": Kind("Gaussian grain, deviation in grey levels of 255", (8, 16, 24, 36, 48), _noise),
+    "occlusion": Kind("a grey rectangle at random, share of the area", (0.05, 0.1, 0.2, 0.3, 0.4), _occlusion),
+    "lowres": Kind("fewer pixels, the shorter side reduced to", (32, 24, 16, 12, 8), _lowres),
+}

@@ -1,0 +1,1 @@
+"""How data sets lie on disk: class folders, lists, pixels in rows of a CSV file. Knows no data set."""

@@ -1,0 +1,108 @@
+"""Pictures in folders: what is listed, what is left alone, what is refused."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from fercache.errors import UsageError
+
+LARGEST_FILE = 256 * 2**20
+"""Bytes: no face crop is larger, and reading what is would fill the memory."""
+
+_NOT_OURS = ("thumbs.db", "desktop.ini", "__macosx")
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def read_inside(path: Path, root: Path) -> bytes:
+    """The bytes of a file. Raises OSError when it is none, too large for a picture, or a link that leaves `root`."""
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise PermissionError(f"a link that leaves {root}")
+    if not path.is_file():
+        raise FileNotFoundError("no such file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
+    return path.read_bytes()
+
+
+def visible(folder: Path, root: Path) -> list[Path]:
+    """What lies in `folder`, by name, without hidden files and what systems leave behind (Thumbs.db).
+
+    Raises UsageError for a folder that cannot be read, and for a link out of `root`.
+    """
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted((e for e in scan if not _is_litter(e.name)), key=lambda e: e.name)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be read: {error.strerror or error}. Change its rights, or move it."
+        ) from None
+    for entry in entries:
+        if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
+            raise UsageError(
+                f"{entry.path} is a link that leaves {root}. Copy what it points to, or choose a root that has both."
+            )
+    return [Path(entry.path) for entry in entries]
+
+
+def subfolders(folder: Path, root: Path) -> list[Path]:
+    """The folders in `folder`, by name. Raises UsageError as `visible`."""
+    return [path for path in visible(folder, root) if path.is_dir()]
+
+
+def first_folder(candidates: Iterable[Path]) -> Path | None:
+    """The first that is there: sets are unpacked with and without a folder in between."""
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Every file in the class folders, with its expression; `expression_of` has the folders' names in lower case.
+
+    Every file is listed, whatever its name ends in, so that nothing is left out unnoticed: what is no picture goes to
+    the quarantine list. Raises UsageError for other folders, for pictures outside of them, and for folders in them.
+    """
+    refuse_unlabelled(folder)
+    found = subfolders(folder, root)
+    unknown = [f.name for f in found if f.name.lower() not in expression_of]
+    if unknown and all(name.isdigit() for name in unknown):
+        raise UsageError(
+            f"{folder}: its folders are the numbers {', '.join(unknown)}. Copies of this set number the expressions in "
+            "different orders, so nobody can tell which is which. Take a copy whose folders are names."
+        )
+    if unknown:
+        known = {name: [alias for alias, e in expression_of.items() if e == name] for name in expression_of.values()}
+        listed = "; ".join(f"{name}: {', '.join(aliases)}" for name, aliases in known.items())
+        raise UsageError(f"{folder}: no expression is called {', '.join(unknown)}. Known folders are {listed}.")
+    for class_folder in found:
+        for path in files_in(class_folder, root):
+            yield path, expression_of[class_folder.name.lower()]
+
+
+def files_in(class_folder: Path, root: Path) -> Iterator[Path]:
+    """The files of one class. Raises UsageError for a folder among them."""
+    for path in visible(class_folder, root):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder in a class folder; pictures must lie directly in {class_folder}.")
+        yield path
+
+
+def refuse_unlabelled(folder: Path) -> None:
+    """Raises UsageError when pictures lie directly in `folder`, where nothing says what they show."""
+    pictures = [
+        p.name for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not _is_litter(p.name) and p.is_file()
+    ]
+    if pictures:
+        raise UsageError(f"{folder}: {len(pictures)} pictures, such as {min(pictures)}, lie in no class folder.")
+
+
+def id_below(path: Path, root: Path) -> str:
+    """The path below `root`, with slashes. Raises UsageError when it is not UTF-8."""
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{os.fsencode(path)!r}: the name is not UTF-8. Rename the file.") from None
+    return name
+
+
+def _is_litter(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _NOT_OURS
