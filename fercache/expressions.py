@@ -39,6 +39,11 @@ def canonical(name: str) -> str:
     return found
 
 
+def aliases_of(expressions: Sequence[str]) -> Mapping[str, str]:
+    """Every alias of the `expressions`, in lower case, and the expression that it means."""
+    return {alias: name for alias, name in NAME_OF_ALIAS.items() if name in expressions}
+
+
 def first_expressions(count: int) -> tuple[str, ...]:
     """The seven basic expressions, or all eight. Raises UsageError for another count."""
     if count not in (7, 8):

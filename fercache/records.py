@@ -17,6 +17,9 @@ SCHEMA: Final = 1
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
+WITHOUT_DUPLICATES = " without duplicates"
+"""What marks such a target's name in reports."""
+
 ALL = "all"
 """The split of a set that has none."""
 
@@ -65,8 +68,9 @@ class Record(_Strict):
 
     `method_key` is the key of the run's identity without its seed: runs that share it differ in nothing else. `trunk`
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
-    target's votes became labels. `classes` are the head's expressions. `intervals` are 95 % bootstrap intervals of the
-    main readout. `options` are what commands that repeat the run need beyond the other fields, e.g.
+    target's votes became labels. `without_duplicates`: faces whose picture the source's train split has, pixel for
+    pixel or nearly, were left out. `classes` are the head's expressions. `intervals` are 95 % bootstrap intervals of
+    the main readout. `options` are what commands that repeat the run need beyond the other fields, e.g.
     `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
     """
 
@@ -85,6 +89,7 @@ class Record(_Strict):
     selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
     snapshot: str
     policy: str
+    without_duplicates: bool = False
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
     intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
@@ -112,13 +117,15 @@ class Record(_Strict):
     def target_label(self) -> str:
         """How reports name the target: the split and the label policy appear where they are not the usual ones."""
         split = "" if self.target_split in ("test", ALL) else f"@{self.target_split}"
-        return f"{self.target}{split}" + ("" if self.policy == "majority" else f" ({self.policy})")
+        policy = "" if self.policy == "majority" else f" ({self.policy})"
+        return f"{self.target}{split}{policy}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
 
 
 def record_path(folder: Path, record: Record) -> Path:
     """Where `record` lies in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
     target = record.target.replace(":", "-")
-    return folder / "records" / f"{target}@{record.target_split}.{record.selection}.json"
+    unique = ".unique" if record.without_duplicates else ""
+    return folder / "records" / f"{target}@{record.target_split}{unique}.{record.selection}.json"
 
 
 def write_record(folder: Path, record: Record) -> Path:
@@ -190,6 +197,7 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "target_split": record.target_split,
             "target_label": record.target_label,
             "policy": record.policy,
+            "without_duplicates": record.without_duplicates,
             "selection": record.selection,
             "snapshot": record.snapshot,
             "n": scores.n,

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fercache.corruptions import corruptions
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import key_of, seed_from
 from fercache.records import Record
@@ -19,6 +20,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "text-similarity": {"trunk": "mlp", "learning_rate": 0.002, "batch_size": 64, "epochs": 30, "variant": "paired"},
 }
 TARGETS = {"synthetic:studio": 0.0, "synthetic:webcam": 0.12, "synthetic:sketch": 0.24, "synthetic:night": 0.33}
+HARM = {"blur": 0.05, "jpeg": 0.02, "dark": 0.04, "noise": 0.07, "occlusion": 0.06, "lowres": 0.08}
+"""What a severity of each corruption costs."""
 SELECTIONS = {"source-val": 0.0, "last": -0.01, "oracle": 0.015}
 
 
@@ -66,7 +69,10 @@ def fake_record(
     source = changes.get("source", "synthetic:studio")
     method = key_of({"head": head, "trunk": trunk, "settings": settings, "source": source})
     run_key = key_of({"method": method, "seed": seed})
-    skill = SKILL[head] - TARGETS.get(target, 0.2) + (SELECTIONS[selection] if trunk == "mlp" else 0)
+    clean, _, corruption = target.partition("+")
+    kind, _, severity = corruption.partition(":")
+    harm = HARM[kind] * int(severity) if corruption else 0
+    skill = SKILL[head] - TARGETS.get(clean, 0.2) - harm + (SELECTIONS[selection] if trunk == "mlp" else 0)
     draw = seed_from(head, seed if head != "zero-shot" else 0, target, trunk == "mlp" and selection)
     scores = {"main": drawn_scores(skill, draw)}
     if head == "sigmoid-mask":
@@ -91,8 +97,8 @@ def fake_record(
         "scores": scores,
         "intervals": {name: (max(main[name] - 0.03, 0), min(main[name] + 0.03, 1)) for name in ("accuracy", "uar")},
         "kept": main["n"],
-        "dropped": {"no majority": 41, "contempt": 6} if target == "ferplus" else {},
-        "seen_by_encoder": target == "ferplus",
+        "dropped": {"no majority": 41, "contempt": 6} if clean == "ferplus" else {},
+        "seen_by_encoder": clean == "ferplus",
         "keys": {"run": run_key, "source": key_of({"set": source}), "target": key_of({"set": target})},
         "versions": {"fercache": "0.1.0", "torch": "2.9.0"},
         "device": "cpu",
@@ -108,3 +114,12 @@ def demo_records(seeds: int = 3) -> Iterator[Record]:
             for target in TARGETS:
                 for selection in SELECTIONS:
                     yield fake_record(head, seed, target, selection)
+
+
+def corrupted_records(clean: str = "ferplus", seeds: int = 3, corruption: str = "all") -> Iterator[Record]:
+    """4 heads x seeds (zero-shot: one) x the corrupted versions of `clean` x 3 selections."""
+    for head in SKILL:
+        for seed in range(1 if head == "zero-shot" else seeds):
+            for one in corruptions(corruption):
+                for selection in SELECTIONS:
+                    yield fake_record(head, seed, f"{clean}+{one}", selection)

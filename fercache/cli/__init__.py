@@ -15,6 +15,7 @@ COMMANDS = {
     "compare": "Put all records into tables and a page.",
     "demo": "All of it on synthetic faces, in three minutes.",
     "predict": "Name the expression in your own face pictures.",
+    "audit": "Copies, swapped labels and doubtful ones in your sets.",
     "datasets": "What is known, where it is, what was found.",
     "list": "Encoders, heads, trunks, tables, runs.",
     "cache": "Care of the cache: verify.",

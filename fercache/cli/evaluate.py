@@ -1,8 +1,13 @@
 """fercache evaluate"""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from fercache.cli.options import device_option, every_set
+
+if TYPE_CHECKING:
+    from fercache.records import Record
 
 
 @click.command("evaluate")
@@ -13,23 +18,39 @@ from fercache.cli.options import device_option, every_set
     "--run", "runs", multiple=True, help="A run's name or key; may be given again. Default: every finished run."
 )
 @click.option("--encoder", help="Only runs on this encoder's features.")
+@click.option(
+    "--exclude-duplicates", is_flag=True, help="Score also without faces whose picture the source's train split has."
+)
 @click.option("--again", is_flag=True, help="Score again what has a record.")
 @device_option
-def command(targets: tuple[str, ...], runs: tuple[str, ...], encoder: str | None, again: bool, device: str) -> None:
+def command(
+    targets: tuple[str, ...],
+    runs: tuple[str, ...],
+    encoder: str | None,
+    exclude_duplicates: bool,
+    again: bool,
+    device: str,
+) -> None:
     """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
     from fercache.records import read_record
     from fercache.settings import load_settings
     from fercache.stages.evaluate import EvaluateRequest, evaluate
 
-    request = EvaluateRequest(every_set(targets), runs, encoder, device, again)
-    written = evaluate(load_settings(), request)
-    for path in written:
-        record = read_record(path)
+    request = EvaluateRequest(every_set(targets), runs, encoder, device, again, exclude_duplicates)
+    records = [read_record(path) for path in evaluate(load_settings(), request)]
+    for line in dict.fromkeys(_faces(record) for record in records):
+        click.echo(line)
+    for record in records:
         if record.selection == "source-val":
             score = record.scores["main"]
             seen = " (seen by the encoder)" if record.seen_by_encoder else ""
             scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
             click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
-    if not written:
+    if not records:
         click.echo("Every run has its records already; --again scores them once more.")
     click.echo("next: fercache compare")
+
+
+def _faces(record: "Record") -> str:
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.dropped.items()) if count)
+    return f"{record.target_label}: {record.kept:,} faces scored" + (f"; left out: {reasons}" if reasons else "")

@@ -8,7 +8,12 @@ from fercache.cli.options import encoder_options, every_set
 
 
 @click.command("extract")
-@click.option("--dataset", default="synthetic", show_default=True, help="NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.")
+@click.option(
+    "--dataset",
+    default="synthetic",
+    show_default=True,
+    help="NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.",
+)
 @click.option("--root", type=click.Path(path_type=Path), help="Where the set lies (or write it into fercache.toml).")
 @encoder_options
 @click.option("--prompts", default="faces", show_default=True, help="faces, ke2nt, or a TOML file of your own.")

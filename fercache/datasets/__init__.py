@@ -60,7 +60,7 @@ def face_file(path: Path, root: Path, split: str, label: str | None, id: str | N
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check: images expected (None where nothing is known) and found, in a split.
+    """One line of a check: images expected (None where nothing is known) and found, in a split ("": in the whole set).
 
     `label` is an expression, "" for all images of the split, `<label file>:<expression>` for majorities of votes,
     ABSENT for images that a list names and that are not there, or begins with LEFT_OUT and says which lines of a list
@@ -118,19 +118,20 @@ class Dataset(ABC):
         expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
         for counts in expected.values():
             counts.setdefault("", sum(counts.values()))
-        found = Counter((face.split, face.label) for face in faces)
-        totals = Counter(face.split for face in faces)
-        absent = Counter(face.split for face in faces if face.path is not None and not face.path.exists())
+        splits = sorted({face.split for face in faces}, key=_split_order)
         findings = []
-        for split in dict.fromkeys((*expected, *sorted(totals, key=_split_order))):
+        for split in dict.fromkeys((*expected, *splits)):
             known = expected.get(split, {})
-            findings.append(Finding(split, "", known.get(""), totals[split]))
+            listed = [face for face in faces if split in ("", face.split)]
+            found = Counter(face.label for face in listed)
+            absent = sum(face.path is not None and not face.path.exists() for face in listed)
+            findings.append(Finding(split, "", known.get(""), len(listed)))
             findings += [
-                Finding(split, name, known.get(name), found[split, name])
+                Finding(split, name, known.get(name), found[name])
                 for name in self.expressions
-                if name in known or found[split, name]
+                if name in known or found[name]
             ]
-            findings += [Finding(split, ABSENT, 0, absent[split])] if absent[split] else []
+            findings += [Finding(split, ABSENT, 0, absent)] if absent else []
         return findings
 
     def refuse_root(self, reason: str) -> UsageError:

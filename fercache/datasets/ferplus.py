@@ -4,7 +4,6 @@ Two label files exist, `fer2013new.csv` and a `label.csv` in each folder, and th
 the votes of both; which of them count is decided when labels are read.
 """
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from fercache.datasets import Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
+from fercache.layouts.lists import csv_lines
 from fercache.layouts.pixel_rows import find_rows, read_row
 
 LIST = "fer2013new.csv"
@@ -146,39 +146,36 @@ class FerPlus(Dataset):
 
 
 def _read_list(path: Path) -> Iterator[Listed]:
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-        rows = csv.reader(stream)
-        header = [name.strip() for name in next(rows, [])]
-        needed = ("Usage", "Image name", *_VOTES)
-        missing = [name for name in needed if name not in header]
-        if missing:
-            raise UsageError(
-                f"{path}: no column {', '.join(missing)}; there are {', '.join(header)}. Take the official file."
-            )
-        usage, image, *columns = (header.index(name) for name in needed)
-        for row, cells in enumerate(rows):
-            try:
-                yield Listed(row, _USAGES[cells[usage]], cells[image], tuple(int(cells[column]) for column in columns))
-            except (KeyError, IndexError, ValueError):
-                raise UsageError(f"{path}, line {rows.line_num}: not a usage, a name and ten votes: {cells}.") from None
+    lines = csv_lines(path)
+    header = [name.strip() for name in next(lines, (1, []))[1]]
+    needed = ("Usage", "Image name", *_VOTES)
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise UsageError(
+            f"{path}: no column {', '.join(missing)}; there are {', '.join(header)}. Take the official file."
+        )
+    usage, image, *columns = (header.index(name) for name in needed)
+    for row, (number, cells) in enumerate(lines):
+        try:
+            yield Listed(row, _USAGES[cells[usage]], cells[image], tuple(int(cells[column]) for column in columns))
+        except (KeyError, IndexError, ValueError):
+            raise UsageError(f"{path}, line {number}: not a usage, a name and ten votes: {cells}.") from None
 
 
 def _read_folder_votes(path: Path) -> dict[str, Votes]:
     """Image name -> votes, from a headerless `label.csv`: name, box (always the whole picture), ten votes."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-        votes_of = {}
-        rows = csv.reader(stream)
-        for cells in rows:
-            try:
-                name, _, *votes = cells
-                votes_of[name] = tuple(map(int, votes))
-            except ValueError:
-                votes = []
-            if len(votes) != len(_VOTES):
-                raise UsageError(f"{path}, line {rows.line_num}: not a name, a box and ten votes: {cells}.")
-        return votes_of
+    votes_of = {}
+    for number, cells in csv_lines(path):
+        try:
+            name, _, *votes = cells
+            votes_of[name] = tuple(map(int, votes))
+        except ValueError:
+            votes = []
+        if len(votes) != len(_VOTES):
+            raise UsageError(f"{path}, line {number}: not a name, a box and ten votes: {cells}.")
+    return votes_of
 
 
 def _has_pictures(root: Path) -> bool:

@@ -30,7 +30,7 @@ class Folder(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All files, by split and name; the id is the path below `root`. Raises UsageError for any other layout."""
         root = self.folder(root)
-        refuse_unlabelled(root)
+        refuse_unlabelled(root, root)
         top = subfolders(root, root)
         splits = {split_name(folder.name): folder for folder in top if split_name(folder.name) in SPLITS}
         if splits and len(splits) < len(top):

@@ -60,7 +60,7 @@ def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]
     Every file is listed, whatever its name ends in, so that nothing is left out unnoticed: what is no picture goes to
     the quarantine list. Raises UsageError for other folders, for pictures outside of them, and for folders in them.
     """
-    refuse_unlabelled(folder)
+    refuse_unlabelled(folder, root)
     found = subfolders(folder, root)
     unknown = [f.name for f in found if f.name.lower() not in expression_of]
     if unknown and all(name.isdigit() for name in unknown):
@@ -85,11 +85,9 @@ def files_in(class_folder: Path, root: Path) -> Iterator[Path]:
         yield path
 
 
-def refuse_unlabelled(folder: Path) -> None:
-    """Raises UsageError when pictures lie directly in `folder`, where nothing says what they show."""
-    pictures = [
-        p.name for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not _is_litter(p.name) and p.is_file()
-    ]
+def refuse_unlabelled(folder: Path, root: Path) -> None:
+    """Raises UsageError when pictures lie directly in `folder`, where nothing says what they show, and as `visible`."""
+    pictures = [path.name for path in visible(folder, root) if path.suffix.lower() in _PICTURES and path.is_file()]
     if pictures:
         raise UsageError(f"{folder}: {len(pictures)} pictures, such as {min(pictures)}, lie in no class folder.")
 

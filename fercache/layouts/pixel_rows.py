@@ -38,7 +38,7 @@ def find_rows(path: Path, wanted: Sequence[str]) -> Iterator[PixelRow]:
                 cells = [cell.strip(b' "\r\n').decode("ascii", "replace") for cell in text.split(b",")]
                 if len(cells) <= max(columns):
                     raise UsageError(f"{path}, line {number}: {len(cells)} cells. Take the original file.")
-                yield PixelRow(offset, tuple(cells[c] for c in columns), hashlib.sha256(text).digest())
+                yield PixelRow(offset, tuple(cells[c] for c in columns[:-1]), hashlib.sha256(text).digest())
             offset += len(text)
 
 
@@ -52,7 +52,7 @@ def read_row(path: Path, offset: int) -> NDArray[np.uint8]:
         cells = next(csv.reader(io.StringIO(text)))
         grey = np.frombuffer(bytes(map(int, cells[column].split())), dtype=np.uint8)
         return np.repeat(grey.reshape(SIDE, SIDE, 1), 3, axis=2)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, csv.Error) as error:
         raise OSError(f"not {SIDE} x {SIDE} numbers from 0 to 255: {error}") from None
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from fercache.records import MAIN, METRICS
+from fercache.records import MAIN, METRICS, WITHOUT_DUPLICATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,48 +73,49 @@ class Method:
         return self.head + (f" ({self.details})" if self.details else "")
 
 
+Scores = dict[str, Cell]
+"""One cell per metric."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One method under one selection policy: `cells[target label][metric]`."""
+    """One method under one selection policy: `cells[column][metric]`."""
 
     method: Method
     selection: str
     seeds: tuple[int, ...]
-    cells: dict[str, dict[str, Cell]]
-    unseen: tuple[str, ...]
+    cells: dict[str, Scores]
+    unseen: tuple[str, ...] = ()
 
     @cached_property
-    def unseen_mean(self) -> dict[str, Cell]:
-        """Per metric the mean over the unseen targets, seed by seed; missing as soon as one of them is."""
-        return {metric: self._mean([self.cells[target][metric] for target in self.unseen]) for metric in METRICS}
+    def unseen_mean(self) -> Scores:
+        """Over the unseen targets."""
+        return mean_scores([self.cells[target] for target in self.unseen])
 
-    @staticmethod
-    def _mean(cells: Sequence[Cell]) -> Cell:
-        if not cells or any(cell.mean is None for cell in cells):
-            return Cell()
-        return Cell(tuple(fmean(seed) for seed in zip(*(cell.values for cell in cells), strict=True)))
+    def scores(self, column: str) -> Scores:
+        """What stands under a column, the mean over the unseen targets among them."""
+        return self.unseen_mean if column == UNSEEN else self.cells[column]
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Per metric the mean, seed by seed; missing as soon as one of them is."""
+    return {metric: _mean([each[metric] for each in scores]) for metric in METRICS}
+
+
+def _mean(cells: Sequence[Cell]) -> Cell:
+    if not cells or any(cell.mean is None for cell in cells):
+        return Cell()
+    return Cell(tuple(fmean(seed) for seed in zip(*(cell.values for cell in cells), strict=True)))
 
 
 @dataclass(frozen=True)
-class Board:
-    """Everything trained on one source with one encoder.
-
-    Its columns are target labels: the source's `own`, those that the encoder was trained on (`seen`), and the `unseen`.
-    """
+class MethodTable:
+    """Rows of everything trained on one source with one encoder."""
 
     encoder: str
     encoder_key: str
     source: str
-    own: tuple[str, ...]
-    seen: tuple[str, ...]
-    unseen: tuple[str, ...]
-    seen_by_encoder: frozenset[str]
     rows: tuple[Row, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All target labels, in the order of every table."""
-        return (*self.own, *self.seen, *self.unseen)
 
     @property
     def selections(self) -> list[str]:
@@ -141,30 +142,71 @@ class Board:
 
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
         """The highest mean of a column, as it is printed."""
-        cells = (row.unseen_mean[metric] if column == UNSEEN else row.cells[column][metric] for row in rows)
-        means = [round(cell.mean, 1) for cell in cells if cell.mean is not None]
+        found = (row.scores(column)[metric].mean for row in rows)
+        means = [round(mean, 1) for mean in found if mean is not None]
         return max(means, default=None)
 
 
-def boards(frame: "pd.DataFrame") -> list[Board]:
-    """One board per encoder and source. Every target of the frame is a column of every board.
+@dataclass(frozen=True)
+class Board(MethodTable):
+    """Methods x targets.
 
-    Where a method was scored under one policy it has a row for each policy of its board; the oracle never stands alone.
+    Its columns are target labels: the source's `own`, those that the encoder was trained on (`seen`), and the `unseen`.
     """
-    labels = sorted(set(frame["target_label"]))
+
+    own: tuple[str, ...]
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    seen_by_encoder: frozenset[str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All target labels, in the order of every table."""
+        return (*self.own, *self.seen, *self.unseen)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The columns, and the mean over the unseen targets where there are any."""
+        return (*self.columns, *((UNSEEN,) if self.unseen else ()))
+
+
+def is_corrupted(target: str) -> bool:
+    """Whether a target is made from another one, as `ferplus+blur:3` is from `ferplus`."""
+    return "+" in target
+
+
+def is_without_duplicates(label: str) -> bool:
+    """Whether a target's label says that its faces which the source's train split has are left out."""
+    return label.endswith(WITHOUT_DUPLICATES)
+
+
+def boards(frame: "pd.DataFrame") -> list[Board]:
+    """One board per encoder and source. Every target of the frame is a column of every board, but for corrupted ones.
+
+    Scores without duplicates stand beside the target's own where there are any, and count in no mean.
+    Where a method was scored under one policy it has a row for each policy of its board; the oracle never stands alone.
+    There are no boards where all targets are corrupted.
+    """
     target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
+    labels = sorted(label for label, target in target_of.items() if not is_corrupted(target))
+    if not labels:
+        return []
     found = []
     for (encoder, encoder_key, source), part in frame.groupby(["encoder", "encoder_key", "source"]):
-        own = tuple(label for label in labels if target_of[label] == source)
-        known = frozenset(part.loc[part["seen_by_encoder"], "target_label"])
-        seen = tuple(label for label in labels if label not in own and label in known)
-        unseen = tuple(label for label in labels if label not in own and label not in known)
-        rows = tuple(_board_rows(part, labels, unseen))
-        found.append(Board(str(encoder), str(encoder_key), str(source), own, seen, unseen, known, rows))
+        scored = set(part["target_label"])
+        here = [label for label in labels if label in scored or not is_without_duplicates(label)]
+        own = tuple(label for label in here if target_of[label] == source)
+        known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
+        seen = tuple(label for label in here if label not in own and label in known)
+        unseen = tuple(label for label in here if label not in own and label not in known)
+        counted = tuple(label for label in unseen if not is_without_duplicates(label))
+        rows = tuple(method_rows(part, here, counted))
+        found.append(Board(str(encoder), str(encoder_key), str(source), rows, own, seen, unseen, known))
     return found
 
 
-def _board_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...]) -> Iterable[Row]:
+def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...] = ()) -> Iterable[Row]:
+    """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables."""
     changed = _changed_settings(part)
     present = set(part["selection"])
     policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
@@ -185,7 +227,7 @@ def _board_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, 
             yield Row(method, selection, seeds, cells, unseen)
 
 
-def _cells(scores: Sequence[tuple[float, float] | None]) -> dict[str, Cell]:
+def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:
     if None in scores:
         return {metric: Cell() for metric in METRICS}
     return {metric: Cell(tuple(100 * pair[i] for pair in scores if pair)) for i, metric in enumerate(METRICS)}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from io import StringIO
+from math import ceil, floor, nan
 from typing import Any
 
 import matplotlib as mpl
@@ -18,8 +19,12 @@ from matplotlib.figure import Figure
 from fercache.reporting.boards import MISSING, Cell
 
 WIDTH = 340  # pixels: a phone shows it without shrinking
+PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
 SERIES = ("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b")
 """Colours of the methods, mid-toned to stand on white and on black."""
+
+Curve = Sequence[tuple[int, Cell]]
+"""Severities, and accuracy at each."""
 
 _INK, _FAINT = "#010203", "#010204"
 _PAGE_COLOURS = {_INK: "currentColor", _FAINT: "var(--rule, #8884)"}
@@ -82,15 +87,56 @@ def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: st
         return _svg(figure, description)
 
 
+def corruption_curves(methods: Mapping[str, tuple[str, Mapping[str, Curve]]], description: str) -> str:
+    """SVG: a panel per corruption with accuracy in percent by severity, a line per method.
+
+    `methods[name]` is the colour, and the curves by corruption; a line is broken where a cell is missing.
+    """
+    curves = [curve for _, by_kind in methods.values() for curve in by_kind.values()]
+    means = [cell.mean for curve in curves for _, cell in curve if cell.mean is not None]
+    lowest, highest = 20 * floor(min(means) / 20), 20 * ceil(max(means) / 20)
+    kinds = list(dict.fromkeys(kind for _, by_kind in methods.values() for kind in by_kind))
+    height = PANEL * ceil(len(kinds) / 2) + 24
+    with mpl.rc_context(_STYLE):
+        figure = _canvas(height)
+        for place, kind in enumerate(kinds):
+            row, right = divmod(place, 2)
+            top = PANEL * row
+            axes = _axes(figure, (190, 14) if right else (32, 172), (height - top - PANEL + 18, top + 22))
+            axes.set_title(kind, loc="left", fontsize=12, weight="bold", color=_INK, pad=6)
+            axes.grid(axis="y", color=_FAINT, linewidth=0.8)
+            for colour, by_kind in methods.values():
+                severities = [severity for severity, _ in by_kind[kind]]
+                values = [nan if cell.mean is None else cell.mean for _, cell in by_kind[kind]]
+                axes.plot(severities, values, color=colour, linewidth=1.8, marker="o", markersize=3.6)
+            axes.set(xlim=(-0.25, 5.25), ylim=(lowest - 1, highest + 1), xticks=range(6))
+            axes.set_yticks(range(lowest, highest + 1, 20))
+            axes.tick_params(labelleft=not right, labelsize=11)
+        figure.text(32 / WIDTH, 4 / height, "accuracy in %, by severity (0: clean)", color=_INK)
+        return _svg(figure, description)
+
+
 def _figure(height: int, margins: tuple[int, int, int, int]) -> tuple[Figure, Axes]:
     """One pair of axes; margins left, right, bottom, top. All in pixels."""
     left, right, bottom, top = margins
+    figure = _canvas(height)
+    return figure, _axes(figure, (left, right), (bottom, top))
+
+
+def _canvas(height: int) -> Figure:
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
     figure.patch.set_alpha(0)
+    return figure
+
+
+def _axes(figure: Figure, across: tuple[int, int], upright: tuple[int, int]) -> Axes:
+    """Axes with so many pixels to the figure's left and right, and to its bottom and top."""
+    (left, right), (bottom, top) = across, upright
+    height = figure.get_figheight() * 72
     box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (bottom + top) / height)
     axes = figure.add_axes(box)
     axes.patch.set_alpha(0)
-    return figure, axes
+    return axes
 
 
 def colours(count: int) -> list[str]:

@@ -1,9 +1,10 @@
-"""A report: results.csv, summary.csv, and the page, one self-contained HTML file. Everything is drawn from records."""
+"""A report: results.csv, summary.csv, robustness.csv, and the page, one self-contained HTML file.
 
-import json
-import shlex
+Everything is drawn from records.
+"""
+
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from fercache.corruptions import KINDS
 from fercache.errors import UsageError
-from fercache.records import ALL, MAIN, METRICS, Record, frame
+from fercache.records import MAIN, METRICS, Record, frame
 from fercache.reporting import figures, tables
-from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Board, Cell, Row, boards
+from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Board, Cell, MethodTable, Row, boards
+from fercache.reporting.commands import collapsed, commands
+from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
 
 @dataclass(frozen=True)
@@ -41,23 +45,29 @@ class Panel:
 
 
 def write_report(records: Sequence[Record], folder: Path) -> Path:
-    """Writes `results.csv`, `summary.csv` and `index.html` into `folder`; returns the page.
+    """Writes `results.csv`, `summary.csv`, `robustness.csv` and `index.html` into `folder`; returns the page.
 
-    Raises UsageError when there is nothing to report, or when two records fill the same cell.
+    A summary is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
+    there. Raises UsageError when there is nothing to report, or when two records fill the same cell.
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
     records = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
     _check_distinct(records)
     scores = frame(records)
+    found, spoilt = boards(scores), robustness(scores)
     texts = {
         "results.csv": tables.csv_text(tables.results(scores)),
-        "summary.csv": tables.csv_text(tables.summary(scores)),
-        "index.html": render(records, boards(scores), folder.name),
+        "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
+        "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
+        "index.html": render(records, found, spoilt, folder.name),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        if text is None:
+            (folder / name).unlink(missing_ok=True)  # an earlier report's
+        else:
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return folder / "index.html"
 
 
@@ -73,7 +83,7 @@ def _check_distinct(records: Sequence[Record]) -> None:
         runs[cell] = record.run
 
 
-def render(records: Sequence[Record], found: Sequence[Board], name: str) -> str:
+def render(records: Sequence[Record], found: Sequence[Board], spoilt: Sequence[Robustness], name: str) -> str:
     """The page's HTML. `name` is the report's, for the command that writes it again."""
     environment = Environment(
         loader=PackageLoader("fercache.reporting"),
@@ -86,15 +96,21 @@ def render(records: Sequence[Record], found: Sequence[Board], name: str) -> str:
         name=name,
         records=len(records),
         boards=[_board_view(board, records) for board in found],
-        samples=sorted({_sample(record) for record in records}),
+        robustness=[_robustness_view(table, found) for table in spoilt],
+        kinds={kind: KINDS[kind] for kind in KINDS if any(kind in table.severities for table in spoilt)},
+        samples=_samples(records),
         keys=sorted({key for record in records for key in _keys(record)}),
         runs=sorted({(record.run, record.keys.get("run", "")) for record in records}),
         versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
-        commands=list(dict.fromkeys(_commands(records, name))),
+        commands=commands(records, name),
         selections=SELECTIONS,
         metrics=METRIC_NAMES,
         missing=MISSING,
         unseen=UNSEEN,
+        clean=CLEAN,
+        mean=MEAN,
+        drop=DROP,
+        spans=tables.spans,
     )
 
 
@@ -104,12 +120,13 @@ def _board_view(board: Board, records: Sequence[Record]) -> dict[str, Any]:
         of_cell[record.method_key, record.selection, record.target_label].append(record)
     drawn = drawn_methods(board)
     panels = (_panel(board, label, drawn, of_cell) for label in board.columns)
-    columns = (*board.columns, *((UNSEEN,) if board.unseen else ()))
     leader = _leader(board)
     return {
         "board": board,
         "policies": _policy_rows(board),
-        "best": {(name, metric): board.best(board.headline, name, metric) for name in columns for metric in METRICS},
+        "best": {
+            (name, metric): board.best(board.headline, name, metric) for name in board.shown for metric in METRICS
+        },
         "leader": leader,
         "leader_gap": _leader_gap(board, leader),
         "gap": _gap(board, drawn),
@@ -117,17 +134,17 @@ def _board_view(board: Board, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def drawn_methods(board: Board) -> list[Row]:
+def drawn_methods(table: MethodTable) -> list[Row]:
     """The headline rows that figures show: of each head and trunk the variant most accurate on its own source."""
     best: dict[tuple[str, str], Row] = {}
-    for row in (row for row in board.headline if row.method.readout == MAIN):
+    for row in (row for row in table.headline if row.method.readout == MAIN):
         kind = (row.method.head, row.method.trunk)
-        best[kind] = max(best.get(kind, row), row, key=lambda row: _source_accuracy(board, row) or 0.0)
+        best[kind] = max(best.get(kind, row), row, key=lambda row: _source_accuracy(table, row) or 0.0)
     return list(best.values())
 
 
-def _source_accuracy(board: Board, row: Row) -> float | None:
-    return row.cells[board.own[0]]["accuracy"].mean if board.own else None
+def _source_accuracy(table: MethodTable, row: Row) -> float | None:
+    return row.cells[table.own[0]]["accuracy"].mean if isinstance(table, Board) and table.own else None
 
 
 def _leader(board: Board) -> Row | None:
@@ -164,6 +181,37 @@ def _gap(board: Board, drawn: Sequence[Row]) -> Markup | None:
     scores = {str(row.method): (row.cells[board.own[0]]["accuracy"], row.unseen_mean["accuracy"]) for row in drawn}
     told = "; ".join(f"{name}: {source} on the source, {unseen} unseen" for name, (source, unseen) in scores.items())
     return Markup(figures.generalisation_gap(scores, f"Accuracy in percent. {told}."))
+
+
+def _robustness_view(table: Robustness, found: Sequence[Board]) -> dict[str, Any]:
+    # Drawn are the methods of the board's figures, in their colours; there is no board where no clean set was scored.
+    of_board = (board for board in found if (board.encoder_key, board.source) == (table.encoder_key, table.source))
+    drawn = {row.method.key for row in drawn_methods(next(of_board, table))}
+    rows = [row for row in table.headline if row.method.key in drawn and row.method.readout == MAIN]
+    curves = {
+        str(row.method): (colour, {kind: table.curve(row, kind) for kind in table.severities})
+        for row, colour in zip(rows, figures.colours(len(rows)), strict=True)
+        if any(cells["accuracy"].values for name, cells in row.cells.items() if name != CLEAN)
+    }
+    return {
+        "table": table,
+        "best": {
+            (name, metric): table.best(table.headline, name, metric)
+            for name in table.columns
+            for metric in METRICS
+            if name != DROP  # whoever starts low has little to lose
+        },
+        "legend": {name: colour for name, (colour, _) in curves.items()},
+        "figure": Markup(figures.corruption_curves(curves, _told(table, rows))) if curves else None,
+    }
+
+
+def _told(table: Robustness, rows: Sequence[Row]) -> str:
+    told = "; ".join(
+        f"{row.method}: " + ", ".join(f"{name} {row.cells[name]['accuracy']}" for name in table.columns if name != DROP)
+        for row in rows
+    )
+    return f"Accuracy on {table.target} in percent, per corruption from clean to severity 5. Means: {told}."
 
 
 def _panel(board: Board, label: str, drawn: Sequence[Row], of_cell: dict[tuple[str, str, str], list[Record]]) -> Panel:
@@ -217,11 +265,14 @@ def _confusion(name: str, colour: str, accuracy: Cell, records: Sequence[Record]
     return Confusion(name, colour, accuracy, tuple(classes[i] for i in columns), rows)
 
 
-def _sample(record: Record) -> tuple[str, str, str, int, int, str]:
-    """Target, split, label policy, faces kept and left out, and why."""
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(record.dropped.items()))
-    left_out = sum(record.dropped.values())
-    return record.target, record.target_split, record.policy, record.kept, left_out, reasons
+def _samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, str]]:
+    """Target, split, label policy, faces kept and left out, and why. Corrupted targets that agree share a line."""
+    targets: dict[tuple[str, str, int, int, str], list[str]] = defaultdict(list)
+    for record in records:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(record.dropped.items()))
+        left_out = sum(record.dropped.values())
+        targets[record.target_split, record.policy, record.kept, left_out, reasons].append(record.target)
+    return sorted((name, *counts) for counts, names in targets.items() for name in collapsed(names))
 
 
 def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
@@ -229,34 +280,3 @@ def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
     yield "encoder", record.encoder, record.encoder_key
     names = {"source": record.source, "target": record.target}
     yield from ((kind, names.get(kind, ""), key) for kind, key in record.keys.items() if kind != "run")
-
-
-def _commands(records: Sequence[Record], name: str) -> Iterable[str]:
-    """What to type to get these records again, in order."""
-    for record in records:
-        for dataset in dict.fromkeys((record.source, record.target)):
-            options = {"dataset": dataset, "encoder": record.encoder} | record.options.get("extract", {})
-            yield _command("extract", options)
-    seeds: dict[str, set[int]] = defaultdict(set)
-    for record in records:
-        seeds[record.method_key].add(record.seed)
-    for key, record in {record.method_key: record for record in records}.items():
-        options = {
-            "encoder": record.encoder,
-            "source": record.source,
-            "head": record.head,
-            "seeds": ",".join(map(str, sorted(seeds[key]))),
-        }
-        yield _command("train", options | record.options.get("train", {}), record.settings)
-    for record in records:
-        split = "" if record.target_split == ALL else f"@{record.target_split}"
-        yield _command("evaluate", {"target": record.target + split})
-    yield _command("compare", {"name": name})
-
-
-def _command(stage: str, options: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> str:
-    words = ["fercache", stage, *(word for name, value in options.items() for word in (f"--{name}", value))]
-    for name, value in (settings or {}).items():
-        if value is not None:
-            words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return shlex.join(words)

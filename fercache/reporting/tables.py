@@ -1,10 +1,22 @@
-"""Boards as text: results.csv, summary.csv, and the table on the screen."""
+"""Boards and robustness tables as text: results.csv, summary.csv, robustness.csv, and the tables on the screen."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fercache.records import METRICS
-from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Board, Cell, Row, boards
+from fercache.records import METRICS, WITHOUT_DUPLICATES
+from fercache.reporting.boards import (
+    METRIC_NAMES,
+    MISSING,
+    SELECTIONS,
+    UNSEEN,
+    Board,
+    Cell,
+    MethodTable,
+    Row,
+    Scores,
+    boards,
+)
+from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,34 +36,76 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    labels = sorted(set(frame["target_label"]))
-    rows = [_summary_row(board, row, labels) for board in boards(frame) for row in board.rows]
+    found = boards(frame)
+    labels = sorted({label for board in found for label in board.columns})
+    rows = [_summary_row(board, row, labels) for board in found for row in board.rows]
     table = pd.DataFrame(rows, dtype=object)
     scores: Sequence[str] = list(table.columns)[len(rows[0]) - 4 * (len(labels) + 2) :] if rows else []
     return table.drop(columns=[column for column in scores if (table[column] == "").all()])
 
 
 def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, object]:
-    entry: dict[str, object] = {
-        "encoder": board.encoder,
-        "source": board.source,
+    entry = _named(board, row) | {"seeds": len(row.seeds), "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder))}
+    own = board.own[:1]
+    columns = [("source", row.cells[own[0]] if own else None)]
+    columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
+    columns += [(UNSEEN, row.unseen_mean if board.unseen else None)]
+    for name, scores in columns:
+        entry |= {f"{name} {heading}": number for heading, number in _metrics(scores).items()}
+    return entry
+
+
+def robustness_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Every cell of the robustness tables in percent: a row per method, policy, target, corruption and severity.
+
+    `severity` is "mean" for the mean over a corruption's severities. The corruption is "clean" for the target itself
+    (severity 0), "mean" for the mean over corruptions, and "drop" for the way from clean to that mean in percent of
+    clean. Empty where no corrupted target was scored.
+    """
+    import pandas as pd
+
+    rows = [
+        _named(table, row)
+        | {"target": table.target, "corruption": corruption, "severity": severity}
+        | _metrics(scores)
+        | {"seeds": len(row.seeds)}
+        for table in robustness(frame)
+        for row in table.rows
+        for corruption, severity, scores in _robustness_cells(table, row)
+    ]
+    return pd.DataFrame(rows, dtype=object)
+
+
+def _robustness_cells(table: Robustness, row: Row) -> Iterable[tuple[str, str, Scores]]:
+    yield CLEAN, "0", row.cells[CLEAN]
+    for kind, severities in table.severities.items():
+        for severity in map(str, severities):
+            yield kind, severity, row.cells[f"{kind}:{severity}"]
+        yield kind, MEAN, row.cells[kind]
+    yield MEAN, MEAN, row.cells[MEAN]
+    yield DROP, MEAN, row.cells[DROP]
+
+
+def _named(table: MethodTable, row: Row) -> dict[str, object]:
+    """What tells a row of any table from the others."""
+    return {
+        "encoder": table.encoder,
+        "source": table.source,
         "head": row.method.head,
         "trunk": row.method.trunk,
         "readout": row.method.readout,
         "changed_settings": ", ".join(f"{name}={value}" for name, value in row.method.changed),
         "selection": row.selection,
-        "seeds": len(row.seeds),
-        "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder)),
     }
-    own = board.own[:1]
-    columns = [("source", row.cells[own[0]] if own else None)]
-    columns += [(label, None if label in own else row.cells[label]) for label in labels]
-    columns += [(UNSEEN, row.unseen_mean if board.unseen else None)]
-    for name, cells in columns:
-        for metric in METRICS:
-            mean, deviation = ("", "") if cells is None else _numbers(cells[metric])
-            entry |= {f"{name} {METRIC_NAMES[metric]}": mean, f"{name} {METRIC_NAMES[metric]} deviation": deviation}
-    return entry
+
+
+def _metrics(scores: Scores | None) -> dict[str, str]:
+    """Mean and deviation of both metrics; empty where a row has no such column."""
+    found: dict[str, str] = {}
+    for metric in METRICS:
+        mean, deviation = ("", "") if scores is None else _numbers(scores[metric])
+        found |= {METRIC_NAMES[metric]: mean, f"{METRIC_NAMES[metric]} deviation": deviation}
+    return found
 
 
 def _numbers(cell: Cell) -> tuple[str, str]:
@@ -66,28 +120,15 @@ def csv_text(table: "pd.DataFrame") -> str:
 
 
 def screen_table(frame: "pd.DataFrame") -> str:
-    """A compact text table: two lines per method, accuracy above mean class recall, a block per selection policy."""
-    return "\n\n".join("\n".join(_screen_board(board)) for board in boards(frame))
+    """Compact text tables: two lines per method, accuracy above mean class recall, a block per selection policy."""
+    blocks = [_screen_board(board) for board in boards(frame)]
+    blocks += [_screen_robustness(table) for table in robustness(frame)]
+    return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
 def _screen_board(board: Board) -> Iterable[str]:
-    headings = [_heading(column, board) for column in board.columns] + ([("mean", UNSEEN)] if board.unseen else [])
-    top, below = zip(*headings, strict=True)
-    blocks = {selection: list(_screen_rows(board, selection)) for selection in board.selections}
-    lines = [["", "", *top], ["", "", *below], *(line for block in blocks.values() for line in block)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-
-    def aligned(line: Sequence[str]) -> str:
-        left = [text.ljust(width) for text, width in zip(line[:2], widths[:2], strict=True)]
-        return "  ".join(left + [text.rjust(width) for text, width in zip(line[2:], widths[2:], strict=True)]).rstrip()
-
     yield f"Trained on {board.source}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
-    yield from (aligned(line) for line in lines[:2])
-    for selection, block in blocks.items():
-        yield f"--- {selection}: {SELECTIONS[selection]}"
-        yield from (aligned(line) for line in block)
-        if same := board.unmoved(selection):
-            yield f"as under {board.selections[0]}: {', '.join(str(row.method) for row in same)}"
+    yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
     yield "acc: accuracy. mcr: mean class recall."
     if board.seen_by_encoder:
         yield f"†: the encoder itself was trained on this data set, so it is not {UNSEEN}."
@@ -95,15 +136,61 @@ def _screen_board(board: Board) -> Iterable[str]:
         yield f"{MISSING}: not scored for every seed (`fercache evaluate` scores what is missing)."
 
 
+def _screen_robustness(table: Robustness) -> Iterable[str]:
+    mark = "†" if table.seen_by_encoder else ""
+    headings = {CLEAN: (CLEAN, ""), MEAN: (MEAN, ""), DROP: (DROP, "%")}
+    headings |= {kind: (kind, spans(severities)) for kind, severities in table.severities.items()}
+    yield (
+        f"Robustness on {table.target}{mark}, trained on {table.source}, encoder {table.encoder}. "
+        "Percent, mean ± deviation over seeds."
+    )
+    yield from _screen_rows(table, {column: headings[column] for column in table.columns})
+    yield "Below a corruption: the severities that its cell is the mean of. drop: from clean to mean, in % of clean."
+    yield "acc: accuracy. mcr: mean class recall."
+    if table.seen_by_encoder:
+        yield "†: the encoder itself was trained on this data set."
+    if table.incomplete:
+        yield f"{MISSING}: not scored for every seed and severity (`fercache evaluate` scores what is missing)."
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Rising numbers as a reader writes them: 1–5, or 1,3,5 where there are gaps."""
+    whole = len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1
+    return f"{numbers[0]}–{numbers[-1]}" if whole else ",".join(map(str, numbers))
+
+
 def _heading(column: str, board: Board) -> tuple[str, str]:
     """Two lines: the family above the domain."""
+    if column == UNSEEN:
+        return "mean", UNSEEN
+    target = column.removesuffix(WITHOUT_DUPLICATES)
+    if target != column:
+        return target, "no duplicates" + ("†" if column in board.seen_by_encoder else "")
     family, _, domain = column.rpartition(":")
     return "source" if column in board.own else family, domain + ("†" if column in board.seen_by_encoder else "")
 
 
-def _screen_rows(board: Board, selection: str) -> Iterable[list[str]]:
-    same = board.unmoved(selection)
-    for row in (row for row in board.rows if row.selection == selection and row not in same):
+def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) -> Iterable[str]:
+    """Two lines of headings by column, and per policy a line that says it, and the methods."""
+    top, below = zip(*headings.values(), strict=True)
+    blocks = {selection: list(_block(table, selection, list(headings))) for selection in table.selections}
+    lines = [["", "", *top], ["", "", *below], *(line for block in blocks.values() for line in block)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+
+    def aligned(line: Sequence[str]) -> str:
+        left = [text.ljust(width) for text, width in zip(line[:2], widths[:2], strict=True)]
+        return "  ".join(left + [text.rjust(width) for text, width in zip(line[2:], widths[2:], strict=True)]).rstrip()
+
+    yield from (aligned(line) for line in lines[:2])
+    for selection, block in blocks.items():
+        yield f"--- {selection}: {SELECTIONS[selection]}"
+        yield from (aligned(line) for line in block)
+        if same := table.unmoved(selection):
+            yield f"as under {table.selections[0]}: {', '.join(str(row.method) for row in same)}"
+
+
+def _block(table: MethodTable, selection: str, columns: Sequence[str]) -> Iterable[list[str]]:
+    same = table.unmoved(selection)
+    for row in (row for row in table.rows if row.selection == selection and row not in same):
         for metric, short, label in (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}")):
-            mean = [str(row.unseen_mean[metric])] if board.unseen else []
-            yield [label.rstrip(), short, *(str(row.cells[column][metric]) for column in board.columns), *mean]
+            yield [label.rstrip(), short, *(str(row.scores(column)[metric]) for column in columns)]

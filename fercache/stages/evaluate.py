@@ -1,60 +1,44 @@
 """run x target -> predictions and records."""
 
 import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fercache import registry
+from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName, default_split
-from fercache.encoders import EncoderRequest
+from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
-from fercache.identity import key_of, seed_from
-from fercache.metrics import Scores, accuracy, predict, score, uar
 from fercache.progress import progress
-from fercache.records import MAIN, Record, ScoresRecord, read_record, write_record
-from fercache.selection import POLICIES, choose
+from fercache.records import read_record
+from fercache.selection import POLICIES
 from fercache.settings import Settings
-from fercache.stages.extract import versions
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
-from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
-from fercache.stages.loading import LoadedRun, load_run
+from fercache.stages.labelled import LabelPolicy, labelled_faces, searched_faces
+from fercache.stages.loading import load_run
 from fercache.stages.run_config import RunConfig, read_config
-from fercache.statistics import Metric, bootstrap_interval
-from fercache.store.runs import Predictions, find_runs, write_predictions
+from fercache.stages.scoring import Target, score_run
+from fercache.store.runs import find_runs
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
-
-CHUNK = 4096
-INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
-SAMPLE = 1000
 
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """Which runs on which targets. No runs: all finished ones. No targets: every extracted set of a run's encoder."""
+    """Which runs on which targets. No runs: all finished ones. No targets: every extracted set of a run's encoder.
+
+    `exclude_duplicates`: score once more without the faces whose picture the source's train split has.
+    """
 
     targets: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     encoder: str | None = None
     device: str = "auto"
     again: bool = False
-
-
-@dataclass(frozen=True)
-class Target:
-    """The faces to be scored, and the expressions among which the set's labels choose."""
-
-    table: FeatureTable
-    name: DatasetName
-    faces: LabelledFaces
-    known: tuple[str, ...]
-    policy: str
+    exclude_duplicates: bool = False
 
 
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
@@ -67,9 +51,10 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     tables = find_tables(settings.cache)
     jobs = [(f, t) for f in folders for t in _targets_of(settings, request, configs[f], tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs])
-    missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t)]
+    missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t, request.exclude_duplicates)]
     written: list[Path] = []
     loaded: dict[Path, FeatureTable] = {}
+    copies = _Copies(tables, resolve_device(request.device))
     skipped: set[str] = set()
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
@@ -85,7 +70,10 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                     raise
                 skipped.add(str(error))  # nobody asked for this one
                 continue
-            written += _evaluate_one(load_run(folder, request.device), target)
+            run = load_run(folder, request.device)
+            if request.exclude_duplicates:
+                target = replace(target, duplicate=copies.of(run.config, target))
+            written += score_run(run, target)
     for reason in sorted(skipped):
         print(f"skipped: {reason}", file=sys.stderr)
     return written
@@ -146,13 +134,14 @@ def _refuse_unscored_targets(
             )
 
 
-def _is_done(folder: Path, target: tuple[DatasetName, TableInfo]) -> bool:
+def _is_done(folder: Path, target: tuple[DatasetName, TableInfo], without_duplicates: bool) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
     name, table = target
     split = name.split or "*"
     dataset = name.slug
     records = [read_record(path) for path in (folder / "records").glob(f"{dataset}@{split}.*.json")]
-    return {r.selection for r in records if r.keys["target"] == table.key} == set(POLICIES)
+    about = {(r.selection, r.without_duplicates) for r in records if r.keys["target"] == table.key}
+    return {(policy, unique) for policy in POLICIES for unique in {False, without_duplicates}} <= about
 
 
 def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> Target:
@@ -183,129 +172,42 @@ def _default_target_split(table: FeatureTable, name: DatasetName, config: RunCon
     return default_split(set(table.columns.split), wanted, str(name))
 
 
-def _evaluate_one(loaded: LoadedRun, target: Target) -> list[Path]:
-    """Every selection policy's record, and the predictions it was scored on."""
-    start = time.perf_counter()
-    features = torch.from_numpy(target.faces.features.astype(np.float32)).to(loaded.device)
-    logits = {name: _snapshot_logits(loaded, name, features) for name in loaded.snapshots}
-    on_target = {name: _score(loaded, target, by_readout[MAIN]).accuracy for name, by_readout in logits.items()}
-    seconds = time.perf_counter() - start
-    written = []
-    for policy in POLICIES:
-        snapshot = choose(policy, loaded.run.history, on_target if policy == "oracle" else None)
-        loaded.load_snapshot(snapshot)
-        _write_predictions(loaded, target, policy, snapshot, features, logits[snapshot])
-        record = _record(loaded, target, policy, snapshot, logits[snapshot], seconds)
-        written.append(write_record(loaded.run.folder, record))
-    return written
+class _Copies:
+    """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
 
+    def __init__(self, tables: Sequence[TableInfo], device: str) -> None:
+        self._tables = {table.key: table for table in tables}
+        self._device = device
+        self._found: dict[tuple[str, str, str, str], frozenset[str]] = {}
 
-@torch.inference_mode()
-def _snapshot_logits(loaded: LoadedRun, snapshot: str, features: torch.Tensor) -> dict[str, NDArray[np.float32]]:
-    loaded.load_snapshot(snapshot)
-    parts = [{MAIN: loaded.head.logits(part), **loaded.head.readouts(part)} for part in features.split(CHUNK)]
-    return {name: torch.cat([part[name] for part in parts]).float().cpu().numpy() for name in parts[0]}
+    def of(self, config: RunConfig, target: Target) -> NDArray[np.bool_]:
+        """(N,) for the target's faces. Raises UsageError when the source's table is gone."""
+        key = (config.source_key, config.source_split, target.table.key, target.name.split)
+        if key not in self._found:
+            self._found[key] = self._search(config, target)
+        return np.array([id in self._found[key] for id in target.faces.id], dtype=bool)
 
+    def _search(self, config: RunConfig, target: Target) -> frozenset[str]:
+        info = self._tables.get(config.source_key)
+        if info is None:
+            raise UsageError(
+                f"{config.name} was trained on a table of {config.source} that is not in the cache any more, so nobody "
+                f"can tell which faces are in both. Run: fercache extract --dataset {config.source}"
+            )
+        source, split = read_table(info.path), target.name.split
+        trained_on = source.columns.split == config.source_split if config.source_split else slice(None)
+        table = self._clean(target)
+        scored = table.columns.split == split if split else slice(None)
+        pairs = find_pairs(searched_faces(source, trained_on), searched_faces(table, scored), device=self._device)
+        return frozenset(table.columns.id[scored][pairs.right])
 
-def _score(loaded: LoadedRun, target: Target, logits: NDArray[np.float32]) -> Scores:
-    return score(logits, target.faces.truth, loaded.config.expressions, target.known)
-
-
-@torch.inference_mode()
-def _write_predictions(
-    loaded: LoadedRun,
-    target: Target,
-    policy: str,
-    snapshot: str,
-    features: torch.Tensor,
-    logits: dict[str, NDArray[np.float32]],
-) -> None:
-    truth = target.faces.truth
-    generator = np.random.default_rng(seed_from("sample", target.table.key, target.name.split))
-    sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
-    masks = loaded.head.mask(features)
-    mean_mask = (
-        None if masks is None else _mean_per_expression(masks.cpu().numpy(), truth, len(loaded.config.expressions))
-    )
-    predictions = Predictions(
-        expressions=tuple(loaded.config.expressions),
-        id=target.faces.id,
-        truth=truth,
-        logits=logits,
-        sample=sample,
-        features=target.faces.features[sample].astype(np.float16),
-        mask_mean=mean_mask,
-    )
-    path = loaded.run.folder / "predictions" / f"{target.name.slug}@{target.name.split or 'all'}.{policy}.h5"
-    write_predictions(path, predictions, {"run": loaded.config.name, "target": str(target.name), "snapshot": snapshot})
-
-
-def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """(L, D); NaN for an expression that the target does not show."""
-    means = np.full((count, masks.shape[1]), np.nan, dtype=np.float32)
-    for expression in np.unique(truth):
-        means[expression] = masks[truth == expression].mean(axis=0)
-    return means
-
-
-def _record(
-    loaded: LoadedRun,
-    target: Target,
-    policy: str,
-    snapshot: str,
-    logits: dict[str, NDArray[np.float32]],
-    seconds: float,
-) -> Record:
-    config = loaded.config
-    truth, main = target.faces.truth, predict(logits[MAIN], config.expressions, target.known)
-    seed = seed_from("bootstrap", config.key, target.table.key, str(target.name))
-    dataset = str(target.name.whole)
-    return Record(
-        run=config.name,
-        method_key=config.method_key,
-        encoder=config.encoder,
-        encoder_key=key_of(config.encoder_identity),
-        head=config.head,
-        trunk=config.trunk,
-        settings=config.settings,
-        source=config.source,
-        target=dataset,
-        target_split=target.name.split or "all",
-        seed=config.seed,
-        selection=policy,
-        snapshot=snapshot,
-        policy=target.policy,
-        classes=tuple(config.expressions),
-        scores={name: ScoresRecord.model_validate(_score(loaded, target, each)) for name, each in logits.items()},
-        intervals={name: bootstrap_interval(truth, main, metric, seed=seed) for name, metric in INTERVALS.items()},
-        kept=len(truth),
-        dropped=dict(target.faces.dropped),
-        seen_by_encoder=any(DatasetName.parse(seen).family == target.name.family for seen in config.encoder_seen),
-        keys={"run": config.key, "source": config.source_key, "target": target.table.key},
-        versions=versions(),
-        device=loaded.device,
-        seconds=round(config.seconds + seconds, 3),
-        options={"extract": _extract_options(config), "train": _train_options(config)},
-    )
-
-
-def _extract_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache extract` needs beyond the data set to make the features again."""
-    asked = {"encoder": config.encoder_request["name"], "weights": config.encoder_request["weights"]}
-    asked["preprocessing"] = config.encoder_request["preprocessing"]
-    asked["precision"] = config.encoder_identity.get("precision")
-    usual = asdict(EncoderRequest())
-    return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
-
-
-def _train_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
-    split = "" if config.source_split in ("", "train") else f"@{config.source_split}"
-    options = {"source": config.source + split, "policy": config.policy}
-    if "contempt" in config.expressions:
-        options["classes"] = "8"
-    if config.label_file:
-        options["labels"] = config.label_file
-    if config.prompts:
-        options["prompts"] = config.prompts
-    return options
+    def _clean(self, target: Target) -> FeatureTable:
+        """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""
+        encoder = target.table.identity["encoder"]
+        fitting = (
+            t
+            for t in self._tables.values()
+            if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder)
+        )
+        info = next(fitting, None) if target.name.corruption else None
+        return target.table if info is None else read_table(info.path)

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,11 +18,13 @@ from fercache.corruptions import Corruption, corruptions
 from fercache.datasets import Dataset, DatasetName, FaceImage, check_domain, default_split
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
+from fercache.extraction.copies import encode_copies
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import Counts, Prepared, extract_shards, prepare
 from fercache.identity import key_of
 from fercache.prompts import BUILT_IN, prompt_set, set_label
 from fercache.settings import Settings
+from fercache.store.copies import copies_path, write_copies
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 from fercache.store.schema import CLEAN
 from fercache.store.shards import TableWriter
@@ -54,6 +56,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     check_domain(dataset, name.family, name.domain)
     corruption = one_corruption(name)
     root = root_of(settings, name, dataset, request.root)
+    request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
@@ -66,6 +69,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     identity = table_identity(name, listing, encoder)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+    if corruption is None:
+        _write_copies(path, identity, listing, encoder)
     os.utime(path)  # what was asked for last is what `train` takes
     return path
 
@@ -206,6 +211,14 @@ def _write_table(
         return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
 
 
+def _write_copies(table: Path, identity: Mapping[str, Any], listing: Listing, encoder: Encoder) -> None:
+    path = copies_path(table)
+    if not path.exists():
+        copies = encode_copies(listing.faces, encoder)
+        if copies is not None:
+            write_copies(path, key_of(identity), copies)
+
+
 def _provenance(
     request: ExtractRequest, encoder: Encoder, counts: Counts, batch_size: int, measured: dict[str, Any]
 ) -> dict[str, Any]:
@@ -219,6 +232,7 @@ def _provenance(
         "batch_size": batch_size,
         "encoder": encoder.name,
         "encoder_request": asked,
+        "root": str(request.root.resolve()) if request.root else None,
         "seen": list(encoder.seen),
         **asdict(counts),
     }

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache.audits.duplicates import Faces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
+from fercache.store.copies import copies_path, read_copies
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
 
@@ -64,6 +66,18 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
         id=rows.id[kept],
         subject=rows.subject[kept],
         dropped=dict(labels.dropped),
+    )
+
+
+def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
+    """The `rows` (a mask or slice) of a table, for a search for copies, with what its own copies look like."""
+    path = copies_path(table.path)
+    copies = read_copies(path) if path.exists() else None
+    return Faces(
+        features=table.columns.features[CLEAN][rows],
+        pixels=table.columns.pixel_sha256[rows],
+        subject=table.columns.subject[rows],
+        copies=(copies.original, copies.changed) if copies else None,
     )
 
 

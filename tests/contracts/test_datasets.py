@@ -1,6 +1,6 @@
 """Every registered data set keeps the contract, and data sets that do not are caught."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,12 @@ from fercache.datasets import Dataset, FaceImage, Finding
 from fercache.datasets.ferplus import FerPlus
 from fercache.datasets.folder import Folder
 from tests.contracts.dataset_checks import broken_promises
-from tests.datasets import miniatures
+from tests.datasets.miniatures import MINIATURES
+from tests.datasets.miniatures.ferplus import ferplus
+from tests.datasets.miniatures.own_images import folder
+from tests.datasets.miniatures.pictures import Miniature
+
+Builder = Callable[[Path], Miniature]
 
 
 @pytest.fixture
@@ -21,11 +26,61 @@ def empty(tmp_path: Path) -> Path:
     return tmp_path / "empty"
 
 
-@pytest.mark.parametrize("name", registry.names("datasets"))
-def test_every_data_set_keeps_the_contract(name: str, tmp_path: Path, empty: Path) -> None:
-    build = getattr(miniatures, name.replace("-", "_"), None)
-    assert build is not None, f"tests/datasets/miniatures.py builds no '{name}': add a function of that name"
+EVERY_MINIATURE = pytest.mark.parametrize(
+    ("name", "build"),
+    [
+        pytest.param(name, build, id=f"{name}-{variant}")
+        for name, variants in MINIATURES.items()
+        for variant, build in variants.items()
+    ],
+)
+
+
+def test_every_registered_set_has_a_miniature_and_no_other() -> None:
+    lacking, unknown = (
+        set(registry.names("datasets")) - set(MINIATURES),
+        set(MINIATURES) - set(registry.names("datasets")),
+    )
+    assert not lacking, f"no miniature of {', '.join(lacking)}: add a file and a line to tests/datasets/miniatures"
+    assert not unknown, f"miniatures of {', '.join(unknown)}, which fercache/datasets does not have"
+
+
+@EVERY_MINIATURE
+def test_every_data_set_keeps_the_contract(name: str, build: Builder, tmp_path: Path, empty: Path) -> None:
     assert broken_promises(registry.load("datasets", name), build(tmp_path / "miniature"), empty) == []
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_miniatures_have_every_expression_so_that_no_swap_goes_unnoticed(name: str, tmp_path: Path) -> None:
+    truths = [build(tmp_path / variant).truth for variant, build in MINIATURES[name].items()]
+    assert {label for truth in truths for label in truth.values()} >= set(registry.load("datasets", name).expressions)
+
+
+@EVERY_MINIATURE
+def test_two_labels_swapped_are_caught(name: str, build: Builder, tmp_path: Path, empty: Path) -> None:
+    miniature = build(tmp_path / "miniature")
+    first, second, *_ = dict.fromkeys(filter(None, miniature.truth.values()))
+    complaints = broken_promises(swapped(registry.load("datasets", name), first, second), miniature, empty)
+    assert {f"calls {id} {second}, which is {first}" for id, label in miniature.truth.items() if label == first} <= {
+        *complaints
+    }
+
+
+def swapped(dataset: Dataset, first: str, second: str) -> Dataset:
+    """The same set, with the labels, or the columns of votes, of two expressions swapped."""
+    other = {first: second, second: first}
+    columns = [column.split(":") for column in dataset.vote_columns]
+    places = [dataset.vote_columns.index(f"{file}:{other.get(name, name)}") for file, name in columns]
+
+    def swap(face: FaceImage) -> FaceImage:
+        votes = tuple(face.votes[place] for place in places) if face.votes else None
+        return replace(face, label=other.get(face.label or "", face.label), votes=votes)
+
+    class Swapped(type(dataset)):  # type: ignore[misc]
+        def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+            return map(swap, super().faces(root, domain))
+
+    return Swapped()
 
 
 class Edited(Folder):
@@ -112,5 +167,5 @@ class ForgetsAFile(FerPlus):
     ids=lambda value: type(value).__name__ if isinstance(value, Dataset) else "",
 )
 def test_a_bad_data_set_is_caught(bad: Dataset, complaint: str, tmp_path: Path, empty: Path) -> None:
-    build = miniatures.ferplus if isinstance(bad, FerPlus) else miniatures.folder
+    build = ferplus if isinstance(bad, FerPlus) else folder
     assert any(complaint in promise for promise in broken_promises(bad, build(tmp_path / "miniature"), empty))

@@ -13,7 +13,8 @@ from fercache.datasets.ferplus import plugin
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions, read_labels
 from fercache.extraction.decode import decode
-from tests.datasets.miniatures import FERPLUS, ballot, ferplus, pixels, write_folders, write_list, write_pixel_rows
+from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
+from tests.datasets.miniatures.pictures import pixels
 
 ABSENT = (-1,) * 10
 
@@ -37,7 +38,7 @@ def test_without_label_files_in_the_folders_their_columns_are_unknown(tmp_path: 
 def test_label_files_alone_are_enough(tmp_path: Path) -> None:
     write_folders(tmp_path)
     faces = {face.id: face for face in plugin.faces(tmp_path)}
-    assert len(faces) == 7
+    assert len(faces) == 10
     assert faces["fer0000004.png"].votes == ABSENT + ballot(surprise=9, fear=1)
     assert {finding.label.partition(":")[0] for finding in plugin.check(tmp_path)} == {"", "folders"}
 
@@ -64,10 +65,10 @@ def test_quoted_pixels_and_other_line_ends_are_read(tmp_path: Path) -> None:
 def test_pixel_rows_of_another_file_are_refused(tmp_path: Path) -> None:
     write_list(tmp_path)
     write_pixel_rows(tmp_path, FERPLUS[:-1])
-    with pytest.raises(UsageError, match=r"has 8 rows and fer2013new.csv has 9"):
+    with pytest.raises(UsageError, match=r"has 11 rows and fer2013new.csv has 12"):
         list(plugin.faces(tmp_path))
     write_pixel_rows(tmp_path, (*FERPLUS, FERPLUS[-1]))
-    with pytest.raises(UsageError, match="row 10"):
+    with pytest.raises(UsageError, match="row 13"):
         list(plugin.faces(tmp_path))
     write_pixel_rows(tmp_path, (FERPLUS[-1], *FERPLUS[1:]))
     with pytest.raises(UsageError, match="row 1:"):
@@ -90,7 +91,7 @@ def test_an_image_that_is_not_there_is_listed_and_cannot_be_read(tmp_path: Path)
     ferplus(tmp_path)
     (tmp_path / "FER2013Train" / "fer0000003.png").unlink()
     faces = {face.id: face for face in plugin.faces(tmp_path)}
-    assert len(faces) == 8
+    assert len(faces) == 11
     with pytest.raises(FileNotFoundError):
         faces["fer0000003.png"].read()
 
@@ -112,6 +113,10 @@ def test_broken_lists_are_refused_with_the_line(tmp_path: Path) -> None:
         list(plugin.faces(tmp_path))
     write_list(tmp_path, [FERPLUS[0], replace(FERPLUS[1], usage="Trial")])
     labels.unlink()
+    with pytest.raises(UsageError, match=r"fer2013new.csv, line 3"):
+        list(plugin.faces(tmp_path))
+    with (tmp_path / "fer2013new.csv").open("a") as stream:
+        stream.write('"' + "x" * 200_000)
     with pytest.raises(UsageError, match=r"fer2013new.csv, line 3"):
         list(plugin.faces(tmp_path))
     (tmp_path / "fer2013new.csv").write_text("Usage,Image name,neutral\n")

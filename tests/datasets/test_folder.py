@@ -8,7 +8,8 @@ from fercache.datasets.folder import plugin
 from fercache.errors import UsageError
 from fercache.extraction.decode import Unreadable, decode
 from fercache.layouts.folders import LARGEST_FILE
-from tests.datasets.miniatures import encoded, folder, pixels, write
+from tests.datasets.miniatures.own_images import folder
+from tests.datasets.miniatures.pictures import encoded, pixels, write
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
@@ -17,7 +18,7 @@ def test_splits_and_classes_by_alias(tmp_path: Path) -> None:
     truth = folder(tmp_path).truth
     faces = list(plugin.faces(tmp_path))
     assert {face.id: face.label for face in faces} == truth
-    assert [face.split for face in faces] == ["train"] * 8 + ["validation"] * 8 + ["test"] * 8
+    assert [face.split for face in faces] == ["train"] * 16 + ["validation"] * 16 + ["test"] * 16
     assert np.array_equal(decode(faces[0].read()), pixels(list(truth).index(faces[0].id)))
 
 
@@ -102,4 +103,4 @@ def test_check_counts_and_expects_nothing(tmp_path: Path) -> None:
     folder(tmp_path)
     findings = plugin.check(tmp_path)
     assert all(finding.agrees and finding.expected is None for finding in findings)
-    assert sum(finding.found for finding in findings if finding.label) == 24
+    assert sum(finding.found for finding in findings if finding.label) == 48

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from fercache.datasets.manifest import plugin
 from fercache.errors import UsageError
 from fercache.extraction.decode import decode
-from tests.datasets.miniatures import encoded, manifest, pixels, write
+from tests.datasets.miniatures.own_images import manifest
+from tests.datasets.miniatures.pictures import encoded, pixels, write
 
 QUIET = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -120,8 +121,8 @@ def test_check_counts_splits_and_classes(tmp_path: Path) -> None:
         ("train", "happiness", 1),
         ("validation", "", 1),
         ("validation", "surprise", 1),
-        ("test", "", 2),
-        ("test", "fear", 1),
+        ("test", "", 7),
+        *(("test", name, 1) for name in ("fear", "disgust", "sadness", "anger", "neutral", "contempt")),
     ]
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from fercache.records import Record, frame
 from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards
-from tests.fake_records import SELECTIONS, TARGETS, demo_records, fake_record
+from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, fake_record
 
 
 def board_of(records: list[Record]) -> Board:
@@ -121,3 +121,34 @@ def test_every_policy_has_a_row_for_every_method() -> None:
     records = [*demo_records(), fake_record("linear-probe", settings={"strengths": 1}, selection="last")]
     board = board_of(records)
     assert len(board.rows) == 6 * len(SELECTIONS)
+
+
+def test_corrupted_targets_are_no_columns_and_not_in_the_unseen_mean() -> None:
+    clean = list(demo_records())
+    before = board_of(clean)
+    after = board_of(
+        [*clean, *corrupted_records("synthetic:webcam", corruption="blur"), *corrupted_records(corruption="blur:1")]
+    )
+    assert (after.columns, after.unseen, after.seen_by_encoder) == (before.columns, before.unseen, frozenset())
+    assert [row.unseen_mean for row in after.rows] == [row.unseen_mean for row in before.rows]
+
+
+def test_a_seed_that_was_scored_on_corrupted_targets_alone_is_missing_in_the_board() -> None:
+    board = board_of([fake_record(seed=0), fake_record(seed=1, target="synthetic:webcam+blur:1")])
+    assert str(row_of(board, "linear-probe").cells["synthetic:webcam"]["accuracy"]) == "X"
+
+
+def test_corrupted_targets_alone_make_no_board() -> None:
+    assert boards(frame(corrupted_records(corruption="blur:1"))) == []
+
+
+def test_scores_without_duplicates_stand_beside_and_count_in_no_mean() -> None:
+    plain = list(demo_records())
+    unique = [fake_record("linear-probe", seed, "synthetic:night", without_duplicates=True) for seed in range(3)]
+    other_source = fake_record("linear-probe", source="ferplus")
+    board, other = sorted(boards(frame([*plain, *unique, other_source])), key=lambda b: b.source != "synthetic:studio")
+    assert "synthetic:night without duplicates" in board.unseen
+    assert not any("without" in column for column in other.columns)
+    row = row_of(board, "linear-probe")
+    assert row.unseen == row_of(board_of(plain), "linear-probe").unseen
+    assert row.unseen_mean == row_of(board_of(plain), "linear-probe").unseen_mean

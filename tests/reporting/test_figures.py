@@ -4,17 +4,28 @@ from xml.etree import ElementTree
 import pytest
 
 from fercache.reporting.boards import Cell
-from fercache.reporting.figures import generalisation_gap, recall_bars
+from fercache.reporting.figures import SERIES, corruption_curves, generalisation_gap, recall_bars
 
 RECALLS = {
     "zero-shot": {"anger": Cell((40.0, 41.0)), "fear": Cell()},
     "a <head> & more": {"anger": Cell((60.0, 70.0)), "fear": Cell((20.0, 30.0))},
 }
 GAPS = {"zero-shot": (Cell((50.0, 52.0)), Cell((30.0, 32.0))), "linear-probe": (Cell((80.0, 90.0)), Cell())}
+KINDS = ("blur", "jpeg", "dark", "noise", "occlusion", "lowres")
+FALLING = [(severity, Cell((80.0 - 5 * severity, 90.0 - 5 * severity))) for severity in range(6)]
+BROKEN = [(severity, Cell() if severity == 2 else cell) for severity, cell in FALLING]
+CURVES = {
+    "zero-shot": (SERIES[0], dict.fromkeys(KINDS, FALLING)),
+    "linear-probe": (SERIES[1], dict.fromkeys(KINDS, BROKEN)),
+}
 
 
 def drawings() -> list[str]:
-    return [recall_bars(RECALLS, ["anger", "fear"], "Recall of <both> heads"), generalisation_gap(GAPS, "Gap & more")]
+    return [
+        recall_bars(RECALLS, ["anger", "fear"], "Recall of <both> heads"),
+        generalisation_gap(GAPS, "Gap & more"),
+        corruption_curves(CURVES, "Six <panels>"),
+    ]
 
 
 @pytest.mark.parametrize("svg", drawings())
@@ -50,3 +61,32 @@ def test_the_gap_is_printed_and_missing_ones_are_x() -> None:
     svg = drawings()[1]
     assert ">−20.0</text>" in svg and ">X</text>" in svg
     assert svg.count("<use ") == 4
+
+
+def lines_in(svg: str, colour: str) -> list[str]:
+    """The paths of the lines in a colour, panel by panel."""
+    return re.findall(rf'<path d="([^"]*)"[^>]*style="fill: none; stroke: {colour}', svg)
+
+
+def test_there_is_a_panel_per_corruption_and_a_line_per_method() -> None:
+    svg = drawings()[2]
+    assert [kind for kind in KINDS if f">{kind}</text>" in svg] == list(KINDS)
+    points = [[len(re.findall(r"[ML] ", path)) for path in lines_in(svg, colour)] for colour in SERIES[:2]]
+    assert points == [[6] * 6, [5] * 6]
+
+
+def test_a_line_is_broken_where_a_cell_is_missing() -> None:
+    whole, broken = (lines_in(drawings()[2], colour)[0] for colour in SERIES[:2])
+    assert (whole.count("M "), broken.count("M ")) == (1, 2)
+
+
+def test_two_columns_of_panels_fit_a_phone() -> None:
+    def height(curves: dict[str, tuple[str, dict[str, list[tuple[int, Cell]]]]]) -> float:
+        (box,) = re.findall(r'viewBox="0 0 340 ([\d.]+)"', corruption_curves(curves, "Panels"))
+        return float(box)
+
+    one, two, three = (
+        height({name: (colour, dict.fromkeys(KINDS[:count], FALLING)) for name, (colour, _) in CURVES.items()})
+        for count in (1, 2, 3)
+    )
+    assert one == two < three

@@ -9,7 +9,7 @@ import pytest
 from fercache.errors import UsageError
 from fercache.records import Record
 from fercache.reporting.page import write_report
-from tests.fake_records import demo_records, fake_record
+from tests.fake_records import corrupted_records, demo_records, fake_record
 
 VOID = {"meta", "link", "br", "use", "path", "rect"}
 
@@ -133,6 +133,88 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 def test_a_single_record_makes_a_page(tmp_path: Path, selection: str) -> None:
     page = write_report([fake_record(selection=selection)], tmp_path).read_text(encoding="utf-8")
     assert ("source-val</th>" in page) == (selection == "oracle")
+
+
+@pytest.fixture(scope="module")
+def spoilt(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of everything, with all thirty corruptions of one target; a cell is missing."""
+    missing = ("linear-probe", 1, "synthetic:webcam+noise:3")
+    corrupted = (r for r in corrupted_records("synthetic:webcam") if (r.head, r.seed, r.target) != missing)
+    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "spoilt")
+
+
+def section(page: str, name: str) -> str:
+    return page[page.index(f'<section id="{name}">') :].partition("</section>")[0]
+
+
+def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, spoilt: Path) -> None:
+    text = spoilt.read_text(encoding="utf-8")
+    for name in ("scores", "policies", "targets"):
+        assert section(text, name) == section(page, name)
+    robust = section(text, "robustness")
+    words = " ".join(Outline(robust).text)
+    for expected in (
+        "trained on synthetic:studio",
+        "occlusion",
+        "1–5",
+        "of corruptions",
+        "Gaussian blur",
+        "last epoch",
+    ):
+        assert expected in words
+    assert 'id="robustness"' not in page and '"#robustness"' not in page
+
+
+def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(spoilt: Path) -> None:
+    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+    table = robust.partition("</table>")[0]
+    rows = re.findall(r"<tr.*?</tr>", table.partition("<tbody>")[2], re.DOTALL)
+    assert len(rows) == 10 and {row.count("<td") for row in rows} == {9}
+    probe = [row for row in rows if "linear-probe" in row]
+    assert [row.count('class="missing"') for row in probe] == [3]  # noise, and with it mean and drop
+    assert not any("<b>" in row.rpartition("<td")[2] for row in rows)  # no best drop
+    assert sum(row.count("<b>") for row in rows) >= 16
+
+
+def test_there_is_one_figure_of_six_panels_per_robustness_table(spoilt: Path) -> None:
+    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+    (figure,) = re.findall(r"<svg.*?</svg>", robust, re.DOTALL)
+    assert all(f">{kind}</text>" in figure for kind in ("blur", "jpeg", "dark", "noise", "occlusion", "lowres"))
+    assert "linear-probe: clean 72." in figure and "noise X" in figure
+    colours = set(re.findall(r'<i style="background:(#\w+)"', robust))
+    assert len(colours) == 4 and all(colour in figure for colour in colours)
+
+
+def test_a_page_with_corrupted_targets_is_as_sound_as_any(spoilt: Path) -> None:
+    text = spoilt.read_text(encoding="utf-8")
+    test_the_page_loads_nothing(text)
+    test_the_page_is_well_formed_and_says_nothing_undefined(text)
+    test_the_page_can_be_read_aloud(text)
+
+
+def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(spoilt: Path) -> None:
+    samples = section(spoilt.read_text(encoding="utf-8"), "samples")
+    assert re.findall(r'<th scope="row">(.*?)</th>', samples).count("synthetic:webcam+all") == 1
+    assert "webcam+blur:1" not in samples
+
+
+def test_corrupted_targets_alone_make_a_page(tmp_path: Path) -> None:
+    path = write_report(list(corrupted_records(seeds=1, corruption="blur")), tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["index.html", "results.csv", "robustness.csv"]
+    assert "Only corrupted targets were scored" in text and "summary.csv" not in text
+    test_the_page_is_well_formed_and_says_nothing_undefined(text)
+
+
+def test_a_single_corrupted_record_of_the_oracle_makes_a_page_without_a_figure(tmp_path: Path) -> None:
+    page = write_report([fake_record(target="ferplus+blur:1", selection="oracle")], tmp_path)
+    assert "<svg" not in page.read_text(encoding="utf-8")
+
+
+def test_files_that_an_earlier_report_left_are_gone_when_there_is_nothing_for_them(tmp_path: Path) -> None:
+    write_report([fake_record(target="ferplus+blur:1")], tmp_path)
+    write_report([fake_record()], tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["index.html", "results.csv", "summary.csv"]
 
 
 def test_the_same_records_make_the_same_page(records: list[Record], page: str, tmp_path: Path) -> None:

@@ -1,0 +1,248 @@
+"""The same picture twice: pixel for pixel, or changed a little (re-compressed, resized, cropped).
+
+An encoder that reads expressions puts all smiling faces close together, and the plain cosine cannot tell a copy from a
+look-alike. Whitened features can: every direction counts alike, and what makes a picture itself lies in the weak ones.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fercache.identity import seed_from
+
+FITTED_ON = 8192
+"""Rows of each table that the whitening looks at."""
+ROWS_PER_DIRECTION = 8
+WEAKEST = 1e-5
+"""Directions weaker than this share of the strongest are none."""
+
+RANDOM_PAIRS = 1_000_000
+MOST_COLLECTED = 2_000_000
+BY_CHANCE = 0.01
+"""Of the pairs that are listed, at most this share is expected to be chance (or half a pair, if that is more)."""
+CHUNK = 8192
+TILE = (2048, 8192)
+"""Rows and columns of the cosines in memory at once: 64 MB."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """N faces as the search needs them: raw features (N, D), pixel hashes (N, 32), subjects (N,) or "", and copies.
+
+    `copies` are raw features (S, D) of some of the set's faces, and of changed copies of these by kind of change.
+    """
+
+    features: NDArray[Any]
+    pixels: NDArray[np.uint8]
+    subject: NDArray[Any]
+    copies: tuple[NDArray[Any], Mapping[str, NDArray[Any]]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: NDArray[Any]) -> "Faces":
+        """The faces of `rows`, a mask or numbers, with the same copies."""
+        return replace(self, features=self.features[rows], pixels=self.pixels[rows], subject=self.subject[rows])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """From which cosine on two pictures count as one. `rate` of random pairs of other pictures reach it.
+
+    `found` is the share of copies made on purpose that reach it, by kind of change. The threshold is 1 where there are
+    too few faces to tell: then only identical pixels count.
+    """
+
+    threshold: float
+    rate: float
+    pairs: int
+    found: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def expected_by_chance(self) -> float:
+        """Pairs of different pictures among those found, at the most."""
+        return self.rate * self.pairs
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P pairs that are one picture: rows of both sides (P,), their cosine (P,), whether pixel for pixel (P,)."""
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    cosine: NDArray[np.float32]
+    identical: NDArray[np.bool_]
+    calibration: Calibration
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+def find_pairs(
+    left: Faces, right: Faces | None, *, device: str = "cpu", report: Callable[[int], object] | None = None
+) -> Pairs:
+    """The pairs between two sets, or within one (`right` None: each pair once): identical ones, then closest first.
+
+    Every pair is looked at: time grows with the product of both sizes, memory with their sum. `report` is called with
+    the number of rows that are done.
+    """
+    other = right or left
+    sides = (left,) if right is None else (left, other)
+    count = len(left) * len(other) if right else len(left) * (len(left) - 1) // 2
+    whiten = Whitening.fit(sides)
+    ours, theirs = whiten(left.features), whiten(other.features)
+    copies = _copies(sides, whiten)
+    tail = _Tail(_random_cosines(left, other, ours, theirs), count)
+    same = _identical(left.pixels, other.pixels, within=right is None)
+    rows, columns, cosines = _above(ours, theirs, tail.floor, right is None, device, report)
+    changed = (left.pixels[rows] != other.pixels[columns]).any(axis=1)
+    rows, columns, cosines = rows[changed], columns[changed], cosines[changed]
+    reached = np.concatenate([np.ones(len(same), np.float32), np.sort(cosines)[::-1]])
+    calibration = tail.calibrate(reached, copies)
+    near = np.flatnonzero(cosines >= calibration.threshold)
+    near = near[np.lexsort((columns[near], rows[near], -cosines[near]))]
+    return Pairs(
+        left=np.concatenate([same[:, 0], rows[near]]),
+        right=np.concatenate([same[:, 1], columns[near]]),
+        cosine=np.concatenate([np.ones(len(same), np.float32), cosines[near]]),
+        identical=np.arange(len(same) + len(near)) < len(same),
+        calibration=calibration,
+    )
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Features (N, D) -> unit vectors (N, d) whose coordinates have the same spread over the sets it is fitted on."""
+
+    mean: NDArray[np.float32]
+    projection: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, sets: Sequence[Faces]) -> "Whitening":
+        """From raw features of one encoder."""
+        generator = np.random.default_rng(seed_from("whitening"))
+        chosen = [one.features[generator.permutation(len(one))[:FITTED_ON]] for one in sets]
+        rows = np.concatenate(chosen).astype(np.float64)
+        mean = rows.mean(axis=0)
+        variances, directions = np.linalg.eigh(np.cov(rows - mean, rowvar=False, bias=True))
+        spread = np.sqrt(np.maximum(variances, 0))[::-1]
+        kept = max(1, min(int((spread > WEAKEST * spread[0]).sum()), len(rows) // ROWS_PER_DIRECTION))
+        projection = directions[:, ::-1][:, :kept] / np.maximum(spread[:kept], np.finfo(np.float32).tiny)
+        return cls(mean.astype(np.float32), projection.astype(np.float32))
+
+    def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
+        """(N, D) -> (N, d), of length 1."""
+        whitened = (features.astype(np.float32) - self.mean) @ self.projection
+        return np.asarray(whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12))
+
+
+def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
+    """By kind of change, the cosines of faces with their copies."""
+    cosines: dict[str, list[NDArray[np.float32]]] = {}
+    for one in sets:
+        original, changed = one.copies or (one.features[:0], {})
+        for kind, copy in changed.items():
+            cosines.setdefault(kind, []).append((whiten(original) * whiten(copy)).sum(axis=1))
+    return {kind: np.concatenate(parts) for kind, parts in cosines.items()}
+
+
+def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) -> NDArray[np.int64]:
+    """(P, 2) rows of both sides with the same pixel hash."""
+    places: dict[bytes, list[int]] = {}
+    for row, digest in enumerate(left):
+        places.setdefault(digest.tobytes(), []).append(row)
+    pairs = [(one, row) for row, digest in enumerate(right) for one in places.get(digest.tobytes(), ())]
+    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return found[found[:, 0] < found[:, 1]] if within else found
+
+
+class _Tail:
+    """How often different pictures reach a cosine: counted among random pairs, continued as an exponential beyond.
+
+    The slope is that of the last tenfold that can be counted. Real tails fall a little faster there than a straight
+    line through copies that happen to be among the random pairs, so the estimate errs on the safe side.
+    """
+
+    def __init__(self, cosines: NDArray[np.float32], pairs: int) -> None:
+        self.pairs = pairs
+        self.rare = max(1e-4, 100 / max(len(cosines), 1))
+        self.floor, self.tenfold = 1.0, 0.0
+        if self.rare < 0.05:
+            common, rare = np.quantile(cosines, [1 - 10 * self.rare, 1 - self.rare])
+            self.tenfold = max(float(rare - common), 1e-6)
+            self._rare = float(rare)
+            self.floor = max(self._rare, self.cosine_of(MOST_COLLECTED / max(pairs, 1)))
+
+    def cosine_of(self, rate: float) -> float:
+        """What the share `rate` of different pictures reaches."""
+        return self._rare + self.tenfold * float(np.log10(self.rare / rate))
+
+    def rate_of(self, cosine: NDArray[Any]) -> NDArray[np.float64]:
+        """The share of different pictures that reaches `cosine`."""
+        return np.asarray(self.rare * 10 ** ((self._rare - cosine) / self.tenfold))
+
+    def calibrate(self, descending: NDArray[np.float32], copies: Mapping[str, NDArray[np.float32]]) -> Calibration:
+        """The lowest threshold at which few enough of the found pairs (`descending` cosines) are chance.
+
+        It is never nearer to what random pairs reach than to what half of the copies do: a tail may be longer than it
+        looks, and nothing is gained below.
+        """
+        if self.floor >= 1:
+            return Calibration(1.0, 0.0, self.pairs)
+        chance = self.rate_of(descending) * self.pairs
+        allowed = np.maximum(0.5, BY_CHANCE * np.arange(1, len(descending) + 1))
+        good = np.flatnonzero(chance <= allowed)
+        lone = self.cosine_of(0.5 / self.pairs)
+        few_by_chance = min(lone, float(descending[good[-1]])) if len(good) else lone
+        typical = float(np.median(np.concatenate(list(copies.values())))) if copies else self.floor
+        threshold = min(1.0, max(self.floor, few_by_chance, (self._rare + typical) / 2))
+        found = {kind: float((cosines >= threshold).mean()) for kind, cosines in copies.items()}
+        return Calibration(threshold, float(self.rate_of(np.array(threshold))), self.pairs, found)
+
+
+def _random_cosines(
+    left: Faces, right: Faces, ours: NDArray[np.float32], theirs: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Of random pairs of different pictures, of different subjects where these are known."""
+    generator = np.random.default_rng(seed_from("random pairs", len(left), len(right)))
+    wanted = min(RANDOM_PAIRS, len(left) * len(right))
+    one, other = generator.integers(len(left), size=wanted), generator.integers(len(right), size=wanted)
+    differ = (left.pixels[one] != right.pixels[other]).any(axis=1)
+    subject = left.subject[one]
+    differ &= (subject != right.subject[other]) | (subject == "")
+    one, other = one[differ], other[differ]
+    cosines = [
+        np.einsum("nd,nd->n", ours[one[begin:end]], theirs[other[begin:end]])
+        for begin in range(0, len(one), CHUNK)
+        for end in [begin + CHUNK]
+    ]
+    return np.concatenate([*cosines, np.empty(0, np.float32)])
+
+
+def _above(
+    left: NDArray[np.float32],
+    right: NDArray[np.float32],
+    floor: float,
+    within: bool,
+    device: str,
+    report: Callable[[int], object] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Row, column and cosine of all pairs with a cosine of at least `floor`, tile by tile."""
+    one, other = torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
+    for top in range(0, len(left) if floor < 1 else 0, TILE[0]):
+        for begin in range(top if within else 0, len(right), TILE[1]):
+            cosines = one[top : top + TILE[0]] @ other[begin : begin + TILE[1]].T
+            if within and begin < top + TILE[0]:
+                cosines.triu_(top - begin + 1)
+            rows, columns = (cosines >= floor).nonzero(as_tuple=True)
+            values = cosines[rows, columns]
+            found.append(((rows + top).cpu().numpy(), (columns + begin).cpu().numpy(), values.cpu().numpy()))
+        if report:
+            report(min(TILE[0], len(left) - top))
+    parts = tuple(zip(*found, strict=True))
+    return np.concatenate(parts[0]), np.concatenate(parts[1]), np.concatenate(parts[2])

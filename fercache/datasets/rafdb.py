@@ -1,0 +1,112 @@
+"""RAF-DB (basic): real-world faces with one of seven expressions, aligned to 100 x 100 pixels."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
+from fercache.errors import UsageError
+from fercache.layouts.folders import files_in, first_folder, refuse_unlabelled, subfolders
+from fercache.layouts.lists import csv_lines
+
+LIST = Path("EmoLabel", "list_patition_label.txt")  # spelled so by its authors
+
+_EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+_LABELS = {str(number): name for number, name in enumerate(_EXPRESSIONS, start=1)}
+_COUNTS = {"train": (1290, 281, 717, 4772, 1982, 705, 2524), "test": (329, 74, 160, 1185, 478, 162, 680)}
+_ORDER = ", ".join(f"{number} {name}" for number, name in _LABELS.items())
+
+
+class RafDb(Dataset):
+    """Labels are 1 to 7. Copies with folders 0 to 6 (0 neutral) mix up the order and are refused.
+
+    Where there are no aligned pictures, the original ones are taken, whole.
+    """
+
+    expressions: ClassVar = _EXPRESSIONS
+    layout: ClassVar = (
+        f"the folder 'basic' as it comes ({LIST.as_posix()} and Image/aligned/train_00001_aligned.jpg), or a folder "
+        f"with train and test, each with folders 1 to 7 ({_ORDER}), perhaps below DATASET and beside train_labels.csv."
+    )
+    licence: ClassVar = "academic use on request; no redistribution"
+    homepage: ClassVar = "http://www.whdeng.cn/raf/model1.html"
+    citation: ClassVar = (
+        "Li, Deng, Du: Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression Recognition in the "
+        "Wild. CVPR 2017."
+    )
+
+    def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+        """The list's faces in its order, or the folders' by number and name. Raises UsageError for another layout."""
+        check_domain(self, "rafdb", domain)
+        root = self.folder(root)
+        official = first_folder(f for f in (root, root / "basic") if (f / LIST).is_file())
+        if official is not None:
+            return self._listed(official)
+        numbered = first_folder(f for f in (root, root / "DATASET") if (f / "train").is_dir())
+        if numbered is None:
+            raise self.refuse_root(f"{root} has neither {LIST.as_posix()} nor a folder 'train'.")
+        return self._numbered(numbered, root)
+
+    def expected(self, root: Path | None, domain: str = "") -> Expected:
+        """As published."""
+        return {split: dict(zip(_EXPRESSIONS, counts, strict=True)) for split, counts in _COUNTS.items()}
+
+    def _listed(self, root: Path) -> Iterator[FaceImage]:
+        aligned = (root / "Image" / "aligned").is_dir()
+        folder = root / "Image" / ("aligned" if aligned else "original")
+        if not folder.is_dir():
+            raise self.refuse_root(f"{root} has {LIST.as_posix()}, but neither Image/aligned nor Image/original.")
+        text = (root / LIST).read_text(encoding="utf-8-sig", errors="surrogateescape")
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            name, _, label = line.strip().rpartition(" ")
+            split = name.partition("_")[0]
+            if label not in _LABELS or split not in _COUNTS or Path(name).name != name or not name.isprintable():
+                raise UsageError(
+                    f"{root / LIST}, line {number}: {line!r} is no name and label, as in 'train_00001.jpg 5'. "
+                    f"Labels are {_ORDER}."
+                )
+            path = folder / (f"{Path(name).stem}_aligned.jpg" if aligned else name)
+            yield face_file(path, root, split, _LABELS[label], id=name)
+
+    def _numbered(self, root: Path, above: Path) -> Iterator[FaceImage]:
+        """The lists, where there are any, lie beside the folders or beside `DATASET`."""
+        for split in _COUNTS:
+            if not (root / split).is_dir():
+                raise self.refuse_root(f"{root} has no folder '{split}'.")
+            refuse_unlabelled(root / split, root)
+            folders = subfolders(root / split, root)
+            names = [folder.name for folder in folders]
+            if "0" in names:
+                raise self.refuse_root(
+                    f"{root / split} has a folder '0'. This is a known repack that counts from 0 = neutral, in another "
+                    "order than RAF-DB's own 1 to 7; read as RAF-DB, every label would be wrong."
+                )
+            if not names or not set(names) <= set(_LABELS):
+                raise self.refuse_root(f"{root / split} has the folders {', '.join(names) or '(none)'}.")
+            listed = _read_list(root / f"{split}_labels.csv") or _read_list(above / f"{split}_labels.csv")
+            for folder in folders:
+                for path in files_in(folder, root):
+                    if listed.get(path.name, folder.name) != folder.name:
+                        raise UsageError(
+                            f"{path} lies in folder {folder.name}, but {split}_labels.csv says {listed[path.name]}. "
+                            "Take another copy: nobody can tell which is right."
+                        )
+                    yield face_file(path, root, split, _LABELS[folder.name])
+
+
+def _read_list(path: Path) -> dict[str, str]:
+    """Picture -> label, from a list `image,label`; empty where there is no list."""
+    if not path.is_file():
+        return {}
+    label_of = {}
+    for number, cells in islice(csv_lines(path), 1, None):
+        if len(cells) != 2 or cells[1] not in _LABELS:
+            raise UsageError(f"{path}, line {number}: {cells} is no picture and label. Labels are {_ORDER}.")
+        label_of[cells[0]] = cells[1]
+    return label_of
+
+
+plugin = RafDb()

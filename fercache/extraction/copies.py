@@ -1,0 +1,61 @@
+"""Copies of a few faces, encoded: re-compressed, resized, mirrored. An audit learns from them what it can find."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fercache.datasets import FaceImage
+from fercache.encoders import Encoder
+from fercache.extraction.decode import Unreadable, decode
+from fercache.store.copies import Copies
+
+MOST = 64
+SHARE = 100
+"""One face in this many is copied, MOST at the most: a table costs at most 6 % more. Smaller sets have no copies."""
+
+Pixels = NDArray[np.uint8]
+
+
+def _recompressed(pixels: Pixels, quality: int) -> Pixels:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality)
+    return np.array(Image.open(stream).convert("RGB"))
+
+
+def _resized(pixels: Pixels, scale: float) -> Pixels:
+    height, width, _ = pixels.shape
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+CHANGES: Mapping[str, Callable[[Pixels], Pixels]] = {
+    "jpeg 90": lambda pixels: _recompressed(pixels, 90),
+    "jpeg 75": lambda pixels: _recompressed(pixels, 75),
+    "enlarged": lambda pixels: _resized(pixels, 2),
+    "reduced": lambda pixels: _resized(pixels, 0.75),
+    "mirrored": lambda pixels: np.ascontiguousarray(pixels[:, ::-1]),
+}
+
+
+def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None:
+    """Some faces, evenly spread over `faces`, as they are and after each change; None where few are, or can be read."""
+    wanted = min(MOST, len(faces) // SHARE)
+    pictures = [_pixels(faces[row]) for row in np.linspace(0, len(faces) - 1, wanted).astype(int)]
+    readable = [picture for picture in pictures if picture is not None]
+    if not readable:
+        return None
+
+    def encode(change: Callable[[Pixels], Pixels]) -> NDArray[np.floating]:
+        return encoder.encode_images(np.stack([encoder.preprocess(change(picture)) for picture in readable]))
+
+    return Copies(encode(np.asarray), {name: encode(change) for name, change in CHANGES.items()})
+
+
+def _pixels(face: FaceImage) -> Pixels | None:
+    try:
+        return decode(face.read(), face.box)
+    except (Unreadable, OSError):
+        return None

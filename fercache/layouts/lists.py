@@ -1,0 +1,21 @@
+"""Lists that come with a set, as CSV files."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from fercache.errors import UsageError
+
+
+def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of each line that is not empty, one at a time. Raises UsageError for what is no CSV in UTF-8."""
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        rows = csv.reader(stream)
+        try:
+            for cells in rows:
+                if any("\ufffd" in cell for cell in cells):  # what `replace` leaves
+                    raise UsageError(f"{path}, line {rows.line_num}: {cells} is not UTF-8. Take the original file.")
+                if cells:
+                    yield rows.line_num, cells
+        except csv.Error as error:
+            raise UsageError(f"{path}, line {rows.line_num}: {error}. Take the original file.") from None

@@ -1,0 +1,102 @@
+"""From a frame of records to robustness tables: how far methods fall when a target's pictures are spoilt.
+
+A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
+record of the frame has are asked of every method: where one is missing the cell is X, as in boards.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fercache.corruptions import EVERY, Corruption, corruptions
+from fercache.datasets import DatasetName
+from fercache.records import METRICS
+from fercache.reporting.boards import Cell, MethodTable, Row, Scores, is_corrupted, mean_scores, method_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CLEAN = "clean"
+MEAN = "mean"
+DROP = "drop"
+
+
+@dataclass(frozen=True)
+class Robustness(MethodTable):
+    """Methods x corruptions of one clean target, named by its label.
+
+    Rows have a cell per column, and one per corruption with its severity (`blur:3`). `severities` are by corruption.
+    """
+
+    target: str
+    severities: Mapping[str, tuple[int, ...]]
+    seen_by_encoder: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The clean set, every corruption, their mean, and the drop from clean to mean in percent of clean."""
+        return (CLEAN, *self.severities, MEAN, DROP)
+
+    def curve(self, row: Row, kind: str) -> list[tuple[int, Cell]]:
+        """Severity and accuracy of one corruption, from the clean set (0) on."""
+        spoilt = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
+        return [(0, row.cells[CLEAN]["accuracy"]), *spoilt]
+
+
+def robustness(frame: "pd.DataFrame") -> list[Robustness]:
+    """One table per encoder, source and clean target, where corrupted versions of that target were scored."""
+    versions = _versions(frame)
+    found = []
+    for (encoder, encoder_key, source), part in frame.groupby(["encoder", "encoder_key", "source"]):
+        scored = set(part["target_label"])
+        known = set(part.loc[part["seen_by_encoder"], "target_label"])
+        for target, label_of in versions.items():
+            if scored.isdisjoint(label_of.values()):
+                continue
+            rows = tuple(
+                _row(row, row.cells[target], {str(each): row.cells[label] for each, label in label_of.items()})
+                for row in method_rows(part, [target, *label_of.values()])
+            )
+            seen = not known.isdisjoint((target, *label_of.values()))
+            severities = _severities(label_of)
+            found.append(Robustness(str(encoder), str(encoder_key), str(source), rows, target, severities, seen))
+    return found
+
+
+def _severities(versions: Iterable[Corruption]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for each in versions:
+        found[each.name] = (*found.get(each.name, ()), each.severity)
+    return found
+
+
+def _versions(frame: "pd.DataFrame") -> dict[str, dict[Corruption, str]]:
+    """By clean target's label, the labels of its corrupted versions, in the order of every table."""
+    target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
+    found: dict[str, dict[Corruption, str]] = {}
+    for label, target in sorted(target_of.items()):
+        if is_corrupted(target):
+            name = DatasetName.parse(target)
+            (corruption,) = corruptions(name.corruption)
+            # What follows the target's name in the label, a split or a label policy, is the clean target's as well.
+            found.setdefault(str(name.clean) + label.removeprefix(target), {})[corruption] = label
+    order = corruptions(EVERY)
+    return {clean: {each: found[clean][each] for each in order if each in found[clean]} for clean in sorted(found)}
+
+
+def _row(row: Row, clean: Scores, spoilt: Mapping[str, Scores]) -> Row:
+    """`spoilt` is by corruption and severity."""
+    by_kind: dict[str, list[Scores]] = {}
+    for name, scores in spoilt.items():
+        by_kind.setdefault(name.partition(":")[0], []).append(scores)
+    kinds = {kind: mean_scores(scores) for kind, scores in by_kind.items()}
+    mean = mean_scores(list(kinds.values()))
+    drop: Scores = {metric: _drop(clean[metric], mean[metric]) for metric in METRICS}
+    return Row(row.method, row.selection, row.seeds, {CLEAN: clean, **spoilt, **kinds, MEAN: mean, DROP: drop})
+
+
+def _drop(clean: Cell, mean: Cell) -> Cell:
+    """In percent of clean, seed by seed. Missing where one of both is, or where nothing was right on the clean set."""
+    if not (clean.values and mean.values and all(clean.values)):
+        return Cell()
+    return Cell(tuple(100 * (before - after) / before for before, after in zip(clean.values, mean.values, strict=True)))

@@ -1,0 +1,283 @@
+"""feature tables -> leaks between sets and splits, labels in another order, labels that nobody believes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
+from fercache.audits.label_permutation import Verdict, compare_labels
+from fercache.audits.raters import Ceiling, annotator_ceiling
+from fercache.audits.suspects import suspect_labels
+from fercache.datasets import DatasetName
+from fercache.devices import resolve_device
+from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.progress import progress
+from fercache.settings import Settings
+from fercache.stages.finding import find_table, same_encoder
+from fercache.stages.labelled import searched_faces
+from fercache.stages.pair_sheet import Pair, Picture, write_pair_sheet
+from fercache.store.tables import FeatureTable, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_LABEL = ""
+IDENTICAL, NEAR = "identical", "near"
+_SIDE = ("set", "split", "id", "label")
+"""What is said of each of a pair's two images; the second one's columns begin with `other_`."""
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """Which sets to look at, together. Those with a split (`ferplus@test`) are looked at in that split only."""
+
+    sets: tuple[str, ...]
+    encoder: str | None = None
+    name: str = "audit"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class AuditedSet:
+    """A set's rows as the audits see them. `index` (N,) points into EXPRESSIONS by the majority policy, -1 for none."""
+
+    name: DatasetName
+    table: FeatureTable
+    faces: Faces
+    id: NDArray[np.object_]
+    split: NDArray[np.object_]
+    index: NDArray[np.int64]
+    votes: NDArray[np.int16] | None
+
+    @property
+    def label(self) -> NDArray[np.object_]:
+        """(N,) expressions, or NO_LABEL."""
+        return np.array([*EXPRESSIONS, NO_LABEL], dtype=object)[self.index]
+
+    def labelled(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+        """Features and indices of the rows that have a label."""
+        return self.faces.features[self.index >= 0], self.index[self.index >= 0]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Images of one place (set and split) that are in another one as well, or again in the same.
+
+    `near` counts those that are there changed a little only; `conflicting` those whose label differs from a twin's.
+    """
+
+    place: str
+    other: str
+    images: int
+    images_of_other: int
+    identical: int
+    near: int
+    conflicting: int
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found, and the folder with all of it as CSV files."""
+
+    folder: Path
+    leaks: list[Leak]
+    calibrations: dict[tuple[str, str], Calibration]
+    verdicts: dict[tuple[str, str], Verdict | None]
+    ceilings: dict[str, Ceiling]
+    suspects: dict[str, int]
+    sheet: Path | None
+
+
+def audit(settings: Settings, request: AuditRequest) -> Audit:
+    """Looks at the feature tables of the sets, and writes `reports/<name>/`.
+
+    Raises UsageError for a set that was not extracted, for one that is named twice, and for sets of several encoders.
+    """
+    device = resolve_device(request.device)
+    tables = _read_tables(settings, request)
+    sets = [_audited(name, table) for name, table in tables.items()]
+    folder = settings.reports / request.name
+    folder.mkdir(parents=True, exist_ok=True)
+    pairs = _find_all_pairs(sets, device)
+    listed = _listed(sets, pairs)
+    listed.to_csv(folder / "duplicates.csv", index=False, lineterminator="\n", float_format="%.4f")
+    leaks = _leaks(sets, listed)
+    _frame(leaks).to_csv(folder / "leaks.csv", index=False, lineterminator="\n")
+    calibrations = {(str(sets[i].name), str(sets[j].name)): found.calibration for (i, j), found in pairs.items()}
+    return Audit(
+        folder=folder,
+        leaks=leaks,
+        calibrations=calibrations,
+        verdicts={
+            (str(one.name), str(other.name)): compare_labels(one.labelled(), other.labelled(), EXPRESSIONS)
+            for one, other in combinations(sets, 2)
+        },
+        ceilings={name: ceiling for one in sets for name, ceiling in _ceilings(one)},
+        suspects={str(one.name): _write_suspects(one, listed, folder) for one in sets},
+        sheet=write_pair_sheet(folder / "closest.png", settings, _closest(listed), tables),
+    )
+
+
+def _read_tables(settings: Settings, request: AuditRequest) -> dict[DatasetName, FeatureTable]:
+    names = [DatasetName.parse(text) for text in request.sets]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated:
+        raise UsageError(f"{repeated} is named twice; a set is always compared with itself.")
+    tables = {n: read_table(find_table(settings.cache, str(n), request.encoder).path) for n in names}
+    first, *others = tables
+    for other in others:
+        if not same_encoder(tables[first].identity["encoder"], tables[other].identity["encoder"]):
+            raise UsageError(
+                f"{first} and {other} were extracted with different encoders, whose features cannot be compared. "
+                "Extract both with one, and name it with --encoder."
+            )
+    return tables
+
+
+def _audited(name: DatasetName, table: FeatureTable) -> AuditedSet:
+    columns = table.columns
+    rows = columns.split == name.split if name.split else np.ones(len(columns), dtype=bool)
+    if not rows.any():
+        raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(set(columns.split)))}.")
+    votes = None if columns.votes is None else columns.votes[rows]
+    index = read_labels(
+        EXPRESSIONS, classes=table.classes, label=columns.label[rows], votes=votes, vote_columns=table.vote_columns
+    ).index
+    return AuditedSet(
+        name=name,
+        table=table,
+        faces=searched_faces(table, rows),
+        id=columns.id[rows],
+        split=columns.split[rows],
+        index=index,
+        votes=votes,
+    )
+
+
+def _find_all_pairs(sets: Sequence[AuditedSet], device: str) -> dict[tuple[int, int], Pairs]:
+    jobs = list(combinations_with_replacement(range(len(sets)), 2))
+    with progress("look for copies", sum(len(sets[i].faces) for i, _ in jobs), "face") as bar:
+        return {
+            (i, j): find_pairs(sets[i].faces, None if i == j else sets[j].faces, device=device, report=bar.update)
+            for i, j in jobs
+        }
+
+
+def _listed(sets: Sequence[AuditedSet], pairs: Mapping[tuple[int, int], Pairs]) -> "pd.DataFrame":
+    """A row per pair, pixel for pixel first, then by cosine."""
+    import pandas as pd
+
+    parts = []
+    for (i, j), found in pairs.items():
+        sides = {"": (sets[i], found.left), "other_": (sets[j], found.right)}
+        columns: dict[str, object] = {"kind": np.where(found.identical, IDENTICAL, NEAR), "cosine": found.cosine}
+        for side, (one, rows) in sides.items():
+            values = (str(one.name.whole), one.split[rows], one.id[rows], one.label[rows])
+            columns |= {side + column: value for column, value in zip(_SIDE, values, strict=True)}
+        parts.append(pd.DataFrame(columns))
+    listed = pd.concat(parts, ignore_index=True)
+    labelled = (listed["label"] != NO_LABEL) & (listed["other_label"] != NO_LABEL)
+    listed["conflicting"] = labelled & (listed["label"] != listed["other_label"])
+    return listed.sort_values(["kind", "cosine"], ascending=[True, False], kind="stable", ignore_index=True)
+
+
+def _leaks(sets: Sequence[AuditedSet], listed: "pd.DataFrame") -> list[Leak]:
+    """For every ordered pair of places, the images of the first that are in the second, where there are any."""
+    images = {
+        _place(str(one.name.whole), split): int((one.split == split).sum())
+        for one in sets
+        for split in np.unique(one.split)
+    }
+    found: dict[tuple[str, str], dict[str, tuple[bool, bool]]] = {}
+    for kind, conflicting, *sides in _columns(listed, "kind", "conflicting", *_SIDE, *(f"other_{c}" for c in _SIDE)):
+        here, there = sides[: len(_SIDE)], sides[len(_SIDE) :]
+        for (name, split, id, _), (other, other_split, *_) in ((here, there), (there, here)):
+            twins = found.setdefault((_place(name, split), _place(other, other_split)), {})
+            identical, conflicts = twins.get(id, (False, False))
+            twins[id] = identical or kind == IDENTICAL, conflicts or conflicting
+    leaks = []
+    for (place, other), twins in sorted(found.items()):
+        same = sum(identical for identical, _ in twins.values())
+        conflicting = sum(conflicts for _, conflicts in twins.values())
+        leaks.append(Leak(place, other, images[place], images[other], same, len(twins) - same, conflicting))
+    return leaks
+
+
+def _place(name: str, split: str) -> str:
+    return f"{name}@{split}" if split else name
+
+
+def _columns(listed: "pd.DataFrame", *names: str) -> Iterator[tuple[Any, ...]]:
+    """The rows' values in these columns."""
+    return zip(*(listed[name].tolist() for name in names), strict=True)
+
+
+def _frame(leaks: Sequence[Leak]) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.DataFrame(leaks, columns=list(Leak.__dataclass_fields__))
+
+
+def _ceilings(one: AuditedSet) -> Iterator[tuple[str, Ceiling]]:
+    """By set and label file."""
+    if one.votes is None:
+        return
+    columns = [column.partition(":") for column in one.table.vote_columns]
+    for file in dict.fromkeys(file for file, _, _ in columns):
+        chosen = [i for i, (of, _, _) in enumerate(columns) if of == file]
+        ceiling = annotator_ceiling(one.votes[:, chosen], [columns[i][2] for i in chosen], EXPRESSIONS)
+        if ceiling is not None:
+            yield f"{one.name}, {file}", ceiling
+
+
+def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> int:
+    """`suspects-<set>.csv`: faces whose label is not believed, and those with a twin of another label."""
+    import pandas as pd
+
+    found = suspect_labels(*one.labelled())
+    rows = np.flatnonzero(one.index >= 0)[found.row]
+    told = pd.DataFrame(
+        {
+            "id": one.id[rows],
+            "split": one.split[rows],
+            "label": one.label[rows],
+            "suggested": [EXPRESSIONS[k] for k in found.suggested],
+            "probability_of_label": found.of_label,
+            "probability_of_suggested": found.of_suggested,
+        }
+    )
+    told["twin_of_another_label"] = told["id"].map(_conflicts_of(str(one.name.whole), listed)).fillna("")
+    if one.votes is not None:
+        for column, votes in zip(one.table.vote_columns, one.votes[rows].T, strict=True):
+            told[column] = votes
+    told.to_csv(folder / f"suspects-{one.name.slug}.csv", index=False, lineterminator="\n", float_format="%.4g")
+    return len(told)
+
+
+def _conflicts_of(name: str, listed: "pd.DataFrame") -> dict[str, str]:
+    """By id, the twins (set, id, label) that have another label."""
+    twins: dict[str, list[str]] = {}
+    conflicts = listed[listed["conflicting"]]
+    for sides in _columns(conflicts, *_SIDE, *(f"other_{column}" for column in _SIDE)):
+        here, there = sides[: len(_SIDE)], sides[len(_SIDE) :]
+        for (own, _, id, _), (other, _, other_id, label) in ((here, there), (there, here)):
+            if own == name:
+                twins.setdefault(id, []).append(f"{other} {other_id} {label}")
+    return {id: "; ".join(told) for id, told in twins.items()}
+
+
+def _closest(listed: "pd.DataFrame") -> list[Pair]:
+    """The near pairs, closest first."""
+    near = listed[listed["kind"] == NEAR]
+    return [
+        (Picture(name, id, label), Picture(other, other_id, other_label), cosine)
+        for name, _, id, label, other, _, other_id, other_label, cosine in _columns(
+            near, *_SIDE, *(f"other_{column}" for column in _SIDE), "cosine"
+        )
+    ]

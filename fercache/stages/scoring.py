@@ -1,0 +1,205 @@
+"""One run on one target: logits of every snapshot, predictions, and a record for each selection policy."""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fercache.datasets import DatasetName
+from fercache.encoders import EncoderRequest
+from fercache.identity import key_of, seed_from
+from fercache.metrics import Scores, accuracy, predict, score, uar
+from fercache.records import MAIN, Record, ScoresRecord, write_record
+from fercache.selection import POLICIES, choose
+from fercache.stages.extract import versions
+from fercache.stages.labelled import LabelledFaces
+from fercache.stages.loading import LoadedRun
+from fercache.stages.run_config import RunConfig
+from fercache.statistics import Metric, bootstrap_interval
+from fercache.store.runs import Predictions, write_predictions
+from fercache.store.tables import FeatureTable
+
+Logits = dict[str, dict[str, NDArray[np.float32]]]
+"""Snapshot -> readout -> (N, L)."""
+
+CHUNK = 4096
+INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
+SAMPLE = 1000
+DUPLICATE = "picture of the source's train split"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The faces to be scored, and the expressions among which the set's labels choose.
+
+    `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
+    that they are left out.
+    """
+
+    table: FeatureTable
+    name: DatasetName
+    faces: LabelledFaces
+    known: tuple[str, ...]
+    policy: str
+    duplicate: NDArray[np.bool_] | None = None
+    unique: bool = False
+
+    def without_duplicates(self) -> "Target":
+        """The faces that the source's train split has not; those left out are counted among the dropped."""
+        assert self.duplicate is not None
+        faces = self.faces.take(~self.duplicate)
+        dropped = {**faces.dropped, DUPLICATE: int(self.duplicate.sum())}
+        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True)
+
+
+def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
+    """Writes every selection policy's record, and the predictions it was scored on; returns the records' paths."""
+    start = time.perf_counter()
+    features = torch.from_numpy(target.faces.features.astype(np.float32)).to(loaded.device)
+    logits = {name: _snapshot_logits(loaded, name, features) for name in loaded.snapshots}
+    seconds = time.perf_counter() - start
+    written = []
+    for policy in POLICIES:
+        snapshot = _choose(policy, loaded, target, logits)
+        loaded.load_snapshot(snapshot)
+        _write_predictions(loaded, target, policy, snapshot, features, logits[snapshot])
+        written.append(write_record(loaded.run.folder, _record(loaded, target, policy, snapshot, logits, seconds)))
+    if target.duplicate is not None and not target.duplicate.all():
+        written += _score_without_duplicates(loaded, target, logits, seconds)
+    return written
+
+
+def _score_without_duplicates(loaded: LoadedRun, target: Target, logits: Logits, seconds: float) -> list[Path]:
+    """The same logits scored again; their predictions are written already."""
+    assert target.duplicate is not None
+    kept, unique = ~target.duplicate, target.without_duplicates()
+    logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in logits.items()}
+    records = [
+        _record(loaded, unique, policy, _choose(policy, loaded, unique, logits), logits, seconds) for policy in POLICIES
+    ]
+    return [write_record(loaded.run.folder, record) for record in records]
+
+
+def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
+    """The snapshot; only the oracle is told how each does on the target."""
+    if policy != "oracle":
+        return choose(policy, loaded.run.history, None)
+    on_target = {name: _score(loaded, target, by_readout[MAIN]).accuracy for name, by_readout in logits.items()}
+    return choose(policy, loaded.run.history, on_target)
+
+
+@torch.inference_mode()
+def _snapshot_logits(loaded: LoadedRun, snapshot: str, features: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+    loaded.load_snapshot(snapshot)
+    parts = [{MAIN: loaded.head.logits(part), **loaded.head.readouts(part)} for part in features.split(CHUNK)]
+    return {name: torch.cat([part[name] for part in parts]).float().cpu().numpy() for name in parts[0]}
+
+
+def _score(loaded: LoadedRun, target: Target, logits: NDArray[np.float32]) -> Scores:
+    return score(logits, target.faces.truth, loaded.config.expressions, target.known)
+
+
+@torch.inference_mode()
+def _write_predictions(
+    loaded: LoadedRun,
+    target: Target,
+    policy: str,
+    snapshot: str,
+    features: torch.Tensor,
+    logits: dict[str, NDArray[np.float32]],
+) -> None:
+    truth = target.faces.truth
+    generator = np.random.default_rng(seed_from("sample", target.table.key, target.name.split))
+    sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
+    masks = loaded.head.mask(features)
+    mean_mask = (
+        None if masks is None else _mean_per_expression(masks.cpu().numpy(), truth, len(loaded.config.expressions))
+    )
+    predictions = Predictions(
+        expressions=tuple(loaded.config.expressions),
+        id=target.faces.id,
+        truth=truth,
+        logits=logits,
+        sample=sample,
+        features=target.faces.features[sample].astype(np.float16),
+        mask_mean=mean_mask,
+    )
+    path = loaded.run.folder / "predictions" / f"{target.name.slug}@{target.name.split or 'all'}.{policy}.h5"
+    write_predictions(path, predictions, {"run": loaded.config.name, "target": str(target.name), "snapshot": snapshot})
+
+
+def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """(L, D); NaN for an expression that the target does not show."""
+    means = np.full((count, masks.shape[1]), np.nan, dtype=np.float32)
+    for expression in np.unique(truth):
+        means[expression] = masks[truth == expression].mean(axis=0)
+    return means
+
+
+def _record(
+    loaded: LoadedRun,
+    target: Target,
+    policy: str,
+    snapshot: str,
+    logits: Logits,
+    seconds: float,
+) -> Record:
+    config = loaded.config
+    by_readout = logits[snapshot]
+    truth, main = target.faces.truth, predict(by_readout[MAIN], config.expressions, target.known)
+    seed = seed_from("bootstrap", config.key, target.table.key, str(target.name))
+    dataset = str(target.name.whole)
+    return Record(
+        run=config.name,
+        method_key=config.method_key,
+        encoder=config.encoder,
+        encoder_key=key_of(config.encoder_identity),
+        head=config.head,
+        trunk=config.trunk,
+        settings=config.settings,
+        source=config.source,
+        target=dataset,
+        target_split=target.name.split or "all",
+        seed=config.seed,
+        selection=policy,
+        snapshot=snapshot,
+        policy=target.policy,
+        without_duplicates=target.unique,
+        classes=tuple(config.expressions),
+        scores={name: ScoresRecord.model_validate(_score(loaded, target, each)) for name, each in by_readout.items()},
+        intervals={name: bootstrap_interval(truth, main, metric, seed=seed) for name, metric in INTERVALS.items()},
+        kept=len(truth),
+        dropped=dict(target.faces.dropped),
+        seen_by_encoder=any(DatasetName.parse(seen).family == target.name.family for seen in config.encoder_seen),
+        keys={"run": config.key, "source": config.source_key, "target": target.table.key},
+        versions=versions(),
+        device=loaded.device,
+        seconds=round(config.seconds + seconds, 3),
+        options={"extract": _extract_options(config), "train": _train_options(config)},
+    )
+
+
+def _extract_options(config: RunConfig) -> dict[str, str]:
+    """What `fercache extract` needs beyond the data set to make the features again."""
+    asked = {"encoder": config.encoder_request["name"], "weights": config.encoder_request["weights"]}
+    asked["preprocessing"] = config.encoder_request["preprocessing"]
+    asked["precision"] = config.encoder_identity.get("precision")
+    usual = asdict(EncoderRequest())
+    return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
+
+
+def _train_options(config: RunConfig) -> dict[str, str]:
+    """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
+    split = "" if config.source_split in ("", "train") else f"@{config.source_split}"
+    options = {"source": config.source + split, "policy": config.policy}
+    if "contempt" in config.expressions:
+        options["classes"] = "8"
+    if config.label_file:
+        options["labels"] = config.label_file
+    if config.prompts:
+        options["prompts"] = config.prompts
+    return options

@@ -1,0 +1,65 @@
+"""What every miniature is made of: noise pictures, odd files, and a note of what is in it."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tests.extraction.test_decode import adobe_cmyk_jpeg, grey, grey_16_bit, jpeg, progressive_jpeg, rgb
+
+LISTS = Path(__file__).parent.parent / "lists"
+KINDS = {".png": (rgb, grey, grey_16_bit, jpeg), ".jpg": (jpeg, progressive_jpeg, adobe_cmyk_jpeg)}
+"""What hides behind a file's ending, in turn."""
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """Where a miniature lies, and the true expression of every id in it (None where there is none).
+
+    `label_file` is the one that the truth is from, where a set has several.
+    """
+
+    root: Path | None
+    truth: Mapping[str, str | None] = field(default_factory=dict)
+    domain: str = ""
+    label_file: str | None = None
+
+
+def pixels(seed: int, height: int = 12, width: int = 10) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(array: NDArray[np.uint8], format: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, format)
+    return stream.getvalue()
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def write_pictures(folder: Path, names: Sequence[str] | Mapping[str, object]) -> None:
+    """Noise in every way in which sets store pictures, and beside it what systems leave behind."""
+    for number, name in enumerate(names):
+        kinds = KINDS[Path(name).suffix.lower()]
+        write(folder / name, kinds[number % len(kinds)](pixels(number, 24, 20))[0])
+    for parent in {(folder / name).parent for name in names}:
+        write(parent / ".DS_Store", b"\0\1")
+        write(parent / "Thumbs.db", b"\0\1")
+
+
+def in_classes(splits: Iterable[str], classes: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """`<split>/<class folder>/<name>` -> the expression that the class folder stands for."""
+    return {
+        f"{split}/{folder}/{name}".lstrip("/"): expression
+        for split in splits
+        for folder, expression in classes.items()
+        for name in names
+    }
