@@ -55,7 +55,7 @@ class AffectNet(Dataset):
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """As published."""
-        validation = _VALIDATION["lists" if _lists(self.folder(root)) else "npy"]
+        validation = _VALIDATION["lists" if root is None or _lists(root) else "npy"]
         counts = {"train": _TRAIN, "validation": validation}
         return {split: dict(zip(_EXPRESSIONS, row, strict=True)) for split, row in counts.items()}
 

@@ -66,7 +66,7 @@ class CkPlus(Dataset):
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """Faces of each expression over all splits, which are ours."""
         counts = {name: PEAK_FRAMES * count for name, count in _SEQUENCES.items()}
-        return {"": counts if _cropped(self.folder(root)) else counts | {"neutral": sum(_SEQUENCES.values())}}
+        return {"": counts if root is not None and _cropped(root) else counts | {"neutral": sum(_SEQUENCES.values())}}
 
 
 def _cropped(root: Path) -> Path | None:

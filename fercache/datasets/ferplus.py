@@ -116,9 +116,17 @@ class FerPlus(Dataset):
         return lambda line: FaceImage(line.name, partial(read_row, path, offsets[line.row]), line.split)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
-        """The faces of each split; they have votes, and none has a label of its own."""
-        has_list = root is not None and (root / LIST).is_file()
-        return {split: {"": count} for split, count in _IMAGES[FILES[0] if has_list else FILES[1]].items()}
+        """The faces of each split, and of these the majorities by label file: no face has a label of its own."""
+        listed = root is None or (root / LIST).is_file()
+        return {
+            split: {"": images}
+            | {
+                f"{file}:{name}": count
+                for file in FILES
+                for name, count in zip(_EXPRESSIONS, _MAJORITIES[file][split], strict=True)
+            }
+            for split, images in _IMAGES[FILES[0] if listed else FILES[1]].items()
+        }
 
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
         """Faces of each split, then majorities by label file."""
@@ -127,13 +135,11 @@ class FerPlus(Dataset):
         split_of = np.array([face.split for face in faces])
         files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()]
         findings = super().check(root, domain)
-        for split in _FOLDERS:
+        for split, expected in self.expected(root, domain).items():
             for file in files:
                 found = self._majorities(votes[split_of == split], file)
-                findings += [
-                    Finding(split, f"{file}:{name}", should, does)
-                    for name, should, does in zip(_EXPRESSIONS, _MAJORITIES[file][split], found, strict=True)
-                ]
+                labels = [f"{file}:{name}" for name in _EXPRESSIONS]
+                findings += [Finding(split, label, expected[label], n) for label, n in zip(labels, found, strict=True)]
         return findings
 
     def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:

@@ -3,17 +3,18 @@
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 from fercache.datasets import Dataset, FaceImage, face_file, split_name
-from fercache.errors import UsageError
+from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
 
 NEEDED = ("path", "label")
 OPTIONAL = ("split", "subject", "box")
 SEPARATORS = ",;\t"
+LABELS = ".labels.csv"
 
 Box = tuple[int, int, int, int]
 
@@ -21,6 +22,8 @@ Box = tuple[int, int, int, int]
 class Manifest(Dataset):
     """Paths are relative to the file and stay in its folder; an empty label is none; a box is "left top right bottom".
 
+    Labels are expressions or their aliases; where they are something else, a file `NAME.labels.csv` beside `NAME.csv`
+    says what they mean, in the columns label and expression (an empty one: no label).
     Every other column goes into the group as `column=value`. An image may have several lines, with different boxes.
     """
 
@@ -37,12 +40,13 @@ class Manifest(Dataset):
         """The lines in their order; the id is the path, and the box if it has one. Raises UsageError with the line."""
         if root is None or not root.is_file():
             raise self.refuse_root(f"{root or 'no root'} is not a file.")
+        meaning = _read_meanings(root.with_suffix(LABELS))
         lines: dict[str, int] = {}
         any_there = False
         for line, cells in _rows(root):
             try:
                 path = _inside(cells["path"], root.parent)
-                face = _face(path, cells, root.parent)
+                face = _face(path, cells, root.parent, meaning)
             except UsageError as error:
                 raise UsageError(f"{root}, line {line}: {error}") from None
             if face.id in lines:
@@ -60,13 +64,13 @@ class Manifest(Dataset):
             )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells by lower-case column name, one at a time."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             header = stream.readline()
             rows = csv.reader(stream, delimiter=_separator(header))
-            names = _columns(header, path)
+            names = _columns(header, path, needed)
             for cells in rows:
                 line = rows.line_num + 1
                 if not any(cells):
@@ -84,14 +88,15 @@ def _separator(header: str) -> str:
     return max(SEPARATORS, key=header.count)
 
 
-def _columns(header: str, path: Path) -> list[str]:
+def _columns(header: str, path: Path, needed: Sequence[str]) -> list[str]:
     cells = next(csv.reader([header], delimiter=_separator(header)), [])
     names = [cell.strip().lower() for cell in cells]
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in needed if name not in names]
     if missing:
+        possible = f", possible {', '.join(OPTIONAL)}" if needed == NEEDED else ""
         raise UsageError(
-            f"{path}: no column {' and no column '.join(missing)}. Needed are {', '.join(NEEDED)}, "
-            f"possible {', '.join(OPTIONAL)}; the first line has {', '.join(names) or 'nothing'}."
+            f"{path}: no column {' and no column '.join(missing)}. Needed are {', '.join(needed)}{possible}; "
+            f"the first line has {', '.join(names) or 'nothing'}."
         )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -99,7 +104,30 @@ def _columns(header: str, path: Path) -> list[str]:
     return names
 
 
-def _face(path: str, cells: dict[str, str], folder: Path) -> FaceImage:
+def _read_meanings(path: Path) -> dict[str, str | None] | None:
+    """Label -> expression; None where there is no such file."""
+    if not path.is_file():
+        return None
+    meanings: dict[str, str | None] = {}
+    for line, cells in _rows(path, ("label", "expression")):
+        try:
+            meanings[cells["label"]] = canonical(cells["expression"]) if cells["expression"] else None
+        except UsageError as error:
+            raise UsageError(f"{path}, line {line}: {error}") from None
+    return meanings
+
+
+def _label(text: str, meaning: dict[str, str | None] | None) -> str | None:
+    if not text:
+        return None
+    if meaning is None:
+        return canonical(text)
+    if text not in meaning:
+        raise UsageError(f"the label '{text}' is not in the file of labels. {nearest(text, meaning)}")
+    return meaning[text]
+
+
+def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str | None] | None) -> FaceImage:
     box = _box(cells.get("box", ""))
     # `;` parts the columns of a group, so it cannot stand in a value
     others = {name: cell.replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL}
@@ -107,7 +135,7 @@ def _face(path: str, cells: dict[str, str], folder: Path) -> FaceImage:
         folder / path,
         folder,
         split_name(cells.get("split", "")),
-        canonical(cells["label"]) if cells["label"] else None,
+        _label(cells["label"], meaning),
         id=path if box is None else f"{path}#{','.join(map(str, box))}",
         subject=cells.get("subject", ""),
         group=";".join(f"{name}={cell}" for name, cell in others.items()),

@@ -149,3 +149,18 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, cells: list[tuple[str, 
     _, *faces = plugin.faces(manifest_of(tmp_path, text.getvalue()))
     assert [face.id for face in faces] == [f"{number}-{name}.png" for number, (name, _, _) in enumerate(cells)]
     assert [face.group for face in faces] == ["note=" + note.strip().replace(";", ",") for _, _, note in cells]
+
+
+def test_other_labels_are_read_through_the_file_of_labels(tmp_path: Path) -> None:
+    path = manifest_of(tmp_path, "path,label\na.png,6\nb.png,0\nc.png,9\n")
+    (tmp_path / "faces.labels.csv").write_text("label,expression\n6,Angry\n0,neutral\n9,\n")
+    assert [face.label for face in plugin.faces(path)] == ["anger", "neutral", None]
+    (tmp_path / "faces.labels.csv").write_text("label,expression\n6,Angry\n")
+    with pytest.raises(UsageError, match="line 3: the label '0' is not in the file of labels"):
+        list(plugin.faces(path))
+    (tmp_path / "faces.labels.csv").write_text("label,expression\n6,bored\n")
+    with pytest.raises(UsageError, match=r"faces.labels.csv, line 2: 'bored' is not an expression"):
+        list(plugin.faces(path))
+    (tmp_path / "faces.labels.csv").write_text("label,name\n6,angry\n")
+    with pytest.raises(UsageError, match=r"faces.labels.csv: no column expression"):
+        list(plugin.faces(path))
