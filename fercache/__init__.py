@@ -24,6 +24,8 @@ _HOME = {
     "evaluate": "stages.evaluate",
     "EvaluateRequest": "stages.evaluate",
     "compare": "stages.compare",
+    "audit": "stages.audit",
+    "AuditRequest": "stages.audit",
     "predict": "stages.predict",
     "PredictRequest": "stages.predict",
     "demo": "stages.demo",

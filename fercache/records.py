@@ -17,6 +17,9 @@ SCHEMA: Final = 1
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
+DUPLICATE = "in the source's train split"
+"""The reason for which faces are dropped where a target is scored without duplicates."""
+
 WITHOUT_DUPLICATES = " without duplicates"
 """What marks such a target's name in reports."""
 
@@ -68,10 +71,11 @@ class Record(_Strict):
 
     `method_key` is the key of the run's identity without its seed: runs that share it differ in nothing else. `trunk`
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
-    target's votes became labels. `without_duplicates`: faces whose picture the source's train split has, pixel for
-    pixel or nearly, were left out. `classes` are the head's expressions. `intervals` are 95 % bootstrap intervals of
-    the main readout. `options` are what commands that repeat the run need beyond the other fields, e.g.
-    `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
+    target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
+    for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
+    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout. `options` are what commands that
+    repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
+    "soft"}}`.
     """
 
     schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
@@ -89,6 +93,7 @@ class Record(_Strict):
     selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
     snapshot: str
     policy: str
+    duplicates: Count | None = None
     without_duplicates: bool = False
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
@@ -208,6 +213,7 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
         row |= {
             "macro_f1": scores.macro_f1,
             "dropped": sum(record.dropped.values()),
+            "duplicates": record.duplicates,
             "seen_by_encoder": record.seen_by_encoder,
             "device": record.device,
             "seconds": record.seconds,

@@ -90,9 +90,9 @@ def find_pairs(
     Every pair is looked at: time grows with the product of both sizes, memory with their sum. `report` is called with
     the number of rows that are done.
     """
-    other = right or left
-    sides = (left,) if right is None else (left, other)
-    count = len(left) * len(other) if right else len(left) * (len(left) - 1) // 2
+    other = left if right is None else right
+    sides = (left,) if right is None else (left, right)
+    count = len(left) * (len(left) - 1) // 2 if right is None else len(left) * len(right)
     whiten = Whitening.fit(sides)
     ours, theirs = whiten(left.features), whiten(other.features)
     copies = _copies(sides, whiten)

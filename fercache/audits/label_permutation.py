@@ -33,6 +33,11 @@ class Verdict:
     sure: float
 
     @property
+    def agrees(self) -> bool:
+        """Whether the names fit best as they are, and surely so; where neither this nor `permuted`, nobody can tell."""
+        return self.sure >= SURE and not self.permuted
+
+    @property
     def permuted(self) -> tuple[tuple[str, str], ...]:
         """What the right set calls X is Y in the left one; empty where the labels agree, or nobody can be sure."""
         if self.sure < SURE:

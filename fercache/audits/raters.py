@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache.expressions import EXPRESSIONS, read_labels
+
 
 @dataclass(frozen=True)
 class Ceiling:
@@ -43,3 +45,32 @@ def annotator_ceiling(votes: NDArray[np.int16], names: Sequence[str], expression
     recall = {name: right[i] / raters[i] if raters[i] else None for i, name in enumerate(names) if known[i]}
     told = [value for value in recall.values() if value is not None]
     return Ceiling(right.sum() / raters.sum(), float(np.mean(told)), recall, int(raters.sum()))
+
+
+@dataclass(frozen=True)
+class Rerated:
+    """Pictures that were voted on twice: pairs with votes, pairs whose votes differ, and of the `labelled` pairs (both
+    have a majority) those whose label differs."""
+
+    pairs: int
+    other_votes: int
+    labelled: int
+    other_label: int
+
+
+def rerated(one: NDArray[np.int16], other: NDArray[np.int16], names: Sequence[str]) -> Rerated:
+    """`one` and `other` (P, V): votes on P pairs of identical pictures; those not known (negative) are left out."""
+    known = (one >= 0).all(axis=1) & (other >= 0).all(axis=1)
+    votes = [side[known] for side in (one, other)]
+    none = np.full(int(known.sum()), -1, dtype=np.int16)
+    columns = [f"votes:{name}" for name in names]
+    first, second = (
+        read_labels(EXPRESSIONS, classes=(), label=none, votes=side, vote_columns=columns).index for side in votes
+    )
+    labelled = (first >= 0) & (second >= 0)
+    return Rerated(
+        pairs=len(none),
+        other_votes=int((votes[0] != votes[1]).any(axis=1).sum()),
+        labelled=int(labelled.sum()),
+        other_label=int((labelled & (first != second)).sum()),
+    )

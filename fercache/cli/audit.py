@@ -30,7 +30,9 @@ def command(sets: tuple[str, ...], encoder: str | None, name: str, device: str) 
     for (one, other), limit in found.calibrations.items():
         where = f"within {one}" if one == other else f"between {one} and {other}"
         if limit.threshold == 1:
-            click.echo(f"  {where}: too few faces to tell near copies; only identical ones were looked for")
+            click.echo(
+                f"  {where}: too few faces, or too alike, to tell near copies; only identical ones were looked for"
+            )
             continue
         kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in limit.found.items()) or "unknown"
         click.echo(
@@ -42,11 +44,15 @@ def command(sets: tuple[str, ...], encoder: str | None, name: str, device: str) 
         if verdict is None:
             click.echo(f"  {one} and {other} share too few expressions to compare")
         elif verdict.permuted:
-            told = "; ".join(f"what {other} calls {name}, {one} calls {its}" for name, its in verdict.permuted)
+            swapped = [f"{name} and {its} are swapped" for name, its in verdict.swaps]
+            others = [pair for pair in verdict.permuted if not {pair, pair[::-1]} & set(verdict.swaps)]
+            told = "; ".join([*swapped, *(f"what {other} calls {name} is {its} in {one}" for name, its in others)])
             sure = f"mean cosine better by {verdict.margin:.2f}, in {verdict.sure:.0%} of resamples"
             click.secho(f"  {one} and {other} disagree: {told} ({sure})", fg="red")
-        else:
+        elif verdict.agrees:
             click.secho(f"  {one} and {other} agree", fg="green")
+        else:
+            click.secho(f"  {one} and {other}: too unlike to tell (one assignment in {verdict.sure:.0%} of resamples)")
     if not found.verdicts:
         click.echo("  name a second set to compare with")
     click.secho("raters and suspects", bold=True)
@@ -54,6 +60,11 @@ def command(sets: tuple[str, ...], encoder: str | None, name: str, device: str) 
         click.echo(
             f"  {name}: one rater predicts the majority of the others in {ceiling.accuracy:.1%}, "
             f"mean class recall {ceiling.uar:.1%}"
+        )
+    for name, twice in found.rerated.items():
+        click.echo(
+            f"  {name}: {twice.pairs:,} pairs of identical pictures with votes, {twice.other_votes:,} with different "
+            f"ones; of {twice.labelled:,} with two majorities {twice.other_label:,} have two labels"
         )
     for name, count in found.suspects.items():
         click.echo(f"  {name}: {count:,} labels that a model of the other faces contradicts")

@@ -69,7 +69,9 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
 
 
 def _say_paragraph(fact: str, told: str) -> None:
-    click.echo(click.wrap_text(told, 110, f"{fact + ':' if fact else '':9}", " " * 9))
+    begin = f"{fact + ':' if fact else '':9}"
+    wrapped = click.wrap_text(told, 110, begin, " " * 9)
+    click.echo(wrapped if " " in told else begin + told)  # an address must stay in one piece
 
 
 def _say(checked: "Checked") -> None:

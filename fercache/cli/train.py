@@ -32,6 +32,7 @@ def command(
 ) -> None:
     """Train heads on the cached features of one source. Finished runs are not trained again."""
     from fercache.settings import load_settings
+    from fercache.stages.run_config import read_config
     from fercache.stages.train import TrainRequest, train
 
     request = TrainRequest(
@@ -46,6 +47,13 @@ def command(
         prompts=prompts,
         device=device,
     )
-    for folder in train(load_settings(), request):
+    folders = train(load_settings(), request)
+    for folder in folders:
         click.echo(folder)
+    _, config = read_config(folders[0])
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(config.dropped.items()))
+    click.echo(
+        f"{source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
+        + (f"; left out: {reasons}" if reasons else "")
+    )
     click.echo("next: fercache evaluate")

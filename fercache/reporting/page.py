@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fercache.corruptions import KINDS
 from fercache.errors import UsageError
-from fercache.records import MAIN, METRICS, Record, frame
+from fercache.records import MAIN, METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import figures, tables
 from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Board, Cell, MethodTable, Row, boards
 from fercache.reporting.commands import collapsed, commands
@@ -107,6 +107,8 @@ def render(records: Sequence[Record], found: Sequence[Board], spoilt: Sequence[R
         metrics=METRIC_NAMES,
         missing=MISSING,
         unseen=UNSEEN,
+        without_duplicates=WITHOUT_DUPLICATES,
+        unique=any(record.without_duplicates for record in records),
         clean=CLEAN,
         mean=MEAN,
         drop=DROP,

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from fercache.corruptions import EVERY, Corruption, corruptions
 from fercache.datasets import DatasetName
 from fercache.records import METRICS
-from fercache.reporting.boards import Cell, MethodTable, Row, Scores, is_corrupted, mean_scores, method_rows
+from fercache.reporting.boards import (
+    Cell,
+    MethodTable,
+    Row,
+    Scores,
+    is_corrupted,
+    mean_scores,
+    method_rows,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

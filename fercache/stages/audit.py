@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
 from fercache.audits.label_permutation import Verdict, compare_labels
-from fercache.audits.raters import Ceiling, annotator_ceiling
+from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
@@ -90,6 +90,7 @@ class Audit:
     calibrations: dict[tuple[str, str], Calibration]
     verdicts: dict[tuple[str, str], Verdict | None]
     ceilings: dict[str, Ceiling]
+    rerated: dict[str, Rerated]
     suspects: dict[str, int]
     sheet: Path | None
 
@@ -97,13 +98,15 @@ class Audit:
 def audit(settings: Settings, request: AuditRequest) -> Audit:
     """Looks at the feature tables of the sets, and writes `reports/<name>/`.
 
-    Raises UsageError for a set that was not extracted, for one that is named twice, and for sets of several encoders.
+    Raises UsageError for a set that was not extracted, faces that are named twice, and sets of several encoders.
     """
     device = resolve_device(request.device)
     tables = _read_tables(settings, request)
     sets = [_audited(name, table) for name, table in tables.items()]
     folder = settings.reports / request.name
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob("suspects-*.csv"):
+        earlier.unlink()
     pairs = _find_all_pairs(sets, device)
     listed = _listed(sets, pairs)
     listed.to_csv(folder / "duplicates.csv", index=False, lineterminator="\n", float_format="%.4f")
@@ -119,6 +122,9 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
             for one, other in combinations(sets, 2)
         },
         ceilings={name: ceiling for one in sets for name, ceiling in _ceilings(one)},
+        rerated={
+            name: found for i, one in enumerate(sets) for name, found in _rerated(one, pairs[i, i]) if found.pairs
+        },
         suspects={str(one.name): _write_suspects(one, listed, folder) for one in sets},
         sheet=write_pair_sheet(folder / "closest.png", settings, _closest(listed), tables),
     )
@@ -126,9 +132,9 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
 
 def _read_tables(settings: Settings, request: AuditRequest) -> dict[DatasetName, FeatureTable]:
     names = [DatasetName.parse(text) for text in request.sets]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated:
-        raise UsageError(f"{repeated} is named twice; a set is always compared with itself.")
+    for one, other in combinations(names, 2):
+        if one.whole == other.whole and (one.split == other.split or "" in (one.split, other.split)):
+            raise UsageError(f"{one} and {other} have faces in common: name each once, it is compared with itself.")
     tables = {n: read_table(find_table(settings.cache, str(n), request.encoder).path) for n in names}
     first, *others = tables
     for other in others:
@@ -224,20 +230,30 @@ def _frame(leaks: Sequence[Leak]) -> "pd.DataFrame":
     return pd.DataFrame(leaks, columns=list(Leak.__dataclass_fields__))
 
 
-def _ceilings(one: AuditedSet) -> Iterator[tuple[str, Ceiling]]:
-    """By set and label file."""
-    if one.votes is None:
-        return
+def _votes(one: AuditedSet) -> Iterator[tuple[str, list[str], NDArray[np.int16]]]:
+    """By set and label file: what was voted for, and the votes (N, V)."""
     columns = [column.partition(":") for column in one.table.vote_columns]
     for file in dict.fromkeys(file for file, _, _ in columns):
         chosen = [i for i, (of, _, _) in enumerate(columns) if of == file]
-        ceiling = annotator_ceiling(one.votes[:, chosen], [columns[i][2] for i in chosen], EXPRESSIONS)
+        if one.votes is not None:
+            yield f"{one.name}, {file}", [columns[i][2] for i in chosen], one.votes[:, chosen]
+
+
+def _ceilings(one: AuditedSet) -> Iterator[tuple[str, Ceiling]]:
+    for name, names, votes in _votes(one):
+        ceiling = annotator_ceiling(votes, names, EXPRESSIONS)
         if ceiling is not None:
-            yield f"{one.name}, {file}", ceiling
+            yield name, ceiling
+
+
+def _rerated(one: AuditedSet, within: Pairs) -> Iterator[tuple[str, Rerated]]:
+    left, right = within.left[within.identical], within.right[within.identical]
+    for name, names, votes in _votes(one):
+        yield name, rerated(votes[left], votes[right], names)
 
 
 def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> int:
-    """`suspects-<set>.csv`: faces whose label is not believed, and those with a twin of another label."""
+    """`suspects-<set>[@<split>].csv`: faces whose label is not believed, and those with a twin of another label."""
     import pandas as pd
 
     found = suspect_labels(*one.labelled())
@@ -256,7 +272,8 @@ def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> in
     if one.votes is not None:
         for column, votes in zip(one.table.vote_columns, one.votes[rows].T, strict=True):
             told[column] = votes
-    told.to_csv(folder / f"suspects-{one.name.slug}.csv", index=False, lineterminator="\n", float_format="%.4g")
+    path = folder / f"suspects-{_place(one.name.slug, one.name.split)}.csv"
+    told.to_csv(path, index=False, lineterminator="\n", float_format="%.4g")
     return len(told)
 
 

@@ -23,13 +23,29 @@ class Checked:
 
 def check_all(settings: Settings) -> Iterator[Checked]:
     """Every set that needs no root, every one that `fercache.toml` has a root of, and the others, without findings."""
+    known, unknown = _with_roots(settings)
     for family in registry.names("datasets"):
         dataset = registry.load("datasets", family)
-        named = [name for name in settings.datasets if DatasetName.parse(name).family == family]
+        names = [name for name in known if name.family == family]
         if not dataset.needs_root:
-            named = [f"{family}:{domain}" for domain in dataset.domains or ()] or [family]
-        for name in named or [family]:
-            yield _check(dataset, DatasetName.parse(name), settings.root_of(name))
+            names = [DatasetName(family, domain) for domain in dataset.domains or ("",)]
+        for name in names or [DatasetName(family)]:
+            yield _check(dataset, name, settings.root_of(str(name)))
+    yield from unknown
+
+
+def _with_roots(settings: Settings) -> tuple[list[DatasetName], list[Checked]]:
+    """The sets that `fercache.toml` has a root of, and what it calls a set that is none."""
+    known, unknown = [], []
+    for text, root in settings.datasets.items():
+        try:
+            name = DatasetName.parse(text)
+            registry.load("datasets", name.family)
+        except UsageError as error:
+            unknown.append(Checked(text, root, problem=str(error)))
+        else:
+            known.append(name)
+    return known, unknown
 
 
 def check_one(settings: Settings, text: str, root: Path | None = None) -> list[Checked]:

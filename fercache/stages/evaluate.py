@@ -1,20 +1,21 @@
 """run x target -> predictions and records."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.audits.duplicates import find_pairs
+from fercache.audits.duplicates import Faces, find_pairs
 from fercache.datasets import DatasetName, default_split
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
-from fercache.records import read_record
+from fercache.records import ALL, read_record
 from fercache.selection import POLICIES
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
@@ -51,20 +52,17 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     tables = find_tables(settings.cache)
     jobs = [(f, t) for f in folders for t in _targets_of(settings, request, configs[f], tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs])
-    missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t, request.exclude_duplicates)]
+    read = cache(read_table)
+    missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t, configs[f], read, request)]
     written: list[Path] = []
-    loaded: dict[Path, FeatureTable] = {}
     copies = _Copies(tables, resolve_device(request.device))
     skipped: set[str] = set()
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
             bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
-            table = loaded.get(info.path)
-            if table is None:
-                table = loaded[info.path] = read_table(info.path)
             bar.update()
             try:
-                target = _read_target(table, name, configs[folder])
+                target = _read_target(read(info.path), name, configs[folder])
             except UsageError as error:
                 if request.targets:
                     raise
@@ -134,14 +132,28 @@ def _refuse_unscored_targets(
             )
 
 
-def _is_done(folder: Path, target: tuple[DatasetName, TableInfo], without_duplicates: bool) -> bool:
+def _is_done(
+    folder: Path,
+    target: tuple[DatasetName, TableInfo],
+    config: RunConfig,
+    read: Callable[[Path], FeatureTable],
+    request: EvaluateRequest,
+) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
     name, table = target
-    split = name.split or "*"
-    dataset = name.slug
-    records = [read_record(path) for path in (folder / "records").glob(f"{dataset}@{split}.*.json")]
-    about = {(r.selection, r.without_duplicates) for r in records if r.keys["target"] == table.key}
-    return {(policy, unique) for policy in POLICIES for unique in {False, without_duplicates}} <= about
+    try:
+        split = name.split or _default_target_split(read(table.path), name, config) or ALL
+    except UsageError:
+        return False  # whoever scores it says what is wrong
+    records = [read_record(path) for path in (folder / "records").glob(f"{name.slug}@{split}.*.json")]
+    present = {(r.selection, r.without_duplicates): r for r in records if r.keys["target"] == table.key}
+    plain = [present.get((policy, False)) for policy in POLICIES]
+    if None in plain or not request.exclude_duplicates:
+        return None not in plain
+    looked = all(record is not None and record.duplicates is not None for record in plain)
+    # Where no face is a duplicate, or every one is, there is nothing to score once more.
+    wanted = {policy for policy, r in zip(POLICIES, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
+    return looked and all((policy, True) in present for policy in wanted)
 
 
 def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> Target:
@@ -182,32 +194,33 @@ class _Copies:
 
     def of(self, config: RunConfig, target: Target) -> NDArray[np.bool_]:
         """(N,) for the target's faces. Raises UsageError when the source's table is gone."""
-        key = (config.source_key, config.source_split, target.table.key, target.name.split)
+        scored = self._clean(target)
+        key = (config.source_key, config.source_split, scored.key, target.name.split)
         if key not in self._found:
-            self._found[key] = self._search(config, target)
+            self._found[key] = self._search(config, scored, target.name.split)
         return np.array([id in self._found[key] for id in target.faces.id], dtype=bool)
 
-    def _search(self, config: RunConfig, target: Target) -> frozenset[str]:
-        info = self._tables.get(config.source_key)
-        if info is None:
+    def _search(self, config: RunConfig, scored: TableInfo, split: str) -> frozenset[str]:
+        if config.source_key not in self._tables:
             raise UsageError(
                 f"{config.name} was trained on a table of {config.source} that is not in the cache any more, so nobody "
                 f"can tell which faces are in both. Run: fercache extract --dataset {config.source}"
             )
-        source, split = read_table(info.path), target.name.split
-        trained_on = source.columns.split == config.source_split if config.source_split else slice(None)
-        table = self._clean(target)
-        scored = table.columns.split == split if split else slice(None)
-        pairs = find_pairs(searched_faces(source, trained_on), searched_faces(table, scored), device=self._device)
-        return frozenset(table.columns.id[scored][pairs.right])
+        _, ours = self._faces(self._tables[config.source_key], config.source_split)
+        ids, theirs = self._faces(scored, split)
+        return frozenset(ids[find_pairs(ours, theirs, device=self._device).right])
 
-    def _clean(self, target: Target) -> FeatureTable:
+    @staticmethod
+    def _faces(info: TableInfo, split: str) -> tuple[NDArray[np.object_], Faces]:
+        table = read_table(info.path)
+        rows = table.columns.split == split if split else np.ones(info.rows, dtype=bool)
+        return table.columns.id[rows], searched_faces(table, rows)
+
+    def _clean(self, target: Target) -> TableInfo:
         """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""
-        encoder = target.table.identity["encoder"]
-        fitting = (
-            t
-            for t in self._tables.values()
-            if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder)
-        )
-        info = next(fitting, None) if target.name.corruption else None
-        return target.table if info is None else read_table(info.path)
+        own, encoder = self._tables[target.table.key], target.table.identity["encoder"]
+        if not target.name.corruption:
+            return own
+        tables = self._tables.values()
+        fitting = (t for t in tables if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder))
+        return next(fitting, own)

@@ -1,6 +1,7 @@
 """A picture of pairs that an audit takes for one picture, so that a person can see whether they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercache import registry
 from fercache.datasets import DatasetName, FaceImage
+from fercache.errors import UsageError
 from fercache.extraction.decode import Unreadable, decode
 from fercache.settings import Settings
 from fercache.store.tables import FeatureTable
 
-SIDE, GAP, CAPTION, ACROSS = 96, 14, 36, 4
+SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 36, 44, 4
 EACH = 12
 """Pairs that are shown of the closest ones, and of those that only just count."""
 
@@ -38,35 +40,44 @@ def write_pair_sheet(
 
     Pictures are read from where the set lies now (`fercache.toml`), or lay when it was extracted.
     """
-    shown = [*pairs[:EACH], *pairs[EACH:][-EACH:]]
-    roots = {str(name.whole): _root(settings, name, table) for name, table in tables.items()}
-    wanted = {picture for one, other, _ in shown for picture in (one, other)}
-    faces = {name: _faces(name, roots[name], {p.id for p in wanted if p.dataset == name}) for name in roots}
-    drawn = [(pair, [_pixels(faces[picture.dataset].get(picture.id)) for picture in pair[:2]]) for pair in shown]
-    if not any(picture is not None for _, pictures in drawn for picture in pictures):
+    groups = {"the closest pairs": pairs[:EACH], "pairs that only just count": pairs[EACH:][-EACH:]}
+    shown = [pair for group in groups.values() for pair in group]
+    pixels = _read_pictures(settings, tables, {picture for pair in shown for picture in pair[:2]})
+    if not pixels:
         path.unlink(missing_ok=True)
         return None
-    rows = -(-len(shown) // ACROSS)
-    width, height = GAP + ACROSS * (2 * SIDE + 2 * GAP), GAP + rows * (SIDE + CAPTION + GAP)
-    sheet = Image.new("RGB", (width, height), "white")
-    for number, (pair, pictures) in enumerate(drawn):
-        row, column = divmod(number, ACROSS)
-        _draw_pair(sheet, GAP + column * (2 * SIDE + 2 * GAP), GAP + row * (SIDE + CAPTION + GAP), pair, pictures)
+    width, row = GAP + ACROSS * (2 * SIDE + 2 * GAP), SIDE + CAPTION + GAP
+    rows = {title: -(-len(group) // ACROSS) for title, group in groups.items() if group}
+    sheet = Image.new("RGB", (width, sum(HEADING + count * row for count in rows.values())), "white")
+    top = 0
+    for title, count in rows.items():
+        ImageDraw.Draw(sheet).text((GAP, top + GAP), title, "black", ImageFont.load_default(14))
+        for number, pair in enumerate(groups[title]):
+            x, y = GAP + number % ACROSS * (2 * SIDE + 2 * GAP), top + HEADING + number // ACROSS * row
+            _draw_pair(sheet, x, y, pair, pixels)
+        top += HEADING + count * row
     sheet.save(path, format="PNG")
     return path
 
 
-def _draw_pair(sheet: Image.Image, x: int, y: int, pair: Pair, pictures: Sequence[NDArray[np.uint8] | None]) -> None:
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for place, (picture, pixels) in enumerate(zip(pair[:2], pictures, strict=True)):
-        at = (x + place * (SIDE + 2), y)
-        if pixels is not None:
-            sheet.paste(Image.fromarray(pixels).resize((SIDE, SIDE)), at)
-        else:
-            pen.rectangle((*at, at[0] + SIDE - 1, at[1] + SIDE - 1), fill="lightgrey")
-        pen.text((at[0], y + SIDE + 2), picture.label or "no label", "black", font)
-    places = " / ".join(dict.fromkeys(picture.dataset for picture in pair[:2]))
-    pen.text((x, y + SIDE + 17), f"{pair[2]:.2f}  {places}", "dimgrey", font)
+def _read_pictures(
+    settings: Settings, tables: Mapping[DatasetName, FeatureTable], wanted: set[Picture]
+) -> dict[Picture, NDArray[np.uint8]]:
+    """Those of the wanted pictures that can be found and read."""
+    found = {}
+    for name, table in tables.items():
+        here = {picture.id: picture for picture in wanted if picture.dataset == str(name.whole)}
+        with suppress(UsageError):  # the set does not lie there any more
+            for face in _faces(name, _root(settings, name, table), set(here)):
+                with suppress(Unreadable, OSError):
+                    found[here[face.id]] = decode(face.read(), face.box)
+    return found
+
+
+def _faces(name: DatasetName, root: Path | None, ids: set[str]) -> Iterator[FaceImage]:
+    dataset = registry.load("datasets", name.family)
+    if ids and (not dataset.needs_root or (root is not None and root.exists())):
+        yield from (face for face in dataset.faces(root, name.domain) if face.id in ids)
 
 
 def _root(settings: Settings, name: DatasetName, table: FeatureTable) -> Path | None:
@@ -74,16 +85,14 @@ def _root(settings: Settings, name: DatasetName, table: FeatureTable) -> Path | 
     return settings.root_of(str(name.clean)) or (Path(extracted_from) if extracted_from else None)
 
 
-def _faces(name: str, root: Path | None, ids: set[str]) -> dict[str, FaceImage]:
-    parsed = DatasetName.parse(name)
-    dataset = registry.load("datasets", parsed.family)
-    if not ids or (dataset.needs_root and (root is None or not root.exists())):
-        return {}
-    return {face.id: face for face in dataset.faces(root, parsed.domain) if face.id in ids}
-
-
-def _pixels(face: FaceImage | None) -> NDArray[np.uint8] | None:
-    try:
-        return None if face is None else decode(face.read(), face.box)
-    except (Unreadable, OSError):
-        return None
+def _draw_pair(sheet: Image.Image, x: int, y: int, pair: Pair, pixels: Mapping[Picture, NDArray[np.uint8]]) -> None:
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    for place, picture in enumerate(pair[:2]):
+        at = (x + place * (SIDE + 2), y)
+        if picture in pixels:
+            sheet.paste(Image.fromarray(pixels[picture]).resize((SIDE, SIDE)), at)
+        else:
+            pen.rectangle((*at, at[0] + SIDE - 1, at[1] + SIDE - 1), fill="lightgrey")
+        pen.text((at[0], y + SIDE + 2), picture.label or "no label", "black", font)
+    places = " / ".join(dict.fromkeys(picture.dataset for picture in pair[:2]))
+    pen.text((x, y + SIDE + 17), f"{pair[2]:.2f}  {places}", "dimgrey", font)

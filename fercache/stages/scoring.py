@@ -13,7 +13,7 @@ from fercache.datasets import DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.identity import key_of, seed_from
 from fercache.metrics import Scores, accuracy, predict, score, uar
-from fercache.records import MAIN, Record, ScoresRecord, write_record
+from fercache.records import DUPLICATE, MAIN, Record, ScoresRecord, write_record
 from fercache.selection import POLICIES, choose
 from fercache.stages.extract import versions
 from fercache.stages.labelled import LabelledFaces
@@ -29,7 +29,6 @@ Logits = dict[str, dict[str, NDArray[np.float32]]]
 CHUNK = 4096
 INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 SAMPLE = 1000
-DUPLICATE = "picture of the source's train split"
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
         loaded.load_snapshot(snapshot)
         _write_predictions(loaded, target, policy, snapshot, features, logits[snapshot])
         written.append(write_record(loaded.run.folder, _record(loaded, target, policy, snapshot, logits, seconds)))
-    if target.duplicate is not None and not target.duplicate.all():
+    if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
         written += _score_without_duplicates(loaded, target, logits, seconds)
     return written
 
@@ -168,6 +167,7 @@ def _record(
         selection=policy,
         snapshot=snapshot,
         policy=target.policy,
+        duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
         without_duplicates=target.unique,
         classes=tuple(config.expressions),
         scores={name: ScoresRecord.model_validate(_score(loaded, target, each)) for name, each in by_readout.items()},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fercache.errors import UsageError
+from fercache.store.copies import read_copies
 from fercache.store.locks import holder
 from fercache.store.plan import Plan
 from fercache.store.prompts import read_prompts
@@ -28,12 +29,19 @@ class Problem:
 
 
 def verify(cache: Path) -> list[Problem]:
-    """Reads every table, prompt table, run and file of predictions, checks every bit, and changes nothing.
+    """Reads every table (of features, copies, prompts), run and file of predictions, checks every bit, changes nothing.
 
     A table that another process is writing right now is no problem.
     """
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
-    return [*_tables(cache), *_parts(cache, busy), *_prompts(cache), *_runs(cache), *_leftovers(cache, busy)]
+    return [
+        *_tables(cache),
+        *_parts(cache, busy),
+        *_small_tables(cache / "copies", read_copies),
+        *_small_tables(cache / "prompts", read_prompts),
+        *_runs(cache),
+        *_leftovers(cache, busy),
+    ]
 
 
 def _tables(cache: Path) -> Iterator[Problem]:
@@ -82,9 +90,9 @@ def _unfinished(parts: Path) -> Iterator[Problem]:
         yield from _attempt(path, partial(check_shard, plan=plan, shard=shard), resume)
 
 
-def _prompts(cache: Path) -> Iterator[Problem]:
-    for path in sorted((cache / "prompts").glob("*/*.h5")):
-        yield from _attempt(path, read_prompts, f"Delete it and {_EXTRACT}.")
+def _small_tables(room: Path, read: Callable[[Path], Any]) -> Iterator[Problem]:
+    for path in sorted(room.glob("*/*.h5")):
+        yield from _attempt(path, read, f"Delete it and {_EXTRACT}.")
 
 
 def _runs(cache: Path) -> Iterator[Problem]:
@@ -120,7 +128,7 @@ def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
     for path in sorted((cache / "features").rglob("*.tmp")):
         if not any(str(path).startswith(f"{table}.") for table in busy):
             yield Problem(path, "left by a process that was ended", f"Delete it, or {_EXTRACT}.")
-    for room in ("prompts", "runs"):
+    for room in ("copies", "prompts", "runs"):
         for path in sorted((cache / room).rglob("*.tmp")):
             yield Problem(
                 path, "left by a process that was ended", "Delete it, unless a fercache command is running now."

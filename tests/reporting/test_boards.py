@@ -1,6 +1,6 @@
 import pytest
 
-from fercache.records import Record, frame
+from fercache.records import DUPLICATE, Record, frame
 from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards
 from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, fake_record
 
@@ -144,10 +144,11 @@ def test_corrupted_targets_alone_make_no_board() -> None:
 
 def test_scores_without_duplicates_stand_beside_and_count_in_no_mean() -> None:
     plain = list(demo_records())
-    unique = [fake_record("linear-probe", seed, "synthetic:night", without_duplicates=True) for seed in range(3)]
+    left_out = {"without_duplicates": True, "dropped": {DUPLICATE: 9}}
+    unique = [fake_record("linear-probe", seed, "synthetic:night", **left_out) for seed in range(3)]
     other_source = fake_record("linear-probe", source="ferplus")
     board, other = sorted(boards(frame([*plain, *unique, other_source])), key=lambda b: b.source != "synthetic:studio")
-    assert "synthetic:night without duplicates" in board.unseen
+    assert [label for label in board.columns if "without" in label] == ["synthetic:night without duplicates"]
     assert not any("without" in column for column in other.columns)
     row = row_of(board, "linear-probe")
     assert row.unseen == row_of(board_of(plain), "linear-probe").unseen

@@ -8,7 +8,7 @@ import pytest
 from fercache.store.runs import write_predictions
 from fercache.store.tables import parts_folder, quarantine_path
 from fercache.store.verify import Problem, verify
-from tests.store import test_prompts, test_runs
+from tests.store import test_copies, test_prompts, test_runs
 from tests.store.made_tables import columns, place, write_shard, write_table, writer
 
 
@@ -16,6 +16,7 @@ from tests.store.made_tables import columns, place, write_shard, write_table, wr
 def cache(tmp_path: Path) -> Path:
     """A cache with one of everything, and nothing wrong."""
     write_table(place(tmp_path))
+    test_copies.made(tmp_path)
     test_prompts.made(tmp_path)
     run = test_runs.made(tmp_path)
     write_predictions(run / "predictions" / "target.last.h5", test_runs.PREDICTIONS, {})
@@ -62,6 +63,12 @@ def flip_prompt(cache: Path) -> Path:
     return path
 
 
+def flip_copy(cache: Path) -> Path:
+    (path,) = (cache / "copies").rglob("*.h5")
+    flip(path, test_copies.COPIES.changed["mirrored"].tobytes())
+    return path
+
+
 def flip_prediction(cache: Path) -> Path:
     (path,) = (cache / "runs").rglob("*.h5")
     flip(path, test_runs.PREDICTIONS.logits["main"].tobytes())
@@ -85,6 +92,12 @@ def leave_temporary(cache: Path) -> Path:
     return path
 
 
+def leave_copies(cache: Path) -> Path:
+    path = cache / "copies" / "made" / "other.h5.1-a.tmp"
+    path.write_bytes(b"")
+    return path
+
+
 def leave_run(cache: Path) -> Path:
     path = cache / "runs" / "run.1-a.tmp"
     path.mkdir()
@@ -102,7 +115,18 @@ def leave_parts(cache: Path) -> Path:
     return parts_folder(place(cache))
 
 
-WRONG = [flip_prompt, flip_prediction, flip_weights, lose_done, leave_temporary, leave_run, leave_damaged, leave_parts]
+WRONG = [
+    flip_prompt,
+    flip_copy,
+    flip_prediction,
+    flip_weights,
+    lose_done,
+    leave_temporary,
+    leave_copies,
+    leave_run,
+    leave_damaged,
+    leave_parts,
+]
 
 
 @pytest.mark.parametrize("harm", WRONG, ids=lambda harm: harm.__name__)

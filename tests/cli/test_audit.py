@@ -1,0 +1,108 @@
+"""`fercache audit` says what it found, in words and in files."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.audits.planted import draw_folder, plant
+from tests.cli.test_wrong_use import refused
+from tests.command_line import Run
+from tests.pixel_encoder import PixelEncoder
+
+
+def extract(run: Run, name: str, root: Path, encoder: str) -> None:
+    outcome = run("extract", "--dataset", name, "--root", root, "--encoder", encoder)
+    assert outcome.code == 0, outcome.err
+
+
+def said(run: Run, *sets: str) -> list[str]:
+    outcome = run("audit", *sets)
+    assert outcome.code == 0, outcome.err
+    return outcome.out.splitlines()
+
+
+def test_copies_and_swapped_labels_are_told(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+    extract(run, "folder:mine", plant(draw_folder(tmp_path / "mine")), "pixels")
+    swapped = draw_folder(tmp_path / "other", 5000, {"test": 8}, {"anger": "disgust", "disgust": "anger"})
+    extract(run, "folder:other", swapped, "pixels")
+    lines = said(run, "folder:mine", "folder:other")
+    assert (
+        "  folder:mine@test: 2 of 74 images are pixel for pixel in folder:mine@train, 2 more nearly (5.4%); "
+        "1 have another label there"
+    ) in lines
+    assert (
+        "  folder:mine@train: 2 of 141 images are pixel for pixel again in folder:mine@train, 0 more nearly (1.4%)"
+    ) in lines
+    assert not any(line.startswith("  folder:mine@train: 2 of 141 images are pixel for pixel in") for line in lines)
+    (within,) = (line for line in lines if line.startswith("  within folder:mine: copies from cosine"))
+    assert "found of copies made on purpose: " in within
+    assert "jpeg 90 100%" in within
+    assert any(line.startswith("  between folder:mine and folder:other: copies from cosine") for line in lines)
+    (labels,) = (line for line in lines if "disagree" in line)
+    assert labels.startswith("  folder:mine and folder:other disagree: anger and disgust are swapped (mean cosine")
+    assert "  folder:mine: 1 labels that a model of the other faces contradicts" in lines
+    assert lines[-2:] == [
+        "lists: reports/audit/duplicates.csv, leaks.csv, suspects-*.csv",
+        "closest pairs: reports/audit/closest.png",
+    ]
+    assert {path.name for path in Path("reports/audit").iterdir()} == {
+        "duplicates.csv",
+        "leaks.csv",
+        "closest.png",
+        "suspects-folder-mine.csv",
+        "suspects-folder-other.csv",
+    }
+
+
+def test_the_bundled_encoder_and_one_small_set(run: Run, studio_folder: Path, tmp_path: Path) -> None:
+    planted = tmp_path / "planted"
+    shutil.copytree(studio_folder, planted)
+    shutil.copy(next((planted / "train" / "fear").iterdir()), planted / "test" / "sadness" / "mislabelled.png")
+    extract(run, "folder:mine", planted, "bundled")
+    lines = said(run, "folder:mine", "--name", "first")
+    assert (
+        "  within folder:mine: too few faces, or too alike, to tell near copies; only identical ones looked for"
+        in lines
+    )
+    assert "  name a second set to compare with" in lines
+    leaks = pd.read_csv("reports/first/leaks.csv")
+    assert leaks[["identical", "near", "conflicting"]].to_numpy().tolist() == [[1, 0, 1]] * 2
+    suspects = pd.read_csv("reports/first/suspects-folder-mine.csv")
+    assert "test/sadness/mislabelled.png" in set(suspects["id"])
+    assert not Path("reports/first/closest.png").exists()
+
+
+def test_sets_that_agree_and_share_nothing(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+    for first, name in enumerate(("mine", "other")):
+        extract(run, f"folder:{name}", draw_folder(tmp_path / name, 5000 * first, {"test": 8}), "pixels")
+    few = tmp_path / "few"
+    shutil.copytree(tmp_path / "other/test/anger", few / "anger")
+    shutil.copy(tmp_path / "mine/test/fear/0008.png", few / "anger")
+    extract(run, "folder:few", few, "pixels")
+    lines = said(run, "folder:mine", "folder:other")
+    assert lines[lines.index("copies") + 1] == "  none"
+    assert "  folder:mine and folder:other agree" in lines
+    lines = said(run, "folder:few", "folder:mine")
+    assert "  folder:few and folder:mine share too few expressions to compare" in lines
+    assert (
+        "  folder:few: 1 of 9 images are pixel for pixel in folder:mine@test, 0 more nearly (11.1%); "
+        "1 have another label there"
+    ) in lines
+
+
+def test_wrong_use(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+    refused(run("audit"), "SETS")
+    refused(run("audit", "ferplus"), "Run: fercache extract --dataset ferplus")
+    root = draw_folder(tmp_path / "mine", per_class={"test": 1})
+    extract(run, "folder:mine", root, "pixels")
+    refused(run("audit", "folder:mine", "folder:mine"), "faces in common")
+    refused(run("audit", "folder:mine", "--encoder", "bundled"), "fercache extract", "Tables of it exist for: pixels")
+
+
+@pytest.mark.usefixtures("pixel_encoder")
+def test_features_of_different_encoders_are_not_compared(run: Run, tmp_path: Path) -> None:
+    for name, encoder in (("mine", "pixels"), ("other", "bundled")):
+        extract(run, f"folder:{name}", draw_folder(tmp_path / name, per_class={"test": 1}), encoder)
+    refused(run("audit", "folder:mine", "folder:other"), "different encoders", "--encoder")

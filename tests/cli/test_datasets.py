@@ -1,0 +1,89 @@
+"""`fercache datasets` shows where sets lie and what is found there."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from fercache import registry
+from tests.cli.test_wrong_use import refused
+from tests.command_line import Run
+from tests.conftest import REPOSITORY
+from tests.datasets.miniatures.ferplus import ferplus
+from tests.datasets.miniatures.own_images import folder
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Path:
+    """A working folder with FERPlus, one's own faces, and a root where no RAF-DB is."""
+    ferplus(tmp_path / "b")
+    folder(tmp_path / "a")
+    (tmp_path / "fercache.toml").write_text('[datasets]\nferplus = "b"\n"folder:office" = "a"\nrafdb = "a"\n')
+    return tmp_path
+
+
+def test_all_sets_and_what_is_wrong_with_one(run: Run, roots: Path) -> None:
+    outcome = run("datasets")
+    assert outcome.code == 0
+    assert outcome.err == ""
+    lines = outcome.out.splitlines()
+    assert "ferplus  b" in lines
+    assert "mmafedb  no root yet" in lines
+    assert "  test       4 of 3,574" in lines
+    assert any(line.startswith("  test       fer2013new: neutral 0 of 1,090  happiness 0 of 893") for line in lines)
+    assert any("synthetic:studio" in line for line in lines)
+    (problem,) = (i for i, line in enumerate(lines) if line.startswith("rafdb"))
+    assert lines[problem + 1].startswith("  rafdb: ")
+    assert "Expected is" in lines[problem + 1]
+
+
+def test_counts_that_agree_are_not_repeated(run: Run, roots: Path) -> None:
+    lines = run("datasets", "show", "synthetic:night").out.splitlines()
+    start = lines.index("synthetic:night", 1)
+    assert lines[start + 1].startswith("  test       800 of 800  surprise 114  fear 115")
+    office = run("datasets", "show", "folder:office").out
+    assert "  train      16  surprise 2  fear 2" in office
+
+
+def test_csv(run: Run, roots: Path) -> None:
+    outcome = run("datasets", "--csv")
+    assert outcome.code == 0
+    assert "rafdb: " in outcome.err
+    found = list(csv.DictReader(io.StringIO(outcome.out)))
+    images = next(row for row in found if (row["set"], row["split"], row["label"]) == ("ferplus", "test", "all"))
+    assert (images["expected"], images["found"], images["agrees"]) == ("3574", "4", "False")
+    assert Path(images["root"]).resolve() == roots / "b"
+    assert {row["set"] for row in found} >= {"ferplus", "folder:office", "synthetic:studio"}
+    assert not [row for row in found if row["set"] == "rafdb"]
+    shown = list(csv.DictReader(io.StringIO(run("datasets", "show", "ferplus", "--csv").out)))
+    assert shown == [row for row in found if row["set"] == "ferplus"]
+
+
+@pytest.mark.parametrize("name", registry.names("datasets"))
+def test_every_set_can_be_shown(run: Run, name: str) -> None:
+    outcome = run("datasets", "show", name)
+    assert outcome.code == 0, outcome.err
+    dataset = registry.load("datasets", name)
+    words = " ".join(outcome.out.split())
+    assert dataset.homepage in outcome.out, "in one piece"
+    assert outcome.out.startswith(f"{name}\n")
+    for fact in (dataset.layout, dataset.licence, dataset.citation, *dataset.expressions):
+        assert " ".join(fact.split()) in words
+    assert max(len(line) for line in outcome.out.splitlines() if "http" not in line) <= 120
+    if dataset.needs_root:
+        assert outcome.out.rstrip().endswith("no root yet")
+
+
+def test_a_root_of_another_layout_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
+    outcome = run("datasets", "show", "rafdb", "--root", tmp_path / "nowhere")
+    assert outcome.code == 0
+    assert "nowhere" in outcome.out
+    assert "Expected is" in outcome.out
+    refused(run("datasets", "show", "rafbd"), "rafdb")
+    refused(run("datasets", "show", "synthetic:studoi"), "studio")
+
+
+def test_the_page_comes_from_the_command(run: Run) -> None:
+    outcome = run("datasets", "--markdown")
+    assert outcome.out == (REPOSITORY / "docs" / "datasets.md").read_text(encoding="utf-8")

@@ -1,0 +1,149 @@
+"""Which faces are scored: by the default split, and with and without those that the source's train split has."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.errors import UsageError
+from fercache.records import DUPLICATE, Record, read_record
+from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.train import TrainRequest, train
+from tests.audits.planted import PLANTED, draw_folder, face, plant
+from tests.datasets.miniatures.ckplus import official
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+
+@pytest.fixture(scope="session")
+def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(draw_folder(tmp_path_factory.mktemp("planted")))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
+
+
+def extracted(settings: Settings, name: str, root: Path) -> Path:
+    return extract(settings, ExtractRequest(name, root, EncoderRequest("pixels")))
+
+
+def trained(settings: Settings, source: str) -> str:
+    (folder,) = train(settings, TrainRequest(source, ("linear-probe",), seeds=(0,), device="cpu"))
+    return folder.name
+
+
+def evaluated(settings: Settings, *targets: str, exclude: bool = False, **more: Any) -> list[Record]:
+    request = EvaluateRequest(targets, device="cpu", exclude_duplicates=exclude, **more)
+    return [read_record(path) for path in evaluate(settings, request)]
+
+
+def test_scores_with_and_without_duplicates_stand_side_by_side(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "with contempt"
+    shutil.copytree(planted_folder, root)
+    (root / "test/contempt").mkdir()
+    face(9000, "anger").save(root / "test/contempt/9000.png")
+    extracted(settings, "folder:mine", root)
+    trained(settings, "folder:mine")
+    records = evaluated(settings, "folder:mine", exclude=True)
+    assert [(r.selection, r.without_duplicates) for r in records] == [
+        (policy, unique) for unique in (False, True) for policy in ("source-val", "last", "oracle")
+    ]
+    for record in records:
+        left_out = len(PLANTED) if record.without_duplicates else 0
+        assert record.target_split == "test"
+        assert record.kept == record.scores["main"].n == 74 - left_out
+        assert record.duplicates == (None if record.without_duplicates else len(PLANTED))
+        assert record.dropped == {"contempt": 1} | ({DUPLICATE: left_out} if left_out else {})
+    assert evaluated(settings, "folder:mine", exclude=True) == []
+    assert evaluated(settings, "folder:mine") == []
+
+
+def test_scores_without_duplicates_can_be_added_later(settings: Settings, planted_folder: Path) -> None:
+    extracted(settings, "folder:mine", planted_folder)
+    trained(settings, "folder:mine")
+    assert not any(record.without_duplicates for record in evaluated(settings, "folder:mine"))
+    later = evaluated(settings, "folder:mine", exclude=True)
+    assert sum(record.without_duplicates for record in later) == 3
+    assert evaluated(settings, "folder:mine", exclude=True) == []
+
+
+def test_without_any_duplicate_or_with_nothing_else_there_is_one_score(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
+    train_alone = tmp_path / "copied"
+    shutil.copytree(planted_folder / "train", train_alone)
+    extracted(settings, "folder:mine", planted_folder)
+    extracted(settings, "folder:copied", train_alone)
+    extracted(settings, "folder:other", draw_folder(tmp_path / "other", 5000, {"test": 4}))
+    trained(settings, "folder:mine")
+    targets = ("folder:copied", "folder:other")
+    records = evaluated(settings, *targets, exclude=True)
+    assert not any(record.without_duplicates for record in records)
+    found = {(record.target, record.duplicates == record.kept, record.duplicates == 0) for record in records}
+    assert found == {("folder:copied", True, False), ("folder:other", False, True)}
+    assert evaluated(settings, *targets, exclude=True) == []
+
+
+def test_a_spoilt_target_has_the_duplicates_of_the_clean_one(settings: Settings, planted_folder: Path) -> None:
+    """In the spoilt pictures themselves some are not found."""
+    extracted(settings, "folder:mine", planted_folder)
+    clean = extracted(settings, "folder:other", planted_folder)
+    extracted(settings, "folder:other+noise:5", planted_folder)
+    trained(settings, "folder:mine")
+    scored = evaluated(settings, "folder:other@test", "folder:other+noise:5", exclude=True)
+    assert {(r.target, r.dropped[DUPLICATE]) for r in scored if r.without_duplicates} == {
+        ("folder:other", len(PLANTED)),
+        ("folder:other+noise:5", len(PLANTED)),
+    }
+    clean.unlink()
+    again = evaluated(settings, "folder:other+noise:5", exclude=True, again=True)
+    assert all(record.dropped[DUPLICATE] < len(PLANTED) for record in again if record.without_duplicates)
+
+
+def test_without_the_source_table_nobody_can_tell(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
+    table = extracted(settings, "folder:mine", planted_folder)
+    extracted(settings, "folder:other", draw_folder(tmp_path / "other", 5000, {"test": 2}))
+    trained(settings, "folder:mine")
+    table.unlink()
+    with pytest.raises(UsageError, match=r"not in the cache any more.*Run: fercache extract --dataset folder:mine"):
+        evaluated(settings, "folder:other", exclude=True)
+    assert {record.kept for record in evaluated(settings, "folder:other")} == {14}
+
+
+def test_one_split_that_is_scored_does_not_stand_for_another(settings: Settings, tmp_path: Path) -> None:
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "a", 0, {"train": 6, "validation": 2, "test": 3}))
+    trained(settings, "folder:mine")
+    assert {record.kept for record in evaluated(settings, "folder:mine@validation")} == {14}
+    assert {record.kept for record in evaluated(settings, "folder:mine")} == {21}
+    assert evaluated(settings) == []
+
+
+def test_a_set_without_published_splits_is_scored_whole_unless_it_is_the_source(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
+    truth = official(tmp_path / "ck").truth
+    extracted(settings, "ckplus", tmp_path / "ck")
+    extracted(settings, "folder:mine", planted_folder)
+    foreign, own = trained(settings, "folder:mine"), trained(settings, "ckplus")
+    assert evaluated(settings, "ckplus@test", runs=(foreign,))[0].target_split == "test"
+    (whole, *_) = evaluated(settings, "ckplus", runs=(foreign,))
+    assert whole.target_split == "all"
+    assert whole.kept == sum(label != "contempt" for label in truth.values())
+    (part, *_) = evaluated(settings, "ckplus", runs=(own,))
+    assert part.target_split == "test"
+    assert 0 < part.kept < whole.kept
+    assert evaluated(settings, "ckplus") == []
+
+
+def test_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, tmp_path: Path) -> None:
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "faces", per_class={"train": 6}))
+    trained(settings, "folder:mine")
+    with pytest.raises(UsageError, match="trained on"):
+        evaluated(settings, "folder:mine")
+    assert evaluated(settings) == []
