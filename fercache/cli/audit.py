@@ -30,9 +30,7 @@ def command(sets: tuple[str, ...], encoder: str | None, name: str, device: str) 
     for (one, other), limit in found.calibrations.items():
         where = f"within {one}" if one == other else f"between {one} and {other}"
         if limit.threshold == 1:
-            click.echo(
-                f"  {where}: too few faces, or too alike, to tell near copies; only identical ones were looked for"
-            )
+            click.echo(f"  {where}: too few faces, or too alike, to tell near copies; only identical ones looked for")
             continue
         kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in limit.found.items()) or "unknown"
         click.echo(
