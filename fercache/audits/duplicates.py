@@ -20,11 +20,13 @@ ROWS_PER_DIRECTION = 8
 WEAKEST = 1e-5
 """Directions weaker than this share of the strongest are none."""
 
+CHUNK = 8192
+"""Rows that are looked at together where nothing else says how many."""
+
 RANDOM_PAIRS = 1_000_000
 MOST_COLLECTED = 2_000_000
 BY_CHANCE = 0.01
 """Of the pairs that are listed, at most this share is expected to be chance (or half a pair, if that is more)."""
-CHUNK = 8192
 TILE = (2048, 8192)
 """Rows and columns of the cosines in memory at once: 64 MB."""
 
@@ -94,7 +96,8 @@ def find_pairs(
     sides = (left,) if right is None else (left, right)
     count = len(left) * (len(left) - 1) // 2 if right is None else len(left) * len(right)
     whiten = Whitening.fit(sides)
-    ours, theirs = whiten(left.features), whiten(other.features)
+    ours = whiten(left.features)
+    theirs = ours if right is None else whiten(right.features)
     copies = _copies(sides, whiten)
     tail = _Tail(_random_cosines(left, other, ours, theirs), count)
     same = _identical(left.pixels, other.pixels, within=right is None)
@@ -136,8 +139,12 @@ class Whitening:
 
     def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
         """(N, D) -> (N, d), of length 1."""
-        whitened = (features.astype(np.float32) - self.mean) @ self.projection
-        return np.asarray(whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-12))
+        whitened = np.empty((len(features), self.projection.shape[1]), np.float32)
+        for begin in range(0, len(features), CHUNK):
+            part = (features[begin : begin + CHUNK].astype(np.float32) - self.mean) @ self.projection
+            length = np.linalg.norm(part, axis=1, keepdims=True)
+            whitened[begin : begin + CHUNK] = part / np.maximum(length, 1e-12)
+        return whitened
 
 
 def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
@@ -233,13 +240,17 @@ def _above(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Row, column and cosine of all pairs with a cosine of at least `floor`, tile by tile."""
     one, other = torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
+    # The same memory for every tile: what is found lies between freed tiles, and would keep them from being reused.
+    rooms = [torch.empty(TILE[0] * TILE[1], dtype=kind, device=device) for kind in (torch.float32, torch.bool)]
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     for top in range(0, len(left) if floor < 1 else 0, TILE[0]):
         for begin in range(top if within else 0, len(right), TILE[1]):
-            cosines = one[top : top + TILE[0]] @ other[begin : begin + TILE[1]].T
+            upper, lower = one[top : top + TILE[0]], other[begin : begin + TILE[1]]
+            cosines, near = (room[: len(upper) * len(lower)].view(len(upper), -1) for room in rooms)
+            torch.mm(upper, lower.T, out=cosines)
             if within and begin < top + TILE[0]:
                 cosines.triu_(top - begin + 1)
-            rows, columns = (cosines >= floor).nonzero(as_tuple=True)
+            rows, columns = torch.ge(cosines, floor, out=near).nonzero(as_tuple=True)
             values = cosines[rows, columns]
             found.append(((rows + top).cpu().numpy(), (columns + begin).cpu().numpy(), values.cpu().numpy()))
         if report:
