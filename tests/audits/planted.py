@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.synthetic_faces import EXPRESSIONS, draw, sample_face
 
 SIDE = 64
@@ -64,3 +65,7 @@ PLANTED = {
     "test/happiness/resized.png",
 }
 """The ids of what `plant` puts into test."""
+
+
+def extracted(settings: Settings, name: str, root: Path) -> Path:
+    return extract(settings, ExtractRequest(name, root, EncoderRequest("pixels")))

@@ -8,30 +8,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache import Settings
 from fercache.errors import UsageError
 from fercache.stages.audit import Audit, AuditRequest, audit
-from tests.audits.planted import PLANTED, draw_folder, first_of, plant
+from tests.audits.planted import PLANTED, draw_folder, extracted, first_of
 from tests.datasets.miniatures.ferplus import ferplus
 from tests.pixel_encoder import PixelEncoder
 
 SWAPPED = {"anger": "disgust", "disgust": "anger"}
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
-
-
-@pytest.fixture(scope="session")
-def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plant(draw_folder(tmp_path_factory.mktemp("planted")))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
-
-
-def extracted(settings: Settings, name: str, root: Path) -> Path:
-    return extract(settings, ExtractRequest(name, root, EncoderRequest("pixels")))
 
 
 def audited(settings: Settings, *sets: str) -> Audit:

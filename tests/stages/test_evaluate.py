@@ -6,29 +6,15 @@ from typing import Any
 
 import pytest
 
-from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache import Settings
 from fercache.errors import UsageError
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.train import TrainRequest, train
-from tests.audits.planted import PLANTED, draw_folder, face, plant
+from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
-
-
-@pytest.fixture(scope="session")
-def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plant(draw_folder(tmp_path_factory.mktemp("planted")))
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
-
-
-def extracted(settings: Settings, name: str, root: Path) -> Path:
-    return extract(settings, ExtractRequest(name, root, EncoderRequest("pixels")))
 
 
 def trained(settings: Settings, source: str) -> str:

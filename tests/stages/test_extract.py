@@ -22,11 +22,6 @@ def request(root: Path, name: str = "mine", **options: int) -> ExtractRequest:
     return ExtractRequest(f"folder:{name}", root, PIXELS, **options)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(cache=tmp_path / "cache")
-
-
 def save(folder: Path, count: int, first: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
