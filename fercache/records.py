@@ -3,11 +3,14 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from fercache import registry
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,9 +124,19 @@ class Record(_Strict):
     @property
     def target_label(self) -> str:
         """How reports name the target: the split and the label policy appear where they are not the usual ones."""
-        split = "" if self.target_split in ("test", ALL) else f"@{self.target_split}"
+        split = "" if self.target_split in (ALL, _usual_split(self.target)) else f"@{self.target_split}"
         policy = "" if self.policy == "majority" else f" ({self.policy})"
         return f"{self.target}{split}{policy}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+
+
+@cache
+def _usual_split(target: str) -> str:
+    """The split that a set is scored on unless another one is named."""
+    try:
+        split: str = registry.load("datasets", DatasetName.parse(target).family).target_split
+    except UsageError:  # somebody's own plugin, which is not here
+        split = "test"
+    return split or ALL
 
 
 def record_path(folder: Path, record: Record) -> Path:

@@ -24,6 +24,12 @@ class Settings(BaseModel):
         """The configured root of a data set, if there is one."""
         return self.datasets.get(name)
 
+    def report(self, name: str) -> Path:
+        """The folder of the report `name`. Raises UsageError for a name that is none, such as a path."""
+        if name in ("", ".", "..") or Path(name).name != name:
+            raise UsageError(f"--name {name}: write the name of a folder in {self.reports}, not a path.")
+        return self.reports / name
+
 
 def load_settings(folder: Path | None = None) -> Settings:
     """Settings of `folder` (default: the working folder), where FERCACHE_CACHE and FERCACHE_REPORTS win over the file.

@@ -163,3 +163,12 @@ def test_reading_records_needs_neither_torch_nor_pandas() -> None:
 def test_a_record_is_written_under_its_schema(written: Path) -> None:
     assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 1
     assert isinstance(read_record(written), Record)
+
+
+def test_a_target_is_called_by_its_split_where_that_is_not_the_usual_one() -> None:
+    splits = [("ferplus", "test"), ("ferplus", "validation"), ("affectnet", "validation"), ("affectnet", "train")]
+    splits += [("ckplus", "all"), ("ckplus", "test"), ("folder:mine", "all"), ("somebodys", "test")]
+    assert [fake_record(target=target, target_split=split).target_label for target, split in splits] == [
+        *("ferplus", "ferplus@validation", "affectnet", "affectnet@train"),
+        *("ckplus", "ckplus@test", "folder:mine", "somebodys"),
+    ]

@@ -4,6 +4,7 @@ An encoder that reads expressions puts all smiling faces close together, and the
 look-alike. Whitened features can: every direction counts alike, and what makes a picture itself lies in the weak ones.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,8 @@ CHUNK = 8192
 """Rows that are looked at together where nothing else says how many."""
 
 RANDOM_PAIRS = 1_000_000
+MANY = 50
+"""A picture that is there more often is a placeholder; all pairs of it would fill the memory."""
 MOST_COLLECTED = 2_000_000
 BY_CHANCE = 0.01
 """Of the pairs that are listed, at most this share is expected to be chance (or half a pair, if that is more)."""
@@ -53,7 +56,8 @@ class Faces:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From which cosine on two pictures count as one. `rate` of random pairs of other pictures reach it.
+    """From which cosine on two pictures count as one. `rate` of random pairs of other pictures reach it (of different
+    subjects, where these are known: two frames of one person may be more alike).
 
     `found` is the share of copies made on purpose that reach it, by kind of change. The threshold is 1 where there are
     too few faces to tell: then only identical pixels count.
@@ -104,8 +108,7 @@ def find_pairs(
     rows, columns, cosines = _above(ours, theirs, tail.floor, right is None, device, report)
     changed = (left.pixels[rows] != other.pixels[columns]).any(axis=1)
     rows, columns, cosines = rows[changed], columns[changed], cosines[changed]
-    reached = np.concatenate([np.ones(len(same), np.float32), np.sort(cosines)[::-1]])
-    calibration = tail.calibrate(reached, copies)
+    calibration = tail.calibrate(np.sort(cosines)[::-1], copies)
     near = np.flatnonzero(cosines >= calibration.threshold)
     near = near[np.lexsort((columns[near], rows[near], -cosines[near]))]
     return Pairs(
@@ -158,11 +161,23 @@ def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.fl
 
 
 def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) -> NDArray[np.int64]:
-    """(P, 2) rows of both sides with the same pixel hash."""
+    """(P, 2) rows of both sides with the same pixel hash; of a picture that is there MANY times each with one other."""
     places: dict[bytes, list[int]] = {}
     for row, digest in enumerate(left):
         places.setdefault(digest.tobytes(), []).append(row)
-    pairs = [(one, row) for row, digest in enumerate(right) for one in places.get(digest.tobytes(), ())]
+    pairs = []
+    seen: Counter[bytes] = Counter()
+    for row, digest in enumerate(right):
+        there = places.get(digest.tobytes(), [])
+        time = seen[digest.tobytes()]
+        seen[digest.tobytes()] += 1
+        if len(there) <= MANY:
+            pairs += [(one, row) for one in there]
+        elif within:
+            pairs.append((there[0], row))
+        else:
+            # Each of the right with the first of the left, and the other way round.
+            pairs += [(one, row) for one in (there if time == 0 else there[:1])]
     found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return found[found[:, 0] < found[:, 1]] if within else found
 
@@ -170,8 +185,8 @@ def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) 
 class _Tail:
     """How often different pictures reach a cosine: counted among random pairs, continued as an exponential beyond.
 
-    The slope is that of the last tenfold that can be counted. Real tails fall a little faster there than a straight
-    line through copies that happen to be among the random pairs, so the estimate errs on the safe side.
+    The slope is that of the last tenfold that can be counted. On the encoders seen so far tails fall a little faster
+    than that, not least because copies are among the random pairs; a tail that is heavier would be underestimated.
     """
 
     def __init__(self, cosines: NDArray[np.float32], pairs: int) -> None:
@@ -182,7 +197,7 @@ class _Tail:
             common, rare = np.quantile(cosines, [1 - 10 * self.rare, 1 - self.rare])
             self.tenfold = max(float(rare - common), 1e-6)
             self._rare = float(rare)
-            self.floor = max(self._rare, self.cosine_of(MOST_COLLECTED / max(pairs, 1)))
+            self.floor = max(self._rare, self.cosine_of(MOST_COLLECTED / max(pairs, 1)), 1e-3)
 
     def cosine_of(self, rate: float) -> float:
         """What the share `rate` of different pictures reaches."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option
+from fercache.cli.options import device_option, every_set
 
 if TYPE_CHECKING:
     from fercache.stages.audit import Audit
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 @click.command("audit")
 @click.argument("sets", nargs=-1, required=True)
 @click.option("--encoder", help="Whose features; default: the bundled one's, else the only ones there are.")
-@click.option("--name", default="audit", show_default=True, help="The folder in reports/.")
+@click.option("--name", help="The folder in reports/; default: audit-SETS.")
 @device_option
-def command(sets: tuple[str, ...], encoder: str | None, name: str, device: str) -> None:
+def command(sets: tuple[str, ...], encoder: str | None, name: str | None, device: str) -> None:
     """Look for trouble in extracted SETS: copies within and between them, swapped labels, labels nobody believes."""
     from fercache.settings import load_settings
     from fercache.stages.audit import AuditRequest, audit
 
-    found = audit(load_settings(), AuditRequest(sets, encoder, name, device))
+    found = audit(load_settings(), AuditRequest(every_set(sets), encoder, name, device))
     _say_copies(found)
     _say_verdicts(found)
     _say_labels(found)

@@ -45,6 +45,7 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
     from fercache.datasets import DatasetName
     from fercache.settings import load_settings
     from fercache.stages.check import check_one
+    from fercache.stages.document import about
 
     found = check_one(load_settings(), name, root)
     if as_csv:
@@ -52,8 +53,10 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
         return
     dataset = registry.load("datasets", DatasetName.parse(name).family)
     click.secho(name, bold=True)
+    _say_paragraph("", about(dataset))
     _say_paragraph("", " ".join((type(dataset).__doc__ or "").split()))
     facts = {
+        "scored": dataset.target_split or "all faces",
         "labels": ", ".join(dataset.expressions),
         "domains": ", ".join(dataset.domains or ()),
         "layout": dataset.layout,
@@ -76,12 +79,20 @@ def _say_paragraph(fact: str, told: str) -> None:
 
 def _say(checked: "Checked") -> None:
     where = checked.root or ("" if checked.findings else "no root yet")
-    click.echo(f"{click.style(checked.name, bold=True)}  {where}".rstrip())
+    click.echo(f"{click.style(checked.name, bold=True)}  {where}  {_verdict(checked.findings)}".rstrip())
     if checked.problem:
         click.secho(f"  {checked.problem}", fg="red")
     for split, findings in groupby(checked.findings, key=lambda finding: finding.split):
         for line in _lines(split, list(findings)):
             click.echo(line)
+
+
+def _verdict(findings: Sequence["Finding"]) -> str:
+    known = [finding for finding in findings if finding.expected is not None]
+    other = sum(not finding.agrees for finding in known)
+    if not known:
+        return ""
+    return click.style(f"{other} counts differ" if other else "all as expected", fg="red" if other else "green")
 
 
 def _lines(split: str, findings: Sequence["Finding"]) -> Iterator[str]:
@@ -104,10 +115,7 @@ def _write_csv(found: Sequence["Checked"]) -> None:
 
     from fercache.stages.check import rows
 
-    names = ("set", "root", "split", "label", "expected", "found", "agrees")
+    names = ("set", "root", "split", "label", "expected", "found", "agrees", "problem")
     writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows(found))
-    for checked in found:
-        if checked.problem:
-            click.secho(f"{checked.name}: {checked.problem}", fg="red", err=True)

@@ -53,4 +53,6 @@ def command(
 
 def _faces(record: "Record") -> str:
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.dropped.items()) if count)
-    return f"{record.target_label}: {record.kept:,} faces scored" + (f"; left out: {reasons}" if reasons else "")
+    copies = "" if record.duplicates is None else f", {record.duplicates:,} of them in the source's train split"
+    left_out = f"; left out: {reasons}" if reasons else ""
+    return f"{record.target_label}: {record.kept:,} faces scored{copies}{left_out}"

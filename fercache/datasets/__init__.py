@@ -7,7 +7,7 @@ A name on the command line is `FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`:
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -97,6 +97,8 @@ class Dataset(ABC):
     """Whether reports may show its pictures (nobody real is in them)."""
     target_split: ClassVar[str] = "test"
     """The split that is scored where none is named; "" for all faces."""
+    pictures_of: ClassVar[tuple[str, ...]] = ()
+    """Other sets with the same pictures: an encoder that was trained on one of them has seen this one."""
     layout: ClassVar[str]
     """What a root looks like, variant by variant; shown with every refusal of a root."""
     licence: ClassVar[str]
@@ -114,7 +116,11 @@ class Dataset(ABC):
 
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
         """Expected counts against what `faces` finds, per split and class. Raises UsageError as `faces`."""
-        faces = list(self.faces(root, domain))
+        return self.findings(list(self.faces(root, domain)), root, domain)
+
+    def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
+        """The check of `faces`, which lie at `root`."""
+        absent = {face.id for face in faces if face.path is not None and not face.path.exists()}
         expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
         for counts in expected.values():
             counts.setdefault("", sum(counts.values()))
@@ -124,14 +130,14 @@ class Dataset(ABC):
             known = expected.get(split, {})
             listed = [face for face in faces if split in ("", face.split)]
             found = Counter(face.label for face in listed)
-            absent = sum(face.path is not None and not face.path.exists() for face in listed)
+            gone = sum(face.id in absent for face in listed)
             findings.append(Finding(split, "", known.get(""), len(listed)))
             findings += [
                 Finding(split, name, known.get(name), found[name])
                 for name in self.expressions
                 if name in known or found[name]
             ]
-            findings += [Finding(split, ABSENT, 0, absent)] if absent else []
+            findings += [Finding(split, ABSENT, 0, gone)] if gone else []
         return findings
 
     def refuse_root(self, reason: str) -> UsageError:

@@ -1,6 +1,6 @@
 """AffectNet (manually annotated): faces from the web, as lists with boxes or as pictures with npy annotations."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import ClassVar
@@ -62,9 +62,9 @@ class AffectNet(Dataset):
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
         """As every set, and how many lines were left out and why."""
         left_out: LeftOut = Counter()
-        deque(self._faces(root, domain, left_out), maxlen=0)
+        faces = list(self._faces(root, domain, left_out))
         found = [Finding(split, f"{LEFT_OUT}: {why}", None, count) for (split, why), count in sorted(left_out.items())]
-        return super().check(root, domain) + found
+        return self.findings(faces, root, domain) + found
 
     def _faces(self, root: Path | None, domain: str, left_out: LeftOut) -> Iterator[FaceImage]:
         check_domain(self, "affectnet", domain)

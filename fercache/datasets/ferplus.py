@@ -5,7 +5,7 @@ the votes of both; which of them count is decided when labels are read.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.datasets import Dataset, Expected, FaceImage, Finding, check_domain, face_file
+from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
 from fercache.layouts.lists import csv_lines
@@ -23,6 +23,9 @@ from fercache.layouts.pixel_rows import find_rows, read_row
 LIST = "fer2013new.csv"
 PIXELS = "fer2013.csv"
 FILES = ("fer2013new", "folders")
+TWICE = frozenset(f"fer{number}.png" for number in ("0006953", "0011785", "0008403", "0033120"))
+"""Names that the official list has twice."""
+MOST_VOTES = 10
 
 _EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
 _VOTES = (*_EXPRESSIONS, "unknown", "NF")
@@ -69,6 +72,7 @@ class FerPlus(Dataset):
 
     expressions: ClassVar = _EXPRESSIONS
     vote_columns: ClassVar = tuple(f"{file}:{name}" for file in FILES for name in _VOTES)
+    pictures_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
         f"a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps label.csv), "
         f"or with {LIST} beside {PIXELS}."
@@ -94,6 +98,10 @@ class FerPlus(Dataset):
             if not line.name:
                 continue
             times[line.name] += 1
+            if times[line.name] > 1 + (line.name in TWICE):
+                raise UsageError(
+                    f"{root / LIST}: {line.name} stands there {times[line.name]} times. Take another copy."
+                )
             again = f"#{times[line.name]}" if times[line.name] > 1 else ""
             votes = line.votes + in_folders[line.split].pop(line.name, _UNKNOWN_HERE)
             yield replace(face(line), id=line.name + again, votes=votes)
@@ -134,13 +142,15 @@ class FerPlus(Dataset):
         votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(self.vote_columns))
         split_of = np.array([face.split for face in faces])
         files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()]
-        findings = super().check(root, domain)
+        findings = self.findings(faces, root, domain)
         for split, expected in self.expected(root, domain).items():
             for file in files:
                 found = self._majorities(votes[split_of == split], file)
                 labels = [f"{file}:{name}" for name in _EXPRESSIONS]
                 findings += [Finding(split, label, expected[label], n) for label, n in zip(labels, found, strict=True)]
-        return findings
+        lines = _read_list(root / LIST) if root is not None and (root / LIST).is_file() else iter(())
+        nameless = Counter(line.split for line in lines if not line.name)
+        return findings + [Finding(split, f"{LEFT_OUT}: no picture", None, n) for split, n in nameless.items()]
 
     def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:
         none = np.full(len(votes), -1, dtype=np.int16)
@@ -163,9 +173,17 @@ def _read_list(path: Path) -> Iterator[Listed]:
     usage, image, *columns = (header.index(name) for name in needed)
     for row, (number, cells) in enumerate(lines):
         try:
-            yield Listed(row, _USAGES[cells[usage]], cells[image], tuple(int(cells[column]) for column in columns))
+            yield Listed(row, _USAGES[cells[usage]], cells[image], _votes(cells[column] for column in columns))
         except (KeyError, IndexError, ValueError):
             raise UsageError(f"{path}, line {number}: not a usage, a name and ten votes: {cells}.") from None
+
+
+def _votes(cells: Iterable[str]) -> Votes:
+    """Raises ValueError for what cannot be votes of ten raters."""
+    votes = tuple(map(int, cells))
+    if not all(0 <= vote <= MOST_VOTES for vote in votes):
+        raise ValueError(f"{votes} are not votes of {MOST_VOTES} raters")
+    return votes
 
 
 def _read_folder_votes(path: Path) -> dict[str, Votes]:
@@ -176,7 +194,7 @@ def _read_folder_votes(path: Path) -> dict[str, Votes]:
     for number, cells in csv_lines(path):
         try:
             name, _, *votes = cells
-            votes_of[name] = tuple(map(int, votes))
+            votes_of[name] = _votes(votes)
         except ValueError:
             votes = []
         if len(votes) != len(_VOTES):

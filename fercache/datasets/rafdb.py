@@ -89,12 +89,14 @@ class RafDb(Dataset):
             listed = _read_list(root / f"{split}_labels.csv") or _read_list(above / f"{split}_labels.csv")
             for folder in folders:
                 for path in files_in(folder, root):
-                    if listed.get(path.name, folder.name) != folder.name:
+                    if listed.pop(path.name, folder.name) != folder.name:
                         raise UsageError(
-                            f"{path} lies in folder {folder.name}, but {split}_labels.csv says {listed[path.name]}. "
+                            f"{path} lies in folder {folder.name}, but {split}_labels.csv says otherwise. "
                             "Take another copy: nobody can tell which is right."
                         )
                     yield face_file(path, root, split, _LABELS[folder.name])
+            for name, label in listed.items():  # what is left is absent, and said to be
+                yield face_file(root / split / label / name, root, split, _LABELS[label])
 
 
 def _read_list(path: Path) -> dict[str, str]:

@@ -39,7 +39,7 @@ def _commands(records: Sequence[Record], name: str) -> Iterable[str]:
             "seeds": ",".join(map(str, sorted(seeds[key]))),
         }
         yield _command("train", options | record.options.get("train", {}), record.settings)
-    without = collapsed(_with_split(record) for record in records if record.without_duplicates)
+    without = collapsed(_with_split(record) for record in records if record.duplicates is not None)
     for target in collapsed(_with_split(record) for record in records):
         yield _command("evaluate", {"target": target}) + (" --exclude-duplicates" if target in without else "")
     yield _command("compare", {"name": name})

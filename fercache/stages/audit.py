@@ -35,11 +35,14 @@ _SIDE = ("set", "split", "id", "label")
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """Which sets to look at, together. Those with a split (`ferplus@test`) are looked at in that split only."""
+    """Which sets to look at, together. Those with a split (`ferplus@test`) are looked at in that split only.
+
+    `name` is the report's; by default the names of the sets.
+    """
 
     sets: tuple[str, ...]
     encoder: str | None = None
-    name: str = "audit"
+    name: str | None = None
     device: str = "auto"
 
 
@@ -96,14 +99,14 @@ class Audit:
 
 
 def audit(settings: Settings, request: AuditRequest) -> Audit:
-    """Looks at the feature tables of the sets, and writes `reports/<name>/`.
+    """Looks at the feature tables of the sets, and writes `reports/audit-<sets>/`.
 
     Raises UsageError for a set that was not extracted, faces that are named twice, and sets of several encoders.
     """
     device = resolve_device(request.device)
     tables = _read_tables(settings, request)
     sets = [_audited(name, table) for name, table in tables.items()]
-    folder = settings.reports / request.name
+    folder = settings.report(request.name or "-".join(["audit", *(_place(n.slug, n.split) for n in tables)]))
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in folder.glob("suspects-*.csv"):
         earlier.unlink()

@@ -1,6 +1,6 @@
 """Where every set lies, and what is found there against what is known of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from fercache import registry
 from fercache.datasets import Dataset, DatasetName, Finding, check_domain
 from fercache.errors import UsageError
 from fercache.settings import Settings
+from fercache.store.tables import find_tables
 
 
 @dataclass(frozen=True)
@@ -22,25 +23,36 @@ class Checked:
 
 
 def check_all(settings: Settings) -> Iterator[Checked]:
-    """Every set that needs no root, every one that `fercache.toml` has a root of, and the others, without findings."""
-    known, unknown = _with_roots(settings)
+    """Every set that needs no root, every one whose root is known, and the others, without findings."""
+    roots = _roots(settings)
+    known, unknown = _with_roots(roots)
     for family in registry.names("datasets"):
         dataset = registry.load("datasets", family)
         names = [name for name in known if name.family == family]
         if not dataset.needs_root:
             names = [DatasetName(family, domain) for domain in dataset.domains or ("",)]
         for name in names or [DatasetName(family)]:
-            yield _check(dataset, name, settings.root_of(str(name)))
+            yield _check(dataset, name, roots.get(str(name)))
     yield from unknown
 
 
-def _with_roots(settings: Settings) -> tuple[list[DatasetName], list[Checked]]:
-    """The sets that `fercache.toml` has a root of, and what it calls a set that is none."""
+def _roots(settings: Settings) -> dict[str, Path]:
+    """Where sets lie: by `fercache.toml`, else where they lay when they were extracted."""
+    tables = [table for table in find_tables(settings.cache) if table.provenance.get("root")]
+    extracted = {t.identity["dataset"]: Path(t.provenance["root"]) for t in reversed(tables)}
+    there = {name: root for name, root in extracted.items() if DatasetName.parse(name).clean == DatasetName.parse(name)}
+    return {name: root for name, root in there.items() if root.exists()} | settings.datasets
+
+
+def _with_roots(roots: Mapping[str, Path]) -> tuple[list[DatasetName], list[Checked]]:
+    """The sets whose root is known, and what `fercache.toml` calls a set that is none."""
     known, unknown = [], []
-    for text, root in settings.datasets.items():
+    for text, root in roots.items():
         try:
             name = DatasetName.parse(text)
             registry.load("datasets", name.family)
+            if name != name.clean:
+                raise UsageError(f"'{text}' has a root of its own; roots are of whole sets: write '{name.clean}'.")
         except UsageError as error:
             unknown.append(Checked(text, root, problem=str(error)))
         else:
@@ -55,7 +67,7 @@ def check_one(settings: Settings, text: str, root: Path | None = None) -> list[C
     domains = dataset.domains if dataset.domains and not name.domain else (name.domain,)
     for domain in domains:
         check_domain(dataset, name.family, domain)
-    where = root or settings.root_of(str(name.clean))
+    where = root or _roots(settings).get(str(name.clean))
     return [_check(dataset, DatasetName(name.family, domain), where) for domain in domains]
 
 
@@ -69,8 +81,10 @@ def _check(dataset: Dataset, name: DatasetName, root: Path | None) -> Checked:
 
 
 def rows(checked: Sequence[Checked]) -> Iterator[dict[str, Any]]:
-    """One row per finding, for a CSV file."""
+    """One row per finding, or per set that has none, for a CSV file."""
     for one in checked:
+        if not one.findings:
+            yield {"set": one.name, "root": one.root or "", "problem": one.problem or "no root yet"}
         for finding in one.findings:
             yield {
                 "set": one.name,

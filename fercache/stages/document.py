@@ -46,15 +46,15 @@ def _names() -> Iterator[str]:
     )
     yield "`--classes 7` leaves out contempt. Votes become labels when a table is read (`--policy`): `majority` sets"
     yield "single votes to 0 and keeps an expression that has more than half of what is left; `plurality` keeps the"
-    yield "largest; `soft` trains on the shares of the votes for known expressions, and is scored by majority. What is"
-    yield "left out is counted by reason, on the screen and in every record.\n"
+    yield "largest; `soft` trains on the shares of the votes for known expressions, and is scored by majority. Faces"
+    yield "that are left out are counted by reason, on the screen and in every record; lines of a list that are no"
+    yield "faces (AffectNet's numbers 8 to 10, FERPlus's lines without a picture) are counted by `fercache datasets`.\n"
 
 
 def _set(name: str) -> Iterator[str]:
     dataset: Dataset = registry.load("datasets", name)
-    module = importlib.import_module(type(dataset).__module__)
     yield f"## {name}\n"
-    yield f"{_first_line(module.__doc__)}\n"
+    yield f"{about(dataset)}\n"
     yield f"{inspect.cleandoc(type(dataset).__doc__ or '')}\n"
     yield f"- **Layout:** {dataset.layout}"
     scored = f"`{dataset.target_split}`" if dataset.target_split else "all faces"
@@ -100,5 +100,6 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[st
     yield ""
 
 
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().splitlines()[0]
+def about(dataset: Dataset) -> str:
+    """What a set is, in a sentence."""
+    return (importlib.import_module(type(dataset).__module__).__doc__ or "").strip().splitlines()[0]

@@ -158,7 +158,7 @@ def _is_done(
 
 def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> Target:
     split = name.split or _default_target_split(table, name, config)
-    if table.identity["dataset"] == config.source and split in ("", config.source_split):
+    if _is_own_source(name, config) and split in ("", config.source_split):
         others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
         raise UsageError(
             f"{name} is what the run was trained on, so its score there means nothing. "
@@ -179,9 +179,14 @@ def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> T
 
 def _default_target_split(table: FeatureTable, name: DatasetName, config: RunConfig) -> str:
     wanted = registry.load("datasets", name.family).target_split
-    if not wanted and str(name) == config.source:
+    if not wanted and _is_own_source(name, config):
         wanted = "test"  # all faces would be those that the run was trained on
     return default_split(set(table.columns.split), wanted, str(name))
+
+
+def _is_own_source(name: DatasetName, config: RunConfig) -> bool:
+    """Whether the run was trained on that set's pictures, spoilt or not."""
+    return name.clean == DatasetName.parse(config.source).clean
 
 
 class _Copies:
@@ -223,4 +228,10 @@ class _Copies:
             return own
         tables = self._tables.values()
         fitting = (t for t in tables if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder))
-        return next(fitting, own)
+        clean = next(fitting, None)
+        if clean is None:
+            raise UsageError(
+                f"Which faces of {target.name} are duplicates is seen in {target.name.clean}, which is not in the "
+                f"cache. Run: fercache extract --dataset {target.name.clean}"
+            )
+        return clean

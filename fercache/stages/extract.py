@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.corruptions import Corruption, corruptions
-from fercache.datasets import Dataset, DatasetName, FaceImage, check_domain, default_split
+from fercache.datasets import Dataset, DatasetName, Expected, FaceImage, check_domain, default_split
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.copies import encode_copies
@@ -58,6 +59,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     root = root_of(settings, name, dataset, request.root)
     request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
+    _warn_of_missing(name, dataset.expected(root, name.domain), faces)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
@@ -148,6 +150,16 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
         embeddings=encoder.encode_texts(sentences),
         logit_scale=encoder.logit_scale,
     )
+
+
+def _warn_of_missing(name: DatasetName, expected: Expected, faces: Sequence[FaceImage]) -> None:
+    """One line where a known set has other counts than it should."""
+    known = {split: counts.get("", sum(counts.values())) for split, counts in expected.items()}
+    found = {split: sum(split in ("", face.split) for face in faces) for split in known}
+    if known != found:
+        told = ", ".join(f"{found[split]:,} of {known[split]:,} {split}".strip() for split in known)
+        clean = name.clean
+        print(f"warning: {clean} has {told} images; see `fercache datasets show {clean}`.", file=sys.stderr)
 
 
 def _settle(

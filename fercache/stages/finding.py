@@ -1,10 +1,12 @@
 """Which table is meant: by data set and encoder, the one that was extracted last."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from fercache.datasets import DatasetName
+from fercache import registry
+from fercache.datasets import DatasetName, check_domain
 from fercache.errors import UsageError, nearest
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.tables import TableInfo, find_tables
@@ -23,7 +25,10 @@ def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
     Raises UsageError, with the command that makes it, when there is none, or when several encoders fit.
     """
     name = DatasetName.parse(dataset)
-    tables = [table for table in find_tables(cache) if holds(table, name)]
+    family = registry.load("datasets", name.family)
+    check_domain(family, name.family, name.domain)
+    there = find_tables(cache)
+    tables = [table for table in there if holds(table, name)]
     encoders = dict.fromkeys(t.provenance["encoder"] for t in tables)
     fitting = [e for e in encoders if encoder and (e == slug_of(encoder) or e.startswith(slug_of(encoder) + "--"))]
     if encoder is None:
@@ -31,19 +36,27 @@ def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
     if not fitting:
         with_encoder = f" --encoder {encoder}" if encoder else ""
         known = f" Tables of it exist for: {', '.join(encoders)}." if encoders else ""
+        root = " --root ROOT" if family.needs_root else ""
+        known += _similar(name, there)
         raise UsageError(
             f"{name.whole} has not been extracted{' with ' + encoder if encoder else ''}.{known} "
-            f"Run: fercache extract --dataset {name if name.corruption else name.whole}{with_encoder}"
+            f"Run: fercache extract --dataset {name if name.corruption else name.whole}{with_encoder}{root}"
         )
     if len(fitting) > 1:
         raise UsageError(f"Several encoders have a table of {dataset}. Choose with --encoder: {', '.join(fitting)}.")
     return next(t for t in tables if t.provenance["encoder"] == fitting[0])
 
 
+def _similar(name: DatasetName, tables: Sequence[TableInfo]) -> str:
+    """A question, where another set that was extracted is called nearly so."""
+    close = get_close_matches(str(name.whole), {table.identity["dataset"] for table in tables}, n=1)
+    return f" Did you mean '{close[0]}'?" if close and close[0] != str(name.whole) else ""
+
+
 def holds(table: TableInfo, name: DatasetName) -> bool:
-    """Whether a table is of the set and has the split; a spoilt set's table holds a single one."""
+    """Whether a table is of the set and may have the split; a spoilt set's table may hold a single one."""
     split = table.identity.get("split")
-    return table.identity["dataset"] == str(name.whole) and (split is None or name.split in ("", split))
+    return table.identity["dataset"] == str(name.whole) and (not split or name.split in ("", split))
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

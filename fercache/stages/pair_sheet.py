@@ -16,7 +16,7 @@ from fercache.extraction.decode import Unreadable, decode
 from fercache.settings import Settings
 from fercache.store.tables import FeatureTable
 
-SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 36, 44, 4
+SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 50, 44, 4
 EACH = 12
 """Pairs that are shown of the closest ones, and of those that only just count."""
 
@@ -40,7 +40,8 @@ def write_pair_sheet(
 
     Pictures are read from where the set lies now (`fercache.toml`), or lay when it was extracted.
     """
-    groups = {"the closest pairs": pairs[:EACH], "pairs that only just count": pairs[EACH:][-EACH:]}
+    distinct = _distinct(pairs)
+    groups = {"the closest pairs": distinct[:EACH], "pairs that only just count": distinct[EACH:][-EACH:]}
     shown = [pair for group in groups.values() for pair in group]
     pixels = _read_pictures(settings, tables, {picture for pair in shown for picture in pair[:2]})
     if not pixels:
@@ -58,6 +59,17 @@ def write_pair_sheet(
         top += HEADING + count * row
     sheet.save(path, format="PNG")
     return path
+
+
+def _distinct(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs whose pictures are in none before: of a picture that is there five times one pair tells enough."""
+    shown: set[Picture] = set()
+    kept = []
+    for pair in pairs:
+        if shown.isdisjoint(pair[:2]):
+            kept.append(pair)
+            shown.update(pair[:2])
+    return kept
 
 
 def _read_pictures(
@@ -94,5 +106,6 @@ def _draw_pair(sheet: Image.Image, x: int, y: int, pair: Pair, pixels: Mapping[P
         else:
             pen.rectangle((*at, at[0] + SIDE - 1, at[1] + SIDE - 1), fill="lightgrey")
         pen.text((at[0], y + SIDE + 2), picture.label or "no label", "black", font)
+        pen.text((at[0], y + SIDE + 16), picture.id[-16:], "dimgrey", font)
     places = " / ".join(dict.fromkeys(picture.dataset for picture in pair[:2]))
-    pen.text((x, y + SIDE + 17), f"{pair[2]:.2f}  {places}", "dimgrey", font)
+    pen.text((x, y + SIDE + 30), f"{pair[2]:.2f}  {places}", "dimgrey", font)

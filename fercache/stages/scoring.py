@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.identity import key_of, seed_from
 from fercache.metrics import Scores, accuracy, predict, score, uar
-from fercache.records import DUPLICATE, MAIN, Record, ScoresRecord, write_record
+from fercache.records import ALL, DUPLICATE, MAIN, Record, ScoresRecord, write_record
 from fercache.selection import POLICIES, choose
 from fercache.stages.extract import versions
 from fercache.stages.labelled import LabelledFaces
@@ -61,6 +62,8 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
     features = torch.from_numpy(target.faces.features.astype(np.float32)).to(loaded.device)
     logits = {name: _snapshot_logits(loaded, name, features) for name in loaded.snapshots}
     seconds = time.perf_counter() - start
+    for earlier in loaded.run.folder.glob(f"records/{target.name.slug}@{target.name.split or ALL}.unique.*.json"):
+        earlier.unlink()  # it was about other faces, or other duplicates
     written = []
     for policy in POLICIES:
         snapshot = _choose(policy, loaded, target, logits)
@@ -174,13 +177,19 @@ def _record(
         intervals={name: bootstrap_interval(truth, main, metric, seed=seed) for name, metric in INTERVALS.items()},
         kept=len(truth),
         dropped=dict(target.faces.dropped),
-        seen_by_encoder=any(DatasetName.parse(seen).family == target.name.family for seen in config.encoder_seen),
+        seen_by_encoder=_is_seen(target.name, config),
         keys={"run": config.key, "source": config.source_key, "target": target.table.key},
         versions=versions(),
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
     )
+
+
+def _is_seen(target: DatasetName, config: RunConfig) -> bool:
+    """Whether the encoder was trained on the target's set, or on one with the same pictures."""
+    same = {target.family, *registry.load("datasets", target.family).pictures_of}
+    return any(DatasetName.parse(seen).family in same for seen in config.encoder_seen)
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:

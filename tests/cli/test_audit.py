@@ -41,10 +41,10 @@ def test_copies_and_swapped_labels_are_told(run: Run, tmp_path: Path, pixel_enco
     assert labels.startswith("  folder:mine and folder:other disagree: anger and disgust are swapped (mean cosine")
     assert "  folder:mine: 1 labels that a model of the other faces contradicts" in lines
     assert lines[-2:] == [
-        "lists: reports/audit/duplicates.csv, leaks.csv, suspects-*.csv",
-        "closest pairs: reports/audit/closest.png",
+        "lists: reports/audit-folder-mine-folder-other/duplicates.csv, leaks.csv, suspects-*.csv",
+        "closest pairs: reports/audit-folder-mine-folder-other/closest.png",
     ]
-    assert {path.name for path in Path("reports/audit").iterdir()} == {
+    assert {path.name for path in Path("reports/audit-folder-mine-folder-other").iterdir()} == {
         "duplicates.csv",
         "leaks.csv",
         "closest.png",
@@ -92,6 +92,9 @@ def test_wrong_use(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) 
     root = draw_folder(tmp_path / "mine", per_class={"test": 1})
     extract(run, "folder:mine", root, "pixels")
     refused(run("audit", "folder:mine", "folder:mine"), "faces in common")
+    refused(run("audit", "folder:mine", "--name", "../elsewhere"), "--name", "not a path")
+    refused(run("audit", "feplus"), "Did you mean 'ferplus'")
+    refused(run("audit", "folder:mnie"), "Did you mean 'folder:mine'", "--root ROOT")
     refused(run("audit", "folder:mine", "--encoder", "bundled"), "fercache extract", "Tables of it exist for: pixels")
 
 

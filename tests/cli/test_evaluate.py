@@ -28,7 +28,7 @@ def test_with_and_without_duplicates(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
     assert lines[:2] == [
-        "folder:mine: 74 faces scored",
+        "folder:mine: 74 faces scored, 4 of them in the source's train split",
         "folder:mine without duplicates: 70 faces scored; left out: 4 in the source's train split",
     ]
     assert " on folder:mine: " in lines[2]

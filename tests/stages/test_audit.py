@@ -27,7 +27,7 @@ def audited(settings: Settings, *sets: str) -> Audit:
 def test_planted_copies_are_found_and_counted(settings: Settings, planted_folder: Path) -> None:
     extracted(settings, "folder:mine", planted_folder)
     found = audited(settings, "folder:mine")
-    assert found.folder == settings.reports / "audit"
+    assert found.folder == settings.reports / "audit-folder-mine"
     leaks = (found.folder / "leaks.csv").read_text(encoding="utf-8").splitlines()
     assert leaks == [
         "place,other,images,images_of_other,identical,near,conflicting",

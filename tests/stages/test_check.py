@@ -13,6 +13,8 @@ from tests.datasets.miniatures.own_images import folder
 
 DOMAINS = registry.load("datasets", "synthetic").domains
 
+NO_CACHE = Path("no", "such", "cache")
+
 
 def by_name(settings: Settings) -> dict[str, Checked]:
     found = list(check_all(settings))
@@ -21,7 +23,7 @@ def by_name(settings: Settings) -> dict[str, Checked]:
 
 
 def test_every_set_is_listed_and_those_without_a_root_say_nothing() -> None:
-    found = by_name(Settings())
+    found = by_name(Settings(cache=NO_CACHE))
     families = {name.partition(":")[0] for name in found}
     assert families == set(registry.names("datasets"))
     for name, one in found.items():
@@ -35,7 +37,7 @@ def test_roots_are_looked_at_and_counted(tmp_path: Path) -> None:
     folder(tmp_path / "a")
     ferplus(tmp_path / "b")
     roots = {"folder:office": tmp_path / "a", "folder:home": tmp_path / "a", "ferplus": tmp_path / "b"}
-    found = by_name(Settings(datasets=roots))
+    found = by_name(Settings(cache=NO_CACHE, datasets=roots))
     assert "folder" not in found
     for name, root in roots.items():
         assert found[name].root == root
@@ -55,7 +57,7 @@ def test_roots_are_looked_at_and_counted(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said_and_the_others_are_still_checked(tmp_path: Path, name: str, words: str) -> None:
     folder(tmp_path / "a")
-    found = by_name(Settings(datasets={name: tmp_path / "absent", "folder:mine": tmp_path / "a"}))
+    found = by_name(Settings(cache=NO_CACHE, datasets={name: tmp_path / "absent", "folder:mine": tmp_path / "a"}))
     assert words in found[name].problem
     assert found[name].root == tmp_path / "absent"
     assert not found[name].findings
@@ -63,14 +65,16 @@ def test_what_is_wrong_is_said_and_the_others_are_still_checked(tmp_path: Path, 
 
 
 def test_one_set_or_all_its_domains() -> None:
-    assert [one.name for one in check_one(Settings(), "synthetic")] == [f"synthetic:{domain}" for domain in DOMAINS]
-    assert [one.name for one in check_one(Settings(), "synthetic:sketch")] == ["synthetic:sketch"]
-    assert check_one(Settings(), "rafdb") == [Checked("rafdb", None)]
+    assert [one.name for one in check_one(Settings(cache=NO_CACHE), "synthetic")] == [
+        f"synthetic:{domain}" for domain in DOMAINS
+    ]
+    assert [one.name for one in check_one(Settings(cache=NO_CACHE), "synthetic:sketch")] == ["synthetic:sketch"]
+    assert check_one(Settings(cache=NO_CACHE), "rafdb") == [Checked("rafdb", None)]
 
 
 def test_a_given_root_goes_before_the_configured_one(tmp_path: Path) -> None:
     folder(tmp_path / "a")
-    settings = Settings(datasets={"folder:mine": tmp_path / "absent"})
+    settings = Settings(cache=NO_CACHE, datasets={"folder:mine": tmp_path / "absent"})
     assert check_one(settings, "folder:mine")[0].problem
     (found,) = check_one(settings, "folder:mine", tmp_path / "a")
     assert found.findings
@@ -79,12 +83,15 @@ def test_a_given_root_goes_before_the_configured_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["ferpluss", "synthetic:studoi", "ferplus:a", "a b"])
 def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
-        check_one(Settings(), name)
+        check_one(Settings(cache=NO_CACHE), name)
 
 
 def test_rows_of_a_csv_file(tmp_path: Path) -> None:
     findings = [Finding("train", "", None, 4), Finding("train", "anger", 3, 4)]
-    first, second = rows([Checked("mine", tmp_path, findings), Checked("lost", None, problem="gone")])
+    checked = [Checked("mine", tmp_path, findings), Checked("lost", None, problem="gone"), Checked("far", None)]
+    first, second, third, fourth = rows(checked)
+    assert third == {"set": "lost", "root": "", "problem": "gone"}
+    assert fourth["problem"] == "no root yet"
     assert first == {
         "set": "mine",
         "root": tmp_path,

@@ -2,14 +2,17 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fercache import Settings
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.scoring import _is_seen
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official
@@ -88,8 +91,38 @@ def test_a_spoilt_target_has_the_duplicates_of_the_clean_one(settings: Settings,
         ("folder:other+noise:5", len(PLANTED)),
     }
     clean.unlink()
-    again = evaluated(settings, "folder:other+noise:5", exclude=True, again=True)
-    assert all(record.dropped[DUPLICATE] < len(PLANTED) for record in again if record.without_duplicates)
+    with pytest.raises(UsageError, match="Run: fercache extract --dataset folder:other"):
+        evaluated(settings, "folder:other+noise:5", exclude=True, again=True)
+
+
+def test_scores_without_duplicates_do_not_outlive_what_they_are_about(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "other"
+    shutil.copytree(planted_folder / "train" / "fear", root / "fear")
+    shutil.copytree(planted_folder / "test" / "anger", root / "anger")
+    extracted(settings, "folder:mine", planted_folder)
+    extracted(settings, "folder:other", root)
+    run = trained(settings, "folder:mine")
+    assert any(record.without_duplicates for record in evaluated(settings, "folder:other", exclude=True))
+    shutil.rmtree(root / "fear")
+    extracted(settings, "folder:other", root)
+    evaluated(settings, "folder:other")
+    assert not list((settings.cache / "runs" / run / "records").glob("*.unique.*"))
+
+
+def test_spoilt_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, planted_folder: Path) -> None:
+    extract(settings, ExtractRequest("folder:mine+blur:2@train", planted_folder, EncoderRequest("pixels")))
+    extracted(settings, "folder:mine", planted_folder)
+    trained(settings, "folder:mine")
+    with pytest.raises(UsageError, match="trained on"):
+        evaluated(settings, "folder:mine+blur:2@train")
+
+
+def test_a_set_whose_pictures_the_encoder_has_seen_is_seen(settings: Settings, tmp_path: Path) -> None:
+    config = SimpleNamespace(encoder_seen=["ferplus@train"])
+    seen = [name for name in ("ferplus", "fer2013", "mmafedb", "rafdb") if _is_seen(DatasetName(name), config)]
+    assert seen == ["ferplus", "fer2013", "mmafedb"]
 
 
 def test_without_the_source_table_nobody_can_tell(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:

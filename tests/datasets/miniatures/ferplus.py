@@ -29,10 +29,10 @@ class Voted:
 
 FERPLUS = (
     Voted("Training", "fer0000000.png", ballot(neutral=6, sadness=4)),
-    Voted("Training", "fer0000002.png", ballot(happiness=10)),
+    Voted("Training", "fer0006953.png", ballot(happiness=10)),
     Voted("Training", "", ballot(NF=10)),
     Voted("Training", "fer0000003.png", ballot(anger=5, disgust=5)),
-    Voted("Training", "fer0000002.png", ballot(happiness=10)),
+    Voted("Training", "fer0006953.png", ballot(happiness=10)),
     Voted("Training", "fer0000004.png", ballot(contempt=8, neutral=2), ballot(surprise=9, fear=1)),
     Voted("PublicTest", "fer0000005.png", ballot(unknown=10)),
     Voted("PublicTest", "fer0000006.png", ballot(fear=9, surprise=1)),
@@ -44,9 +44,9 @@ FERPLUS = (
 
 TRUTH = {
     "fer0000000.png": "neutral",
-    "fer0000002.png": "happiness",
+    "fer0006953.png": "happiness",
     "fer0000003.png": None,
-    "fer0000002.png#2": "happiness",
+    "fer0006953.png#2": "happiness",
     "fer0000004.png": "contempt",
     "fer0000005.png": None,
     "fer0000006.png": "fear",
