@@ -250,3 +250,25 @@ def test_memory_does_not_grow_with_the_product_of_the_sizes() -> None:
     pytest.importorskip("resource")
     grown = subprocess.run([sys.executable, "-c", LARGE], check=True, capture_output=True, text=True).stdout
     assert int(grown) < 20_000**2 * 4 / 3
+
+
+def test_a_picture_that_is_everywhere_is_listed_once_for_each_face() -> None:
+    faces, others = made_faces(200, seed=30), made_faces(90, seed=31)
+    for each in (faces, others):
+        each.pixels[:] = 7
+    within, between = find_pairs(faces, None), find_pairs(faces, others)
+    assert within.identical.sum() == 199
+    assert set(within.right[within.identical]) == set(range(1, 200))
+    assert between.identical.sum() == 200 + 89
+    assert set(between.left[between.identical]) == set(range(200))
+    assert set(between.right[between.identical]) == set(range(90))
+
+
+def test_identical_pictures_make_no_room_for_chance() -> None:
+    faces = made_faces(2000, seed=32)
+    assert len(find_pairs(faces, faces)) == 2000
+
+
+def test_features_that_are_all_alike_have_no_near_copies() -> None:
+    faces = made_faces(300, seed=33)
+    assert len(find_pairs(replace(faces, features=np.ones_like(faces.features)), None)) == 0
