@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, combinations_with_replacement
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,8 +204,7 @@ def _leaks(sets: Sequence[AuditedSet], listed: "pd.DataFrame") -> list[Leak]:
         for split in np.unique(one.split)
     }
     found: dict[tuple[str, str], dict[str, tuple[bool, bool]]] = {}
-    for kind, conflicting, *sides in _columns(listed, "kind", "conflicting", *_SIDE, *(f"other_{c}" for c in _SIDE)):
-        here, there = sides[: len(_SIDE)], sides[len(_SIDE) :]
+    for kind, _, conflicting, here, there in _rows(listed):
         for (name, split, id, _), (other, other_split, *_) in ((here, there), (there, here)):
             twins = found.setdefault((_place(name, split), _place(other, other_split)), {})
             identical, conflicts = twins.get(id, (False, False))
@@ -213,8 +212,8 @@ def _leaks(sets: Sequence[AuditedSet], listed: "pd.DataFrame") -> list[Leak]:
     leaks = []
     for (place, other), twins in sorted(found.items()):
         same = sum(identical for identical, _ in twins.values())
-        conflicting = sum(conflicts for _, conflicts in twins.values())
-        leaks.append(Leak(place, other, images[place], images[other], same, len(twins) - same, conflicting))
+        elsewhere = sum(conflicts for _, conflicts in twins.values())
+        leaks.append(Leak(place, other, images[place], images[other], same, len(twins) - same, elsewhere))
     return leaks
 
 
@@ -222,9 +221,11 @@ def _place(name: str, split: str) -> str:
     return f"{name}@{split}" if split else name
 
 
-def _columns(listed: "pd.DataFrame", *names: str) -> Iterator[tuple[Any, ...]]:
-    """The rows' values in these columns."""
-    return zip(*(listed[name].tolist() for name in names), strict=True)
+def _rows(listed: "pd.DataFrame") -> Iterator[tuple[str, float, bool, Sequence[str], Sequence[str]]]:
+    """Kind, cosine, whether the labels conflict, and what is said of both sides."""
+    names = ("kind", "cosine", "conflicting", *_SIDE, *(f"other_{column}" for column in _SIDE))
+    for kind, cosine, conflicting, *sides in zip(*(listed[name].tolist() for name in names), strict=True):
+        yield kind, cosine, conflicting, sides[: len(_SIDE)], sides[len(_SIDE) :]
 
 
 def _frame(leaks: Sequence[Leak]) -> "pd.DataFrame":
@@ -283,21 +284,17 @@ def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> in
 def _conflicts_of(name: str, listed: "pd.DataFrame") -> dict[str, str]:
     """By id, the twins (set, id, label) that have another label."""
     twins: dict[str, list[str]] = {}
-    conflicts = listed[listed["conflicting"]]
-    for sides in _columns(conflicts, *_SIDE, *(f"other_{column}" for column in _SIDE)):
-        here, there = sides[: len(_SIDE)], sides[len(_SIDE) :]
+    for _, _, conflicting, here, there in _rows(listed):
         for (own, _, id, _), (other, _, other_id, label) in ((here, there), (there, here)):
-            if own == name:
+            if conflicting and own == name:
                 twins.setdefault(id, []).append(f"{other} {other_id} {label}")
     return {id: "; ".join(told) for id, told in twins.items()}
 
 
 def _closest(listed: "pd.DataFrame") -> list[Pair]:
     """The near pairs, closest first."""
-    near = listed[listed["kind"] == NEAR]
     return [
         (Picture(name, id, label), Picture(other, other_id, other_label), cosine)
-        for name, _, id, label, other, _, other_id, other_label, cosine in _columns(
-            near, *_SIDE, *(f"other_{column}" for column in _SIDE), "cosine"
-        )
+        for kind, cosine, _, (name, _, id, label), (other, _, other_id, other_label) in _rows(listed)
+        if kind == NEAR
     ]
