@@ -15,7 +15,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions, read_labels
 from fercache.extraction.decode import decode
 from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
-from tests.datasets.miniatures.pictures import pixels
+from tests.datasets.miniatures.pictures import LISTS, pixels
 
 ABSENT = (-1,) * 10
 
@@ -210,3 +210,10 @@ class TestRealData:
         pictures = {face.id: face for face in plugin.faces(ferplus_root)}
         for face in faces[::10]:
             assert np.array_equal(decode(face.read()), decode(pictures[face.id].read()))
+
+
+def test_the_lists_of_the_miniature_are_the_checked_in_ones(tmp_path: Path) -> None:
+    ferplus(tmp_path)
+    for path in (LISTS / "ferplus").rglob("*.csv"):
+        written = (tmp_path / path.relative_to(LISTS / "ferplus")).read_text(encoding="utf-8")
+        assert written == path.read_text(encoding="utf-8")
