@@ -39,7 +39,7 @@ def suspect_labels(features: NDArray[np.floating], index: NDArray[np.int64]) -> 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # collinear channels are what the shrinkage is for
         shares = cross_val_predict(
-            model, features[rows].astype(np.float32), index[rows], cv=folds, method="predict_proba"
+            model, features[rows].astype(np.float32, copy=False), index[rows], cv=folds, method="predict_proba"
         )
     classes = np.unique(index[rows])
     label = np.searchsorted(classes, index[rows])

@@ -151,8 +151,8 @@ def _read_tables(settings: Settings, request: AuditRequest) -> dict[DatasetName,
 
 def _audited(name: DatasetName, table: FeatureTable) -> AuditedSet:
     columns = table.columns
-    rows = columns.split == name.split if name.split else np.ones(len(columns), dtype=bool)
-    if not rows.any():
+    rows = columns.split == name.split if name.split else slice(None)
+    if not len(columns.id[rows]):
         raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(set(columns.split)))}.")
     votes = None if columns.votes is None else columns.votes[rows]
     index = read_labels(

@@ -69,8 +69,8 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
     )
 
 
-def searched_faces(table: FeatureTable, rows: NDArray[np.bool_]) -> Faces:
-    """The `rows` (N,) of a table, for a search for copies, with what its own copies look like."""
+def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
+    """The `rows` (a mask or slice) of a table, for a search for copies, with what its own copies look like."""
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
     return Faces(
