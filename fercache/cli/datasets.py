@@ -45,7 +45,7 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
     from fercache.datasets import DatasetName
     from fercache.settings import load_settings
     from fercache.stages.check import check_one
-    from fercache.stages.document import about
+    from fercache.stages.document import about, totals
 
     found = check_one(load_settings(), name, root)
     if as_csv:
@@ -56,6 +56,7 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
     _say_paragraph("", about(dataset))
     _say_paragraph("", " ".join((type(dataset).__doc__ or "").split()))
     facts = {
+        "images": ", ".join(f"{split or 'in all'} {total:,}" for split, total in totals(dataset).items()),
         "scored": dataset.target_split or "all faces",
         "labels": ", ".join(dataset.expressions),
         "domains": ", ".join(dataset.domains or ()),
@@ -103,7 +104,7 @@ def _lines(split: str, findings: Sequence["Finding"]) -> Iterator[str]:
 
 
 def _count(finding: "Finding") -> str:
-    name = finding.label.rpartition(":")[2]
+    name = finding.label.rpartition(":")[2].strip()
     told = finding.expected is not None and not (name and finding.agrees)
     expected = f" of {finding.expected:,}" if told else ""
     colour = None if finding.expected is None else "green" if finding.agrees else "red"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fercache import registry
 from fercache.corruptions import KINDS, SEVERITIES
-from fercache.datasets import Dataset
+from fercache.datasets import Dataset, Expected
 from fercache.expressions import ALIASES, EXPRESSIONS
 
 HEAD = """\
@@ -71,14 +71,13 @@ def _set(name: str) -> Iterator[str]:
 
 
 def _counts(dataset: Dataset) -> Iterator[str]:
-    expected = dataset.expected(None, dataset.domains[0] if dataset.domains else "")
+    expected = _expected(dataset)
     if not expected:
         return
     labels = list(dict.fromkeys(label for counts in expected.values() for label in counts if label))
     header = ("images", *(split or "whole set" for split in expected))
-    totals = ["all", *(f"{counts.get('', sum(counts.values())):,}" for counts in expected.values())]
     lines = [[label, *(f"{counts[label]:,}" for counts in expected.values())] for label in labels]
-    yield from _table(header, [totals, *lines])
+    yield from _table(header, [["all", *(f"{total:,}" for total in totals(dataset).values())], *lines])
 
 
 def _corruptions() -> Iterator[str]:
@@ -98,6 +97,15 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[st
     yield "|" + "---|" * len(header)
     yield from ("| " + " | ".join(line) + " |" for line in lines)
     yield ""
+
+
+def totals(dataset: Dataset) -> dict[str, int]:
+    """Known images of each split ("": of the whole set), of a family's first domain."""
+    return {split: counts.get("", sum(counts.values())) for split, counts in _expected(dataset).items()}
+
+
+def _expected(dataset: Dataset) -> Expected:
+    return dataset.expected(None, dataset.domains[0] if dataset.domains else "")
 
 
 def about(dataset: Dataset) -> str:
