@@ -20,7 +20,7 @@ _HOME = {
     "extract": "stages.extract",
     "ExtractRequest": "stages.extract",
     "train": "stages.train",
-    "TrainRequest": "stages.train",
+    "TrainRequest": "stages.sources",
     "evaluate": "stages.evaluate",
     "EvaluateRequest": "stages.evaluate",
     "compare": "stages.compare",

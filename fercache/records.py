@@ -69,6 +69,18 @@ class ScoresRecord(_Strict):
         return self
 
 
+class MaskRecord(_Strict):
+    """Whether a head's channel masks differ between the target's true expressions.
+
+    `distance`, `null` and `p` are those of `statistics.label_shuffle_test`, with so many `shuffles`.
+    """
+
+    distance: Annotated[float, Field(ge=0)]
+    null: Annotated[float, Field(ge=0)]
+    p: Annotated[float, Field(gt=0, le=1)]
+    shuffles: Annotated[int, Field(gt=0)]
+
+
 class Record(_Strict):
     """How one run scored on one target, under one selection policy.
 
@@ -76,7 +88,8 @@ class Record(_Strict):
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
     target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
-    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout. `options` are what commands that
+    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout. `mask` is
+    None for a head without one, and where the target shows fewer than two expressions. `options` are what commands that
     repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
     "soft"}}`.
     """
@@ -101,6 +114,7 @@ class Record(_Strict):
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
     intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
+    mask: MaskRecord | None = None
     kept: Count
     dropped: dict[str, Count]
     seen_by_encoder: bool
@@ -141,9 +155,17 @@ def _usual_split(target: str) -> str:
 
 def record_path(folder: Path, record: Record) -> Path:
     """Where `record` lies in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
-    target = record.target.replace(":", "-")
     unique = ".unique" if record.without_duplicates else ""
-    return folder / "records" / f"{target}@{record.target_split}{unique}.{record.selection}.json"
+    return folder / "records" / f"{_scored(record)}{unique}.{record.selection}.json"
+
+
+def predictions_path(folder: Path, record: Record) -> Path:
+    """Where the predictions that `record` is about lie in its run's `folder`: those without duplicates have none."""
+    return folder / "predictions" / f"{_scored(record)}.{record.selection}.h5"
+
+
+def _scored(record: Record) -> str:
+    return f"{record.target.replace(':', '-')}@{record.target_split}"
 
 
 def write_record(folder: Path, record: Record) -> Path:
@@ -225,6 +247,9 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             row |= {metric: getattr(scores, metric), f"{metric}_low": low, f"{metric}_high": high}
         row |= {
             "macro_f1": scores.macro_f1,
+            "mask_distance": record.mask and record.mask.distance,
+            "mask_null": record.mask and record.mask.null,
+            "mask_p": record.mask and record.mask.p,
             "dropped": sum(record.dropped.values()),
             "duplicates": record.duplicates,
             "seen_by_encoder": record.seen_by_encoder,

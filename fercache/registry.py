@@ -29,11 +29,20 @@ def load(kind: str, name: str) -> Any:
 
 def encoder_family(name: str) -> Any:
     """The encoder plugin that knows an `--encoder` value. Raises UsageError when none does."""
-    for family in names("encoders"):
-        plugin = load("encoders", family)
+    return _family("encoders", name, "Or ViT-B-32/openai as open_clip names them, or timm/resnet50.")
+
+
+def trunk_family(name: str) -> Any:
+    """The trunk plugin that knows a `trunk` setting. Raises UsageError when none does."""
+    return _family("trunks", name, "Or a timm architecture such as resnet18.")
+
+
+def _family(kind: str, name: str, otherwise: str) -> Any:
+    for family in names(kind):
+        plugin = load(kind, family)
         if plugin.knows(name):
             return plugin
     raise UsageError(
-        f"No encoder is called '{name}'. {nearest(name, names('encoders'))} "
-        "Or an open_clip architecture and tag such as ViT-B-32/openai; `fercache list encoders` shows all."
+        f"No {kind.removesuffix('s')} is called '{name}'. {nearest(name, names(kind))} "
+        f"{otherwise} `fercache list {kind}` shows all."
     )

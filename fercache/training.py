@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from fercache import metrics
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
 from fercache.selection import validation_rank
+from fercache.trunks import Faces
 
 EVEN_SNAPSHOTS = 12
 FINAL = "final"
-VALIDATION_CHUNK = 8192
+FEATURES_AT_ONCE, CROPS_AT_ONCE = 8192, 256
 
 State = dict[str, Tensor]
 Report = Callable[[dict[str, Any]], None]
@@ -36,6 +37,13 @@ class Fitted:
     history: list[dict[str, Any]]
 
 
+class Views(Protocol):
+    """Augmented versions of the faces to train on."""
+
+    def draw(self, faces: Batch, generator: torch.Generator) -> Batch:
+        """The same faces, each in a view drawn anew."""
+
+
 def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
     """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
@@ -51,9 +59,11 @@ def train_head(
     settings: HeadSettings,
     *,
     seed: int,
+    views: Views | None = None,
     report: Report | None = None,
 ) -> Fitted:
     """Trains `head` in place, where `train` lies, and keeps snapshots; `report` is called with each row of the history.
+    A fitted head is fitted to the clean faces, whatever the `views`.
 
     Equal arguments give equal bits on the same machine. Raises UsageError when `train` or `validation` is empty.
     """
@@ -62,7 +72,7 @@ def train_head(
             raise UsageError(f"There is no labelled face {name}; a source needs some of each. Add faces to the source.")
     head.to(train.features.device)
     if isinstance(head, GradientHead) and isinstance(settings, FitSettings):
-        return fit(head, train, validation, settings, seed=seed, report=report)
+        return fit(head, train, validation, settings, seed=seed, views=views, report=report)
     if not isinstance(head, FittedHead):
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
     chosen = head.fit(train, validation, seed)
@@ -79,11 +89,15 @@ def fit(
     settings: FitSettings,
     *,
     seed: int,
+    views: Views | None = None,
     report: Report | None = None,
 ) -> Fitted:
-    """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation."""
-    with _one_quick_thread():
-        return _fit(head, train, validation, settings, seed, report)
+    """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation.
+
+    With `views`, each epoch draws one of them for each face, anew.
+    """
+    with nullcontext() if head.needs_crops(settings) else _one_quick_thread():
+        return _fit(head, train, validation, settings, seed, views, report)
 
 
 @contextmanager
@@ -109,8 +123,10 @@ def _fit(
     validation: Batch,
     settings: FitSettings,
     seed: int,
+    views: Views | None,
     report: Report | None,
 ) -> Fitted:
+    head.start(train, validation, seed)
     generator = torch.Generator().manual_seed(seed)
     optimizer = _optimizer(head, settings)
     if settings.balance == "weights":
@@ -122,7 +138,7 @@ def _fit(
     for epoch in range(1, settings.epochs + 1):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, epoch)
-        terms = _train_epoch(head, train, settings, optimizer, generator)
+        terms = _train_epoch(head, train, settings, optimizer, generator, views)
         row = {"epoch": epoch, **terms, **validate(head, validation), "snapshot": ""}
         history.append(row)
         best = max(history, key=validation_rank)["epoch"]
@@ -138,6 +154,8 @@ def _fit(
 
 def learning_rate(settings: FitSettings, epoch: int) -> float:
     """The learning rate of an epoch; the first is 1."""
+    if epoch == 1 and settings.first_learning_rate is not None:
+        return settings.first_learning_rate
     if settings.schedule == "exponential":
         return settings.learning_rate * settings.decay ** (epoch - 1)
     if settings.schedule == "cosine":
@@ -149,10 +167,15 @@ def learning_rate(settings: FitSettings, epoch: int) -> float:
 def validate(head: Head, validation: Batch) -> dict[str, float]:
     """Accuracy and mean class recall of the main readout."""
     head.eval()
-    predicted = torch.cat([head.logits(part).argmax(1) for part in validation.features.split(VALIDATION_CHUNK)])
+    predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(validation)])
     truth, guessed = validation.labels.cpu().numpy(), predicted.cpu().numpy()
     confusion = metrics.count_confusion(truth, guessed, len(head.task.expressions))
     return {"validation_accuracy": float(metrics.accuracy(confusion)), "validation_uar": float(metrics.uar(confusion))}
+
+
+def in_parts(faces: Faces) -> Iterator[Faces]:
+    """As many faces at a time as are in memory together when a head only reads."""
+    return faces.parts(FEATURES_AT_ONCE if faces.crops is None else CROPS_AT_ONCE)
 
 
 def split_validation(index: NDArray[np.int64], subject: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
@@ -216,9 +239,12 @@ def _train_epoch(
     settings: FitSettings,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator,
+    views: Views | None,
 ) -> dict[str, float]:
     """One pass; returns the mean of each loss term over the faces."""
     head.train()
+    if views is not None:
+        train = views.draw(train, generator)
     sums: Tensor | None = None
     names: list[str] = []
     seen = 0
@@ -242,7 +268,9 @@ def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) ->
         order = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
     else:
         order = torch.randperm(len(train.labels), generator=generator)
-    yield from order.to(train.labels.device).split(settings.batch_size)
+    for index in order.to(train.labels.device).split(settings.batch_size):
+        if len(index) > 1 or len(order) == 1:  # batch normalisation has no variance of a single face that is left over
+            yield index
 
 
 def _weighted(train: Batch, classes: int) -> Batch:

@@ -45,4 +45,4 @@ def faces(
     if soft:
         one_hot = torch.nn.functional.one_hot(labels, len(expressions)).float()
         distribution = 0.8 * one_hot + 0.2 / len(expressions)
-    return Batch(features, labels, distribution)
+    return Batch(features, labels=labels, distribution=distribution)

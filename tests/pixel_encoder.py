@@ -40,13 +40,16 @@ class PixelEncoder(TextEncoder):
         return {}
 
     def identity(self) -> dict[str, Any]:
-        return {"architecture": self.name, "precision": self.precision}
+        return {"architecture": self.name, "preprocessing": self.geometry(), "precision": self.precision}
 
     def text_identity(self) -> dict[str, Any]:
         return {"architecture": self.name}
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return np.asarray(Image.fromarray(pixels).resize((SIDE, SIDE)))
+    def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
+        return np.asarray(Image.fromarray(pixels).resize((side or SIDE, side or SIDE)))
+
+    def geometry(self) -> dict[str, Any]:
+        return {"resize_mode": "squash"}
 
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         type(self).encoded += len(faces)

@@ -20,6 +20,7 @@ from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.selection import choose
 from fercache.training import build_head, fit, learning_rate, split_validation, train_head
+from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
 
 
@@ -40,13 +41,13 @@ class Softmax(GradientHead):
         self.layer = nn.Linear(task.dimension, len(task.expressions))
         self.batches: list[Batch] = []
 
-    def logits(self, features: Tensor) -> Tensor:
-        scores: Tensor = self.layer(features)
+    def logits(self, faces: Faces) -> Tensor:
+        scores: Tensor = self.layer(faces.features)
         return scores
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         self.batches.append(batch)
-        entropy = nn.functional.cross_entropy(self.logits(batch.features), batch.target, weight=batch.class_weights)
+        entropy = nn.functional.cross_entropy(self.logits(batch), batch.target, weight=batch.class_weights)
         return {"entropy": entropy, "decay": 0.001 * self.layer.weight.square().sum()}
 
 
@@ -115,7 +116,7 @@ def test_a_snapshot_gives_the_accuracy_that_the_history_says() -> None:
     for row in fitted.history:
         if row["snapshot"]:
             head.load_state_dict(fitted.snapshots[row["snapshot"]])
-            right = head.logits(validation.features).argmax(1) == validation.labels
+            right = head.logits(validation).argmax(1) == validation.labels
             assert float(right.float().mean()) == pytest.approx(row["validation_accuracy"])
 
 

@@ -17,6 +17,11 @@ from fercache.cli.options import encoder_options, every_set
 @click.option("--root", type=click.Path(path_type=Path), help="Where the set lies (or write it into fercache.toml).")
 @encoder_options
 @click.option("--prompts", default="faces", show_default=True, help="faces, ke2nt, or a TOML file of your own.")
+@click.option(
+    "--views", default=0, show_default=True, type=click.IntRange(0, 64), help="Augmented views beside the clean."
+)
+@click.option("--recipe", default="cafe", show_default=True, help="How views are made: cafe, ke2nt, or a TOML file.")
+@click.option("--crops", type=click.IntRange(16, 512), help="Store crops of this side, for trunks that look at pixels.")
 @click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1, 65536))
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
@@ -30,6 +35,9 @@ def command(
     device: str,
     precision: str,
     prompts: str,
+    views: int,
+    recipe: str,
+    crops: int | None,
     batch_size: int,
     shard_rows: int,
 ) -> None:
@@ -45,7 +53,9 @@ def command(
     settings = load_settings()
     wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
     for name in every_set((dataset,)):
-        path = extract(settings, ExtractRequest(name, root, wanted, prompts, batch_size, shard_rows))
+        path = extract(
+            settings, ExtractRequest(name, root, wanted, prompts, views, recipe, crops, batch_size, shard_rows)
+        )
         table = read_info(path)
         done = table.provenance
         rate = f", {done['encoded'] / done['seconds']:.0f} faces/s on {done['device']}" if done["encoded"] else ""

@@ -12,39 +12,48 @@ from fercache.cli.options import device_option, parse_seeds, parse_settings
 @click.option("--source", default="synthetic:studio", show_default=True, help="The set to train on, NAME[@SPLIT].")
 @click.option("--encoder", help="Whose features; default: the bundled one's, else the only ones there are.")
 @click.option("--seeds", default="0-4", show_default=True)
+@click.option("--trunk", help="mlp on cached features (default), or a timm backbone on crops: resnet18, ...")
+@click.option("--trunk-weights", help="A file that the backbone starts from, or `pretrained` for timm's own.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A head's setting; may be given again.")
 @click.option("--classes", default=7, show_default=True, type=click.IntRange(7, 8), help="8 adds contempt.")
 @click.option("--policy", default="majority", show_default=True, help="majority, plurality or soft, for votes.")
 @click.option("--labels", "label_file", help="Which of the set's label files (ferplus: fer2013new, folders).")
 @click.option("--prompts", default="faces", show_default=True, help="The prompt set, as extracted.")
+@click.option("--faces", type=click.IntRange(2), help="Train on so many faces, each expression in proportion.")
 @device_option
 def command(
     heads: tuple[str, ...],
     source: str,
     encoder: str | None,
     seeds: str,
+    trunk: str | None,
+    trunk_weights: str | None,
     pairs: tuple[str, ...],
     classes: int,
     policy: str,
     label_file: str | None,
     prompts: str,
+    faces: int | None,
     device: str,
 ) -> None:
     """Train heads on the cached features of one source. Finished runs are not trained again."""
     from fercache.settings import load_settings
     from fercache.stages.run_config import read_config
-    from fercache.stages.train import TrainRequest, train
+    from fercache.stages.sources import TrainRequest
+    from fercache.stages.train import train
 
+    named = {"trunk": trunk, "trunk_weights": trunk_weights}
     request = TrainRequest(
         source=source,
         heads=heads or TrainRequest.heads,
         encoder=encoder,
         seeds=parse_seeds(seeds),
-        set=parse_settings(pairs),
+        set={name: value for name, value in named.items() if value} | parse_settings(pairs),
         classes=classes,
         policy=policy,
         label_file=label_file,
         prompts=prompts,
+        faces=faces,
         device=device,
     )
     folders = train(load_settings(), request)

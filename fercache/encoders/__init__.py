@@ -1,15 +1,29 @@
-"""The encoder contract. Every other file in this folder is one encoder family."""
+"""The encoder contract, and what all that are torch networks share. Every other file here is one encoder family."""
 
+import json
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+from fercache import precisions
+from fercache.devices import resolve_device
+from fercache.errors import UsageError, nearest
+from fercache.identity import canonical_json
+
+PRECISIONS = precisions.PRECISIONS
+OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")
+"""Preprocessing: the network's own, or CAFE's: 224 x 224 without a crop, ImageNet's mean and deviation."""
+
+TRIAL_FACES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +76,15 @@ class Encoder(ABC):
         """Everything that changes its numbers, as JSON: architecture, weights, activation, preprocessing, precision."""
 
     @abstractmethod
-    def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) -> (S, S, 3), both uint8 RGB: resize and crop only. Called from several threads."""
+    def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
+        """(H, W, 3) -> (S, S, 3), both uint8 RGB: resize and crop only. Called from several threads.
+
+        S is `side`, by default the encoder's own `image_size`.
+        """
+
+    @abstractmethod
+    def geometry(self) -> dict[str, Any]:
+        """What changes `preprocess`'s pictures apart from their side, a part of the identity's `preprocessing`."""
 
     @abstractmethod
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -82,3 +103,117 @@ class TextEncoder(Encoder):
     @abstractmethod
     def text_identity(self) -> dict[str, Any]:
         """The part of `identity` that changes text embeddings (no image preprocessing, no precision: text is fp32)."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From a picture to a network's numbers: `steps(side)` resizes and cuts, then come `mean` and `deviation`.
+
+    `described` says all of it, as JSON; `geometry` names its entries that change pictures apart from their side.
+    """
+
+    side: int
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    described: Mapping[str, Any]
+    geometry: Sequence[str]
+    steps: Callable[[int], Callable[[Image.Image], Image.Image]]
+
+
+class NetworkEncoder(Encoder):
+    """A torch network. `origin` is the part of its identity that says what it is: family, architecture, weights."""
+
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        dimension: int,
+        origin: Mapping[str, Any],
+        preprocessing: Preprocessing,
+        request: EncoderRequest,
+    ) -> None:
+        """Raises UsageError for a device or precision that is unknown or cannot be had."""
+        self.name, self.dimension, self.image_size = name, dimension, preprocessing.side
+        self.device = resolve_device(request.device)
+        self.precision = precisions.check_precision(request.precision, self.device)
+        self._asked_precision = request.precision
+        self._origin = origin
+        self._preprocessing = preprocessing
+        self._steps = {preprocessing.side: preprocessing.steps(preprocessing.side)}
+        self._model: Any = network.eval().requires_grad_(False).to(self.device)
+        self._mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
+        self._deviation = torch.tensor(preprocessing.deviation, device=self.device).view(1, 3, 1, 1)
+
+    def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
+        """See `Encoder.settle`. Fewer than two faces cannot be centred: they leave fp32."""
+        if self._asked_precision != "auto" or len(faces) < 2:
+            return {}
+        batch = np.stack(faces[:TRIAL_FACES])
+        self.precision, trials = precisions.fastest(self.device, lambda precision: self._encode(batch, precision))
+        return {"precision": self.precision, "trials": trials}
+
+    def identity(self) -> dict[str, Any]:
+        """See `Encoder.identity`."""
+        identity = {**self._origin, "preprocessing": self._preprocessing.described, "precision": self.precision}
+        plain: dict[str, Any] = json.loads(canonical_json(identity))  # as it is read back, lists for tuples
+        return plain
+
+    def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
+        """See `Encoder.preprocess`: the library's own transform up to where it leaves 8-bit pixels."""
+        side = side or self.image_size
+        if side not in self._steps:
+            self._steps[side] = self._preprocessing.steps(side)
+        return np.asarray(self._steps[side](Image.fromarray(pixels)))
+
+    def geometry(self) -> dict[str, Any]:
+        """See `Encoder.geometry`."""
+        preprocessing = self.identity()["preprocessing"]
+        return {name: preprocessing[name] for name in self._preprocessing.geometry}
+
+    def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """See `Encoder.encode_images`."""
+        return self._encode(faces, self.precision)
+
+    @torch.inference_mode()
+    def _encode(self, faces: NDArray[np.uint8], precision: str) -> NDArray[np.float32]:
+        pixels = torch.from_numpy(np.ascontiguousarray(faces)).to(self.device).permute(0, 3, 1, 2)
+        normalised = (pixels.float() / 255 - self._mean) / self._deviation
+        with precisions.casting(self.device, precision):
+            features = self._image_features(normalised, precision)
+        return features.float().cpu().numpy()
+
+    @abstractmethod
+    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
+        """(B, 3, S, S) normalised -> (B, D), in the context of `precision`."""
+
+
+def check_preset(name: str) -> str:
+    """The name of a preprocessing preset. Raises UsageError for any other."""
+    if name not in PRESETS:
+        raise UsageError(f"'{name}' is not a preprocessing preset. {nearest(name, PRESETS)}")
+    return name
+
+
+def square_side(height: int, width: int) -> int:
+    """S of the S x S pictures. Raises UsageError for a network whose pictures are not square."""
+    if height != width:
+        raise UsageError(f"This model takes pictures of {height} x {width}; only square ones are supported.")
+    return height
+
+
+def steps_before_tensor(transforms: Sequence[Any]) -> Callable[[Image.Image], Image.Image]:
+    """The steps of a library's evaluation transform that come before the picture becomes a tensor."""
+    names = [type(step).__name__ for step in transforms]
+    until = next(place for place, name in enumerate(names) if name.endswith("ToTensor"))
+
+    def apply(picture: Image.Image) -> Image.Image:
+        for step in transforms[:until]:
+            picture = step(picture)
+        return picture
+
+    return apply
+
+
+def slug(*parts: str) -> str:
+    """A name that is fit for a folder: `ViT-B-32`, `openai` -> `vit-b-32--openai`."""
+    return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)

@@ -6,10 +6,12 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +25,10 @@ from fercache.progress import Bar, progress
 from fercache.store.schema import CLEAN, Columns, Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
+from fercache.views import CLEAN as CLEAN_RECIPE
+from fercache.views import Recipe, draw_view, view_names
+
+Result = TypeVar("Result")
 
 PHASES = logging.getLogger("fercache.phases")
 FP32 = "Use --precision fp32, and check the weights."
@@ -36,9 +42,13 @@ READ_AHEAD = 512
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A face ready to be encoded: `pixels` (S, S, 3) uint8, hashes of the file and of the decoded picture."""
+    """A face ready to be encoded: its views, each (S, S, 3) uint8, and hashes of the file and the decoded picture.
 
-    pixels: NDArray[np.uint8]
+    `crop` is the clean view at another side, where one was asked for.
+    """
+
+    views: tuple[NDArray[np.uint8], ...]
+    crop: NDArray[np.uint8] | None
     file_sha256: bytes
     pixel_sha256: bytes
     warning: str | None
@@ -54,8 +64,31 @@ class Counts:
     seconds: float = 0.0
 
 
-def prepare(face: FaceImage, encoder: Encoder) -> Prepared | Quarantined:
-    """Read, decode, crop, hash, resize. What cannot be read comes back as a line for the quarantine list."""
+@dataclass(frozen=True)
+class Views:
+    """The clean view, and the first `count` of a recipe."""
+
+    recipe: Recipe = CLEAN_RECIPE
+    count: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """As the table's columns are called, the clean one first."""
+        return (CLEAN, *view_names(self.recipe, self.count))
+
+    def render(self, pixels: NDArray[np.uint8], pixel_sha256: bytes, encoder: Encoder) -> tuple[NDArray[np.uint8], ...]:
+        """All views of a decoded picture, each (S, S, 3)."""
+        drawn = (draw_view(self.recipe, number, pixel_sha256) for number in range(self.count + 1))
+        return tuple(view.on_square(encoder.preprocess(view.on_picture(pixels))) for view in drawn)
+
+
+CLEAN_VIEW = Views()
+
+
+def prepare(
+    face: FaceImage, encoder: Encoder, views: Views = CLEAN_VIEW, crop_side: int | None = None
+) -> Prepared | Quarantined:
+    """Read, decode, crop, hash, render. What cannot be read comes back as a line for the quarantine list."""
     try:
         data = face.read()
         pixels = decode(data, face.box)
@@ -66,22 +99,35 @@ def prepare(face: FaceImage, encoder: Encoder) -> Prepared | Quarantined:
     except OSError as error:
         return Quarantined(face.id, f"cannot be read: {error.strerror or error}")
     file_sha256 = hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()
-    warning = looks_like_no_face_crop(pixels)
-    return Prepared(encoder.preprocess(pixels), file_sha256, pixel_hash(pixels), warning)
+    warning, pixel_sha256 = looks_like_no_face_crop(pixels), pixel_hash(pixels)
+    crop = None if crop_side is None else encoder.preprocess(pixels, crop_side)
+    return Prepared(views.render(pixels, pixel_sha256, encoder), crop, file_sha256, pixel_sha256, warning)
 
 
-def prepared_faces(faces: Sequence[FaceImage], encoder: Encoder) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
+def prepared_faces(
+    faces: Sequence[FaceImage],
+    encoder: Encoder,
+    views: Views = CLEAN_VIEW,
+    crop_side: int | None = None,
+) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
     """`prepare` in threads, in order, with about READ_AHEAD faces in memory."""
+    return in_threads(faces, partial(prepare, encoder=encoder, views=views, crop_side=crop_side))
 
-    def prepare_some(some: Sequence[FaceImage]) -> list[Prepared | Quarantined]:
-        return [prepare(face, encoder) for face in some]
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        waiting: deque[tuple[Sequence[FaceImage], Future[list[Prepared | Quarantined]]]] = deque()
+def in_threads(
+    faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int = WORKERS
+) -> Iterator[tuple[FaceImage, Result]]:
+    """Each face with what `do` makes of it in a thread, in order, with about READ_AHEAD faces in memory."""
+
+    def do_some(some: Sequence[FaceImage]) -> list[Result]:
+        return [do(face) for face in some]
+
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[tuple[Sequence[FaceImage], Future[list[Result]]]] = deque()
         try:
             for begin in range(0, len(faces), PER_TASK):
                 some = faces[begin : begin + PER_TASK]
-                waiting.append((some, pool.submit(prepare_some, some)))
+                waiting.append((some, pool.submit(do_some, some)))
                 if len(waiting) * PER_TASK >= READ_AHEAD:
                     first, future = waiting.popleft()
                     yield from zip(first, future.result(), strict=True)
@@ -96,15 +142,16 @@ def extract_shards(
     dataset: Dataset,
     encoder: Encoder,
     writer: TableWriter,
-    known: KnownFeatures,
+    known: Mapping[str, KnownFeatures],
     batch_size: int,
     name: str,
+    views: Views,
 ) -> Counts:
     """Encodes and writes every shard `writer` misses. Raises FercacheError for features that are not finite."""
     counts, start = Counts(), time.perf_counter()
     missing = writer.missing()
     rows = {shard: writer.rows_of(shard) for shard in missing}
-    stream = prepared_faces([faces[row] for shard in missing for row in rows[shard]], encoder)
+    stream = prepared_faces([faces[row] for shard in missing for row in rows[shard]], encoder, views)
     with progress(f"extract {name}", len(faces), "face") as bar:
         bar.update(len(faces) - sum(map(len, rows.values())))
         for shard in missing:
@@ -121,15 +168,20 @@ def extract_shards(
 
 
 class _Shard:
-    """Collects a shard's rows and encodes them in batches as they come, so that few pictures are in memory at once."""
+    """Collects a shard's rows and encodes them in batches as they come, so that few pictures are in memory at once.
 
-    def __init__(self, encoder: Encoder, known: KnownFeatures, batch_size: int, bar: Bar, counts: Counts) -> None:
+    `known` are the features that other tables have, by view.
+    """
+
+    def __init__(
+        self, encoder: Encoder, known: Mapping[str, KnownFeatures], batch_size: int, bar: Bar, counts: Counts
+    ) -> None:
         self.encoder, self.known, self.batch_size, self.bar, self.counts = encoder, known, batch_size, bar, counts
         self.faces: list[FaceImage] = []
         self.hashes: list[tuple[bytes, bytes]] = []
-        self.features: list[NDArray[np.floating]] = []
+        self.features: dict[str, list[NDArray[np.floating]]] = {view: [] for view in known}
         self.quarantined: list[Quarantined] = []
-        self._waiting: list[tuple[int, NDArray[np.uint8]]] = []
+        self._waiting: list[tuple[str, int, NDArray[np.uint8]]] = []
 
     def add(self, face: FaceImage, result: Prepared | Quarantined) -> None:
         """Takes the next row: copied, waiting to be encoded, or quarantined."""
@@ -140,29 +192,28 @@ class _Shard:
             return
         self.faces.append(face)
         self.hashes.append((result.file_sha256, result.pixel_sha256))
-        found = self.known.get(result.pixel_sha256)
-        if found is not None:
-            self.features.append(found)
-            self.counts.copied += 1
-            self.bar.update()
-            return
-        self._waiting.append((len(self.features), result.pixels))
-        self.features.append(np.empty(0, np.float32))  # its place, until its batch is full
-        if len(self._waiting) == self.batch_size:
-            self.encode_waiting()
+        self.bar.update()
+        for (view, known), pixels in zip(self.known.items(), result.views, strict=True):
+            found = known.get(result.pixel_sha256)
+            self.counts.copied += found is not None
+            if found is None:
+                self._waiting.append((view, len(self.features[view]), pixels))
+                found = np.empty(0, np.float32)  # its place, until its batch is full
+            self.features[view].append(found)
+            if len(self._waiting) == self.batch_size:
+                self.encode_waiting()
 
     def encode_waiting(self) -> None:
         """Encodes what has gathered since the last batch."""
         if not self._waiting:
             return
-        encoded = self.encoder.encode_images(np.stack([pixels for _, pixels in self._waiting]))
+        encoded = self.encoder.encode_images(np.stack([pixels for *_, pixels in self._waiting]))
         if not np.isfinite(encoded).all():
             name, precision = self.encoder.name, self.encoder.precision
             raise FercacheError(f"{name} in {precision} gave features that are not finite. {FP32}")
-        for (row, _), feature in zip(self._waiting, encoded, strict=True):
-            self.features[row] = feature
+        for (view, row, _), feature in zip(self._waiting, encoded, strict=True):
+            self.features[view][row] = feature
         self.counts.encoded += len(self._waiting)
-        self.bar.update(len(self._waiting))
         self._waiting.clear()
 
     def columns(self, dataset: Dataset) -> Columns:
@@ -170,7 +221,8 @@ class _Shard:
         index = {name: i for i, name in enumerate(dataset.expressions)}
         # Half precision loses nothing that a reduced precision had not lost already.
         kind = np.float32 if self.encoder.precision == "fp32" else np.float16
-        features = np.array(self.features, dtype=kind).reshape(-1, self.encoder.dimension)
+        shape = (-1, self.encoder.dimension)
+        features = {view: np.array(rows, dtype=kind).reshape(shape) for view, rows in self.features.items()}
         votes = None
         if dataset.vote_columns:
             votes = np.array([face.votes for face in self.faces], np.int16).reshape(-1, len(dataset.vote_columns))
@@ -181,7 +233,7 @@ class _Shard:
             group=np.array([face.group for face in self.faces], dtype=object),
             label=np.array([-1 if face.label is None else index[face.label] for face in self.faces], dtype=np.int16),
             votes=votes,
-            features={CLEAN: features},
+            features=features,
             file_sha256=_digests([file for file, _ in self.hashes]),
             pixel_sha256=_digests([pixels for _, pixels in self.hashes]),
         )

@@ -5,26 +5,30 @@ A head is a `torch.nn.Module`: what `state_dict` holds is what a run stores. It 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
+from fercache import registry
 from fercache.errors import UsageError
+from fercache.trunks import Faces, Trunk
+
+RANDOM = "random"
+"""What a trunk starts from unless it is given weights."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Faces on one device: `features` (B, D) raw, `labels` (B,) int64, and `distribution` (B, L) where labels are soft.
+class Batch(Faces):
+    """Faces with `labels` (B,) int64, and `distribution` (B, L) where labels are soft.
 
     With soft labels, `labels` names the most likely expression. `class_weights` (L,) weigh the expressions in a
     cross-entropy; None weighs all alike.
     """
 
-    features: Tensor
-    labels: Tensor
+    labels: Tensor = field(kw_only=True)
     distribution: Tensor | None = None
     class_weights: Tensor | None = None
 
@@ -34,9 +38,10 @@ class Batch:
         return self.labels if self.distribution is None else self.distribution
 
     def rows(self, index: Tensor) -> "Batch":
-        """The faces that `index` (B',) points at."""
+        """See `Faces.rows`."""
+        index = index.to(self.labels.device)
         soft = None if self.distribution is None else self.distribution[index]
-        return replace(self, features=self.features[index], labels=self.labels[index], distribution=soft)
+        return replace(super().rows(index), labels=self.labels[index], distribution=soft)
 
 
 @dataclass(frozen=True)
@@ -44,13 +49,14 @@ class Task:
     """What a head is built for: the `expressions` it tells apart, and the feature `dimension` D.
 
     `text` (L, D) is the mean raw embedding of each expression's prompts, with the encoder's `logit_scale`; both None
-    when the encoder knows no text.
+    when the encoder knows no text. `crop_side` is the S of the crops, None where there are none.
     """
 
     expressions: tuple[str, ...]
     dimension: int
     text: Tensor | None = None
     logit_scale: float | None = None
+    crop_side: int | None = None
 
     def text_and_scale(self) -> tuple[Tensor, Tensor]:
         """`text` (L, D), and `logit_scale` as a scalar tensor. Raises UsageError when the encoder knows no text."""
@@ -70,8 +76,10 @@ class HeadSettings(BaseModel):
 class FitSettings(HeadSettings):
     """What `training.train_head` needs to know of a head that is trained by gradient descent.
 
-    The schedule `cosine` falls to zero; `exponential` multiplies the learning rate by `decay` each epoch. `momentum`
-    is for `sgd`. `balance` evens out the expressions of the source, by weights in the cross-entropy or in the sampling.
+    The schedule `cosine` falls to zero; `exponential` multiplies the learning rate by `decay` each epoch; the first
+    epoch may have a rate of its own. `momentum` is for `sgd`. `balance` evens out the expressions of the source, by
+    weights in the cross-entropy or in the sampling. With a `recipe` other than `clean`, each epoch draws one of its
+    stored views, or the clean one, for each face.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -82,7 +90,51 @@ class FitSettings(HeadSettings):
     epochs: int = Field(ge=1)
     schedule: Literal["exponential", "cosine", "constant"] = "cosine"
     decay: float = Field(0.9, gt=0, le=1)
+    first_learning_rate: float | None = Field(None, gt=0)
     balance: Literal["none", "weights", "sampling"] = "none"
+    recipe: str = "clean"
+
+
+class TrunkSettings(FitSettings):
+    """Settings of a head on a trunk: its name, and of a trunk that sees pixels what it starts from and is given.
+
+    `trunk_weights` is a file, or `pretrained` for what timm fetches; `trunk_options` are timm's, written
+    `patch_size=2,...`; `crops` is the side of the stored crops, by default that of those stored last.
+    """
+
+    trunk: str = "mlp"
+    trunk_weights: str = RANDOM
+    trunk_options: dict[str, bool | int | float | str] = {}
+    crops: int | None = Field(None, ge=1)
+
+    @field_validator("trunk_options", mode="before")
+    @classmethod
+    def _read_options(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        pairs = (pair.partition("=") for pair in given.split(",") if pair.strip())
+        return {name.strip(): _value(text.strip()) for name, _, text in pairs}
+
+    def build_trunk(self, task: Task) -> Trunk:
+        """The trunk with random weights. Raises UsageError for a name that nobody knows, or options that do not fit."""
+        family = registry.trunk_family(self.trunk)
+        trunk: Trunk = family(self.trunk, task.dimension, task.crop_side, self.trunk_options)
+        return trunk
+
+
+def published_on_pixels(given: dict[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are `given`, and for a trunk that sees pixels, a paper's own where nothing is given."""
+    sees_pixels = "trunk" in given and registry.trunk_family(given["trunk"]).needs_crops
+    return {**published, **given} if sees_pixels else given
+
+
+def _value(text: str) -> bool | int | float | str:
+    for parse in (int, float):
+        try:
+            return parse(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 class Head(nn.Module, ABC):
@@ -97,21 +149,29 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.task = task
 
-    @abstractmethod
-    def logits(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, L) scores of the task's expressions; a face's do not depend on the other faces."""
+    @classmethod
+    def needs_crops(cls, settings: HeadSettings) -> bool:
+        """Whether, with these settings, it looks at pixels. Raises UsageError for a trunk that nobody knows."""
+        return isinstance(settings, TrunkSettings) and bool(registry.trunk_family(settings.trunk).needs_crops)
 
-    def readouts(self, features: Tensor) -> Mapping[str, Tensor]:
+    @abstractmethod
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L) scores of the task's expressions; a face's do not depend on the other faces."""
+
+    def readouts(self, faces: Faces) -> Mapping[str, Tensor]:
         """Further ways to read the head, by name, each (B, L): CAFE's grouped channels."""
         return {}
 
-    def mask(self, features: Tensor) -> Tensor | None:
+    def mask(self, faces: Faces) -> Tensor | None:
         """(B, D) channel mask in [0, 1], for a head that has one."""
         return None
 
 
 class GradientHead(Head):
     """Trained by `training.train_head`; its settings are `FitSettings`."""
+
+    def start(self, train: Batch, validation: Batch, seed: int) -> None:
+        """Called once, before training: for a head whose weights start from the source's faces."""
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fercache.errors import UsageError
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
+from fercache.trunks import Faces
 
 Floats = NDArray[np.floating[Any]]
 
@@ -44,9 +45,9 @@ class LinearProbe(FittedHead):
         self.register_buffer("weight", torch.zeros(len(task.expressions), task.dimension))
         self.register_buffer("bias", torch.zeros(len(task.expressions)))
 
-    def logits(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, L)."""
-        return features @ self.weight.T + self.bias
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L)."""
+        return faces.features @ self.weight.T + self.bias
 
     def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
         """Fits with each C, from the smallest on; returns the C chosen. The solver draws nothing: `seed` is not used.

@@ -1,32 +1,40 @@
-"""CAFE (arXiv 2408.10614) on cached features: a sigmoid mask on the fixed face feature."""
+"""CAFE (arXiv 2408.10614): a sigmoid mask, made by a trunk, on the fixed face feature."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from fercache import losses, registry
-from fercache.heads import Batch, FitSettings, GradientHead, Task
-from fercache.trunks import Trunk
+from fercache import losses
+from fercache.heads import Batch, GradientHead, Task, TrunkSettings, published_on_pixels
+from fercache.trunks import Faces, to_dimension
+
+PUBLISHED = {"learning_rate": 2e-4, "schedule": "exponential", "batch_size": 32, "epochs": 60}
+"""How CAFE trains; the defaults of a trunk that sees pixels."""
 
 
-class SigmoidMaskSettings(FitSettings):
+class SigmoidMaskSettings(TrunkSettings):
     """`variant` is the text's or the released code's (`losses.CafeVariant`).
 
-    The paper's ablations: `mask` `linear` uses the trunk's output as it is, `off` leaves the features unmasked; a
-    weight of 0 switches its term off.
+    The paper's ablations are values of `mask`: `linear` multiplies the features F with the trunk's output M as it is,
+    `off` leaves F as it is, `concat` reads [F, M] side by side, `trunk` reads M alone (the usual finetuning); the last
+    three have no masked channels, so only the classification loss. A weight of 0 switches its term off.
     """
 
-    trunk: str = "mlp"
     variant: losses.CafeVariant = "paper"
-    mask: Literal["sigmoid", "linear", "off"] = "sigmoid"
+    mask: Literal["sigmoid", "linear", "off", "concat", "trunk"] = "sigmoid"
     separation_weight: float = Field(1.5, ge=0)
     diversity_weight: float = Field(5.0, ge=0)
     learning_rate: float = Field(3e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     batch_size: int = Field(128, ge=1)
     epochs: int = Field(30, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published_on_pixels(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return published_on_pixels(given, PUBLISHED)
 
 
 class SigmoidMask(GradientHead):
@@ -40,42 +48,66 @@ class SigmoidMask(GradientHead):
     def __init__(self, task: Task, settings: SigmoidMaskSettings) -> None:
         super().__init__(task, settings)
         self.settings = settings
-        self.trunk: Trunk = registry.load("trunks", settings.trunk)(task.dimension)
-        self.classifier = nn.Linear(task.dimension, len(task.expressions))
+        if settings.mask != "off":
+            self.trunk = settings.build_trunk(task)
+            self.reduction = to_dimension(self.trunk.width, task.dimension)
+        width = 2 * task.dimension if settings.mask == "concat" else task.dimension
+        self.classifier = nn.Linear(width, len(task.expressions))
 
-    def mask(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, D) mask; outside [0, 1] only when it is `linear`."""
-        if self.settings.mask == "off":
-            return torch.ones_like(features)
-        mask_logits: Tensor = self.trunk(features)
-        return losses.sigmoid_mask(mask_logits) if self.settings.mask == "sigmoid" else mask_logits
+    @classmethod
+    def needs_crops(cls, settings: Any) -> bool:
+        """See `Head.needs_crops`."""
+        return settings.mask != "off" and super().needs_crops(settings)
 
-    def masked(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, D) masked features."""
-        return losses.mask_features(features, self.mask(features))
+    def trunk_output(self, faces: Faces) -> Tensor:
+        """M (B, D)."""
+        reduced: Tensor = self.reduction(self.trunk(faces))
+        return reduced
 
-    def logits(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, L)."""
-        scores: Tensor = self.classifier(self.masked(features))
+    def mask(self, faces: Faces) -> Tensor | None:
+        """(B, D); outside [0, 1] only when it is `linear`, None where nothing is multiplied."""
+        if self.settings.mask == "sigmoid":
+            return losses.sigmoid_mask(self.trunk_output(faces))
+        return self.trunk_output(faces) if self.settings.mask == "linear" else None
+
+    def read_channels(self, faces: Faces) -> Tensor:
+        """What the linear layer reads: (B, D) masked features, or (B, 2 D) when it is `concat`."""
+        if self.settings.mask == "trunk":
+            return self.trunk_output(faces)
+        if self.settings.mask == "concat":
+            return torch.cat([faces.features, self.trunk_output(faces)], dim=1)
+        mask = self.mask(faces)
+        return faces.features if mask is None else losses.mask_features(faces.features, mask)
+
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L)."""
+        scores: Tensor = self.classifier(self.read_channels(faces))
         return scores
 
-    def readouts(self, features: Tensor) -> dict[str, Tensor]:
-        """`groups`: the maxima of the groups of channels, without dropping."""
-        return {"groups": self._maxima(self.masked(features))}
+    def readouts(self, faces: Faces) -> dict[str, Tensor]:
+        """`groups`: the maxima of the groups of masked channels, without dropping; none when nothing is masked."""
+        return {"groups": self._maxima(self.read_channels(faces))} if self._grouped else {}
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The three weighted terms of Eq. (9); the channels to drop are drawn anew for each batch."""
-        masked = self.masked(batch.features)
-        channels = masked.shape[1]
-        keep = losses.draw_channel_keep(channels, len(self.task.expressions), generator).to(masked)
-        separated = self._maxima(losses.drop_channels(masked, keep))
+        read = self.read_channels(batch)
+        classification = losses.classification_loss(self.classifier(read), batch.target, batch.class_weights)
+        if not self._grouped:
+            return {"classification": classification}
+        channels = read.shape[1]
+        keep = losses.draw_channel_keep(channels, len(self.task.expressions), generator).to(read)
+        separated = self._maxima(losses.drop_channels(read, keep))
         return losses.cafe_terms(
-            losses.classification_loss(self.classifier(masked), batch.target, batch.class_weights),
+            classification,
             losses.separation_loss(separated, batch.target, batch.class_weights),
-            losses.diversity_loss(self._maxima(masked), channels, self.settings.variant),
+            losses.diversity_loss(self._maxima(read), channels, self.settings.variant),
             separation_weight=self.settings.separation_weight,
             diversity_weight=self.settings.diversity_weight,
         )
+
+    @property
+    def _grouped(self) -> bool:
+        return self.settings.mask in ("sigmoid", "linear")
 
     def _maxima(self, masked: Tensor) -> Tensor:
         return losses.group_maxima(masked, len(self.task.expressions), self.settings.variant)

@@ -1,21 +1,31 @@
-"""KE2NT (arXiv 2409.08598) on cached features: text similarity with an emotional-to-neutral transformation."""
+"""KE2NT (arXiv 2409.08598): text similarity with an emotional-to-neutral transformation."""
+
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from fercache import losses, registry
+from fercache import losses
 from fercache.errors import UsageError
-from fercache.heads import Batch, FitSettings, GradientHead, Task
-from fercache.trunks import Trunk
+from fercache.heads import Batch, GradientHead, Task, TrunkSettings, published_on_pixels
+from fercache.trunks import Faces
 
 TRANSFORMATION_WIDTH = 128
+PUBLISHED = {
+    "optimizer": "sgd",
+    "learning_rate": 2e-3,
+    "first_learning_rate": 1e-4,
+    "weight_decay": 5e-4,
+    "batch_size": 64,
+    "epochs": 50,
+}
+"""How KE2NT trains; the defaults of a trunk that sees pixels."""
 
 
-class TextSimilaritySettings(FitSettings):
+class TextSimilaritySettings(TrunkSettings):
     """`variant` says how the self-contrast pairs faces with neutrals (`losses.ContrastVariant`)."""
 
-    trunk: str = "mlp"
     variant: losses.ContrastVariant = "paired"
     similarity_weight: float = Field(1.0, ge=0)
     transformation_weight: float = Field(1.0, ge=0)
@@ -25,15 +35,21 @@ class TextSimilaritySettings(FitSettings):
     batch_size: int = Field(128, ge=1)
     epochs: int = Field(20, ge=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_published_on_pixels(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return published_on_pixels(given, PUBLISHED)
+
 
 class TextSimilarity(GradientHead):
-    """The face, moved by a residual trunk, is compared with each expression's text.
+    """The face, as a trunk represents it in the text's space, is compared with each expression's text.
 
-    f_e = F + trunk(F), whose last layer starts at zero: an untrained head is exactly `zero-shot`. T, the transformation
-    into the neutral representation, is used in training only.
+    On cached features f_e = F + trunk(F), whose last layer starts at zero: an untrained head is exactly `zero-shot`. A
+    trunk on pixels is projected into the text's space, without F. T, the transformation into the neutral
+    representation, is used in training only.
     """
 
-    Settings = TextSimilaritySettings
+    Settings: ClassVar[type[TextSimilaritySettings]] = TextSimilaritySettings
     needs_text = True
 
     text: Tensor
@@ -43,7 +59,7 @@ class TextSimilarity(GradientHead):
         super().__init__(task, settings)
         if "neutral" not in task.expressions:
             raise UsageError(
-                "text-similarity learns from the way between an emotional and a neutral face, but the source has no "
+                "This head learns from the way between an emotional and a neutral face, but the source has no "
                 f"neutral faces; it has: {', '.join(task.expressions)}. Use another head, such as sigmoid-mask."
             )
         self.settings = settings
@@ -51,27 +67,35 @@ class TextSimilarity(GradientHead):
         text, logit_scale = task.text_and_scale()
         self.register_buffer("text", text)
         self.register_buffer("logit_scale", logit_scale)
-        self.trunk: Trunk = registry.load("trunks", settings.trunk)(task.dimension)
-        nn.init.zeros_(self.trunk.output.weight)
-        nn.init.zeros_(self.trunk.output.bias)
+        self.trunk = settings.build_trunk(task)
+        if self.trunk.needs_crops:
+            self.projection = _projection(self.trunk.width, task.dimension)
+        else:
+            self.trunk.zero_output()
         self.to_neutral = nn.Sequential(
             nn.Linear(task.dimension, TRANSFORMATION_WIDTH),
             nn.ReLU(),
             nn.Linear(TRANSFORMATION_WIDTH, task.dimension),
         )
 
-    def embed(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> f_e (B, D) in the text's space, un-normalised."""
-        moved: Tensor = features + self.trunk(features)
-        return moved
+    def embed(self, faces: Faces) -> Tensor:
+        """f_e (B, D) in the text's space, un-normalised."""
+        represented: Tensor = self.trunk(faces)
+        if not self.trunk.needs_crops:
+            return faces.features + represented
+        projected: Tensor = self.projection(represented)
+        return projected
 
-    def logits(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, L) scaled cosines of f_e with the texts."""
-        return losses.similarity_logits(self.embed(features), self.text, self.logit_scale)
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L) scaled cosines of f_e with the texts."""
+        return losses.similarity_logits(self.embed(faces), self.text, self.logit_scale)
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The three weighted terms. Gradients of the second and third reach f_e through T as well."""
-        embedding = self.embed(batch.features)
+        return self.text_terms(self.embed(batch), batch)
+
+    def text_terms(self, embedding: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The same for faces whose f_e is `embedding` (B, D)."""
         neutral = self.to_neutral(embedding)
         similarity = losses.similarity_logits(embedding, self.text, self.logit_scale)
         pair = (embedding, neutral, self.text, batch.labels, self.neutral_index)
@@ -83,6 +107,13 @@ class TextSimilarity(GradientHead):
             transformation_weight=self.settings.transformation_weight,
             self_contrast_weight=self.settings.self_contrast_weight,
         )
+
+
+def _projection(width: int, dimension: int) -> nn.Module:
+    """KE2NT's own for Swin-T (768 -> 768 -> BN -> 512 -> BN), for a trunk of any width."""
+    return nn.Sequential(
+        nn.Linear(width, width), nn.BatchNorm1d(width), nn.Linear(width, dimension), nn.BatchNorm1d(dimension)
+    )
 
 
 plugin = TextSimilarity

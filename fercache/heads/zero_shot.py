@@ -4,6 +4,7 @@ from torch import Tensor
 
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
 from fercache.losses import similarity_logits
+from fercache.trunks import Faces
 
 
 class ZeroShot(FittedHead):
@@ -22,9 +23,9 @@ class ZeroShot(FittedHead):
         self.register_buffer("text", text)
         self.register_buffer("logit_scale", logit_scale)
 
-    def logits(self, features: Tensor) -> Tensor:
-        """(B, D) raw features -> (B, L)."""
-        return similarity_logits(features, self.text, self.logit_scale)
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L)."""
+        return similarity_logits(faces.features, self.text, self.logit_scale)
 
     def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
         """There is nothing to fit, and nothing to choose."""

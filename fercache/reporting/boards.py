@@ -169,6 +169,12 @@ class Board(MethodTable):
         """The columns, and the mean over the unseen targets where there are any."""
         return (*self.columns, *((UNSEEN,) if self.unseen else ()))
 
+    def kind(self, label: str) -> str:
+        """What a target is to the head and to the encoder."""
+        if label in self.seen_by_encoder:
+            return "source, seen by encoder" if label in self.own else "seen by encoder"
+        return "source" if label in self.own else UNSEEN
+
 
 def is_corrupted(target: str) -> bool:
     """Whether a target is made from another one, as `ferplus+blur:3` is from `ferplus`."""

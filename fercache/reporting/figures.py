@@ -14,14 +14,20 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from fercache.reporting.boards import MISSING, Cell
 
 WIDTH = 340  # pixels: a phone shows it without shrinking
 PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
+BAND = 20  # pixels, the height of an expression in a map of masks
 SERIES = ("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b")
 """Colours of the methods, mid-toned to stand on white and on black."""
+
+RAISED, LOWERED = SERIES[1], SERIES[0]
+"""Colours of channels that an expression's mask lets through more, and less, than the other expressions' do."""
 
 Curve = Sequence[tuple[int, Cell]]
 """Severities, and accuracy at each."""
@@ -42,6 +48,7 @@ _STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
+    "image.composite_image": False,  # pictures keep their own resolution
 }
 
 
@@ -116,6 +123,64 @@ def corruption_curves(methods: Mapping[str, tuple[str, Mapping[str, Curve]]], de
         return _svg(figure, description)
 
 
+def mask_map(
+    deviation: NDArray[np.floating], expressions: Sequence[str], limit: float, title: str, description: str
+) -> str:
+    """SVG of (L, D) deviations: a band per expression, a column per channel, lines between CAFE's L groups of channels.
+
+    Full colour is a deviation of `limit` and more. An expression whose deviations are NaN is said to have no faces.
+    """
+    count, channels = deviation.shape
+    with mpl.rc_context(_STYLE):
+        figure, axes = _figure(height=BAND * count + 92, margins=(78, 20, 68, 24))
+        axes.set_title(title, loc="left", fontsize=12, weight="bold", color=_INK, pad=7)
+        bands = _tinted(np.nan_to_num(deviation) / limit).repeat(BAND, axis=0)
+        axes.imshow(bands, aspect="auto", interpolation="none", extent=(0, channels, count - 0.5, -0.5))
+        borders = np.arange(1, count) * (channels // count)
+        axes.vlines(borders, -0.7, count - 0.3, color=_INK, linewidth=0.9, clip_on=False)
+        for row in map(float, np.flatnonzero(np.isnan(deviation).all(axis=1))):
+            axes.text(channels / 2, row, "no faces", ha="center", va="center")
+        axes.set_yticks(range(count), expressions)
+        axes.set(xticks=[], xlabel=f"{channels} channels in {count} groups")
+        axes.spines["bottom"].set_visible(False)
+        _key(figure, limit)
+        return _svg(figure, description)
+
+
+def _tinted(values: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Values of -1 to 1 (H, W) as (H, W, 4): 0 is transparent, so that it is the page's own background."""
+    picture = np.empty((*values.shape, 4), dtype=np.uint8)
+    picture[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
+    picture[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
+    return picture
+
+
+def _bytes(colour: str) -> NDArray[np.uint8]:
+    return np.round(255 * np.array(to_rgb(colour))).astype(np.uint8)
+
+
+def _key(figure: Figure, limit: float) -> None:
+    """What the tints mean, below a map of masks."""
+    axes = _axes(figure, (78, 20), (34, round(figure.get_figheight() * 72) - 42))
+    axes.imshow(_tinted(np.linspace(-1, 1, 31)[None]), aspect="auto", interpolation="none", extent=(-1, 1, 0, 1))
+    axes.set(yticks=[], xlabel="mask − mean over the expressions")
+    axes.set_xticks((-1, 0, 1), (f"−{limit:.2g}", "0", f"+{limit:.2g}"))
+
+
+def side_by_side(drawings: Sequence[str], description: str) -> str:
+    """An SVG document of drawings of one size, in a row; coloured by whatever shows it."""
+    _, _, _, height = re.findall(r'viewBox="([^"]*)"', drawings[0])[0].split()
+    placed = [
+        drawing.replace("<svg ", f'<svg x="{i * WIDTH}" width="{WIDTH}" ', 1) for i, drawing in enumerate(drawings)
+    ]
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'viewBox="0 0 {WIDTH * len(drawings)} {height}" font-family="sans-serif" '
+        'style="color-scheme: light dark; color: CanvasText; background: Canvas">'
+        f"<title>{escape(description)}</title>{''.join(placed)}</svg>\n"
+    )
+
+
 def _figure(height: int, margins: tuple[int, int, int, int]) -> tuple[Figure, Axes]:
     """One pair of axes; margins left, right, bottom, top. All in pixels."""
     left, right, bottom, top = margins
@@ -163,6 +228,8 @@ def inline(svg: str, description: str) -> str:
     body = re.sub(r' id="([\w-]+)"', lambda match: match[0] if match[1] in used else "", body)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
+    # A picture may have more columns than the screen has pixels for it: those are to be averaged, not left out.
+    body = re.sub(r"image-rendering:[^;\"]*;?", "", body)
     for placeholder, colour in _PAGE_COLOURS.items():
         body = body.replace(placeholder, colour)
     view = re.search(r'viewBox="[^"]*"', body)

@@ -1,6 +1,6 @@
-"""A report: results.csv, summary.csv, robustness.csv, and the page, one self-contained HTML file.
+"""A report: results.csv, summary.csv, robustness.csv, figures of masks, and the page, one self-contained HTML file.
 
-Everything is drawn from records.
+Everything is drawn from records, but for the masks, which are in the predictions.
 """
 
 from collections import defaultdict
@@ -19,6 +19,7 @@ from fercache.records import MAIN, METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import figures, tables
 from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Board, Cell, MethodTable, Row, boards
 from fercache.reporting.commands import collapsed, commands
+from fercache.reporting.masks import MaskFigure, mask_figures
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
 
@@ -44,11 +45,12 @@ class Panel:
     confusions: tuple[Confusion, ...]
 
 
-def write_report(records: Sequence[Record], folder: Path) -> Path:
+def write_report(records: Sequence[Record], folder: Path, cache: Path | None = None) -> Path:
     """Writes `results.csv`, `summary.csv`, `robustness.csv` and `index.html` into `folder`; returns the page.
 
     A summary is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
-    there. Raises UsageError when there is nothing to report, or when two records fill the same cell.
+    there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
+    that has them. Raises UsageError when there is nothing to report, or when two records fill the same cell.
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
@@ -56,16 +58,19 @@ def write_report(records: Sequence[Record], folder: Path) -> Path:
     _check_distinct(records)
     scores = frame(records)
     found, spoilt = boards(scores), robustness(scores)
-    texts = {
+    masks = mask_figures(records, found, cache) if cache else []
+    texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
+    texts |= {figure.file: figure.document for figure in masks if figure.panels}
+    texts |= {
         "results.csv": tables.csv_text(tables.results(scores)),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        "index.html": render(records, found, spoilt, folder.name),
+        "index.html": render(records, found, spoilt, masks, folder.name),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         if text is None:
-            (folder / name).unlink(missing_ok=True)  # an earlier report's
+            (folder / name).unlink(missing_ok=True)
         else:
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return folder / "index.html"
@@ -83,7 +88,13 @@ def _check_distinct(records: Sequence[Record]) -> None:
         runs[cell] = record.run
 
 
-def render(records: Sequence[Record], found: Sequence[Board], spoilt: Sequence[Robustness], name: str) -> str:
+def render(
+    records: Sequence[Record],
+    found: Sequence[Board],
+    spoilt: Sequence[Robustness],
+    masks: Sequence[MaskFigure],
+    name: str,
+) -> str:
     """The page's HTML. `name` is the report's, for the command that writes it again."""
     environment = Environment(
         loader=PackageLoader("fercache.reporting"),
@@ -97,6 +108,7 @@ def render(records: Sequence[Record], found: Sequence[Board], spoilt: Sequence[R
         records=len(records),
         boards=[_board_view(board, records) for board in found],
         robustness=[_robustness_view(table, found) for table in spoilt],
+        masks=masks,
         kinds={kind: KINDS[kind] for kind in KINDS if any(kind in table.severities for table in spoilt)},
         samples=_samples(records),
         keys=sorted({key for record in records for key in _keys(record)}),
@@ -222,9 +234,7 @@ def _panel(board: Board, label: str, drawn: Sequence[Row], of_cell: dict[tuple[s
         for row in drawn
         if (found := of_cell.get((row.method.key, row.selection, label), [])) and row.cells[label]["accuracy"].values
     }
-    kind = "source" if label in board.own else UNSEEN
-    if label in board.seen_by_encoder:
-        kind = "source, seen by encoder" if label in board.own else "seen by encoder"
+    kind = board.kind(label)
     if not shown:
         return Panel(label, kind, 0, Markup(), ())
     recalls = {name: _recalls(found) for name, (_, found) in shown.items()}

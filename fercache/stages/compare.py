@@ -19,7 +19,7 @@ def compare(settings: Settings, runs: Sequence[str] = (), name: str = "latest") 
     if not records:
         of_runs = f" of {', '.join(runs)}" if runs else ""
         raise UsageError(f"There are no records{of_runs} in {settings.cache / 'runs'}. Run: fercache evaluate")
-    return write_report(records, settings.report(name)), records
+    return write_report(records, settings.report(name), settings.cache), records
 
 
 def _is_of(record: Path, runs: Sequence[str]) -> bool:

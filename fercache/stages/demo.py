@@ -9,7 +9,8 @@ from fercache.settings import Settings
 from fercache.stages.compare import compare
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.extract import ExtractRequest, extract
-from fercache.stages.train import TrainRequest, train
+from fercache.stages.sources import TrainRequest
+from fercache.stages.train import train
 
 HEADS = ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")
 SEEDS = (0, 1, 2)

@@ -23,6 +23,7 @@ from fercache.stages.labelled import LabelPolicy, labelled_faces, searched_faces
 from fercache.stages.loading import load_run
 from fercache.stages.run_config import RunConfig, read_config
 from fercache.stages.scoring import Target, score_run
+from fercache.stages.stored_faces import crops_of
 from fercache.store.runs import find_runs
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 
@@ -69,6 +70,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 skipped.add(str(error))  # nobody asked for this one
                 continue
             run = load_run(folder, request.device)
+            if run.config.crop_side is not None:
+                target = replace(target, crops=crops_of(settings.cache, info, run.config.crop_side))
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
             written += score_run(run, target)
@@ -146,7 +149,7 @@ def _is_done(
     except UsageError:
         return False  # whoever scores it says what is wrong
     records = [read_record(path) for path in (folder / "records").glob(f"{name.slug}@{split}.*.json")]
-    present = {(r.selection, r.without_duplicates): r for r in records if r.keys["target"] == table.key}
+    present = {(r.selection, r.without_duplicates): r for r in records if r.keys["target"] == table.clean_key}
     plain = [present.get((policy, False)) for policy in POLICIES]
     if None in plain or not request.exclude_duplicates:
         return None not in plain
@@ -193,14 +196,14 @@ class _Copies:
     """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
 
     def __init__(self, tables: Sequence[TableInfo], device: str) -> None:
-        self._tables = {table.key: table for table in tables}
+        self._tables = {table.clean_key: table for table in tables}
         self._device = device
         self._found: dict[tuple[str, str, str, str], frozenset[str]] = {}
 
     def of(self, config: RunConfig, target: Target) -> NDArray[np.bool_]:
         """(N,) for the target's faces. Raises UsageError when the source's table is gone."""
         scored = self._clean(target)
-        key = (config.source_key, config.source_split, scored.key, target.name.split)
+        key = (config.source_key, config.source_split, scored.clean_key, target.name.split)
         if key not in self._found:
             self._found[key] = self._search(config, scored, target.name.split)
         return np.array([id in self._found[key] for id in target.faces.id], dtype=bool)
@@ -223,7 +226,7 @@ class _Copies:
 
     def _clean(self, target: Target) -> TableInfo:
         """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""
-        own, encoder = self._tables[target.table.key], target.table.identity["encoder"]
+        own, encoder = self._tables[target.table.clean_key], target.table.identity["encoder"]
         if not target.name.corruption:
             return own
         tables = self._tables.values()

@@ -3,7 +3,8 @@
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,28 +21,45 @@ from fercache.datasets import Dataset, DatasetName, Expected, FaceImage, check_d
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.copies import encode_copies
+from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
-from fercache.extraction.local import Counts, Prepared, extract_shards, prepare
+from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Views, extract_shards, prepare
 from fercache.identity import key_of
 from fercache.prompts import BUILT_IN, prompt_set, set_label
 from fercache.settings import Settings
 from fercache.store.copies import copies_path, write_copies
+from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
-from fercache.store.schema import CLEAN
 from fercache.store.shards import TableWriter
-from fercache.store.tables import KnownFeatures, find_tables, parts_folder, table_path
+from fercache.store.tables import (
+    RECIPE,
+    KnownFeatures,
+    find_tables,
+    parts_folder,
+    read_info,
+    read_table,
+    table_path,
+)
+from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
 
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded."""
+    """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded.
+
+    `views` augmented ones are encoded beside the clean one, by a `recipe` (built in, or a TOML file); `crops` is the
+    side of the pictures stored for trunks that look at pixels, None for none.
+    """
 
     dataset: str = "synthetic:studio"
     root: Path | None = None
     encoder: EncoderRequest = field(default_factory=EncoderRequest)
     prompts: str = "faces"
+    views: int = 0
+    recipe: str = "cafe"
+    crops: int | None = None
     batch_size: int = 64
     shard_rows: int = 2048
 
@@ -52,6 +70,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     Work that an earlier call finished is kept. Raises UsageError for wrong names, roots, weights, and FercacheError
     when no face can be read or another process is writing the table.
     """
+    views = _views(request)
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
     check_domain(dataset, name.family, name.domain)
@@ -64,15 +83,20 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
-    measured = _settle(settings, name, listing, encoder, request)
+    some = _first_faces(listing, encoder, str(name))
+    measured = _settle(settings, name, listing, encoder, request, some)
+    if views.count:
+        _say_what_views_cost(views, listing, encoder, some)
     if isinstance(encoder, TextEncoder):
         for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
             write_prompt_table(settings, encoder, prompts)
-    identity = table_identity(name, listing, encoder)
+    identity = table_identity(name, listing, encoder, views)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-    path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured)
+    path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
     if corruption is None:
-        _write_copies(path, identity, listing, encoder)
+        _write_copies(path, listing, encoder)
+    if request.crops is not None:
+        store_crops(settings.cache, path, listing, encoder, request.crops)
     os.utime(path)  # what was asked for last is what `train` takes
     return path
 
@@ -94,7 +118,19 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
     return root
 
 
-def table_identity(name: DatasetName, listing: Listing, encoder: Encoder) -> dict[str, Any]:
+def _views(request: ExtractRequest) -> Views:
+    recipe = load_recipe(request.recipe)
+    if request.views and not recipe.steps:
+        raise UsageError(f"The recipe {recipe.name} changes nothing, so its views would all be the clean one.")
+    return Views(recipe, request.views) if request.views else CLEAN_VIEW
+
+
+def table_identity(
+    name: DatasetName,
+    listing: Listing,
+    encoder: Encoder,
+    views: Views = CLEAN_VIEW,
+) -> dict[str, Any]:
     """Everything that changes the table's numbers."""
     corruption = one_corruption(name)
     spoilt = {} if corruption is None else {"split": name.split, "corruption": corruption.identity()}
@@ -102,7 +138,8 @@ def table_identity(name: DatasetName, listing: Listing, encoder: Encoder) -> dic
         "dataset": str(name.whole),
         "manifest": listing.manifest_hash,
         "encoder": encoder.identity(),
-        "views": [CLEAN],
+        "views": list(views.names),
+        **({RECIPE: views.recipe.identity()} if views.count else {}),
         **spoilt,
     }
 
@@ -163,7 +200,12 @@ def _warn_of_missing(name: DatasetName, expected: Expected, faces: Sequence[Face
 
 
 def _settle(
-    settings: Settings, name: DatasetName, listing: Listing, encoder: Encoder, request: ExtractRequest
+    settings: Settings,
+    name: DatasetName,
+    listing: Listing,
+    encoder: Encoder,
+    request: ExtractRequest,
+    faces: Sequence[NDArray[np.uint8]],
 ) -> dict[str, Any]:
     """Fixes precision `auto`, and returns what was measured for it. A table that was begun keeps the one it has."""
     if request.encoder.precision == "auto":
@@ -174,7 +216,20 @@ def _settle(
             if path.exists() or parts_folder(path).exists():
                 encoder.precision = precision
                 return {}
-    return encoder.settle(_first_faces(listing, encoder, str(name)))
+    return encoder.settle(faces)
+
+
+def _say_what_views_cost(views: Views, listing: Listing, encoder: Encoder, faces: Sequence[NDArray[np.uint8]]) -> None:
+    """What there is to expect if no table has them yet, by the rate at which a batch of `faces` is encoded."""
+    batch = np.stack(faces)
+    encoder.encode_images(batch)  # a first time, to warm up
+    start = time.perf_counter()
+    encoder.encode_images(batch)
+    rate = len(batch) / (time.perf_counter() - start)
+    count = views.count * len(listing.faces)
+    size = count * encoder.dimension * (4 if encoder.precision == "fp32" else 2) / 2**20
+    told = f"{count:,} encodings, about {count / rate:,.0f} s, {size:,.0f} MiB"
+    print(f"views: {views.recipe.name} x {views.count}: {told}, less what is there already", file=sys.stderr)
 
 
 def _first_faces(listing: Listing, encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
@@ -184,7 +239,7 @@ def _first_faces(listing: Listing, encoder: Encoder, name: str) -> list[NDArray[
     reasons: list[str] = []
     for result in results:
         if isinstance(result, Prepared):
-            faces.append(result.pixels)
+            faces.append(result.views[0])
         else:
             reasons.append(f"{result.id} ({result.reason})")
         if len(faces) == FACES_TO_SETTLE_ON:
@@ -206,6 +261,7 @@ def _write_table(
     settings: Settings,
     request: ExtractRequest,
     measured: dict[str, Any],
+    views: Views,
 ) -> Path:
     same_encoder = [t for t in find_tables(settings.cache) if t.identity["encoder"] == identity["encoder"]]
     writer = TableWriter(
@@ -218,17 +274,18 @@ def _write_table(
     )
     with writer:
         batch_size = (writer.settled or {}).get("batch_size", request.batch_size)
-        known = KnownFeatures(same_encoder if writer.missing() else [], CLEAN)
-        counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name))
+        tables = same_encoder if writer.missing() else []
+        known = {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in views.names}
+        counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)
         return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
 
 
-def _write_copies(table: Path, identity: Mapping[str, Any], listing: Listing, encoder: Encoder) -> None:
+def _write_copies(table: Path, listing: Listing, encoder: Encoder) -> None:
     path = copies_path(table)
     if not path.exists():
         copies = encode_copies(listing.faces, encoder)
         if copies is not None:
-            write_copies(path, key_of(identity), copies)
+            write_copies(path, read_info(table).key, copies)
 
 
 def _provenance(
@@ -254,3 +311,17 @@ def versions() -> dict[str, str]:
     """What a result was made with."""
     packages = ("fercache", "torch", "open_clip_torch", "numpy", "h5py", "scikit-learn")
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+def store_crops(cache: Path, table: Path, listing: Listing, encoder: Encoder, side: int) -> Path:
+    """Square crops of a table's faces, cut as the encoder cuts them; those that are there already are kept."""
+    found = read_table(table)
+    identity = crops_identity(found.identity, encoder.geometry(), side)
+    path = crops_path(cache, table, side, key_of(identity))
+    with suppress(UsageError):  # absent, or damaged
+        read_crops(path)
+        os.utime(path)  # what was asked for last is what `train` takes
+        return path
+    face = {face.id: face for face in listing.faces}
+    cuts = cut_faces([face[id] for id in found.columns.id], found.columns.pixel_sha256, encoder, side)
+    return write_crops(path, identity, id=found.columns.id, pixel_sha256=found.columns.pixel_sha256, parts=cuts)

@@ -1,5 +1,6 @@
 """Which table is meant: by data set and encoder, the one that was extracted last."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,20 +10,22 @@ from fercache import registry
 from fercache.datasets import DatasetName, check_domain
 from fercache.errors import UsageError, nearest
 from fercache.store.prompts import PromptTable, read_prompts
+from fercache.store.schema import CLEAN
 from fercache.store.tables import TableInfo, find_tables
 
 DEFAULT_ENCODER = "bundled"
 
 
 def slug_of(encoder: str) -> str:
-    """An `--encoder` value as it stands in folder names, as far as it says."""
-    return encoder.lower().replace("/", "--").replace(":", "-")
+    """An `--encoder` value as it stands in folder names, as far as it says; a folder's name stays as it is."""
+    return "--".join(re.sub("[^a-z0-9-]+", "-", part) for part in re.split("[/.]", encoder.lower()))
 
 
-def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
+def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLEAN) -> TableInfo:
     """The table of `dataset` extracted last with `encoder` (default: the bundled one, else the only one there is).
 
-    Raises UsageError, with the command that makes it, when there is none, or when several encoders fit.
+    Of several that of the most views of a `recipe`. Raises UsageError, with the command that makes it, when there is
+    none, or when several encoders fit.
     """
     name = DatasetName.parse(dataset)
     family = registry.load("datasets", name.family)
@@ -44,7 +47,29 @@ def find_table(cache: Path, dataset: str, encoder: str | None) -> TableInfo:
         )
     if len(fitting) > 1:
         raise UsageError(f"Several encoders have a table of {dataset}. Choose with --encoder: {', '.join(fitting)}.")
-    return next(t for t in tables if t.provenance["encoder"] == fitting[0])
+    tables = [t for t in tables if t.provenance["encoder"] == fitting[0]]
+    return tables[0] if recipe == CLEAN else _with_views(tables, recipe)
+
+
+def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
+    of_recipe = [table for table in tables if table.identity.get("recipe", {}).get("name") == recipe]
+    if not of_recipe:
+        has = sorted({table.identity["recipe"]["name"] for table in tables if "recipe" in table.identity})
+        known = f" It has those of: {', '.join(has)}." if has else ""
+        raise UsageError(
+            f"{tables[0].identity['dataset']} has no views of the recipe '{recipe}'.{known} "
+            f"Add them; only they are encoded: {extract_command(tables[0])} --views 4 --recipe {recipe}"
+        )
+    return max(of_recipe, key=lambda table: len(table.views))
+
+
+def extract_command(table: TableInfo) -> str:
+    """What to type to come back to a table and add to it."""
+    asked, root = table.provenance["encoder_request"], table.provenance["root"]
+    given = {"dataset": table.identity["dataset"], "root": root, "encoder": asked["name"], "weights": asked["weights"]}
+    usual = {"encoder": DEFAULT_ENCODER}
+    words = [f"--{name} {value}" for name, value in given.items() if value and value != usual.get(name)]
+    return " ".join(["fercache extract", *words])
 
 
 def _similar(name: DatasetName, tables: Sequence[TableInfo]) -> str:

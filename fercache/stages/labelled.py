@@ -26,8 +26,12 @@ class LabelPolicy:
 
 @dataclass(frozen=True)
 class LabelledFaces:
-    """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None."""
+    """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None.
 
+    `row` (N,) is where a face stands in its table.
+    """
+
+    row: NDArray[np.int64]
     features: NDArray[np.floating]
     truth: NDArray[np.int64]
     distribution: NDArray[np.float32] | None
@@ -39,7 +43,13 @@ class LabelledFaces:
         """The rows where `rows` (N,) is true."""
         soft = None if self.distribution is None else self.distribution[rows]
         return LabelledFaces(
-            self.features[rows], self.truth[rows], soft, self.id[rows], self.subject[rows], self.dropped
+            self.row[rows],
+            self.features[rows],
+            self.truth[rows],
+            soft,
+            self.id[rows],
+            self.subject[rows],
+            self.dropped,
         )
 
 
@@ -60,6 +70,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
     )
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
+        row=kept,
         features=rows.features[CLEAN][kept],
         truth=labels.index[labels.kept],
         distribution=None if labels.distribution is None else labels.distribution[labels.kept],

@@ -42,7 +42,7 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
     run, config = read_config(folder)
     plugin = registry.load("heads", config.head)
     text = torch.from_numpy(run.snapshot(TASK)["text"]) if TASK in run.snapshots() else None
-    task = Task(tuple(config.expressions), config.dimension, text, config.logit_scale)
+    task = Task(tuple(config.expressions), config.dimension, text, config.logit_scale, config.crop_side)
     settings = plugin.Settings.model_validate(config.settings)
     where = resolve_device(device)
     head = build_head(plugin, task, settings, seed=0).to(where)

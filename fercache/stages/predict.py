@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from fercache.stages.evaluate import find_run
 from fercache.stages.finding import same_encoder
 from fercache.stages.loading import load_run
 from fercache.store.runs import find_runs
+from fercache.trunks import Faces
 
 BATCH = 64
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -52,16 +53,26 @@ class Prediction:
 
 
 class Classifier:
-    """An encoder and what turns its features into probabilities of `names`."""
+    """An encoder and what turns its features, and crops of `crop_side`, into probabilities of `names`."""
 
-    def __init__(self, encoder: Encoder, names: Sequence[str], logits: Any) -> None:
-        self.encoder, self.names, self._logits = encoder, tuple(names), logits
+    def __init__(
+        self,
+        encoder: Encoder,
+        names: Sequence[str],
+        logits: Callable[[Faces], torch.Tensor],
+        device: str = "cpu",
+        crop_side: int | None = None,
+    ) -> None:
+        self.encoder, self.names, self.crop_side = encoder, tuple(names), crop_side
+        self._logits, self._device = logits, device
 
     @torch.inference_mode()
-    def probabilities(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, S, S, 3) uint8 -> (B, L), rows summing to 1."""
-        features = torch.from_numpy(self.encoder.encode_images(faces))
-        result: NDArray[np.float32] = self._logits(features).float().softmax(dim=1).cpu().numpy()
+    def probabilities(self, faces: Sequence[Prepared]) -> NDArray[np.float32]:
+        """(B, L), rows summing to 1."""
+        features = torch.from_numpy(self.encoder.encode_images(np.stack([face.views[0] for face in faces])))
+        crops = [torch.from_numpy(face.crop) for face in faces if face.crop is not None]
+        on_device = Faces(features.to(self._device), torch.stack(crops).to(self._device) if crops else None)
+        result: NDArray[np.float32] = self._logits(on_device).float().softmax(dim=1).cpu().numpy()
         return result
 
 
@@ -73,7 +84,7 @@ def predict(settings: Settings, request: PredictRequest) -> list[Prediction]:
     classifier = _of_run(settings, request) if request.run else _of_text(request)
     faces = [FaceImage(id=str(path), read=partial(Path.read_bytes, path)) for path in pictures]
     with progress("predict", len(faces), "face") as bar:
-        return [p for batch in _batches(faces, classifier.encoder) for p in _predict_batch(batch, classifier, bar)]
+        return [p for batch in _batches(faces, classifier) for p in _predict_batch(batch, classifier, bar)]
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -98,8 +109,8 @@ def _of_text(request: PredictRequest) -> Classifier:
     text = torch.from_numpy(np.stack([encoder.encode_texts(sentences).mean(axis=0) for sentences in sets.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
 
-    def logits(features: torch.Tensor) -> torch.Tensor:
-        return encoder.logit_scale * torch.nn.functional.normalize(features, dim=1) @ directions.T
+    def logits(faces: Faces) -> torch.Tensor:
+        return encoder.logit_scale * torch.nn.functional.normalize(faces.features, dim=1) @ directions.T
 
     return Classifier(encoder, list(sets), logits)
 
@@ -118,12 +129,13 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Put the old weights back, or extract and train again."
         )
-    return Classifier(encoder, loaded.config.expressions, lambda f: loaded.head.logits(f.to(loaded.device)))
+    config = loaded.config
+    return Classifier(encoder, config.expressions, loaded.head.logits, loaded.device, config.crop_side)
 
 
-def _batches(faces: Sequence[FaceImage], encoder: Encoder) -> Iterator[list[tuple[FaceImage, Any]]]:
+def _batches(faces: Sequence[FaceImage], classifier: Classifier) -> Iterator[list[tuple[FaceImage, Any]]]:
     batch = []
-    for item in prepared_faces(faces, encoder):
+    for item in prepared_faces(faces, classifier.encoder, crop_side=classifier.crop_side):
         batch.append(item)
         if len(batch) == BATCH:
             yield batch
@@ -134,8 +146,8 @@ def _batches(faces: Sequence[FaceImage], encoder: Encoder) -> Iterator[list[tupl
 
 def _predict_batch(batch: list[tuple[FaceImage, Any]], classifier: Classifier, bar: Any) -> list[Prediction]:
     bar.update(len(batch))
-    readable = [result.pixels for _, result in batch if isinstance(result, Prepared)]
-    rows = iter(classifier.probabilities(np.stack(readable)) if readable else ())
+    readable = [result for _, result in batch if isinstance(result, Prepared)]
+    rows = iter(classifier.probabilities(readable) if readable else ())
     predictions = []
     for face, result in batch:
         if not isinstance(result, Prepared):

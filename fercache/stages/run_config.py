@@ -34,6 +34,8 @@ class RunConfig(BaseModel):
     seed: int
     expressions: list[str]
     dimension: int
+    crop_side: int | None = None
+    faces: int | None = None
     policy: str
     label_file: str | None
     prompts: str | None

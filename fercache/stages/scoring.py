@@ -1,7 +1,9 @@
 """One run on one target: logits of every snapshot, predictions, and a record for each selection policy."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,22 +16,38 @@ from fercache.datasets import DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.identity import key_of, seed_from
 from fercache.metrics import Scores, accuracy, predict, score, uar
-from fercache.records import ALL, DUPLICATE, MAIN, Record, ScoresRecord, write_record
+from fercache.records import (
+    ALL,
+    DUPLICATE,
+    MAIN,
+    MaskRecord,
+    Record,
+    ScoresRecord,
+    predictions_path,
+    write_record,
+)
 from fercache.selection import POLICIES, choose
 from fercache.stages.extract import versions
 from fercache.stages.labelled import LabelledFaces
 from fercache.stages.loading import LoadedRun
 from fercache.stages.run_config import RunConfig
-from fercache.statistics import Metric, bootstrap_interval
+from fercache.stages.stored_faces import as_faces
+from fercache.statistics import Metric, bootstrap_interval, label_shuffle_test
+from fercache.store.crops import Crops
 from fercache.store.runs import Predictions, write_predictions
 from fercache.store.tables import FeatureTable
+from fercache.training import in_parts
+from fercache.trunks import Faces
 
 Logits = dict[str, dict[str, NDArray[np.float32]]]
 """Snapshot -> readout -> (N, L)."""
 
-CHUNK = 4096
 INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 SAMPLE = 1000
+SHUFFLES = 999
+
+Masks = Callable[[str], NDArray[np.float32] | None]
+"""Snapshot -> (N, D), or None for a head without a mask."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,7 @@ class Target:
     faces: LabelledFaces
     known: tuple[str, ...]
     policy: str
+    crops: Crops | None = None
     duplicate: NDArray[np.bool_] | None = None
     unique: bool = False
 
@@ -59,31 +78,45 @@ class Target:
 def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
     """Writes every selection policy's record, and the predictions it was scored on; returns the records' paths."""
     start = time.perf_counter()
-    features = torch.from_numpy(target.faces.features.astype(np.float32)).to(loaded.device)
-    logits = {name: _snapshot_logits(loaded, name, features) for name in loaded.snapshots}
+    faces = as_faces(target.faces, target.crops, loaded.device)
+    logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
     seconds = time.perf_counter() - start
     for earlier in loaded.run.folder.glob(f"records/{target.name.slug}@{target.name.split or ALL}.unique.*.json"):
         earlier.unlink()  # it was about other faces, or other duplicates
+    masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
     written = []
-    for policy in POLICIES:
-        snapshot = _choose(policy, loaded, target, logits)
-        loaded.load_snapshot(snapshot)
-        _write_predictions(loaded, target, policy, snapshot, features, logits[snapshot])
-        written.append(write_record(loaded.run.folder, _record(loaded, target, policy, snapshot, logits, seconds)))
+    for record in _records(loaded, target, logits, masks, seconds):
+        _write_predictions(loaded, target, record, logits[record.snapshot], masks(record.snapshot))
+        written.append(write_record(loaded.run.folder, record))
     if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
-        written += _score_without_duplicates(loaded, target, logits, seconds)
+        written += _score_without_duplicates(loaded, target, logits, masks, seconds)
     return written
 
 
-def _score_without_duplicates(loaded: LoadedRun, target: Target, logits: Logits, seconds: float) -> list[Path]:
-    """The same logits scored again; their predictions are written already."""
+def _score_without_duplicates(
+    loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float
+) -> list[Path]:
+    """The same logits and masks scored again; their predictions are written already."""
     assert target.duplicate is not None
-    kept, unique = ~target.duplicate, target.without_duplicates()
+    kept = ~target.duplicate
     logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in logits.items()}
-    records = [
-        _record(loaded, unique, policy, _choose(policy, loaded, unique, logits), logits, seconds) for policy in POLICIES
-    ]
+
+    def kept_masks(snapshot: str) -> NDArray[np.float32] | None:
+        every = masks(snapshot)
+        return None if every is None else every[kept]
+
+    records = _records(loaded, target.without_duplicates(), logits, kept_masks, seconds)
     return [write_record(loaded.run.folder, record) for record in records]
+
+
+def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
+    """One per selection policy; masks are tested once where policies choose the same snapshot."""
+    tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
+    chosen = {policy: _choose(policy, loaded, target, logits) for policy in POLICIES}
+    return [
+        _record(loaded, target, policy, snapshot, logits, tested(snapshot), seconds)
+        for policy, snapshot in chosen.items()
+    ]
 
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
@@ -95,32 +128,43 @@ def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> s
 
 
 @torch.inference_mode()
-def _snapshot_logits(loaded: LoadedRun, snapshot: str, features: torch.Tensor) -> dict[str, NDArray[np.float32]]:
+def _snapshot_logits(loaded: LoadedRun, snapshot: str, faces: Faces) -> dict[str, NDArray[np.float32]]:
     loaded.load_snapshot(snapshot)
-    parts = [{MAIN: loaded.head.logits(part), **loaded.head.readouts(part)} for part in features.split(CHUNK)]
+    parts = [{MAIN: loaded.head.logits(part), **loaded.head.readouts(part)} for part in in_parts(faces)]
     return {name: torch.cat([part[name] for part in parts]).float().cpu().numpy() for name in parts[0]}
+
+
+@torch.inference_mode()
+def _masks(loaded: LoadedRun, snapshot: str, faces: Faces) -> NDArray[np.float32] | None:
+    loaded.load_snapshot(snapshot)
+    parts = [mask.float().cpu().numpy() for part in in_parts(faces) if (mask := loaded.head.mask(part)) is not None]
+    return np.concatenate(parts) if parts else None
+
+
+def _test_masks(loaded: LoadedRun, target: Target, masks: NDArray[np.float32] | None) -> MaskRecord | None:
+    truth = target.faces.truth
+    if masks is None or len(np.unique(truth)) < 2:
+        return None
+    seed = seed_from("masks", loaded.config.key, target.table.clean_key, str(target.name))
+    distance, null, p = label_shuffle_test(masks, truth, seed=seed, shuffles=SHUFFLES)
+    return MaskRecord(distance=distance, null=null, p=p, shuffles=SHUFFLES)
 
 
 def _score(loaded: LoadedRun, target: Target, logits: NDArray[np.float32]) -> Scores:
     return score(logits, target.faces.truth, loaded.config.expressions, target.known)
 
 
-@torch.inference_mode()
 def _write_predictions(
     loaded: LoadedRun,
     target: Target,
-    policy: str,
-    snapshot: str,
-    features: torch.Tensor,
+    record: Record,
     logits: dict[str, NDArray[np.float32]],
+    masks: NDArray[np.float32] | None,
 ) -> None:
     truth = target.faces.truth
-    generator = np.random.default_rng(seed_from("sample", target.table.key, target.name.split))
+    generator = np.random.default_rng(seed_from("sample", target.table.clean_key, target.name.split))
     sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
-    masks = loaded.head.mask(features)
-    mean_mask = (
-        None if masks is None else _mean_per_expression(masks.cpu().numpy(), truth, len(loaded.config.expressions))
-    )
+    mean_mask = None if masks is None else _mean_per_expression(masks, truth, len(loaded.config.expressions))
     predictions = Predictions(
         expressions=tuple(loaded.config.expressions),
         id=target.faces.id,
@@ -130,8 +174,8 @@ def _write_predictions(
         features=target.faces.features[sample].astype(np.float16),
         mask_mean=mean_mask,
     )
-    path = loaded.run.folder / "predictions" / f"{target.name.slug}@{target.name.split or 'all'}.{policy}.h5"
-    write_predictions(path, predictions, {"run": loaded.config.name, "target": str(target.name), "snapshot": snapshot})
+    attributes = {"run": loaded.config.name, "target": str(target.name), "snapshot": record.snapshot}
+    write_predictions(predictions_path(loaded.run.folder, record), predictions, attributes)
 
 
 def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
@@ -148,12 +192,13 @@ def _record(
     policy: str,
     snapshot: str,
     logits: Logits,
+    mask: MaskRecord | None,
     seconds: float,
 ) -> Record:
     config = loaded.config
     by_readout = logits[snapshot]
     truth, main = target.faces.truth, predict(by_readout[MAIN], config.expressions, target.known)
-    seed = seed_from("bootstrap", config.key, target.table.key, str(target.name))
+    seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
     dataset = str(target.name.whole)
     return Record(
         run=config.name,
@@ -175,10 +220,11 @@ def _record(
         classes=tuple(config.expressions),
         scores={name: ScoresRecord.model_validate(_score(loaded, target, each)) for name, each in by_readout.items()},
         intervals={name: bootstrap_interval(truth, main, metric, seed=seed) for name, metric in INTERVALS.items()},
+        mask=mask,
         kept=len(truth),
         dropped=dict(target.faces.dropped),
         seen_by_encoder=_is_seen(target.name, config),
-        keys={"run": config.key, "source": config.source_key, "target": target.table.key},
+        keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
@@ -209,6 +255,8 @@ def _train_options(config: RunConfig) -> dict[str, str]:
         options["classes"] = "8"
     if config.label_file:
         options["labels"] = config.label_file
+    if config.faces is not None:
+        options["faces"] = str(config.faces)
     if config.prompts:
         options["prompts"] = config.prompts
     return options

@@ -1,67 +1,32 @@
 """feature table -> runs."""
 
+import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.datasets import DatasetName, default_split
-from fercache.devices import resolve_device
+from fercache.backbones import PRETRAINED
 from fercache.errors import UsageError, nearest
-from fercache.expressions import first_expressions
-from fercache.heads import Batch, Head, HeadSettings, Task
-from fercache.identity import key_of, seed_from
+from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
+from fercache.identity import file_hash, key_of, seed_from
 from fercache.progress import progress
 from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.extract import versions
-from fercache.stages.finding import find_prompts, find_table
-from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import RunConfig
-from fercache.store.prompts import PromptTable
+from fercache.stages.sources import VALIDATION_SHARE, Source, TrainRequest, read_source
+from fercache.state_dicts import listed
 from fercache.store.runs import write_run
-from fercache.store.tables import FeatureTable, TableInfo, read_table
-from fercache.training import build_head, split_validation, train_head
-
-VALIDATION_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What to train on which source. `set` overrides head settings by name; the values may be strings."""
-
-    source: str = "synthetic:studio"
-    heads: tuple[str, ...] = ("sigmoid-mask", "text-similarity")
-    encoder: str | None = None
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    set: Mapping[str, Any] = field(default_factory=dict)
-    classes: int = 7
-    policy: str = "majority"
-    label_file: str | None = None
-    prompts: str = "faces"
-    device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Source:
-    """The source's rows, split: `train` and `validation` on the device, and what describes them."""
-
-    table: TableInfo
-    name: DatasetName
-    split: str
-    expressions: tuple[str, ...]
-    train: Batch
-    validation: Batch
-    dropped: Mapping[str, int]
-    prompts: PromptTable | None
-    device: str
+from fercache.store.schema import CLEAN
+from fercache.training import build_head, train_head
+from fercache.trunks import Trunk
 
 
 def train(settings: Settings, request: TrainRequest) -> list[Path]:
@@ -70,16 +35,22 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
     """
     plugins = {name: registry.load("heads", name) for name in request.heads}
-    head_settings = _head_settings(plugins, request.set)
-    source = _read_source(settings, request)
+    chosen = _head_settings(plugins, request.set)
+    sources = {name: _source_for(settings, request, plugin, chosen[name]) for name, plugin in plugins.items()}
     jobs = [(n, s) for n in plugins for s in (request.seeds if plugins[n].seeded else (request.seeds[0],))]
     folders = []
     with progress("train", len(jobs), "run") as bar:
         for name, seed in jobs:
             bar.set_postfix_str(f"{name}, seed {seed}", refresh=False)
-            folders.append(_train_one(settings, request, source, name, plugins[name], head_settings[name], seed))
+            folders.append(_train_one(settings, request, sources[name], name, plugins[name], chosen[name], seed))
             bar.update()
     return folders
+
+
+def _source_for(settings: Settings, request: TrainRequest, plugin: type[Head], chosen: HeadSettings) -> Source:
+    recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
+    side = chosen.crops if isinstance(chosen, TrunkSettings) else None
+    return read_source(settings, request, recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
 
 
 def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, HeadSettings]:
@@ -99,52 +70,6 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     return result
 
 
-def _read_source(settings: Settings, request: TrainRequest) -> Source:
-    name = DatasetName.parse(request.source)
-    info = find_table(settings.cache, request.source, request.encoder)
-    table = read_table(info.path)
-    split = name.split or default_split(set(table.columns.split), "train", str(name))
-    wanted = LabelPolicy(first_expressions(request.classes), request.policy, request.label_file)
-    counted = np.bincount(labelled_faces(table, name, split, wanted).truth, minlength=len(wanted.expressions))
-    present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
-    if len(present) < 2:
-        raise UsageError(f"{name} has labelled faces of {len(present)} expressions; training needs two or more.")
-    policy = LabelPolicy(present, request.policy, request.label_file)
-    train_faces, validation_faces = _split_source(table, name, split, policy, info.key)
-    device = resolve_device(request.device)
-    return Source(
-        table=info,
-        name=name,
-        split=split,
-        expressions=present,
-        train=_batch(train_faces, device),
-        validation=_batch(validation_faces, device),
-        dropped=train_faces.dropped,
-        prompts=find_prompts(settings.cache, info, set_label(request.prompts)),
-        device=device,
-    )
-
-
-def _split_source(
-    table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy, key: str
-) -> tuple[LabelledFaces, LabelledFaces]:
-    """Train, and the set's own validation split where it has one, else a tenth of train, the same for every run."""
-    faces = labelled_faces(table, name, split, policy)
-    if split == "train" and "validation" in table.columns.split:
-        return faces, labelled_faces(table, name, "validation", policy)
-    held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed_from("validation", key, split))
-    return faces.take(~held_out), faces.take(held_out)
-
-
-def _batch(faces: LabelledFaces, device: str) -> Batch:
-    soft = None if faces.distribution is None else torch.from_numpy(faces.distribution).to(device)
-    return Batch(
-        features=torch.from_numpy(faces.features.astype(np.float32)).to(device),
-        labels=torch.from_numpy(faces.truth).to(device),
-        distribution=soft,
-    )
-
-
 def _train_one(
     settings: Settings,
     request: TrainRequest,
@@ -158,15 +83,17 @@ def _train_one(
     trunk = getattr(head_settings, "trunk", "none")
     uses_text = plugin.needs_text and source.prompts is not None
     identity: dict[str, Any] = {
-        "table": source.table.key,
+        "table": source.key,
         "split": source.split,
         "head": head_name,
-        "settings": head_settings.model_dump(mode="json"),
+        "settings": _identity_of(head_settings),
         "expressions": list(source.expressions),
         "policy": request.policy,
         "label_file": request.label_file,
         "prompts": key_of(source.prompts.identity) if uses_text and source.prompts else None,
         "validation_share": VALIDATION_SHARE,
+        "faces": request.faces,
+        "crops": source.crops.info.key if source.crops else None,
     }
     key = key_of({**identity, "seed": seed})
     at_split = f"@{source.split}" if source.name.split else ""
@@ -176,8 +103,12 @@ def _train_one(
     if (folder / "done").exists():
         return folder
     start = time.perf_counter()
-    head = build_head(plugin, task, head_settings, seed_from("initialise", key)).to(source.device)
-    fitted = train_head(head, source.train, source.validation, head_settings, seed=seed_from("train", key))
+    head = build_head(plugin, task, head_settings, seed_from("initialise", key))
+    _fill_trunk(head, head_settings)
+    head.to(source.device)
+    fitted = train_head(
+        head, source.train, source.validation, head_settings, seed=seed_from("train", key), views=source.views
+    )
     config = RunConfig(
         name=name,
         key=key,
@@ -188,13 +119,15 @@ def _train_one(
         encoder_seen=source.table.provenance["seen"],
         source=str(source.name.whole),
         source_split=source.split,
-        source_key=source.table.key,
+        source_key=source.table.clean_key,
         head=head_name,
         trunk=trunk,
-        settings=identity["settings"],
+        settings=head_settings.model_dump(mode="json"),
         seed=seed,
         expressions=list(source.expressions),
         dimension=task.dimension,
+        crop_side=task.crop_side,
+        faces=request.faces,
         policy=request.policy,
         label_file=request.label_file,
         prompts=set_label(request.prompts) if uses_text else None,
@@ -222,7 +155,33 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
             f"{head_name} compares faces with text, but {source.table.provenance['encoder']} has no prompt table. "
             f"Run fercache extract --dataset {source.table.identity['dataset']} with an encoder that knows text."
         )
+    dimension, side = source.train.features.shape[1], source.crops.info.side if source.crops else None
     if not plugin.needs_text or source.prompts is None:
-        return Task(source.expressions, source.train.features.shape[1])
+        return Task(source.expressions, dimension, crop_side=side)
     text = torch.from_numpy(source.prompts.per_expression(source.expressions)).to(source.device)
-    return Task(source.expressions, source.train.features.shape[1], text, source.prompts.logit_scale)
+    return Task(source.expressions, dimension, text, source.prompts.logit_scale, side)
+
+
+def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
+    """Settings as they count: of a file of weights what is in it, not where it lies."""
+    settings = chosen.model_dump(mode="json")
+    weights = settings.get("trunk_weights", RANDOM)
+    if weights not in (RANDOM, PRETRAINED):
+        if not Path(weights).is_file():
+            raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
+        settings["trunk_weights"] = file_hash(Path(weights))
+    return settings
+
+
+def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
+    """Gives the trunk the weights that it is to start from."""
+    trunk = getattr(head, "trunk", None)
+    if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
+        unused = trunk.load_weights(chosen.trunk_weights)
+        if unused:
+            _say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
+
+
+@cache
+def _say_once(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -27,6 +27,8 @@ from fercache.store.sparse import SparseMemory
 
 _FORMAT = ("v108", "v108")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n\x02"  # of that format
+BLOCK = 2**26
+"""Bytes of a large array that are in memory while it is checked."""
 
 Attribute = str | int | float
 
@@ -202,6 +204,22 @@ class SealedFile:
         if hashlib.sha256(_bytes_of(array).data).hexdigest() != self._sums[name]:
             raise ValueError(f"'{name}' has changed since it was written (checksum)")
         return array
+
+    def mapped(self, name: str, path: Path) -> NDArray[Any]:
+        """An array on disk, read-only, that stays usable when the file is closed; its checksum is not looked at."""
+        slot = self.slots[name]
+        if not slot.size:
+            return np.empty(slot.shape, slot.dtype)
+        return np.memmap(path, slot.dtype, "r", self._datasets[name].id.get_offset(), slot.shape)
+
+    def check(self, name: str) -> None:
+        """Raises ValueError when an array's bytes have changed; a block of rows is in memory."""
+        dataset, digest = self._datasets[name], hashlib.sha256()
+        rows = max(1, BLOCK // max(1, self.slots[name].size // max(1, len(dataset))))
+        for begin in range(0, len(dataset), rows):
+            digest.update(_bytes_of(dataset[begin : begin + rows]).data)
+        if digest.hexdigest() != self._sums[name]:
+            raise ValueError(f"'{name}' has changed since it was written (checksum)")
 
     def array(self, name: str) -> NDArray[Any]:
         """An array, text as strings (object). Raises ValueError as `raw`."""

@@ -2,7 +2,7 @@
 
 import logging
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.identity import key_of
-from fercache.store.schema import Columns, check_columns, views_of
+from fercache.store.schema import CLEAN, Columns, check_columns, views_of
 from fercache.store.sealed import Kind, SealedFile, opened
 
+RECIPE = "recipe"
+"""The entry of a table's identity that says how its augmented views were made; absent where there are none."""
 TABLE = Kind("feature table", "fercache extract --dataset NAME --encoder NAME")
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,11 @@ class FeatureTable:
     columns: Columns
     quarantined: int
 
+    @property
+    def clean_key(self) -> str:
+        """See `clean_key_of`."""
+        return clean_key_of(self.identity)
+
 
 @dataclass(frozen=True)
 class TableInfo:
@@ -45,6 +52,16 @@ class TableInfo:
     provenance: dict[str, Any]
     rows: int
     views: tuple[str, ...]
+
+    @property
+    def clean_key(self) -> str:
+        """See `clean_key_of`."""
+        return clean_key_of(self.identity)
+
+
+def clean_key_of(identity: Mapping[str, Any]) -> str:
+    """The key that a table would have with the clean view alone: all that counts for whoever uses no other."""
+    return key_of({name: value for name, value in identity.items() if name != RECIPE} | {"views": [CLEAN]})
 
 
 def table_path(cache: Path, encoder: str, dataset_slug: str, key: str) -> Path:
@@ -114,14 +131,15 @@ def find_tables(cache: Path) -> list[TableInfo]:
 class KnownFeatures:
     """The rows that other tables of the same encoder and view already have, by image.
 
-    Holds their hashes (32 bytes an image), sorted, and the features; the first table that has an image counts.
+    Holds their hashes (32 bytes an image), sorted, and the features; the first table that has an image counts. Of
+    augmented views only those of the same `recipe` (its identity) are the same.
     """
 
-    def __init__(self, tables: Sequence[TableInfo], view: str) -> None:
+    def __init__(self, tables: Sequence[TableInfo], view: str, recipe: Mapping[str, Any] | None = None) -> None:
         self._features: list[NDArray[Any]] = []
         hashes = [np.empty((0, 32), np.uint8)]
         for table in tables:
-            if view in table.views:
+            if view in table.views and (view == CLEAN or table.identity.get(RECIPE) == recipe):
                 found = _read_known(table.path, view)
                 hashes += [found[0]] if found else []
                 self._features += [found[1]] if found else []

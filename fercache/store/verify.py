@@ -9,6 +9,7 @@ from typing import Any
 
 from fercache.errors import UsageError
 from fercache.store.copies import read_copies
+from fercache.store.crops import check_crops, crop_files
 from fercache.store.locks import holder
 from fercache.store.plan import Plan
 from fercache.store.prompts import read_prompts
@@ -17,6 +18,7 @@ from fercache.store.shards import check_shard, shard_path
 from fercache.store.tables import quarantine_path, read_table, table_files
 
 _EXTRACT = "run the same `fercache extract` again"
+_AGAIN = f"Delete it and {_EXTRACT}."
 
 
 @dataclass(frozen=True)
@@ -29,15 +31,16 @@ class Problem:
 
 
 def verify(cache: Path) -> list[Problem]:
-    """Reads every table (of features, copies, prompts), run and file of predictions, checks every bit, changes nothing.
+    """Reads every table (of features, copies, crops, prompts), run and file of predictions, and checks every bit.
 
-    A table that another process is writing right now is no problem.
+    Changes nothing. A table that another process is writing right now is no problem.
     """
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
     return [
         *_tables(cache),
         *_parts(cache, busy),
         *_small_tables(cache / "copies", read_copies),
+        *(problem for path in crop_files(cache) for problem in _attempt(path, check_crops, _AGAIN)),
         *_small_tables(cache / "prompts", read_prompts),
         *_runs(cache),
         *_leftovers(cache, busy),
@@ -92,7 +95,7 @@ def _unfinished(parts: Path) -> Iterator[Problem]:
 
 def _small_tables(room: Path, read: Callable[[Path], Any]) -> Iterator[Problem]:
     for path in sorted(room.glob("*/*.h5")):
-        yield from _attempt(path, read, f"Delete it and {_EXTRACT}.")
+        yield from _attempt(path, read, _AGAIN)
 
 
 def _runs(cache: Path) -> Iterator[Problem]:
@@ -128,7 +131,7 @@ def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
     for path in sorted((cache / "features").rglob("*.tmp")):
         if not any(str(path).startswith(f"{table}.") for table in busy):
             yield Problem(path, "left by a process that was ended", f"Delete it, or {_EXTRACT}.")
-    for room in ("copies", "prompts", "runs"):
+    for room in ("copies", "crops", "prompts", "runs"):
         for path in sorted((cache / room).rglob("*.tmp")):
             yield Problem(
                 path, "left by a process that was ended", "Delete it, unless a fercache command is running now."

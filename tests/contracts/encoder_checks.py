@@ -33,6 +33,14 @@ def check_preprocessing(encoder: Encoder) -> None:
         assert face.shape == (encoder.image_size, encoder.image_size, 3)
         assert face.dtype == np.uint8
         np.testing.assert_array_equal(picture, before, "preprocess changed its input")
+        np.testing.assert_array_equal(encoder.preprocess(picture, encoder.image_size), face)
+        assert encoder.preprocess(picture, 24).shape == (24, 24, 3)
+
+
+def check_geometry(encoder: Encoder) -> None:
+    geometry, preprocessing = encoder.geometry(), encoder.identity()["preprocessing"]
+    assert geometry, "nothing says how pictures are cut"
+    assert geometry.items() <= preprocessing.items(), "geometry is not a part of the identity's preprocessing"
 
 
 def check_features(encoder: Encoder) -> None:
@@ -75,4 +83,12 @@ def check_settling(encoder: Encoder) -> None:
     assert json.loads(json.dumps(measured)) == measured
 
 
-CHECKS = (check_identity, check_preprocessing, check_features, check_colours, check_texts, check_settling)
+CHECKS = (
+    check_identity,
+    check_preprocessing,
+    check_geometry,
+    check_features,
+    check_colours,
+    check_texts,
+    check_settling,
+)

@@ -13,6 +13,7 @@ from torch import Tensor
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head
 from fercache.training import Fitted, build_head, train_head
+from fercache.trunks import Faces
 from tests.feature_space import DIMENSION, SEVEN, faces, task
 
 OTHER_ORDER = tuple(sorted(SEVEN, reverse=True))
@@ -96,9 +97,9 @@ def _about_outputs(subject: Subject) -> Iterator[str]:
     head = subject.trained
     with torch.no_grad():
         for count in (1, 5):
-            features = subject.test.features[:count]
-            mask = head.mask(features)
-            for name, scores in _all_readouts(head, features).items():
+            few = subject.test.rows(torch.arange(count))
+            mask = head.mask(few)
+            for name, scores in _all_readouts(head, few).items():
                 if scores.shape != (count, len(SEVEN)) or not torch.isfinite(scores).all():
                     yield f"gives {name} logits of shape {tuple(scores.shape)} for {count} faces, or not finite ones"
             if mask is not None and (mask.shape != (count, DIMENSION) or mask.min() < 0 or mask.max() > 1):
@@ -143,17 +144,17 @@ def _about_seeds(subject: Subject) -> Iterator[str]:
 def _about_global_state(subject: Subject) -> Iterator[str]:
     before = _global_state()
     subject.train_briefly(seed=1)
-    _all_readouts(subject.build(), subject.test.features)
+    _all_readouts(subject.build(), subject.test)
     if _global_state() != before:
         yield "draws from a global random generator"
 
 
 def _about_other_faces(subject: Subject) -> Iterator[str]:
-    head, features = subject.trained, subject.test.features
+    head, test = subject.trained, subject.test
     state = {name: tensor.clone() for name, tensor in head.state_dict().items()}
     with torch.no_grad():
-        together, again = _all_readouts(head, features), _all_readouts(head, features)
-        alone = [_all_readouts(head, row) for row in features[:9].split(1)]
+        together, again = _all_readouts(head, test), _all_readouts(head, test)
+        alone = [_all_readouts(head, test.rows(torch.tensor([row]))) for row in range(9)]
     for name, scores in together.items():
         if not torch.equal(scores, again[name]):
             yield f"gives other {name} logits when asked again"
@@ -190,18 +191,18 @@ def _about_odd_batches(subject: Subject) -> Iterator[str]:
             yield f"has a loss or gradient that is not finite for {name}"
 
 
-def _all_readouts(head: Head, features: Tensor) -> dict[str, Tensor]:
-    return {"main": head.logits(features), **head.readouts(features)}
+def _all_readouts(head: Head, faces: Faces) -> dict[str, Tensor]:
+    return {"main": head.logits(faces), **head.readouts(faces)}
 
 
 @torch.no_grad()
 def _predict(head: Head, batch: Batch) -> Tensor:
-    return head.eval().logits(batch.features).argmax(1)
+    return head.eval().logits(batch).argmax(1)
 
 
 @torch.no_grad()
 def _same_logits(one: Head, two: Head, batch: Batch) -> bool:
-    return torch.equal(one.eval().logits(batch.features), two.eval().logits(batch.features))
+    return torch.equal(one.eval().logits(batch), two.eval().logits(batch))
 
 
 def _same_snapshots(one: Fitted, two: Fitted) -> bool:

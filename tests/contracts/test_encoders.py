@@ -10,6 +10,7 @@ from fercache import registry
 from fercache.encoders import Encoder, EncoderRequest
 from tests.contracts.encoder_checks import CHECKS
 from tests.encoders.open_clip_fixtures import register_architectures, save_folder
+from tests.encoders.timm_fixtures import SMALL, save_checkpoint
 
 Check = Callable[[Encoder], None]
 
@@ -22,6 +23,7 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EncoderReque
     return {
         "bundled": EncoderRequest("bundled", device="cpu"),
         "open-clip": EncoderRequest(f"local-dir:{save_folder(folder / 'tiny')}", device="cpu"),
+        "timm": EncoderRequest(f"timm/{SMALL}", save_checkpoint(folder / "mine.safetensors"), device="cpu"),
     }
 
 
@@ -66,11 +68,23 @@ class SeesGrey(Bad):
 
 
 class WrongSize(Bad):
-    def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return self.good.preprocess(pixels)[:-1]
+    def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
+        return self.good.preprocess(pixels, side)[:-1]
 
 
-@pytest.mark.parametrize("bad", [Normalises, LooksAtTheBatch, ForgetsThePrecision, SeesGrey, WrongSize])
+class OneSide(Bad):
+    def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
+        return self.good.preprocess(pixels)
+
+
+class ForgetsTheGeometry(Bad):
+    def geometry(self) -> dict[str, object]:
+        return {"resize_mode": "another"}
+
+
+@pytest.mark.parametrize(
+    "bad", [Normalises, LooksAtTheBatch, ForgetsThePrecision, SeesGrey, WrongSize, OneSide, ForgetsTheGeometry]
+)
 def test_a_broken_promise_is_caught(bad: type[Bad], requests: dict[str, EncoderRequest]) -> None:
     encoder = bad(registry.encoder_family(requests["open-clip"].name).load(requests["open-clip"]))
     with pytest.raises((AssertionError, KeyError)):

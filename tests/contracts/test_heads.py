@@ -9,6 +9,7 @@ from fercache.heads import Batch, FittedHead, Head, HeadSettings, Task
 from fercache.heads.linear_probe import LinearProbe
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.zero_shot import ZeroShot
+from fercache.trunks import Faces
 from tests.contracts.head_checks import broken_promises
 from tests.feature_space import DIMENSION
 
@@ -29,31 +30,31 @@ class ShortMask(SigmoidMask):
 class NextClass(ZeroShot):
     """Permutes the classes."""
 
-    def logits(self, features: Tensor) -> Tensor:
-        return super().logits(features).roll(1, dims=1)
+    def logits(self, faces: Faces) -> Tensor:
+        return super().logits(faces).roll(1, dims=1)
 
 
 class PapersOrder(LinearProbe):
     """Believes that the expressions always come in the same order."""
 
-    def logits(self, features: Tensor) -> Tensor:
+    def logits(self, faces: Faces) -> Tensor:
         order = sorted(range(len(self.task.expressions)), key=self.task.expressions.__getitem__)
-        return super().logits(features)[:, order].roll(3, dims=1)
+        return super().logits(faces)[:, order].roll(3, dims=1)
 
 
 class CentredOnTheTarget(LinearProbe):
     """Reads the faces to be scored all together."""
 
-    def logits(self, features: Tensor) -> Tensor:
-        return super().logits(features - features.mean(0))
+    def logits(self, faces: Faces) -> Tensor:
+        return super().logits(Faces(faces.features - faces.features.mean(0)))
 
 
 class AdaptsToTheTarget(ZeroShot):
     """Learns from the faces to be scored."""
 
-    def logits(self, features: Tensor) -> Tensor:
-        self.text.add_(0.01 * features.mean(0))
-        return super().logits(features)
+    def logits(self, faces: Faces) -> Tensor:
+        self.text.add_(0.01 * faces.features.mean(0))
+        return super().logits(faces)
 
 
 class KeptOutsideTheState(FittedHead):
@@ -66,8 +67,8 @@ class KeptOutsideTheState(FittedHead):
         self.means = [torch.zeros(DIMENSION)] * len(task.expressions)
         self.register_buffer("nothing", torch.zeros(1))
 
-    def logits(self, features: Tensor) -> Tensor:
-        return features @ torch.stack(self.means).T
+    def logits(self, faces: Faces) -> Tensor:
+        return faces.features @ torch.stack(self.means).T
 
     def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
         self.means = [train.features[train.labels == k].mean(0) for k in range(len(self.task.expressions))]
@@ -101,7 +102,7 @@ class MeanOfNothing(ShortMask):
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         emotional = batch.labels != self.task.expressions.index("neutral")
-        return super().loss(batch, generator) | {"norm": 0 * self.masked(batch.features)[emotional].square().mean()}
+        return super().loss(batch, generator) | {"norm": 0 * self.read_channels(batch)[emotional].square().mean()}
 
 
 class DependsOnTheSeed(ZeroShot):

@@ -1,63 +1,135 @@
 """What every trunk promises."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import nn
 
-from fercache.trunks import Trunk
+from fercache.errors import UsageError
+from fercache.trunks import Faces, Trunk
 from tests.feature_space import DIMENSION, faces
 
+SIDE = 32
 
-def broken_promises(plugin: type[Trunk]) -> list[str]:
-    """One sentence for each promise of the contract that the trunk does not keep."""
+
+def seen(count: int, seed: int = 1) -> Faces:
+    """Faces with features and random crops; a trunk looks at what it needs."""
+    crops = torch.randint(256, (count, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(seed))
+    return Faces(faces(count, seed).features, crops.to(torch.uint8))
+
+
+class Subject:
+    """A family under test, built small and anew for each check."""
+
+    def __init__(self, plugin: type[Trunk], name: str) -> None:
+        self.plugin = plugin
+        self.name = name
+
+    def build(self) -> Trunk:
+        return self.plugin(self.name, DIMENSION, SIDE, {})
+
+
+def broken_promises(plugin: type[Trunk], name: str) -> list[str]:
+    """One sentence for each promise of the contract that the family does not keep; `name` is a small trunk of it."""
     torch.manual_seed(0)
-    if about_output := list(_about_output(plugin)):
+    subject = Subject(plugin, name)
+    if about_output := list(_about_output(subject)):
         return about_output
-    checks = (_about_other_faces, _about_gradients, _about_storing, _about_global_state)
-    return [broken for check in checks for broken in check(plugin)]
+    checks: tuple[Callable[[Subject], Iterator[str]], ...] = (
+        _about_names,
+        _about_what_it_sees,
+        _about_zero,
+        _about_other_faces,
+        _about_batches_in_training,
+        _about_gradients,
+        _about_storing,
+        _about_global_state,
+    )
+    return [broken for check in checks for broken in check(subject)]
 
 
-def _about_output(plugin: type[Trunk]) -> Iterator[str]:
-    trunk = plugin(DIMENSION)
+@torch.no_grad()
+def _about_output(subject: Subject) -> Iterator[str]:
+    trunk = subject.build().eval()
     for count in (1, 5):
-        shape = trunk(faces(count, seed=1).features).shape
-        if shape != (count, DIMENSION):
-            yield f"turns {count} faces into {tuple(shape)}"
-    if not isinstance(getattr(trunk, "output", None), nn.Linear):
-        yield "has no linear layer `output`"
+        output = trunk(seen(count))
+        if output.shape != (count, trunk.width):
+            yield f"turns {count} faces into {tuple(output.shape)} of width {trunk.width}"
+        elif not torch.isfinite(output).all():
+            yield "gives what is not finite"
+
+
+def _about_names(subject: Subject) -> Iterator[str]:
+    if not subject.plugin.knows(subject.name):
+        yield f"does not know {subject.name}"
+    if subject.plugin.knows("no-such-trunk"):
+        yield "knows every name"
+    try:
+        subject.plugin(subject.name, DIMENSION, SIDE, {"no_such_option": 1})
+        yield "accepts options that it does not know"
+    except UsageError:
+        pass
+
+
+@torch.no_grad()
+def _about_what_it_sees(subject: Subject) -> Iterator[str]:
+    trunk, both = subject.build().eval(), seen(5)
+    other_pixels = Faces(both.features, seen(5, seed=2).crops)
+    if torch.equal(trunk(both), trunk(other_pixels)) == trunk.needs_crops:
+        yield "does not look at pixels" if trunk.needs_crops else "looks at pixels that it says it does not need"
+
+
+@torch.no_grad()
+def _about_zero(subject: Subject) -> Iterator[str]:
+    trunk = subject.build()
+    if trunk.needs_crops:
         return
-    nn.init.zeros_(trunk.output.weight)
-    nn.init.zeros_(trunk.output.bias)
-    if trunk(faces(5, seed=1).features).abs().max() > 0:
-        yield "is not zero when its last layer is"
+    trunk.zero_output()
+    if trunk(seen(5)).abs().max() > 0:
+        yield "is not zero where a residual head starts"
 
 
-def _about_other_faces(plugin: type[Trunk]) -> Iterator[str]:
-    trunk, features = plugin(DIMENSION).eval(), faces(9, seed=1).features
-    alone = torch.cat([trunk(row) for row in features.split(1)])
-    if not torch.allclose(trunk(features), alone, rtol=1e-3, atol=1e-4):
+@torch.no_grad()
+def _about_other_faces(subject: Subject) -> Iterator[str]:
+    trunk, together = subject.build().eval(), seen(9)
+    alone = torch.cat([trunk(part) for part in together.parts(1)])
+    if not torch.allclose(trunk(together), alone, rtol=1e-3, atol=1e-3):
         yield "turns a face into something else when other faces are there"
 
 
-def _about_gradients(plugin: type[Trunk]) -> Iterator[str]:
-    trunk = plugin(DIMENSION)
-    trunk(faces(9, seed=1).features).square().sum().backward()
+@torch.no_grad()
+def _about_batches_in_training(subject: Subject) -> Iterator[str]:
+    """Only batch normalisation may look at a batch, and only in training."""
+    trunk, together = subject.build().train(), seen(9)
+    normalises = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in trunk.modules())
+    first = Faces(together.features[:4], together.crops[torch.arange(4)] if together.crops is not None else None)
+    differs = not torch.allclose(trunk(together)[:4], trunk(first), rtol=1e-3, atol=1e-3)
+    if differs != normalises:
+        yield "does not normalise by the batch in training" if normalises else "looks at the batch in training"
+
+
+def _about_gradients(subject: Subject) -> Iterator[str]:
+    trunk = subject.build()
+    with torch.no_grad():
+        for parameter in trunk.parameters():  # blocks of residual networks may start at zero, which stops gradients
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    trunk(seen(9)).square().sum().backward()
     for name, parameter in trunk.named_parameters():
         if parameter.grad is None or not parameter.grad.abs().max() > 0:
             yield f"has a parameter {name} that no gradient reaches"
 
 
-def _about_storing(plugin: type[Trunk]) -> Iterator[str]:
-    one, two, features = plugin(DIMENSION).eval(), plugin(DIMENSION).eval(), faces(5, seed=1).features
+@torch.no_grad()
+def _about_storing(subject: Subject) -> Iterator[str]:
+    one, two = subject.build().eval(), subject.build().eval()
     two.load_state_dict(one.state_dict())
-    if not torch.equal(one(features), two(features)):
+    if not torch.equal(one(seen(5)), two(seen(5))):
         yield "gives something else after its state was stored and loaded"
 
 
-def _about_global_state(plugin: type[Trunk]) -> Iterator[str]:
-    trunk = plugin(DIMENSION)
+@torch.no_grad()
+def _about_global_state(subject: Subject) -> Iterator[str]:
+    trunk = subject.build()
     before = torch.get_rng_state()
-    trunk(faces(5, seed=1).features)
+    trunk(seen(5))
     if not torch.equal(torch.get_rng_state(), before):
         yield "draws from the global generator"

@@ -21,7 +21,7 @@ def fitted(train: Batch, validation: Batch | None = None) -> tuple[LinearProbe, 
 
 
 def probabilities(head: LinearProbe, batch: Batch) -> np.ndarray:
-    return head.logits(batch.features).softmax(1).numpy()
+    return head.logits(batch).softmax(1).numpy()
 
 
 def test_probabilities_are_those_of_scikit_learn() -> None:
@@ -35,7 +35,7 @@ def test_probabilities_are_those_of_scikit_learn() -> None:
 def test_the_strength_is_the_best_on_validation() -> None:
     train, validation = faces(70, 1), faces(140, 2)
     head, strength = fitted(train, validation)
-    right = (head.logits(validation.features).argmax(1) == validation.labels).float().mean()
+    right = (head.logits(validation).argmax(1) == validation.labels).float().mean()
     assert strength in STRENGTHS
     scaler = StandardScaler().fit(train.features.numpy())
     for other in (STRENGTHS[0], 1.0):
@@ -47,7 +47,7 @@ def test_strengths_too_small_to_tell_anything_do_not_end_the_search() -> None:
     shown = ("happiness",) * 19 + ("fear",)
     train, validation = faces(40, 1, shown=shown), faces(200, 2, shown=shown)
     head, strength = fitted(train, validation)
-    named = head.logits(validation.features).argmax(1)
+    named = head.logits(validation).argmax(1)
     assert strength > STRENGTHS[3]
     assert (named == SEVEN.index("fear")).any()
 
@@ -67,7 +67,7 @@ def test_soft_labels_count_a_face_once_per_expression() -> None:
 def test_expressions_that_the_source_lacks_are_never_named(shown: tuple[str, ...]) -> None:
     head, _ = fitted(faces(60, 1, shown=shown), faces(30, 2, shown=shown))
     test = faces(70, 3, shown=shown)
-    logits = head.logits(test.features)
+    logits = head.logits(test)
     assert {SEVEN[k] for k in logits.argmax(1)} <= set(shown)
     assert float((logits.argmax(1) == test.labels).float().mean()) > 0.8
     assert torch.isfinite(logits).all() and logits[:, SEVEN.index("surprise")].eq(ABSENT).all()

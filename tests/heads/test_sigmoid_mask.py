@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fercache import losses
 from fercache.heads import Batch, Task
 from fercache.heads.sigmoid_mask import SigmoidMask
+from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
 from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden
 
@@ -21,7 +22,7 @@ class Given(nn.Module):
         super().__init__()
         self.value = nn.Parameter(output)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, faces: Faces) -> Tensor:
         return self.value
 
 
@@ -32,13 +33,13 @@ def test_the_loss_of_the_whole_head_agrees_with_the_reference(variant: str, monk
     head.trunk = Given(z["mask_logit"])
     head.classifier.load_state_dict({"weight": z["fc_weight"], "bias": z["fc_bias"]})
     monkeypatch.setattr(losses, "draw_channel_keep", lambda channels, groups, generator: z["channel_keep"])
-    terms = head.loss(Batch(z["clip_feature"], z["label"]), torch.Generator())
+    terms = head.loss(Batch(z["clip_feature"], labels=z["label"]), torch.Generator())
     total = sum(terms.values())
     total.backward()
     gradient = z["grad_mask_logit" + ("_paper" if variant == "paper" else "")]
     assert departure(total, z["loss_total_" + variant]) <= LOSS_TOLERANCE
     assert departure(head.trunk.value.grad, gradient) <= GRADIENT_TOLERANCE
-    assert departure(head.logits(z["clip_feature"]), z["fc_logits"]) <= LOSS_TOLERANCE
+    assert departure(head.logits(Faces(z["clip_feature"])), z["fc_logits"]) <= LOSS_TOLERANCE
 
 
 def build(**settings: Any) -> SigmoidMask:
@@ -47,20 +48,32 @@ def build(**settings: Any) -> SigmoidMask:
 
 
 def test_the_groups_readout_is_the_maxima_without_dropping() -> None:
-    head, features = build(), faces(5, 1).features
-    groups = head.readouts(features)["groups"]
-    assert torch.equal(groups, losses.group_maxima(features * head.mask(features), 7))
+    head, batch = build(), faces(5, 1)
+    groups, mask = head.readouts(batch)["groups"], head.mask(batch)
+    assert mask is not None
+    assert torch.equal(groups, losses.group_maxima(batch.features * mask, 7))
 
 
 def test_features_keep_their_scale() -> None:
-    head, features = build(mask="off"), faces(5, 1).features
-    assert torch.equal(head.masked(features), features)
-    assert torch.equal(head.logits(features), head.classifier(features))
+    head, batch = build(mask="off"), faces(5, 1)
+    assert torch.equal(head.read_channels(batch), batch.features)
+    assert torch.equal(head.logits(batch), head.classifier(batch.features))
+    assert head.mask(batch) is None and head.readouts(batch) == {} and not hasattr(head, "trunk")
+
+
+def test_concat_reads_features_and_trunk_side_by_side_and_trunk_reads_it_alone() -> None:
+    batch = faces(5, 1)
+    both, alone = build(mask="concat"), build(mask="trunk")
+    assert torch.equal(both.read_channels(batch), torch.cat([batch.features, both.trunk(batch)], dim=1))
+    assert torch.equal(alone.read_channels(batch), alone.trunk(batch))
+    for head in (both, alone):
+        assert set(head.loss(batch, torch.Generator())) == {"classification"}
+        assert head.mask(batch) is None and head.readouts(batch) == {}
 
 
 def test_a_linear_mask_is_the_trunk_itself() -> None:
-    head, features = build(mask="linear"), faces(5, 1).features
-    assert torch.equal(head.mask(features), head.trunk(features))
+    head, batch = build(mask="linear"), faces(5, 1)
+    assert torch.equal(head.read_channels(batch), batch.features * head.trunk(batch))
 
 
 def test_the_channels_to_drop_are_drawn_for_each_batch_from_the_generator() -> None:

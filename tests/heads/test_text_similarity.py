@@ -40,7 +40,7 @@ def reference_departures(variant: str, mutate: bool = False) -> tuple[float, flo
     if mutate:
         head.to_neutral = Detached(head.to_neutral)
     embedding = z["face_embedding"].clone().requires_grad_()  # the untrained trunk adds nothing to it
-    total = sum(head.loss(Batch(embedding, z["label"]), torch.Generator()).values())
+    total = sum(head.loss(Batch(embedding, labels=z["label"]), torch.Generator()).values())
     # The trunk's first layer meets a last layer of zeros, so that all of the gradient comes along the identity.
     total.backward()
     suffix = "_paired" if variant == "paired" else ""
@@ -68,8 +68,8 @@ def test_a_detached_face_shows_in_the_gradient_alone(variant: str) -> None:
 
 def test_an_untrained_head_is_zero_shot_exactly() -> None:
     head = build_head(TextSimilarity, task(), TextSimilarity.Settings(), seed=1)
-    features = faces(70, 1).features
-    assert torch.equal(head.logits(features), ZeroShot(task(), HeadSettings()).logits(features))
+    batch = faces(70, 1)
+    assert torch.equal(head.logits(batch), ZeroShot(task(), HeadSettings()).logits(batch))
 
 
 def test_training_moves_the_faces_and_not_the_texts() -> None:

@@ -4,37 +4,31 @@ Never a download that cannot succeed, never a silent mismatch.
 """
 
 import json
-import pickle
-import re
-import urllib.request
-import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 
 import open_clip
 import torch
-from huggingface_hub import try_to_load_from_cache
 from open_clip.factory import load_checkpoint
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-from safetensors import SafetensorError, safe_open
 
+from fercache.encoders import slug
 from fercache.encoders.open_clip.clip_encoder import Checkpoint
 from fercache.errors import UsageError, nearest
+from fercache.hub import HUB, fetched_before, reachable
 from fercache.identity import file_hash
+from fercache.state_dicts import first_line, listed, read_state
 
-HUB = "https://huggingface.co"
 SCHEMES = ("local-dir:", "hf-hub:")
 CONFIG = "open_clip_config.json"
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 OPENAI_MARKS = frozenset({"input_resolution", "context_length", "vocab_size"})  # extra entries of OpenAI's own files
-ANSWER_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -106,10 +100,6 @@ def _few(name: str, known: list[str]) -> str:
     return nearest(name, known) if len(known) <= 12 or not name else nearest(name, known).split(" Known:")[0]
 
 
-def _slug(*parts: str) -> str:
-    return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)
-
-
 def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path | None) -> Source:
     """A tag knows its activation and preprocessing; its weights may lie in a local file."""
     known = open_clip.list_pretrained_tags_by_model(architecture)
@@ -121,7 +111,7 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
         config = {**config, "quick_gelu": quick_gelu}
     source = f"{architecture}/{tag}"
     return Source(
-        _slug(architecture, tag),
+        slug(architecture, tag),
         architecture,
         config,
         entry,
@@ -146,7 +136,7 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path) -> Source
             ):
                 quick_gelu, preprocessing = bool(entry.get("quick_gelu", False)), entry
     return Source(
-        _slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture
+        slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture
     )
 
 
@@ -161,7 +151,7 @@ def _folder(folder: Path) -> Source:
     if not there:
         raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
     return Source(
-        _slug(folder.resolve().name),
+        slug(folder.resolve().name),
         folder.resolve().name,
         own["model_cfg"],
         own.get("preprocess_cfg", {}),
@@ -177,7 +167,7 @@ def _hub(repository: str) -> Source:
     own = _read_config(config_file)
     weights = _from_hub(repository, HUB_WEIGHTS, how)
     return Source(
-        _slug(repository),
+        slug(repository),
         repository,
         own["model_cfg"],
         own.get("preprocess_cfg", {}),
@@ -216,28 +206,16 @@ def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
 
 
 def _from_hub(repository: str, filenames: tuple[str, ...], how: str) -> Path:
-    for filename in filenames:
-        cached = try_to_load_from_cache(repository, filename)
-        if isinstance(cached, str):
-            return Path(cached)
+    cached = fetched_before(repository, filenames)
+    if cached is not None:
+        return cached
     url = f"{HUB}/{repository}/resolve/main/{filenames[0]}"
     if not reachable(HUB):
         raise UsageError(f"{repository} is not on this machine and {HUB} does not answer. Fetch {url} elsewhere. {how}")
     try:
         return Path(download_pretrained_from_hf(repository, filename=filenames[-1]))
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{url} cannot be fetched: {_first_line(error)}. {how}") from None
-
-
-def reachable(url: str) -> bool:
-    """Whether the server answers at all, with whatever; through a proxy where the environment names one."""
-    try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_SECONDS).close()
-    except HTTPError:
-        return True
-    except (URLError, OSError):
-        return False
-    return True
+        raise UsageError(f"{url} cannot be fetched: {first_line(error)}. {how}") from None
 
 
 def _check_activation(source: Source, built: bool) -> None:
@@ -267,7 +245,7 @@ def _build(config: dict[str, Any]) -> Any:
 
 def _load_weights(model: torch.nn.Module, source: Source) -> None:
     path = source.weights
-    if OPENAI_MARKS & _entries(path) and not source.config.get("quick_gelu", False):
+    if OPENAI_MARKS & read_state(path, "meta").keys() and not source.config.get("quick_gelu", False):
         _check_activation(Source(**{**vars(source), "quick_gelu": True}), False)
     _forget_weights(model)
     try:
@@ -278,7 +256,7 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
     unexpected = [key for key in unexpected if key not in OPENAI_MARKS]
     if missing or unexpected:
         raise UsageError(
-            f"{path} does not fit {source.architecture}: missing {_listed(missing)}; unexpected {_listed(unexpected)}. "
+            f"{path} does not fit {source.architecture}: missing {listed(missing)}; unexpected {listed(unexpected)}. "
             "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
         )
     model.float()
@@ -292,47 +270,8 @@ def _forget_weights(model: torch.nn.Module) -> None:
     model.load_state_dict = partial(model.load_state_dict, assign=True)  # type: ignore[method-assign]
 
 
-def _listed(keys: list[str]) -> str:
-    return f"{', '.join(keys[:6])}{f' and {len(keys) - 6} more' if len(keys) > 6 else ''}" if keys else "none"
-
-
-def _entries(path: Path) -> frozenset[str]:
-    """The names in a file of weights. Raises UsageError for a file that is none, or that holds code."""
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as stream:
-                return frozenset(stream.keys())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about archives with code, which the error below explains better
-            loaded = torch.load(path, map_location="meta", weights_only=True, mmap=True)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        OSError,
-        KeyError,
-        AttributeError,
-    ) as error:
-        raise UsageError(
-            f"{path} cannot be read as weights: {_first_line(error)} Expected .safetensors, or a state dict saved with "
-            "torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: "
-            "fetch the .safetensors instead."
-        ) from None
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not loaded or not all(isinstance(key, str) for key in loaded):
-        raise UsageError(f"{path} is not a state dict: expected names and tensors, found {type(loaded).__name__}.")
-    return frozenset(loaded)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}."
-
-
 def _tokenizer(source: Source) -> Any:
     try:
         return open_clip.get_tokenizer(source.tokenizer_of)
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"The tokenizer of {source.architecture} cannot be had: {_first_line(error)}") from None
+        raise UsageError(f"The tokenizer of {source.architecture} cannot be had: {first_line(error)}") from None

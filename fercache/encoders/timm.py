@@ -1,0 +1,102 @@
+"""Networks that know no text: `timm/` and any of timm's names, as in `timm/vit_small_patch14_dinov2.lvd142m`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from timm.data.config import resolve_model_data_config
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.transforms_factory import create_transform
+from torch import Tensor
+
+from fercache.backbones import PRETRAINED, Backbone
+from fercache.encoders import (
+    IMAGENET_224,
+    EncoderRequest,
+    NetworkEncoder,
+    Preprocessing,
+    check_preset,
+    slug,
+    square_side,
+    steps_before_tensor,
+)
+from fercache.errors import UsageError
+from fercache.identity import file_hash
+from fercache.state_dicts import state_hash
+
+PREFIX = "timm/"
+GEOMETRY = ("interpolation", "crop_pct", "crop_mode")
+AS_CAFE = {
+    "input_size": (3, 224, 224),
+    "interpolation": "bilinear",
+    "mean": IMAGENET_DEFAULT_MEAN,
+    "std": IMAGENET_DEFAULT_STD,
+    "crop_pct": 1.0,
+    "crop_mode": "squash",
+}
+"""The preset imagenet-224, in timm's terms."""
+
+
+class Timm(NetworkEncoder):
+    """Features as timm pools them, before any classifier.
+
+    A network of a fixed size is built for the preset's: its position embeddings are resized, as timm does.
+    """
+
+    @classmethod
+    def knows(cls, name: str) -> bool:
+        """Whether `name` begins with `timm/`."""
+        return name.startswith(PREFIX)
+
+    @classmethod
+    def load(cls, request: EncoderRequest) -> "Timm":
+        """See `Encoder.load`. Without a file, timm's own weights are fetched."""
+        asked = request.name.removeprefix(PREFIX)
+        cafe = check_preset(request.preprocessing) == IMAGENET_224
+        backbone = Backbone(asked, 224 if cafe else None, {})
+        config = AS_CAFE if cafe else resolve_model_data_config(backbone.network)
+        label, sha256 = fill(backbone, request.weights)
+        # A tag after the dot names weights and their preprocessing, which the identity holds as they are.
+        architecture = asked.partition(".")[0]
+        origin = {"family": "timm", "architecture": architecture, "weights_sha256": sha256}
+        preprocessing = described_as(request.preprocessing, config)
+        name = slug("timm", architecture, label)
+        return cls(name, backbone.network, backbone.width, origin, preprocessing, request)
+
+    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
+        """See `NetworkEncoder`."""
+        features: Tensor = self._model(pixels)
+        return features
+
+
+def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
+    """Gives a backbone the weights of a file, or timm's own; returns what they are called, and their SHA-256.
+
+    Keys that only a classifier has are not used. Raises UsageError for weights that do not fit, or cannot be fetched.
+    """
+    if weights is None:
+        backbone.load(PRETRAINED)
+        return backbone.network.pretrained_cfg.get("tag") or PRETRAINED, state_hash(backbone.network.state_dict())
+    if not weights.is_file():
+        raise UsageError(f"--weights {weights}: there is no such file.")
+    backbone.load(str(weights))
+    return weights.stem, file_hash(weights)
+
+
+def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:
+    """timm's own preprocessing."""
+    side = square_side(*config["input_size"][1:])
+    described = {"preset": preset, **config, "size": side}
+    del described["input_size"]
+    # Borders, where there are any, have the mean colour.
+    geometry = (*GEOMETRY, "mean") if config["crop_mode"] == "border" else GEOMETRY
+    return Preprocessing(side, config["mean"], config["std"], described, geometry, lambda side: resized(config, side))
+
+
+def resized(config: dict[str, Any], side: int) -> Callable[[Image.Image], Image.Image]:
+    """The steps of timm's evaluation transform to pictures of `side` pixels."""
+    return steps_before_tensor(create_transform(**{**config, "input_size": (3, side, side)}).transforms)
+
+
+plugin = Timm

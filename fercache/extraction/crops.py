@@ -1,0 +1,52 @@
+"""Face crops for trunks that look at pixels: decoded, cut and resized as the encoder does it, at another side."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.datasets import FaceImage
+from fercache.encoders import Encoder
+from fercache.errors import FercacheError
+from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.local import in_threads
+from fercache.identity import pixel_hash
+from fercache.progress import progress
+from fercache.store.crops import Cut
+
+AT_ONCE = 512
+"""Crops in memory before they are written."""
+
+
+def cut_faces(
+    faces: Sequence[FaceImage], pixel_sha256: NDArray[np.uint8], encoder: Encoder, side: int
+) -> Iterator[Cut]:
+    """The crops of `faces` (side S), whose pictures have these hashes (N, 32), some at a time.
+
+    Raises FercacheError for a face whose picture is another one than when it was encoded.
+    """
+
+    def cut(face: FaceImage) -> tuple[NDArray[np.uint8], tuple[int, int], bytes]:
+        try:
+            pixels = decode(face.read(), face.box)
+        except (Unreadable, OSError) as error:
+            raise _changed(face.id) from error
+        if face.corruption is not None:
+            pixels = face.corruption(pixels)
+        return encoder.preprocess(pixels, side), pixels.shape[:2], pixel_hash(pixels)
+
+    with progress(f"crops of {side} pixels", len(faces), "face") as bar:
+        found = zip(in_threads(faces, cut, os.cpu_count() or 1), pixel_sha256, strict=True)
+        for begin in range(0, len(faces), AT_ONCE):
+            some = [next(found) for _ in range(min(AT_ONCE, len(faces) - begin))]
+            for (face, (_, _, hash)), expected in some:
+                if hash != expected.tobytes():
+                    raise _changed(face.id)
+            bar.update(len(some))
+            crops, sizes = zip(*((crop, size) for (_, (crop, size, _)), _ in some), strict=True)
+            yield Cut(np.stack(crops), np.array(sizes, dtype="<i4"))
+
+
+def _changed(id: str) -> FercacheError:
+    return FercacheError(f"The picture of {id} has changed while its crops were stored. Run the same command again.")

@@ -1,0 +1,104 @@
+"""The nearest faces of the source vote."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fercache.heads import Batch, FittedHead, HeadSettings, Task
+from fercache.trunks import Faces
+
+NEIGHBOURS = (1, 3, 5, 10, 20, 50)
+"""The values of k that may be tried."""
+
+NEARNESS = 1e-3
+"""What a cosine counts beside a vote: enough to decide between expressions that have as many votes."""
+
+LEAST_SHARE = 1e-6
+"""Share of the votes of an expression that has none, so that its logarithm is finite."""
+
+FACES_AT_ONCE = 256
+
+
+class Memory(nn.Module):
+    """Faces to compare with: `keys` (N, D) of length 1, and `values` (N, L), how much each shows of each expression.
+
+    N is known only when it has been filled; until then there is one face of no direction and no expression.
+    """
+
+    keys: Tensor
+    values: Tensor
+
+    def __init__(self, dimension: int, expressions: int) -> None:
+        super().__init__()
+        self.register_buffer("keys", torch.zeros(1, dimension))
+        self.register_buffer("values", torch.zeros(1, expressions))
+
+    def fill(self, faces: Batch) -> None:
+        """Remembers `faces`, by their soft labels where they have any."""
+        self.keys.data = F.normalize(faces.features, dim=1)
+        one_hot = F.one_hot(faces.labels, self.values.shape[1])
+        shown = one_hot if faces.distribution is None else faces.distribution
+        self.values.data = shown.to(self.keys, copy=True)
+
+    def cosines(self, features: Tensor) -> Tensor:
+        """(B, D) raw -> (B, N)."""
+        return F.normalize(features, dim=1) @ self.keys.T
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Makes room for as many faces as were stored."""
+        for name in ("keys", "values"):
+            tensor = getattr(self, name)
+            tensor.data = tensor.new_zeros(state_dict[prefix + name].shape)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class KNearestNeighbours(FittedHead):
+    """Each of the k source faces of highest cosine has one vote; k has the highest accuracy on source validation.
+
+    A vote is spread as the face's soft label is, and weighed by the class weights where there are any. All faces as
+    near as the k-th vote, so that no order decides among copies of a picture; of expressions with as many votes, the
+    one with the nearer faces wins. The logits are the logarithms of the shares of votes: their softmax is the shares.
+    """
+
+    Settings = HeadSettings
+    seeded = False
+
+    k: Tensor
+
+    def __init__(self, task: Task, settings: HeadSettings) -> None:
+        super().__init__(task, settings)
+        self.memory = Memory(task.dimension, len(task.expressions))
+        self.register_buffer("k", torch.tensor(1))
+
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L)."""
+        k = int(self.k)
+        parts = faces.features.split(FACES_AT_ONCE)
+        shares = torch.cat([self._shares(self.memory.cosines(part), k) for part in parts])
+        return shares.clamp_min(LEAST_SHARE).log()
+
+    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+        """Remembers `train`; returns the k chosen, the smallest among equals. Nothing is drawn: `seed` is not used."""
+        self.memory.fill(train)
+        if train.class_weights is not None:
+            self.memory.values *= train.class_weights
+        tried = [k for k in NEIGHBOURS if k <= len(train)]
+        right = dict.fromkeys(tried, 0)
+        for part in validation.parts(FACES_AT_ONCE):
+            cosines = self.memory.cosines(part.features)
+            for k in tried:
+                right[k] += int((self._shares(cosines, k).argmax(1) == part.labels).sum())
+        best = max(tried, key=lambda k: (right[k], -k))
+        self.k.fill_(best)
+        return {"k": best}
+
+    def _shares(self, cosines: Tensor, k: int) -> Tensor:
+        """(B, N) -> (B, L) shares of the votes."""
+        farthest = cosines.topk(k, dim=1).values[:, -1:]
+        votes = (cosines >= farthest) * (1 + NEARNESS * cosines)
+        return F.normalize(votes @ self.memory.values, p=1, dim=1)
+
+
+plugin = KNearestNeighbours

@@ -1,0 +1,48 @@
+"""Tip-Adapter-F (arXiv 2111.03930): Tip-Adapter whose remembered faces are trained."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from fercache.heads import Batch, FitSettings, GradientHead, Task
+from fercache.heads.tip_adapter import SHOTS, TextAndMemory
+from fercache.losses import similarity_loss
+
+
+class TipAdapterFSettings(FitSettings):
+    """The paper's, and as in `tip-adapter` the `shots` of each expression whose faces are the keys at the start."""
+
+    shots: int = Field(SHOTS, ge=0)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    batch_size: int = Field(256, ge=1)
+    epochs: int = Field(20, ge=1)
+
+
+class TipAdapterF(TextAndMemory, GradientHead):
+    """The keys are trained by cross-entropy on all faces of the source; their labels and the text stay as they are.
+
+    alpha and beta are chosen before training, so that the loss is that of the logits which are read. Trained keys are
+    not brought back to length 1, as in the authors' code.
+    """
+
+    Settings = TipAdapterFSettings
+
+    def __init__(self, task: Task, settings: TipAdapterFSettings) -> None:
+        super().__init__(task, settings)
+        self.shots = settings.shots
+        self.memory.keys = nn.Parameter(self.memory.keys)
+
+    def start(self, train: Batch, validation: Batch, seed: int) -> None:
+        """Takes the keys from `train`, and alpha and beta from `validation`."""
+        self.remember(train, validation, self.shots, seed)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """The cross-entropy. Nothing is drawn."""
+        return {"similarity": similarity_loss(self.logits(batch), batch.target, batch.class_weights)}
+
+
+plugin = TipAdapterF

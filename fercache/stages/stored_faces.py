@@ -1,0 +1,117 @@
+"""Rows of feature tables and crop files, as training and scoring take them: features, crops, augmented views."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fercache.errors import UsageError
+from fercache.heads import Batch
+from fercache.stages.finding import extract_command
+from fercache.stages.labelled import LabelledFaces
+from fercache.store.crops import Crops, find_crops, read_crops
+from fercache.store.schema import CLEAN
+from fercache.store.tables import FeatureTable, TableInfo
+from fercache.trunks import Faces
+from fercache.views import Recipe, draw_view, render_crop, view_names
+
+USUAL_SIDE = 112
+"""What messages suggest: KE2NT's crops; CAFE's are 224."""
+
+
+@dataclass(frozen=True)
+class StoredCrops:
+    """The crops (N, S, S, 3) of `rows` (N,) of a crop file, read as they are asked for."""
+
+    file: Crops
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return torch.from_numpy(np.asarray(self.file.pixels[self.rows[index.numpy()]]))
+
+
+@dataclass(frozen=True)
+class AugmentedCrops:
+    """The same crops, face i in view `view[i]` of a recipe: rendered anew as the encoder was shown it."""
+
+    stored: StoredCrops
+    recipe: Recipe
+    view: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, index: Tensor) -> Tensor:
+        return torch.from_numpy(np.stack([self._render(place) for place in index.tolist()]))
+
+    def _render(self, place: int) -> NDArray[np.uint8]:
+        file, row = self.stored.file, self.stored.rows[place]
+        view = draw_view(self.recipe, int(self.view[place]), file.pixel_sha256[row].tobytes())
+        height, width = file.native[row]
+        return render_crop(np.asarray(file.pixels[row]), (int(height), int(width)), view)
+
+
+@dataclass(frozen=True)
+class StoredViews:
+    """`training.Views`: `features` (V, N, D) of a source's faces, the clean view first."""
+
+    features: Tensor
+    recipe: Recipe
+
+    def draw(self, faces: Batch, generator: torch.Generator) -> Batch:
+        """See `training.Views.draw`."""
+        view = torch.randint(len(self.features), (len(faces),), generator=generator)
+        features = self.features[view.to(self.features.device), torch.arange(len(faces), device=self.features.device)]
+        crops = faces.crops
+        if isinstance(crops, StoredCrops):
+            return replace(faces, features=features, crops=AugmentedCrops(crops, self.recipe, view.numpy()))
+        return replace(faces, features=features)
+
+
+def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
+    """Faces to be read, on the device; their crops stay where they are until they are asked for."""
+    return Faces(_on(device, faces.features), None if crops is None else StoredCrops(crops, faces.row))
+
+
+def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
+    """The same with their labels."""
+    plain = as_faces(faces, crops, device)
+    soft = None if faces.distribution is None else torch.from_numpy(faces.distribution).to(device)
+    labels = torch.from_numpy(faces.truth).to(device)
+    return Batch(plain.features, plain.crops, labels=labels, distribution=soft)
+
+
+def stored_views(table: FeatureTable, faces: LabelledFaces, device: str) -> StoredViews:
+    """All views that the table has of the faces, of whatever recipe it has."""
+    recipe = Recipe.model_validate(table.identity["recipe"])
+    views = [CLEAN, *view_names(recipe, len(table.columns.features) - 1)]
+    return StoredViews(torch.stack([_on(device, table.columns.features[view][faces.row]) for view in views]), recipe)
+
+
+def _on(device: str, features: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(features.astype(np.float32)).to(device)
+
+
+def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
+    """The crops of a table's faces, of the side S asked for, or those stored last.
+
+    Only those cut as the table's encoder cuts. Raises UsageError, with the command that makes them, without any.
+    """
+    cut = table.identity["encoder"].get("preprocessing", {}).items()
+    there = [info for info in find_crops(cache, table) if info.geometry.items() <= cut]
+    fitting = [info for info in there if side in (None, info.side)]
+    if not fitting:
+        dataset = table.identity["dataset"]
+        of_side = f" of {side} pixels" if side else ""
+        known = f" There are some of {', '.join(sorted({str(info.side) for info in there}))} pixels." if there else ""
+        raise UsageError(
+            f"This trunk looks at pixels, and {dataset} has no crops{of_side} beside its features.{known} "
+            f"Add them; nothing is encoded again: {extract_command(table)} --crops {side or USUAL_SIDE}"
+        )
+    return read_crops(fitting[0].path)

@@ -1,0 +1,284 @@
+"""Augmented views of a face: the same picture again and again for the same image, number and recipe.
+
+Everything random is drawn from a hash of those three, and all geometry is relative to the side. So an encoder and a
+trunk on smaller crops see the same flip, shift and erased box, today and in a year.
+"""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fercache.errors import UsageError, nearest
+from fercache.identity import key_of, seed_from
+
+ERASED = (124, 116, 104)
+"""ImageNet's mean colour, which a network's normalisation turns into about zero; CLIP's is one level away."""
+ASPECT = (0.3, 3.3)
+"""Width over height of erased boxes."""
+ATTEMPTS = 10
+"""To draw a box that fits into the picture, before the picture stays as it is."""
+
+Pixels = NDArray[np.uint8]
+Change = Callable[[Pixels], Pixels]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Step(BaseModel):
+    """A kind of change, made with probability `p`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    p: Share = 1.0
+
+    def draw(self, generator: np.random.Generator) -> Change:
+        """The change with its numbers drawn, for a square picture (S, S, 3) of any S."""
+        raise NotImplementedError
+
+
+class Noise(_Step):
+    """Gaussian noise of a `variance` on the 8-bit picture at its own size, before it is resized."""
+
+    kind: Literal["noise"] = "noise"
+    variance: float = Field(gt=0)
+
+
+class Flip(_Step):
+    """Left becomes right."""
+
+    kind: Literal["flip"] = "flip"
+
+    def draw(self, generator: np.random.Generator) -> Change:
+        """See `_Step.draw`."""
+        return _flip
+
+
+class Shift(_Step):
+    """Moved by up to `most` of the side each way, black where nothing is left: a crop with padding."""
+
+    kind: Literal["shift"] = "shift"
+    most: float = Field(gt=0, lt=1)
+
+    def draw(self, generator: np.random.Generator) -> Change:
+        """See `_Step.draw`."""
+        right, down = generator.uniform(-self.most, self.most, size=2)
+        return partial(_shift, right=float(right), down=float(down))
+
+
+class Erase(_Step):
+    """A box of `least` to `most` of the area is painted over."""
+
+    kind: Literal["erase"] = "erase"
+    least: Share
+    most: Share
+
+    def draw(self, generator: np.random.Generator) -> Change:
+        """See `_Step.draw`."""
+        for _ in range(ATTEMPTS):
+            area = generator.uniform(self.least, self.most)
+            aspect = np.exp(generator.uniform(*np.log(ASPECT)))
+            width, height = float(np.sqrt(area * aspect)), float(np.sqrt(area / aspect))
+            left, top = generator.uniform(size=2)
+            if width < 1 and height < 1:
+                return partial(_erase, box=(left * (1 - width), top * (1 - height), width, height))
+        return _unchanged
+
+
+class Light(_Step):
+    """Brightness and contrast times factors of up to 1 +- `brightness` and 1 +- `contrast`."""
+
+    kind: Literal["light"] = "light"
+    brightness: Share = 0.2
+    contrast: Share = 0.2
+
+    def draw(self, generator: np.random.Generator) -> Change:
+        """See `_Step.draw`."""
+        brightness, contrast = 1 + generator.uniform(-1, 1, size=2) * (self.brightness, self.contrast)
+        return partial(_light, brightness=float(brightness), contrast=float(contrast))
+
+
+Step = Annotated[Noise | Flip | Shift | Erase | Light, Field(discriminator="kind")]
+
+
+class Recipe(BaseModel):
+    """Steps in their order; noise, which comes before the resize, can only be the first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = 0
+    steps: tuple[Step, ...] = ()
+
+    @model_validator(mode="after")
+    def _noise_first(self) -> "Recipe":
+        if any(isinstance(step, Noise) for step in self.steps[1:]):
+            raise ValueError("noise is added before the picture is resized, so it has to be the first step")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes pixels, as JSON."""
+        return self.model_dump(mode="json")
+
+
+CLEAN = Recipe(name="clean")
+_HALF = 0.5
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        CLEAN,
+        Recipe(name="cafe", steps=(Noise(p=_HALF, variance=30), Flip(p=_HALF), Erase(p=_HALF, least=0.02, most=0.25))),
+        Recipe(
+            name="ke2nt", steps=(Shift(p=_HALF, most=4 / 112), Flip(p=_HALF), Erase(p=_HALF, least=0.02, most=0.25))
+        ),
+    )
+}
+"""The papers' augmentations. Neither gives the probability of erasing; a half is what torchvision takes."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is done to one picture: noise (seed and deviation) at its own size, then `changes` to the square."""
+
+    noise: tuple[int, float] | None = None
+    changes: tuple[Change, ...] = ()
+
+    def on_picture(self, pixels: Pixels) -> Pixels:
+        """(H, W, 3) as decoded, with its noise."""
+        return pixels if self.noise is None else _added(pixels, _noise_field(self.noise, pixels.shape[:2]))
+
+    def on_square(self, square: Pixels) -> Pixels:
+        """(S, S, 3) of any S: all steps but the noise."""
+        for change in self.changes:
+            square = change(square)
+        return np.ascontiguousarray(square)
+
+
+def load_recipe(text: str) -> Recipe:
+    """A built-in recipe by name, or a TOML file's. Raises UsageError for anything else, and for a wrong file."""
+    if text in RECIPES:
+        return RECIPES[text]
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"There is no recipe '{text}', and no such file. {nearest(text, RECIPES)}")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate({"name": path.stem.lower().replace("_", "-"), **content})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}.") from None
+    except ValidationError as error:
+        raise UsageError(f"{path}: {_complaint(error)}") from None
+    if recipe.name in RECIPES:
+        raise UsageError(f"{path}: '{recipe.name}' is the name of a built-in recipe; write another: name = \"...\".")
+    return recipe
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    *place, last = map(str, first["loc"] or ("steps",))
+    if first["type"] != "extra_forbidden":
+        return f"{'.'.join([*place, last])}: {first['msg'].removeprefix('Value error, ')}."
+    kinds: dict[str, type[BaseModel]] = {"noise": Noise, "flip": Flip, "shift": Shift, "erase": Erase, "light": Light}
+    known = kinds[place[-1]].model_fields if place and place[-1] in kinds else Recipe.model_fields
+    return f"'{last}' is no key of {' '.join(place) or 'a recipe'}. {nearest(last, known)}"
+
+
+def view_names(recipe: Recipe, count: int) -> tuple[str, ...]:
+    """How the first `count` augmented views are called in a table: `cafe-1`, `cafe-2`."""
+    return tuple(f"{recipe.name}-{number}" for number in range(1, count + 1))
+
+
+@cache
+def _key(recipe: Recipe) -> str:
+    return key_of(recipe.identity())
+
+
+def draw_view(recipe: Recipe, number: int, pixel_sha256: bytes) -> View:
+    """View `number` of the picture with that hash; number 0 is the picture as it is, whatever the recipe."""
+    if number == 0:
+        return View()
+    generator = np.random.default_rng(seed_from("view", _key(recipe), number, pixel_sha256.hex()))
+    noise, changes = None, []
+    for step in recipe.steps:
+        chosen = generator.uniform() < step.p
+        if isinstance(step, Noise):
+            drawn = int(generator.integers(2**32)), step.variance**0.5
+            noise = drawn if chosen else None
+            continue
+        change = step.draw(generator)  # drawn either way, so that p changes nothing that comes after
+        changes += [change] if chosen else []
+    return View(noise, tuple(changes))
+
+
+def render_crop(crop: Pixels, native: tuple[int, int], view: View, *, squashed: bool = False) -> Pixels:
+    """The view of a stored clean crop (S, S, 3), cut from a picture of `native` (height, width).
+
+    Up to rounding, what `View` makes of the picture itself at this size: its noise is drawn at its own size, and
+    resized like the picture (its middle square, or all of it, `squashed`).
+    """
+    if view.noise is not None:
+        crop = _added(crop, _resized(_noise_field(view.noise, native), len(crop), squashed))
+    return view.on_square(crop)
+
+
+def _noise_field(noise: tuple[int, float], size: Sequence[int]) -> NDArray[np.float32]:
+    seed, deviation = noise
+    field = np.random.default_rng(seed).standard_normal((*size, 3), dtype=np.float32)
+    return field * np.float32(deviation)
+
+
+def _resized(field: NDArray[np.float32], side: int, squashed: bool) -> NDArray[np.float32]:
+    height, width, _ = field.shape
+    if not squashed and height != width:
+        short = min(height, width)
+        top, left = (height - short) // 2, (width - short) // 2
+        field = field[top : top + short, left : left + short]
+    if field.shape[:2] == (side, side):
+        return field
+    planes = [Image.fromarray(np.ascontiguousarray(field[:, :, channel])) for channel in range(3)]
+    return np.stack([np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
+
+
+def _added(pixels: Pixels, field: NDArray[np.float32]) -> Pixels:
+    return _clipped(pixels + field)
+
+
+def _clipped(levels: NDArray[np.floating]) -> Pixels:
+    rounded: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return rounded
+
+
+def _unchanged(square: Pixels) -> Pixels:
+    return square
+
+
+def _flip(square: Pixels) -> Pixels:
+    return square[:, ::-1]
+
+
+def _shift(square: Pixels, right: float, down: float) -> Pixels:
+    side = len(square)
+    x, y = round(right * side), round(down * side)
+    moved = np.zeros_like(square)
+    moved[max(y, 0) : side + min(y, 0), max(x, 0) : side + min(x, 0)] = square[
+        max(-y, 0) : side + min(-y, 0), max(-x, 0) : side + min(-x, 0)
+    ]
+    return moved
+
+
+def _erase(square: Pixels, box: tuple[float, float, float, float]) -> Pixels:
+    left, top, width, height = (part * len(square) for part in box)
+    erased = square.copy()
+    erased[round(top) : round(top + height), round(left) : round(left + width)] = ERASED
+    return erased
+
+
+def _light(square: Pixels, brightness: float, contrast: float) -> Pixels:
+    middle = square.mean()
+    return _clipped(((square - middle) * contrast + middle) * brightness)

@@ -1,0 +1,171 @@
+"""Files of weights: what is read, what is left out, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from fercache.errors import UsageError
+from fercache.state_dicts import State, fill, listed, read_state, state_hash, without_prefix
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+
+
+def written(path: Path, content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def same(one: State, other: State) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model_state_dict", "model"])
+def test_what_stands_beside_the_weights_is_left_out(wrapper: str | None, tmp_path: Path) -> None:
+    state = network().state_dict()
+    content = {**state, "epoch": 3} if wrapper is None else {"epoch": 3, "optimizer": {"lr": 0.1}, wrapper: state}
+    assert same(read_state(written(tmp_path / "mine.pth", content)), state)
+
+
+def test_both_formats_are_the_same(tmp_path: Path) -> None:
+    state = network().state_dict()
+    save_file(state, tmp_path / "mine.safetensors")
+    assert same(read_state(tmp_path / "mine.safetensors"), state)
+    assert same(read_state(written(tmp_path / "mine.pt", state)), state)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_names_can_be_read_without_numbers(suffix: str, tmp_path: Path) -> None:
+    path, state = tmp_path / f"mine{suffix}", network().state_dict()
+    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
+    names = read_state(path, "meta")
+    assert names.keys() == state.keys()
+    assert all(tensor.is_meta for tensor in names.values())
+
+
+class Object:
+    """What only code could make again."""
+
+
+def test_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+
+    class Touches:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.touch, (ran,)
+
+    script = tmp_path / "script.pt"
+    torch.jit.script(nn.Linear(2, 2)).save(script)
+    for path in (
+        written(tmp_path / "object.pt", {"model": Object()}),
+        written(tmp_path / "touches.pt", {"model": Touches()}),
+        script,
+    ):
+        with pytest.raises(UsageError, match=r"cannot be read as weights: .*archives with code in them"):
+            read_state(path)
+    assert not ran.exists()
+
+
+def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
+    text, empty = tmp_path / "text.safetensors", tmp_path / "empty.pt"
+    text.write_text("no weights in here")
+    empty.touch()
+    for path in (text, empty):
+        with pytest.raises(UsageError, match=f"{path.name} cannot be read as weights"):
+            read_state(path)
+    for path in (tmp_path, tmp_path / "absent.pt"):
+        with pytest.raises(UsageError, match="there is no such file"):
+            read_state(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [([1, 2], "list"), ({}, "dict"), ({"epoch": 3, 4: torch.ones(1)}, "dict of epoch, 4"), (torch.ones(2), "Tensor")],
+)
+def test_what_holds_no_named_tensors_is_refused(content: Any, found: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"is not a state dict: expected names and tensors, found {found}"):
+        read_state(written(tmp_path / "odd.pt", content))
+
+
+def prefixed(state: State, prefix: str) -> State:
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "backbone.", "encoder.", "module.model.", "model.encoder."])
+def test_prefixes_that_all_keys_share_are_left_out(prefix: str) -> None:
+    state = network().state_dict()
+    assert same(without_prefix(prefixed(state, prefix)), state)
+    mixed = {**prefixed(state, prefix), "epoch": torch.ones(1)}
+    assert without_prefix(mixed).keys() == mixed.keys()
+    assert without_prefix({}) == {}
+
+
+def test_a_network_gets_the_numbers_and_the_rest_is_named(tmp_path: Path) -> None:
+    mine, other = network(), network()
+    for tensor in mine.state_dict().values():
+        tensor.add_(1)
+    content = {"state_dict": prefixed({**mine.state_dict(), "fc.weight": torch.ones(7, 2)}, "module.")}
+    assert fill(other, written(tmp_path / "mine.pth", content), "mine") == ["fc.weight"]
+    assert same(other.state_dict(), mine.state_dict())
+
+
+def test_a_counter_may_be_missing(tmp_path: Path) -> None:
+    state = {key: value for key, value in network().state_dict().items() if key != "1.num_batches_tracked"}
+    assert fill(network(), written(tmp_path / "old.pth", state), "mine") == []
+
+
+def test_missing_keys_and_other_shapes_are_listed_and_nothing_is_filled(tmp_path: Path) -> None:
+    mine = network()
+    state = {key: value + 1 for key, value in mine.state_dict().items()}
+    del state["0.bias"]
+    state["0.weight"] = torch.ones(2, 4)
+    before = {key: value.clone() for key, value in mine.state_dict().items()}
+    with pytest.raises(UsageError) as caught:
+        fill(mine, written(tmp_path / "odd.pth", state), "mine")
+    assert "odd.pth does not fit mine: missing 0.bias; of another shape: 0.weight has 2 x 4 instead of 2 x 3." in str(
+        caught.value
+    )
+    assert same(mine.state_dict(), before)
+
+
+def test_a_file_of_something_else_says_what_it_has(tmp_path: Path) -> None:
+    state = {f"other.{i}": torch.ones(1) for i in range(8)}
+    with pytest.raises(UsageError, match=r"The file has other\.0, .*, other\.5 and 2 more\. Name the network"):
+        fill(network(), written(tmp_path / "other.pth", state), "mine")
+
+
+def test_keys_may_be_adapted_and_what_that_throws_is_told(tmp_path: Path) -> None:
+    mine = network()
+    path = written(tmp_path / "renamed.pth", {f"x{key}": value for key, value in mine.state_dict().items()})
+    assert fill(mine, path, "mine", lambda state, network: {key[1:]: value for key, value in state.items()}) == []
+
+    def fails(state: State, network: nn.Module) -> State:
+        raise KeyError("patch_embed")
+
+    with pytest.raises(UsageError, match=r"renamed\.pth does not fit mine: 'patch_embed'"):
+        fill(mine, path, "mine", fails)
+
+
+def test_the_hash_is_of_names_types_shapes_and_numbers() -> None:
+    state: dict[str, Tensor] = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(1), "c": torch.ones(2).bfloat16()}
+    assert state_hash(state) == state_hash(dict(reversed(state.items())))
+    assert state_hash(state) == state_hash({**state, "a": torch.arange(6.0).view(3, 2).reshape(2, 3)})
+    others = [
+        {**state, "a": state["a"].view(3, 2)},
+        {**state, "a": state["a"] + 1e-6},
+        {**state, "b": torch.tensor(1, dtype=torch.int32)},
+        {"d" if key == "a" else key: value for key, value in state.items()},
+    ]
+    assert len({state_hash(state), *map(state_hash, others)}) == 5
+
+
+def test_long_lists_are_cut() -> None:
+    assert listed([]) == "none"
+    assert listed("abc") == "a, b, c"
+    assert listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
