@@ -59,11 +59,13 @@ def group_maxima(masked: Tensor, groups: int, variant: CafeVariant = "paper") ->
     """
     channels = masked.shape[1]
     size = _group_size(channels, groups)
-    maxima = masked[:, : groups * size].reshape(-1, groups, size).amax(2)
+    # Not amax, which looks for ties to spread the gradient over them, in several passes.
     if variant == "official" or groups * size == channels:
+        maxima: Tensor = masked[:, : groups * size].unflatten(1, (groups, size)).max(2).values
         return maxima
-    last = torch.maximum(maxima[:, -1:], masked[:, groups * size :].amax(1, keepdim=True))
-    return torch.cat([maxima[:, :-1], last], dim=1)
+    start = (groups - 1) * size
+    others = masked[:, :start].unflatten(1, (groups - 1, size)).max(2).values
+    return torch.cat([others, masked[:, start:].max(1, keepdim=True).values], dim=1)
 
 
 def separation_loss(grouped: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fercache import metrics
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
+from fercache.precisions import casting
 from fercache.selection import validation_rank
 from fercache.trunks import Faces
 
@@ -22,7 +23,8 @@ FINAL = "final"
 FEATURES_AT_ONCE, CROPS_AT_ONCE = 8192, 256
 
 State = dict[str, Tensor]
-Report = Callable[[dict[str, Any]], None]
+Row = dict[str, Any]
+Report = Callable[[Row], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Fitted:
     """
 
     snapshots: dict[str, State]
-    history: list[dict[str, Any]]
+    history: list[Row]
 
 
 class Views(Protocol):
@@ -96,52 +98,16 @@ def fit(
 
     With `views`, each epoch draws one of them for each face, anew.
     """
-    with nullcontext() if head.needs_crops(settings) else _one_quick_thread():
-        return _fit(head, train, validation, settings, seed, views, report)
-
-
-@contextmanager
-def _one_quick_thread() -> Iterator[None]:
-    """Lets the processor take numbers below 1e-38 for zero, and compute in this thread alone, which is told so.
-
-    Dead units drive Adam's averages down there, where processors are slow: without this, sigmoid-mask's eighth epoch on
-    FERPlus took 8.7 s instead of 1.2 s. Threads that run already would not hear of it, and slow the others down.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(False)
-        torch.set_num_threads(threads)
-
-
-def _fit(
-    head: GradientHead,
-    train: Batch,
-    validation: Batch,
-    settings: FitSettings,
-    seed: int,
-    views: Views | None,
-    report: Report | None,
-) -> Fitted:
-    head.start(train, validation, seed)
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = _optimizer(head, settings)
-    if settings.balance == "weights":
-        train = _weighted(train, len(head.task.expressions))
+    rows = _epochs(head, train, validation, settings, seed, views)
+    if not head.needs_crops(settings):
+        rows = _flushing_denormals(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
-    history: list[dict[str, Any]] = []
+    history: list[Row] = []
     kept: dict[int, State] = {}
-    for epoch in range(1, settings.epochs + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(settings, epoch)
-        terms = _train_epoch(head, train, settings, optimizer, generator, views)
-        row = {"epoch": epoch, **terms, **validate(head, validation), "snapshot": ""}
+    for row in rows:
         history.append(row)
-        best = max(history, key=validation_rank)["epoch"]
+        epoch, best = row["epoch"], max(history, key=validation_rank)["epoch"]
         if epoch == best or epoch in even:
             kept[epoch] = _copy_of(head)
         kept = {number: state for number, state in kept.items() if number == best or number in even}
@@ -150,6 +116,34 @@ def _fit(
     for number in kept:
         history[number - 1]["snapshot"] = f"epoch-{number:0{width}d}"
     return Fitted({history[number - 1]["snapshot"]: state for number, state in kept.items()}, history)
+
+
+def _flushing_denormals(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same rows, computed by threads that take numbers below 1e-38 for zero.
+
+    Dead units drive Adam's averages down there, where processors are slow: without this, sigmoid-mask's eighth epoch on
+    FERPlus took 8.7 s instead of 1.2 s. Threads that run already would not hear of it, but a new one that does hands it
+    on to those that it starts. An interrupt waits for the epoch, not for all of them.
+    """
+    with ThreadPoolExecutor(1, initializer=torch.set_flush_denormal, initargs=(True,)) as thread:
+        while (row := thread.submit(next, rows, None).result()) is not None:
+            yield row
+
+
+def _epochs(
+    head: GradientHead, train: Batch, validation: Batch, settings: FitSettings, seed: int, views: Views | None
+) -> Iterator[Row]:
+    """Trains, an epoch for each row of the history."""
+    head.start(train, validation, seed)
+    generator = torch.Generator().manual_seed(seed)
+    optimizer = _optimizer(head, settings)
+    if settings.balance == "weights":
+        train = _weighted(train, len(head.task.expressions))
+    for epoch in range(1, settings.epochs + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, epoch)
+        terms = _train_epoch(head, train, settings, optimizer, generator, views)
+        yield {"epoch": epoch, **terms, **validate(head, validation), "snapshot": ""}
 
 
 def learning_rate(settings: FitSettings, epoch: int) -> float:
@@ -250,8 +244,9 @@ def _train_epoch(
     seen = 0
     for index in _batches(train, settings, generator):
         optimizer.zero_grad()
-        terms = head.loss(train.rows(index), generator)
-        values = torch.stack(list(terms.values()))
+        with casting(train.features.device.type, settings.precision):
+            terms = head.loss(train.rows(index), generator)
+        values = torch.stack([term.float() for term in terms.values()])
         values.sum().backward()
         optimizer.step()
         # Summed on the device, so that no step waits for the one before.

@@ -5,7 +5,7 @@ trunk on smaller crops see the same flip, shift and erased box, today and in a y
 """
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class Noise(_Step):
     """Gaussian noise of a `variance` on the 8-bit picture at its own size, before it is resized."""
 
     kind: Literal["noise"] = "noise"
-    variance: float = Field(gt=0)
+    variance: float = Field(gt=0, le=255**2)
 
 
 class Flip(_Step):
@@ -78,6 +78,12 @@ class Erase(_Step):
     kind: Literal["erase"] = "erase"
     least: Share
     most: Share
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Erase":
+        if self.least > self.most:
+            raise ValueError(f"least, {self.least}, is more than most, {self.most}")
+        return self
 
     def draw(self, generator: np.random.Generator) -> Change:
         """See `_Step.draw`."""
@@ -160,6 +166,41 @@ class View:
         return np.ascontiguousarray(square)
 
 
+@dataclass(frozen=True)
+class Framing:
+    """Which part of a picture an encoder sees: all of it `squashed`, or its middle square; of that the middle `share`.
+
+    `interpolation` is as Pillow, open_clip and timm call it.
+    """
+
+    squashed: bool = False
+    share: float = 1.0
+    interpolation: str = "bicubic"
+
+    @classmethod
+    def of(cls, geometry: Mapping[str, Any]) -> "Framing":
+        """As open_clip's (`resize_mode`) or timm's (`crop_mode`, `crop_pct`) preprocessing says it.
+
+        Modes that add borders are taken for a middle square: noise is then as strong, but in other places.
+        """
+        squashed = "squash" in (geometry.get("resize_mode"), geometry.get("crop_mode"))
+        return cls(squashed, geometry.get("crop_pct", 1.0), geometry.get("interpolation", "bicubic"))
+
+    def resized(self, field: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+        """(H, W, 3) -> (`side`, `side`, 3), rounded as torchvision rounds: half a pixel off, noise is another noise."""
+        size = np.array(field.shape[1::-1])
+        scaled = int(side / self.share)
+        width, height = (scaled, scaled) if self.squashed else map(int, scaled * size / size.min())
+        left, top = round((width - side) / 2), round((height - side) / 2)
+        planes = (Image.fromarray(np.ascontiguousarray(field[:, :, channel])) for channel in range(3))
+        resampling = Image.Resampling[self.interpolation.upper()]
+        scaled_planes = [np.asarray(plane.resize((width, height), resampling)) for plane in planes]
+        return np.stack(scaled_planes, axis=2)[top : top + side, left : left + side]
+
+
+MIDDLE = Framing()
+
+
 def load_recipe(text: str) -> Recipe:
     """A built-in recipe by name, or a TOML file's. Raises UsageError for anything else, and for a wrong file."""
     if text in RECIPES:
@@ -180,7 +221,9 @@ def load_recipe(text: str) -> Recipe:
 
 
 def _complaint(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A misspelt key is also one that is missing; which one was written says more.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     *place, last = map(str, first["loc"] or ("steps",))
     if first["type"] != "extra_forbidden":
         return f"{'.'.join([*place, last])}: {first['msg'].removeprefix('Value error, ')}."
@@ -216,14 +259,14 @@ def draw_view(recipe: Recipe, number: int, pixel_sha256: bytes) -> View:
     return View(noise, tuple(changes))
 
 
-def render_crop(crop: Pixels, native: tuple[int, int], view: View, *, squashed: bool = False) -> Pixels:
-    """The view of a stored clean crop (S, S, 3), cut from a picture of `native` (height, width).
+def render_crop(crop: Pixels, native: tuple[int, int], view: View, framing: Framing = MIDDLE) -> Pixels:
+    """The view of a stored clean crop (S, S, 3), cut by `framing` from a picture of `native` (height, width).
 
     Up to rounding, what `View` makes of the picture itself at this size: its noise is drawn at its own size, and
-    resized like the picture (its middle square, or all of it, `squashed`).
+    cut and resized like the picture.
     """
     if view.noise is not None:
-        crop = _added(crop, _resized(_noise_field(view.noise, native), len(crop), squashed))
+        crop = _added(crop, framing.resized(_noise_field(view.noise, native), len(crop)))
     return view.on_square(crop)
 
 
@@ -231,18 +274,6 @@ def _noise_field(noise: tuple[int, float], size: Sequence[int]) -> NDArray[np.fl
     seed, deviation = noise
     field = np.random.default_rng(seed).standard_normal((*size, 3), dtype=np.float32)
     return field * np.float32(deviation)
-
-
-def _resized(field: NDArray[np.float32], side: int, squashed: bool) -> NDArray[np.float32]:
-    height, width, _ = field.shape
-    if not squashed and height != width:
-        short = min(height, width)
-        top, left = (height - short) // 2, (width - short) // 2
-        field = field[top : top + short, left : left + short]
-    if field.shape[:2] == (side, side):
-        return field
-    planes = [Image.fromarray(np.ascontiguousarray(field[:, :, channel])) for channel in range(3)]
-    return np.stack([np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC)) for plane in planes], axis=2)
 
 
 def _added(pixels: Pixels, field: NDArray[np.float32]) -> Pixels:

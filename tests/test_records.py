@@ -13,7 +13,16 @@ from pydantic import ValidationError
 
 from fercache.errors import UsageError
 from fercache.metrics import score
-from fercache.records import Record, ScoresRecord, find_records, frame, read_record, record_path, write_record
+from fercache.records import (
+    Record,
+    ScoresRecord,
+    find_records,
+    frame,
+    predictions_path,
+    read_record,
+    record_path,
+    write_record,
+)
 from tests.fake_records import CLASSES, fake_record, scores_of
 
 names = st.text("abcdefgh:-/ é", min_size=1, max_size=12)
@@ -140,6 +149,35 @@ def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
     assert pd.isna(table.loc[1, "accuracy_low"]) and table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"]
     recalls = table.loc[0, [f"recall.{name}" for name in CLASSES]]
     assert recalls.mean() == pytest.approx(table.loc[0, "uar"])
+
+
+MASK = {"distance": 2.5, "null": 0.5, "p": 0.001, "shuffles": 999}
+
+
+def test_a_test_of_the_masks_survives_and_stands_in_the_frame(tmp_path: Path) -> None:
+    record = read_record(write_record(tmp_path, fake_record("sigmoid-mask", mask=MASK)))
+    assert record.mask is not None and record.mask.model_dump() == MASK
+    table = frame([record, fake_record("linear-probe")])
+    assert list(table["mask_p"][:2]) == [0.001, 0.001] and pd.isna(table["mask_p"][2])
+    assert table.loc[0, ["mask_distance", "mask_null"]].tolist() == [2.5, 0.5]
+
+
+def test_a_record_from_before_masks_were_tested_is_read(written: Path) -> None:
+    document = json.loads(written.read_text(encoding="utf-8"))
+    del document["mask"]
+    written.write_text(json.dumps(document), encoding="utf-8")
+    assert read_record(written).mask is None
+
+
+@pytest.mark.parametrize("wrong", [{"p": 0.0}, {"p": 1.1}, {"distance": -1.0}, {"shuffles": 0}])
+def test_a_test_of_the_masks_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match="mask"):
+        fake_record(mask=MASK | wrong)
+
+
+def test_predictions_lie_beside_the_record_and_are_shared_with_the_one_without_duplicates(tmp_path: Path) -> None:
+    paths = {predictions_path(tmp_path, fake_record(without_duplicates=unique)) for unique in (False, True)}
+    assert paths == {tmp_path / "predictions" / "synthetic-webcam@test.source-val.h5"}
 
 
 @pytest.mark.parametrize(

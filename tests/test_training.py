@@ -40,9 +40,12 @@ class Softmax(GradientHead):
         super().__init__(task, settings)
         self.layer = nn.Linear(task.dimension, len(task.expressions))
         self.batches: list[Batch] = []
+        self.product_types: set[torch.dtype] = set()
 
     def logits(self, faces: Faces) -> Tensor:
         scores: Tensor = self.layer(faces.features)
+        if self.training:
+            self.product_types.add(scores.dtype)
         return scores
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -72,6 +75,61 @@ def test_equal_seeds_give_equal_bits(plugin: Any) -> None:
         assert all(torch.equal(tensor, two.snapshots[name][key]) for key, tensor in state.items())
     if plugin is not LinearProbe:
         assert one.history != other.history
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_loss_is_taken_in_the_precision_that_is_set(precision: str) -> None:
+    head, fitted = train_softmax(epochs=2, precision=precision)
+    assert head.product_types == {torch.float32 if precision == "fp32" else torch.bfloat16}
+    assert all(parameter.dtype == torch.float32 for parameter in head.parameters())
+    assert fitted.history[-1]["entropy"] < fitted.history[0]["entropy"]
+
+
+def test_bf16_learns_as_well() -> None:
+    accuracy = [train_softmax(faces(210, 1), precision=p)[1].history[-1] for p in ("fp32", "bf16")]
+    assert accuracy[0]["validation_accuracy"] == pytest.approx(accuracy[1]["validation_accuracy"], abs=0.06)
+
+
+def flushes_denormals() -> bool:
+    return bool((torch.full((100_000,), 1e-39) * 0.5 == 0).all())
+
+
+class AsksForDenormals(Softmax):
+    """Remembers whether they were flushed, in each thread that a large tensor is spread over."""
+
+    flushed: bool | None = None
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        self.flushed = flushes_denormals()
+        return super().loss(batch, generator)
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor cannot flush denormals")
+def test_all_threads_flush_denormals_while_training_and_none_after() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert not flushes_denormals()  # starts the threads that do not
+        chosen = SoftmaxSettings(epochs=1)
+        head = build_head(AsksForDenormals, task(), chosen, 1)
+        assert isinstance(head, AsksForDenormals)
+        fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
+        assert head.flushed
+        assert not flushes_denormals()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_an_error_in_the_loss_reaches_the_caller() -> None:
+    class Fails(Softmax):
+        def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+            raise UsageError("no loss today")
+
+    chosen = SoftmaxSettings()
+    head = build_head(Fails, task(), chosen, 1)
+    assert isinstance(head, Fails)
+    with pytest.raises(UsageError, match="no loss today"):
+        fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
 
 
 def test_building_and_training_leave_the_global_state_alone() -> None:

@@ -48,6 +48,7 @@ def command(
     from fercache.encoders import EncoderRequest
     from fercache.settings import load_settings
     from fercache.stages.extract import ExtractRequest, extract
+    from fercache.store.crops import find_crops
     from fercache.store.tables import read_info
 
     settings = load_settings()
@@ -64,6 +65,9 @@ def command(
             if done["quarantined"]
             else ""
         )
+        if crops is not None:
+            found = find_crops(settings.cache, table)[0]
+            click.echo(f"{found.path}: {table.rows} crops of {found.side} pixels")
         click.echo(f"{path}: {table.rows} faces ({done['encoded']} encoded, {done['copied']} copied{rate}){left_out}")
     if "+" in dataset:
         click.echo(f"next: fercache evaluate --target {dataset}")

@@ -4,6 +4,10 @@ import click
 
 KINDS = ("encoders", "heads", "trunks", "datasets", "tables", "runs")
 
+ENCODERS = """open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE
+timm takes any of timm's, without text: --encoder timm/resnet50, or with --weights FILE"""
+TRUNKS = "timm takes any of timm's backbones, on crops: --trunk resnet18, swin_tiny_patch4_window7_224, ..."
+
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS))
@@ -17,8 +21,7 @@ def _plugins(kind: str) -> None:
 
     for name in registry.names(kind):
         click.echo(name)
-    if kind == "encoders":
-        click.echo("open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE")
+    click.echo({"encoders": ENCODERS, "trunks": TRUNKS}.get(kind, ""), nl=kind in ("encoders", "trunks"))
 
 
 def _tables() -> None:

@@ -16,7 +16,9 @@ def encoder_options(command: Command) -> Command:
     """--encoder, --weights, --preprocessing, --device, --precision."""
     for option in reversed(
         (
-            click.option("--encoder", default="bundled", show_default=True, help="bundled, or as open_clip names it."),
+            click.option(
+                "--encoder", default="bundled", show_default=True, help="bundled, or open_clip's name, or timm/MODEL."
+            ),
             click.option("--weights", type=click.Path(path_type=Path), help="A checkpoint file for that architecture."),
             click.option(
                 "--preprocessing",

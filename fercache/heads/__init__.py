@@ -79,7 +79,8 @@ class FitSettings(HeadSettings):
     The schedule `cosine` falls to zero; `exponential` multiplies the learning rate by `decay` each epoch; the first
     epoch may have a rate of its own. `momentum` is for `sgd`. `balance` evens out the expressions of the source, by
     weights in the cross-entropy or in the sampling. With a `recipe` other than `clean`, each epoch draws one of its
-    stored views, or the clean one, for each face.
+    stored views, or the clean one, for each face. With the `precision` bf16 the loss takes its matrix products and
+    convolutions in half the bits; the weights keep all of theirs.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -93,6 +94,7 @@ class FitSettings(HeadSettings):
     first_learning_rate: float | None = Field(None, gt=0)
     balance: Literal["none", "weights", "sampling"] = "none"
     recipe: str = "clean"
+    precision: Literal["fp32", "bf16"] = "fp32"
 
 
 class TrunkSettings(FitSettings):

@@ -18,6 +18,8 @@ from fercache.store.runs import read_predictions
 SELECTION = "source-val"
 SATURATED = 99
 """The percentile of the deviations that is drawn in full colour: a few large ones would leave the others pale."""
+LEAST = 0.01
+"""What is drawn in full colour at least: masks that are all alike are to look alike."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def _draw(board: Board, method: Method, records: Sequence[Record], cache: Path) 
     panels = _panels(board, records[0].classes, tests, deviations)
     about = f"Masks of {method}, seed {seed}, trained on {board.source} with encoder {board.encoder}."
     document = figures.side_by_side(list(panels.values()), about) if panels else ""
-    return MaskFigure(_file(board, method), board, method, seed, tests, panels, document)
+    marked = {label: Markup(panel) for label, panel in panels.items()}
+    return MaskFigure(_file(board, method), board, method, seed, tests, marked, document)
 
 
 def _deviation(record: Record, cache: Path) -> NDArray[np.float32] | None:
@@ -102,11 +105,11 @@ def _panels(
     expressions: Sequence[str],
     tests: Mapping[str, MaskRecord],
     deviations: Mapping[str, NDArray[np.float32]],
-) -> dict[str, Markup]:
+) -> dict[str, str]:
     """All in the same colours, so that they can be compared."""
     if not deviations:
         return {}
-    limit = float(np.nanpercentile(np.abs(list(deviations.values())), SATURATED)) or 1.0  # masks that are all alike
+    limit = max(float(np.nanpercentile(np.abs(list(deviations.values())), SATURATED)), LEAST)
     drawn = {}
     for label, deviation in deviations.items():
         description = (
@@ -115,7 +118,7 @@ def _panels(
             f"{_told(tests[label])}."
         )
         title = f"{label}, {board.kind(label)}"
-        drawn[label] = Markup(figures.mask_map(deviation, expressions, limit, title, description))
+        drawn[label] = figures.mask_map(deviation, expressions, limit, title, description)
     return drawn
 
 

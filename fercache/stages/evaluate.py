@@ -64,14 +64,14 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             bar.update()
             try:
                 target = _read_target(read(info.path), name, configs[folder])
+                if configs[folder].crop_side is not None:
+                    target = replace(target, crops=crops_of(settings.cache, info, configs[folder].crop_side))
             except UsageError as error:
                 if request.targets:
                     raise
                 skipped.add(str(error))  # nobody asked for this one
                 continue
             run = load_run(folder, request.device)
-            if run.config.crop_side is not None:
-                target = replace(target, crops=crops_of(settings.cache, info, run.config.crop_side))
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
             written += score_run(run, target)

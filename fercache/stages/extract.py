@@ -34,6 +34,7 @@ from fercache.store.shards import TableWriter
 from fercache.store.tables import (
     RECIPE,
     KnownFeatures,
+    clean_key_of,
     find_tables,
     parts_folder,
     read_info,
@@ -84,14 +85,14 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     listing = list_faces(str(name), faces)
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     some = _first_faces(listing, encoder, str(name))
-    measured = _settle(settings, name, listing, encoder, request, some)
-    if views.count:
-        _say_what_views_cost(views, listing, encoder, some)
+    measured = _settle(settings, name, listing, encoder, request, views, some)
     if isinstance(encoder, TextEncoder):
         for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
             write_prompt_table(settings, encoder, prompts)
     identity = table_identity(name, listing, encoder, views)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+    if views.count and not path.exists():
+        _say_what_views_cost(views, listing, encoder, some)
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
     if corruption is None:
         _write_copies(path, listing, encoder)
@@ -205,15 +206,20 @@ def _settle(
     listing: Listing,
     encoder: Encoder,
     request: ExtractRequest,
+    views: Views,
     faces: Sequence[NDArray[np.uint8]],
 ) -> dict[str, Any]:
-    """Fixes precision `auto`, and returns what was measured for it. A table that was begun keeps the one it has."""
+    """Fixes precision `auto`, and returns what was measured for it.
+
+    Faces of which there is a table, with whatever views, keep the one it has; so does a table that was begun.
+    """
     if request.encoder.precision == "auto":
+        there = {table.clean_key for table in find_tables(settings.cache)}
         for precision in PRECISIONS:
-            identity = table_identity(name, listing, encoder)
+            identity = table_identity(name, listing, encoder, views)
             identity["encoder"]["precision"] = precision
-            path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-            if path.exists() or parts_folder(path).exists():
+            begun = parts_folder(table_path(settings.cache, encoder.name, name.slug, key_of(identity)))
+            if clean_key_of(identity) in there or begun.exists():
                 encoder.precision = precision
                 return {}
     return encoder.settle(faces)

@@ -63,11 +63,13 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
     return max(of_recipe, key=lambda table: len(table.views))
 
 
-def extract_command(table: TableInfo) -> str:
-    """What to type to come back to a table and add to it."""
-    asked, root = table.provenance["encoder_request"], table.provenance["root"]
+def extract_command(table: TableInfo, encoder: str | None = None) -> str:
+    """What to type to come back to a table and add to it, or for another encoder's features of the same faces."""
+    asked = {"name": encoder, "weights": None} if encoder else table.provenance["encoder_request"]
+    root = table.provenance["root"]
     given = {"dataset": table.identity["dataset"], "root": root, "encoder": asked["name"], "weights": asked["weights"]}
-    usual = {"encoder": DEFAULT_ENCODER}
+    given["preprocessing"] = asked.get("preprocessing")
+    usual = {"encoder": DEFAULT_ENCODER, "preprocessing": "clip"}
     words = [f"--{name} {value}" for name, value in given.items() if value and value != usual.get(name)]
     return " ".join(["fercache extract", *words])
 

@@ -70,8 +70,9 @@ class Classifier:
     def probabilities(self, faces: Sequence[Prepared]) -> NDArray[np.float32]:
         """(B, L), rows summing to 1."""
         features = torch.from_numpy(self.encoder.encode_images(np.stack([face.views[0] for face in faces])))
-        crops = [torch.from_numpy(face.crop) for face in faces if face.crop is not None]
-        on_device = Faces(features.to(self._device), torch.stack(crops).to(self._device) if crops else None)
+        crops = [face.crop for face in faces if face.crop is not None]
+        stacked = torch.from_numpy(np.stack(crops)).to(self._device) if crops else None
+        on_device = Faces(features.to(self._device), stacked)
         result: NDArray[np.float32] = self._logits(on_device).float().softmax(dim=1).cpu().numpy()
         return result
 

@@ -44,7 +44,7 @@ Logits = dict[str, dict[str, NDArray[np.float32]]]
 
 INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 SAMPLE = 1000
-SHUFFLES = 999
+SHUFFLES = 199
 
 Masks = Callable[[str], NDArray[np.float32] | None]
 """Snapshot -> (N, D), or None for a head without a mask."""

@@ -12,11 +12,11 @@ from fercache.errors import UsageError
 from fercache.heads import Batch
 from fercache.stages.finding import extract_command
 from fercache.stages.labelled import LabelledFaces
-from fercache.store.crops import Crops, find_crops, read_crops
+from fercache.store.crops import Crops, find_crops, read_crops, rows_of
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable, TableInfo
 from fercache.trunks import Faces
-from fercache.views import Recipe, draw_view, render_crop, view_names
+from fercache.views import Framing, Recipe, draw_view, render_crop, view_names
 
 USUAL_SIDE = 112
 """What messages suggest: KE2NT's crops; CAFE's are 224."""
@@ -54,7 +54,8 @@ class AugmentedCrops:
         file, row = self.stored.file, self.stored.rows[place]
         view = draw_view(self.recipe, int(self.view[place]), file.pixel_sha256[row].tobytes())
         height, width = file.native[row]
-        return render_crop(np.asarray(file.pixels[row]), (int(height), int(width)), view)
+        framing = Framing.of(file.info.geometry)
+        return render_crop(np.asarray(file.pixels[row]), (int(height), int(width)), view, framing)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class StoredViews:
 
 def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
     """Faces to be read, on the device; their crops stay where they are until they are asked for."""
-    return Faces(_on(device, faces.features), None if crops is None else StoredCrops(crops, faces.row))
+    return Faces(_on(device, faces.features), None if crops is None else StoredCrops(crops, rows_of(crops, faces.id)))
 
 
 def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:

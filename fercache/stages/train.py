@@ -19,6 +19,7 @@ from fercache.progress import progress
 from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.extract import versions
+from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import RunConfig
 from fercache.stages.sources import VALIDATION_SHARE, Source, TrainRequest, read_source
@@ -151,9 +152,10 @@ def _train_one(
 
 def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
     if plugin.needs_text and source.prompts is None:
+        with_text = extract_command(source.table, DEFAULT_ENCODER)
         raise UsageError(
             f"{head_name} compares faces with text, but {source.table.provenance['encoder']} has no prompt table. "
-            f"Run fercache extract --dataset {source.table.identity['dataset']} with an encoder that knows text."
+            f"Take an encoder that knows text, such as the bundled one: {with_text}"
         )
     dimension, side = source.train.features.shape[1], source.crops.info.side if source.crops else None
     if not plugin.needs_text or source.prompts is None:

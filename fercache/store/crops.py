@@ -1,5 +1,6 @@
 """Face crops for trunks that look at pixels, beside the feature tables; encoders that cut alike share them."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from fercache.store.tables import TableInfo
 
 CROPS = Kind("file of crops", "fercache extract --dataset NAME --crops SIDE")
 PIXELS = "crops"
+_log = logging.getLogger(__name__)
 _FROM_TABLE = ("dataset", "manifest", "split", "corruption")
 """Entries of a feature table's identity that say which faces it is of."""
 
@@ -130,12 +132,16 @@ def crop_files(cache: Path) -> list[Path]:
 
 
 def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
-    """The crops of a table's faces, those written last first. Raises UsageError for a file that cannot be read."""
+    """The crops of a table's faces, those written last first; a file that cannot be read is skipped with a warning."""
     faces = _faces_of(table.identity)
     found = []
     for path in sorted(crop_files(cache), key=lambda path: path.stat().st_mtime_ns, reverse=True):
-        with opened(path, CROPS) as file:
-            info = _info(path, file)
+        try:
+            with opened(path, CROPS) as file:
+                info = _info(path, file)
+        except UsageError as error:
+            _log.warning("Skipped: %s", error)
+            continue
         if _faces_of(info.identity) == faces:
             found.append(info)
     return found

@@ -1,10 +1,24 @@
 import re
+from base64 import b64decode
+from io import BytesIO
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fercache.reporting.boards import Cell
-from fercache.reporting.figures import SERIES, corruption_curves, generalisation_gap, recall_bars
+from fercache.reporting.figures import (
+    BAND,
+    LOWERED,
+    RAISED,
+    SERIES,
+    corruption_curves,
+    generalisation_gap,
+    mask_map,
+    recall_bars,
+    side_by_side,
+)
 
 RECALLS = {
     "zero-shot": {"anger": Cell((40.0, 41.0)), "fear": Cell()},
@@ -20,11 +34,15 @@ CURVES = {
 }
 
 
+DEVIATION = np.array([[0.2, 0.0, -0.1, 0.1, 0.0], [-0.4, 0.1, 0.2, 0.0, 0.0]])
+
+
 def drawings() -> list[str]:
     return [
         recall_bars(RECALLS, ["anger", "fear"], "Recall of <both> heads"),
         generalisation_gap(GAPS, "Gap & more"),
         corruption_curves(CURVES, "Six <panels>"),
+        mask_map(DEVIATION, ["anger", "fear"], 0.2, "webcam & more", "Masks of <both>"),
     ]
 
 
@@ -90,3 +108,43 @@ def test_two_columns_of_panels_fit_a_phone() -> None:
         for count in (1, 2, 3)
     )
     assert one == two < three
+
+
+def pictures_in(svg: str) -> list[np.ndarray]:
+    found = re.findall(r'href="data:image/png;base64,\s*([^"]+)"', svg)
+    return [np.asarray(Image.open(BytesIO(b64decode(text)))).astype(int) for text in found]
+
+
+def test_a_map_of_masks_has_a_band_per_expression_and_a_column_per_channel() -> None:
+    picture, _ = pictures_in(drawings()[3])
+    assert picture.shape == (2 * BAND, 5, 4)
+    bands = picture[::BAND]
+    assert (picture == bands.repeat(BAND, axis=0)).all()
+    assert bands[..., 3].tolist() == [[255, 0, 136, 136, 0], [255, 136, 255, 0, 0]]  # full colour at 0.2 and beyond
+    raised, lowered = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (RAISED, LOWERED))
+    assert bands[0, 0, :3].tolist() == raised and bands[1, 0, :3].tolist() == lowered
+
+
+def test_a_map_of_masks_says_what_it_shows() -> None:
+    svg = drawings()[3]
+    for text in ("webcam &amp; more", "anger", "fear", "5 channels in 2 groups", "+0.2", "mask − mean over"):
+        assert f">{text}" in svg
+
+
+def test_a_map_of_masks_is_averaged_where_there_are_more_channels_than_pixels() -> None:
+    assert "image-rendering" not in drawings()[3]
+
+
+def test_an_expression_without_faces_is_an_empty_band() -> None:
+    svg = mask_map(np.array([[0.2, -0.2], [np.nan, np.nan]]), ["anger", "fear"], 0.2, "webcam", "Masks")
+    assert svg.count(">no faces</text>") == 1
+    assert (pictures_in(svg)[0][BAND:, :, 3] == 0).all()
+
+
+def test_drawings_side_by_side_are_a_document_of_their_own() -> None:
+    drawing = drawings()[3]
+    root = ElementTree.fromstring(side_by_side([drawing, drawing], "Two <maps>"))
+    name = "{http://www.w3.org/2000/svg}"
+    assert (root.tag, root[0].text) == (f"{name}svg", "Two <maps>")
+    assert [(part.get("x"), part.get("width")) for part in root.findall(f"{name}svg")] == [("0", "340"), ("340", "340")]
+    assert str(root.get("viewBox")).startswith("0 0 680 ")

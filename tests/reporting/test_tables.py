@@ -48,12 +48,12 @@ bundled,synthetic:studio,linear-probe,none,main,,source-val,2,synthetic:webcam,\
 
 RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,selection,snapshot,n,\
-accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,dropped,duplicates,seen_by_encoder,device,seconds,\
+accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,device,seconds,\
 run,method_key,encoder_key,recall.happiness,recall.anger
 bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,source-val,final,20,\
-0.65,0.5,0.95,0.65,0.5,0.95,0.649123,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
+0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
 bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,source-val,final,20,\
-0.6,0.5,0.95,0.6,0.5,0.95,0.59596,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
+0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
 """
 
 

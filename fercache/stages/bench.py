@@ -1,0 +1,165 @@
+"""How fast the optimisation loop is, beside a bare one."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+import pandas as pd
+import torch
+
+from fercache.errors import UsageError
+from fercache.expressions import first_expressions
+from fercache.heads import Batch, GradientHead, Task
+from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.settings import Settings
+from fercache.store.atomic import write_text
+from fercache.training import build_head, fit, validate
+
+SEPARATION = 0.1
+WHOLE_EPOCHS = 60
+PRODUCTS, BARE = "matrix products alone", "bare loop"
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """Sigmoid-mask on `faces` random features of `dimension`; `crops` is the side of random crops, for such a trunk."""
+
+    batch_sizes: tuple[int, ...] = (32, 128, 512)
+    epochs: int = WHOLE_EPOCHS
+    faces: int = 12271
+    dimension: int = 512
+    trunk: str = "mlp"
+    crops: int | None = None
+    rounds: int = 3
+
+
+@dataclass
+class Contender:
+    """`train(seed)` returns the validation accuracy, or None where nothing is learnt."""
+
+    name: str
+    train: Callable[[int], float | None]
+    seconds: list[float] = field(default_factory=list)
+    accuracies: list[float] = field(default_factory=list)
+
+    def run(self, seed: int) -> None:
+        """Trains once, and takes the time.
+
+        All in a thread of their own, as `fit` is: in the first one, idle processors wait in a busy loop, which on a
+        machine that others use costs several times the work itself.
+        """
+        with ThreadPoolExecutor(1) as thread:
+            start = time.perf_counter()
+            accuracy = thread.submit(self.train, seed).result()
+            self.seconds.append(time.perf_counter() - start)
+        if accuracy is not None:
+            self.accuracies.append(accuracy)
+
+    def row(self, batch_size: int, scale: float, bare: "Contender") -> dict[str, Any]:
+        """Its line of the table; `ratio` is to the bare loop."""
+        return {
+            "batch_size": batch_size,
+            "loop": self.name,
+            "seconds": round(scale * min(self.seconds), 1),
+            "ratio": round(min(self.seconds) / min(bare.seconds), 2),
+            "accuracy": round(mean(self.accuracies), 4) if self.accuracies else None,
+            "spread": round(pstdev(self.accuracies), 4) if self.accuracies else None,
+        }
+
+
+def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.DataFrame]:
+    """Times all contenders in turn, a seed each round; returns the file in the reports, and what is in it.
+
+    Raises UsageError for a trunk on pixels without crops, or one of features with them.
+
+    `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs where there were
+    fewer. `accuracy` and `spread` are the mean and the standard deviation over the seeds.
+    """
+    sees_pixels = SigmoidMask.needs_crops(SigmoidMaskSettings.model_validate({"trunk": request.trunk}))
+    if sees_pixels != (request.crops is not None):
+        remedy = "add --crops with their side, such as 64" if sees_pixels else "leave out --crops"
+        raise UsageError(f"The trunk {request.trunk} sees {'' if sees_pixels else 'no '}pixels: {remedy}.")
+    train, validation = _random_faces(request, 1), _random_faces(request, 2)
+    rows = []
+    for batch_size in request.batch_sizes:
+        contenders = _contenders(request, batch_size, train, validation)
+        for seed in range(request.rounds):
+            for contender in contenders:
+                contender.run(seed)
+        bare = next(contender for contender in contenders if contender.name == BARE)
+        rows += [contender.row(batch_size, WHOLE_EPOCHS / request.epochs, bare) for contender in contenders]
+    table = pd.DataFrame(rows)
+    return write_text(settings.reports / "bench-train.csv", table.to_csv(index=False)), table
+
+
+def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, seed: int) -> None:
+    """What one would write without this package: default threads, single precision, fused Adam."""
+    generator = torch.Generator().manual_seed(seed)
+    rate, decay = settings.learning_rate, settings.weight_decay
+    optimizer = torch.optim.Adam(head.parameters(), rate, weight_decay=decay, fused=True)
+    head.train()
+    for _ in range(settings.epochs):
+        for index in torch.randperm(len(train), generator=generator).split(settings.batch_size):
+            optimizer.zero_grad()
+            terms = head.loss(train.rows(index), generator)
+            torch.stack(list(terms.values())).sum().backward()
+            optimizer.step()
+
+
+def matrix_products(batch_size: int, request: BenchRequest) -> None:
+    """The five products of each step of a two-layer trunk: two forward, and backward all but the features' gradient."""
+    dimension = request.dimension
+    features, gradient = torch.randn(batch_size, dimension), torch.randn(batch_size, dimension)
+    weight = torch.randn(dimension, dimension)
+    for _ in range(request.epochs * request.faces // batch_size):
+        hidden = features @ weight.T
+        hidden @ weight.T
+        gradient.T @ hidden
+        (gradient @ weight).T @ features
+
+
+def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation: Batch) -> list[Contender]:
+    task = Task(first_expressions(7), request.dimension, crop_side=request.crops)
+
+    def settings(precision: str = "fp32") -> SigmoidMaskSettings:
+        chosen = {"trunk": request.trunk, "epochs": request.epochs, "batch_size": batch_size, "precision": precision}
+        return SigmoidMaskSettings.model_validate({**chosen, "schedule": "constant"})
+
+    def build(seed: int) -> SigmoidMask:
+        head = build_head(SigmoidMask, task, settings(), seed)
+        assert isinstance(head, SigmoidMask)
+        return head
+
+    def bare(seed: int) -> float:
+        head = build(seed)
+        bare_loop(head, train, settings(), seed)
+        return validate(head, validation)["validation_accuracy"]
+
+    def ours(precision: str) -> Callable[[int], float]:
+        def run(seed: int) -> float:
+            fitted = fit(build(seed), train, validation, settings(precision), seed=seed)
+            return float(fitted.history[-1]["validation_accuracy"])
+
+        return run
+
+    contenders = [Contender(BARE, bare), Contender("fit, fp32", ours("fp32")), Contender("fit, bf16", ours("bf16"))]
+    if request.crops is not None:
+        return contenders
+    return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders]
+
+
+def _random_faces(request: BenchRequest, seed: int) -> Batch:
+    """Features around a centre for each expression, near enough to each other that not all are told apart."""
+    centres = torch.randn(7, request.dimension, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(7, (request.faces,), generator=generator)
+    features = SEPARATION * centres[labels] + torch.randn(request.faces, request.dimension, generator=generator)
+    crops = None
+    if request.crops is not None:
+        shape = (request.faces, request.crops, request.crops, 3)
+        crops = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    return Batch(features, crops, labels=labels)

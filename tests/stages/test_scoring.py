@@ -1,0 +1,55 @@
+"""What a record and the predictions say of a head's masks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fercache import Settings
+from fercache.records import Record, predictions_path, read_record
+from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.train import TrainRequest, train
+from fercache.store.runs import Predictions, read_predictions
+from tests.audits.planted import extracted
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+
+def scored(settings: Settings, root: Path, head: str, **given: object) -> list[Record]:
+    """Records of a run that is trained and scored on one folder, with and without duplicates."""
+    extracted(settings, "folder:mine", root)
+    train(settings, TrainRequest("folder:mine", (head,), seeds=(0,), device="cpu", set=given))
+    request = EvaluateRequest(("folder:mine",), device="cpu", exclude_duplicates=True)
+    return [read_record(path) for path in evaluate(settings, request)]
+
+
+def predictions_of(settings: Settings, record: Record) -> Predictions:
+    return read_predictions(predictions_path(settings.cache / "runs" / record.run, record))
+
+
+def test_a_head_with_a_mask_is_tested_under_every_policy(settings: Settings, planted_folder: Path) -> None:
+    records = scored(settings, planted_folder, "sigmoid-mask", epochs=6)
+    assert [(r.selection, r.without_duplicates) for r in records] == [
+        (policy, unique) for unique in (False, True) for policy in ("source-val", "last", "oracle")
+    ]
+    for record in records:
+        assert record.mask is not None and record.mask.shuffles == 999
+        assert record.mask.p < 0.01 and record.mask.distance > record.mask.null
+    of_snapshot = {(r.snapshot, r.without_duplicates, r.mask.distance) for r in records if r.mask}
+    assert len(of_snapshot) == len({(r.snapshot, r.without_duplicates) for r in records})
+    every, unique = (next(r.mask for r in records if r.without_duplicates == flag) for flag in (False, True))
+    assert every != unique
+
+
+def test_the_distance_is_that_of_the_mean_masks_in_the_predictions(settings: Settings, planted_folder: Path) -> None:
+    for record in scored(settings, planted_folder, "sigmoid-mask", epochs=6)[:3]:
+        means = predictions_of(settings, record).mask_mean
+        assert means is not None and record.mask is not None
+        pairs = [np.linalg.norm(means[i] - means[j]) for i in range(len(means)) for j in range(i)]
+        assert record.mask.distance == pytest.approx(np.mean(pairs), rel=1e-4)
+
+
+def test_a_head_without_a_mask_has_no_test(settings: Settings, planted_folder: Path) -> None:
+    records = scored(settings, planted_folder, "linear-probe")
+    assert {record.mask for record in records} == {None}
+    assert predictions_of(settings, records[0]).mask_mean is None
