@@ -1,6 +1,7 @@
 """The one optimisation loop, and what surrounds it: building a head, holding out source validation."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from fercache.trunks import Faces
 EVEN_SNAPSHOTS = 12
 FINAL = "final"
 FEATURES_AT_ONCE, CROPS_AT_ONCE = 8192, 256
+
+_one_builder = threading.Lock()
+"""Initial weights are drawn from the global generator, which heads built at the same time would share."""
 
 State = dict[str, Tensor]
 Row = dict[str, Any]
@@ -48,7 +52,7 @@ class Views(Protocol):
 
 def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
     """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with _one_builder, torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would seed the accelerators' generators as well.
         torch.default_generator.manual_seed(seed)
         return plugin(task, settings)
@@ -100,7 +104,7 @@ def fit(
     """
     rows = _epochs(head, train, validation, settings, seed, views)
     if not head.needs_crops(settings):
-        rows = _flushing_denormals(rows)
+        rows = _in_one_quick_thread(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
     history: list[Row] = []
@@ -118,16 +122,25 @@ def fit(
     return Fitted({history[number - 1]["snapshot"]: state for number, state in kept.items()}, history)
 
 
-def _flushing_denormals(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, computed by threads that take numbers below 1e-38 for zero.
+def _in_one_quick_thread(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same rows, computed by a thread that has no helpers and takes numbers below 1e-38 for zero.
 
     Dead units drive Adam's averages down there, where processors are slow: without this, sigmoid-mask's eighth epoch on
-    FERPlus took 8.7 s instead of 1.2 s. Threads that run already would not hear of it, but a new one that does hands it
-    on to those that it starts. An interrupt waits for the epoch, not for all of them.
+    FERPlus took 8.7 s instead of 1.2 s. One thread, since a sum is rounded differently by two: a run's bits may not
+    depend on how many others are trained beside it.
     """
-    with ThreadPoolExecutor(1, initializer=torch.set_flush_denormal, initargs=(True,)) as thread:
-        while (row := thread.submit(next, rows, None).result()) is not None:
-            yield row
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(1, initializer=_be_quick) as thread:
+            while (row := thread.submit(next, rows, None).result()) is not None:
+                yield row
+    finally:
+        torch.set_num_threads(threads)  # MKL's number is everybody's
+
+
+def _be_quick() -> None:
+    torch.set_flush_denormal(True)
+    torch.set_num_threads(1)
 
 
 def _epochs(

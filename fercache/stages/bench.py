@@ -1,5 +1,6 @@
 """How fast the optimisation loop is, beside a bare one."""
 
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from fercache.training import build_head, fit, validate
 SEPARATION = 0.1
 WHOLE_EPOCHS = 60
 PRODUCTS, BARE = "matrix products alone", "bare loop"
+TOGETHER = ", side by side"
+"""A run on each core, as `train` does: the time is that of all, divided by their number."""
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
@@ -39,25 +43,29 @@ class BenchRequest:
 
 @dataclass
 class Contender:
-    """`train(seed)` returns the validation accuracy, or None where nothing is learnt."""
+    """`train(seed)` returns the validation accuracy, or None where nothing is learnt. `at_once`: runs side by side."""
 
     name: str
     train: Callable[[int], float | None]
+    at_once: int = 1
     seconds: list[float] = field(default_factory=list)
     accuracies: list[float] = field(default_factory=list)
 
     def run(self, seed: int) -> None:
-        """Trains once, and takes the time.
+        """Trains, and takes the time for each run.
 
         All in a thread of their own, as `fit` is: in the first one, idle processors wait in a busy loop, which on a
         machine that others use costs several times the work itself.
         """
-        with ThreadPoolExecutor(1) as thread:
+        seeds = range(seed * self.at_once, (seed + 1) * self.at_once)
+        cores = torch.get_num_threads()
+        alone = (max(1, cores // self.at_once),)
+        with ThreadPoolExecutor(self.at_once, initializer=torch.set_num_threads, initargs=alone) as threads:
             start = time.perf_counter()
-            accuracy = thread.submit(self.train, seed).result()
-            self.seconds.append(time.perf_counter() - start)
-        if accuracy is not None:
-            self.accuracies.append(accuracy)
+            accuracies = list(threads.map(self.train, seeds))
+            self.seconds.append((time.perf_counter() - start) / self.at_once)
+        torch.set_num_threads(cores)
+        self.accuracies += [accuracy for accuracy in accuracies if accuracy is not None]
 
     def row(self, batch_size: int, scale: float, bare: "Contender") -> dict[str, Any]:
         """Its line of the table; `ratio` is to the bare loop."""
@@ -146,10 +154,12 @@ def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation
 
         return run
 
-    contenders = [Contender(BARE, bare), Contender("fit, fp32", ours("fp32")), Contender("fit, bf16", ours("bf16"))]
+    contenders = [Contender(BARE, bare), *(Contender(f"fit, {each}", ours(each)) for each in PRECISIONS)]
     if request.crops is not None:
         return contenders
-    return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders]
+    cores = os.cpu_count() or 1
+    together = [Contender(f"fit, {each}{TOGETHER}", ours(each), cores) for each in PRECISIONS]
+    return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders, *together]
 
 
 def _random_faces(request: BenchRequest, seed: int) -> Batch:

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
-from fercache.stages.bench import BARE, PRODUCTS, bare_loop
+from fercache.stages.bench import BARE, PRODUCTS, TOGETHER, bare_loop
 from fercache.training import build_head, fit
 from tests.command_line import Run
 from tests.feature_space import faces, task
 
+OURS = ["fit, fp32", "fit, bf16"]
 TINY = ("--epochs", "1", "--faces", "24", "--rounds", "2")
 
 
@@ -20,8 +21,8 @@ def test_each_batch_size_has_a_line_for_each_loop(run: Run, tmp_path: Path) -> N
     assert outcome.code == 0, outcome.err
     assert "scaled from 1" in outcome.out
     table = pd.read_csv(tmp_path / "reports" / "bench-train.csv")
-    assert table["batch_size"].tolist() == [8] * 4 + [12] * 4
-    assert table["loop"].tolist() == [PRODUCTS, BARE, "fit, fp32", "fit, bf16"] * 2
+    assert table["batch_size"].tolist() == [8] * 6 + [12] * 6
+    assert table["loop"].tolist() == [PRODUCTS, BARE, *OURS, *(loop + TOGETHER for loop in OURS)] * 2
     assert (table["seconds"] >= 0).all()
     assert table["ratio"][table["loop"] == BARE].tolist() == [1.0, 1.0]
     learns = table["loop"] != PRODUCTS
@@ -33,7 +34,7 @@ def test_with_crops_there_are_no_matrix_products_to_compare_with(run: Run, tmp_p
     outcome = run("bench", "train", *TINY, *pixels)
     assert outcome.code == 0, outcome.err
     table = pd.read_csv(tmp_path / "reports" / "bench-train.csv")
-    assert table["loop"].tolist() == [BARE, "fit, fp32", "fit, bf16"]
+    assert table["loop"].tolist() == [BARE, *OURS]
 
 
 @pytest.mark.parametrize(
