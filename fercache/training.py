@@ -103,8 +103,7 @@ def fit(
     With `views`, each epoch draws one of them for each face, anew.
     """
     rows = _epochs(head, train, validation, settings, seed, views)
-    if not head.needs_crops(settings):
-        rows = _in_one_quick_thread(rows)
+    rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
     history: list[Row] = []
@@ -120,6 +119,13 @@ def fit(
     for number in kept:
         history[number - 1]["snapshot"] = f"epoch-{number:0{width}d}"
     return Fitted({history[number - 1]["snapshot"]: state for number, state in kept.items()}, history)
+
+
+def _seeded(rows: Iterator[Row], seed: int) -> Iterator[Row]:
+    """The same rows, with the global generator, from which other people's networks drop out, seeded in between."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield from rows
 
 
 def _in_one_quick_thread(rows: Iterator[Row]) -> Iterator[Row]:

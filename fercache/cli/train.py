@@ -19,7 +19,7 @@ from fercache.cli.options import device_option, parse_seeds, parse_settings
 @click.option("--policy", default="majority", show_default=True, help="majority, plurality or soft, for votes.")
 @click.option("--labels", "label_file", help="Which of the set's label files (ferplus: fer2013new, folders).")
 @click.option("--prompts", default="faces", show_default=True, help="The prompt set, as extracted.")
-@click.option("--faces", type=click.IntRange(2), help="Train on so many faces, each expression in proportion.")
+@click.option("--faces", type=click.IntRange(2), help="Train on about so many, each expression in proportion.")
 @device_option
 def command(
     heads: tuple[str, ...],

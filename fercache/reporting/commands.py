@@ -66,6 +66,13 @@ def _shortest(text: str, there: Mapping[str, None]) -> str:
 def _command(stage: str, options: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> str:
     words = ["fercache", stage, *(word for name, value in options.items() for word in (f"--{name}", value))]
     for name, value in (settings or {}).items():
-        if value is not None:
-            words += ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+        if value not in (None, {}):
+            words += ["--set", f"{name}={_written(value)}"]
     return shlex.join(words)
+
+
+def _written(value: Any) -> str:
+    """A setting as `train --set` reads it."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_written(each)}" for name, each in value.items())
+    return value if isinstance(value, str) else json.dumps(value)

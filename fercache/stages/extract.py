@@ -315,7 +315,7 @@ def _provenance(
 
 def versions() -> dict[str, str]:
     """What a result was made with."""
-    packages = ("fercache", "torch", "open_clip_torch", "numpy", "h5py", "scikit-learn")
+    packages = ("fercache", "torch", "open_clip_torch", "timm", "numpy", "h5py", "scikit-learn")
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 

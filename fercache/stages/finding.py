@@ -1,6 +1,7 @@
 """Which table is meant: by data set and encoder, the one that was extracted last."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +13,7 @@ from fercache.errors import UsageError, nearest
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
 from fercache.store.tables import TableInfo, find_tables
+from fercache.views import RECIPES
 
 DEFAULT_ENCODER = "bundled"
 
@@ -24,8 +26,8 @@ def slug_of(encoder: str) -> str:
 def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLEAN) -> TableInfo:
     """The table of `dataset` extracted last with `encoder` (default: the bundled one, else the only one there is).
 
-    Of several that of the most views of a `recipe`. Raises UsageError, with the command that makes it, when there is
-    none, or when several encoders fit.
+    With a `recipe`, the one with its views. Raises UsageError, with the command that makes it, when there is none, or
+    when several encoders fit.
     """
     name = DatasetName.parse(dataset)
     family = registry.load("datasets", name.family)
@@ -56,11 +58,13 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
     if not of_recipe:
         has = sorted({table.identity["recipe"]["name"] for table in tables if "recipe" in table.identity})
         known = f" It has those of: {', '.join(has)}." if has else ""
+        known += "" if recipe in RECIPES else " One of your own goes by the name in its file."
+        asked = recipe if recipe in RECIPES else "FILE"
         raise UsageError(
             f"{tables[0].identity['dataset']} has no views of the recipe '{recipe}'.{known} "
-            f"Add them; only they are encoded: {extract_command(tables[0])} --views 4 --recipe {recipe}"
+            f"Add them; only they are encoded: {extract_command(tables[0])} --views 4 --recipe {asked}"
         )
-    return max(of_recipe, key=lambda table: len(table.views))
+    return of_recipe[0]
 
 
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
@@ -70,8 +74,8 @@ def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     given = {"dataset": table.identity["dataset"], "root": root, "encoder": asked["name"], "weights": asked["weights"]}
     given["preprocessing"] = asked.get("preprocessing")
     usual = {"encoder": DEFAULT_ENCODER, "preprocessing": "clip"}
-    words = [f"--{name} {value}" for name, value in given.items() if value and value != usual.get(name)]
-    return " ".join(["fercache extract", *words])
+    options = ((name, value) for name, value in given.items() if value and value != usual.get(name))
+    return shlex.join(["fercache", "extract", *(word for name, value in options for word in (f"--{name}", str(value)))])
 
 
 def _similar(name: DatasetName, tables: Sequence[TableInfo]) -> str:

@@ -35,6 +35,8 @@ class RunConfig(BaseModel):
     expressions: list[str]
     dimension: int
     crop_side: int | None = None
+    views: int = 0
+    """Augmented views of its recipe that each epoch drew from."""
     faces: int | None = None
     policy: str
     label_file: str | None

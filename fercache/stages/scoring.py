@@ -207,7 +207,7 @@ def _record(
         encoder_key=key_of(config.encoder_identity),
         head=config.head,
         trunk=config.trunk,
-        settings=config.settings,
+        settings=config.settings | ({"crops": config.crop_side} if config.crop_side else {}),
         source=config.source,
         target=dataset,
         target_split=target.name.split or "all",
@@ -243,6 +243,9 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
     asked = {"encoder": config.encoder_request["name"], "weights": config.encoder_request["weights"]}
     asked["preprocessing"] = config.encoder_request["preprocessing"]
     asked["precision"] = config.encoder_identity.get("precision")
+    if config.views:
+        asked |= {"views": config.views, "recipe": config.settings["recipe"]}
+    asked["crops"] = config.crop_side
     usual = asdict(EncoderRequest())
     return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
 

@@ -30,7 +30,7 @@ VALIDATION_SHARE = 0.1
 class TrainRequest:
     """What to train on which source. `set` overrides head settings by name; the values may be strings.
 
-    `faces`: train on no more than so many, the same for every run, each expression in proportion.
+    `faces`: train on about so many, the same for every run, each expression in proportion.
     """
 
     source: str = "synthetic:studio"

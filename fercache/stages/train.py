@@ -3,10 +3,12 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -43,47 +45,69 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     """
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
-    sources = {name: _source_for(settings, request, plugin, chosen[name]) for name, plugin in plugins.items()}
+    read = cache(partial(read_source, settings, request))  # several heads share what they learn from
+    plans = {name: _plan(name, plugin, chosen[name], read) for name, plugin in plugins.items()}
     jobs = [(n, s) for n in plugins for s in (request.seeds if plugins[n].seeded else (request.seeds[0],))]
     stopped = Event()
 
     def run(job: tuple[str, int]) -> Path:
         name, seed = job
-        return _train_one(settings, request, sources[name], name, plugins[name], chosen[name], seed, stopped)
+        return _train_one(settings, request, plans[name], seed, stopped)
 
-    side_by_side = not any(source.crops or source.device != "cpu" for source in sources.values())
-    with progress("train", len(jobs), "run") as bar, _workers(side_by_side) as pool:
+    side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans.values())
+    with progress("train", len(jobs), "run") as bar, _workers(side_by_side) as in_turn:
         try:
             folders = []
-            for (name, seed), folder in zip(jobs, pool.map(run, jobs), strict=True):
+            for (name, seed), folder in zip(jobs, in_turn(run, jobs), strict=True):
                 folders.append(folder)
                 bar.set_postfix_str(f"{name}, seed {seed}", refresh=False)
                 bar.update()
             return folders
         finally:
             stopped.set()  # an interrupt waits for an epoch, not for all runs
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
-def _workers(side_by_side: bool) -> Iterator[ThreadPoolExecutor]:
-    """A thread for each core, computing alone, or one thread that uses them all."""
+def _workers(side_by_side: bool) -> Iterator[Callable[..., Iterator[Path]]]:
+    """A `map` that works side by side, a thread for each core, computing alone; or one run after the other."""
     if not side_by_side:
-        with ThreadPoolExecutor(1) as pool:
-            yield pool
+        yield map
         return
     threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
     try:
-        with ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+        yield pool.map
     finally:
+        pool.shutdown(cancel_futures=True)
         torch.set_num_threads(threads)  # MKL's number is everybody's
 
 
-def _source_for(settings: Settings, request: TrainRequest, plugin: type[Head], chosen: HeadSettings) -> Source:
+@dataclass(frozen=True)
+class Plan:
+    """A head to be trained: whatever can be wrong with it has been found before the first run starts."""
+
+    name: str
+    plugin: type[Head]
+    settings: HeadSettings
+    identity: dict[str, Any]
+    source: Source
+    task: Task
+
+    def build(self, seed: int) -> Head:
+        """The head with its initial weights, those of its trunk included."""
+        head = build_head(self.plugin, self.task, self.settings, seed)
+        _fill_trunk(head, self.settings)
+        return head
+
+
+def _plan(name: str, plugin: type[Head], chosen: HeadSettings, read: Callable[..., Source]) -> Plan:
+    identity = _identity_of(chosen)
     recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
     side = chosen.crops if isinstance(chosen, TrunkSettings) else None
-    return read_source(settings, request, recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
+    source = read(recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
+    plan = Plan(name, plugin, chosen, identity, source, _task(source, plugin, name))
+    plan.build(seed=0)
+    return plan
 
 
 def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, HeadSettings]:
@@ -103,24 +127,15 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     return result
 
 
-def _train_one(
-    settings: Settings,
-    request: TrainRequest,
-    source: Source,
-    head_name: str,
-    plugin: type[Head],
-    head_settings: HeadSettings,
-    seed: int,
-    stopped: Event,
-) -> Path:
-    task = _task(source, plugin, head_name)
-    trunk = getattr(head_settings, "trunk", "none")
-    uses_text = plugin.needs_text and source.prompts is not None
+def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
+    source, task = plan.source, plan.task
+    trunk = getattr(plan.settings, "trunk", "none")
+    uses_text = plan.plugin.needs_text and source.prompts is not None
     identity: dict[str, Any] = {
         "table": source.key,
         "split": source.split,
-        "head": head_name,
-        "settings": _identity_of(head_settings),
+        "head": plan.name,
+        "settings": plan.identity,
         "expressions": list(source.expressions),
         "policy": request.policy,
         "label_file": request.label_file,
@@ -132,14 +147,12 @@ def _train_one(
     key = key_of({**identity, "seed": seed})
     at_split = f"@{source.split}" if source.name.split else ""
     encoder = source.table.provenance["encoder"]
-    name = f"{encoder}-{source.name.slug}{at_split}-{head_name}-{trunk}-{seed}-{key[:8]}"
+    name = f"{encoder}-{source.name.slug}{at_split}-{plan.name}-{trunk}-{seed}-{key[:8]}"
     folder = settings.cache / "runs" / name
     if (folder / "done").exists():
         return folder
     start = time.perf_counter()
-    head = build_head(plugin, task, head_settings, seed_from("initialise", key))
-    _fill_trunk(head, head_settings)
-    head.to(source.device)
+    head = plan.build(seed_from("initialise", key)).to(source.device)
 
     def report(row: Mapping[str, Any]) -> None:
         if stopped.is_set():
@@ -149,7 +162,7 @@ def _train_one(
         head,
         source.train,
         source.validation,
-        head_settings,
+        plan.settings,
         seed=seed_from("train", key),
         views=source.views,
         report=report,
@@ -165,13 +178,14 @@ def _train_one(
         source=str(source.name.whole),
         source_split=source.split,
         source_key=source.table.clean_key,
-        head=head_name,
+        head=plan.name,
         trunk=trunk,
-        settings=head_settings.model_dump(mode="json"),
+        settings=plan.settings.model_dump(mode="json"),
         seed=seed,
         expressions=list(source.expressions),
         dimension=task.dimension,
         crop_side=task.crop_side,
+        views=len(source.views.features) - 1 if source.views else 0,
         faces=request.faces,
         policy=request.policy,
         label_file=request.label_file,
@@ -212,7 +226,9 @@ def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     """Settings as they count: of a file of weights what is in it, not where it lies."""
     settings = chosen.model_dump(mode="json")
     weights = settings.get("trunk_weights", RANDOM)
-    if weights not in (RANDOM, PRETRAINED):
+    if weights == PRETRAINED:
+        settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
+    elif weights != RANDOM:
         if not Path(weights).is_file():
             raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
         settings["trunk_weights"] = file_hash(Path(weights))

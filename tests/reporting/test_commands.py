@@ -1,4 +1,12 @@
-from fercache.reporting.commands import collapsed, commands
+import shlex
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from fercache import registry
+from fercache.cli.options import parse_settings
+from fercache.reporting.commands import _command, collapsed, commands
 from tests.fake_records import corrupted_records, fake_record
 
 BLUR = [f"ferplus+blur:{severity}@test" for severity in range(1, 6)]
@@ -44,3 +52,13 @@ def test_what_is_not_all_there_is_not_collapsed() -> None:
 
 def test_other_names_stay_and_stand_once() -> None:
     assert collapsed(["synthetic:night", "ferplus", "synthetic:night"]) == ["synthetic:night", "ferplus"]
+
+
+@pytest.mark.parametrize("head", ["sigmoid-mask", "text-similarity", "masked-text", "tip-adapter-f", "knn"])
+@pytest.mark.parametrize("given", [{}, {"trunk": "resnet18", "trunk_options": {"drop_rate": 0.1, "act_layer": "gelu"}}])
+def test_a_written_train_command_is_read_back_as_the_same_settings(head: str, given: dict[str, Any]) -> None:
+    plugin = registry.load("heads", head)
+    chosen = plugin.Settings.model_validate({k: v for k, v in given.items() if k in plugin.Settings.model_fields})
+    words = shlex.split(_command("train", {"head": head}, chosen.model_dump(mode="json")))
+    pairs = tuple(word for before, word in pairwise(words) if before == "--set")
+    assert plugin.Settings.model_validate(parse_settings(pairs)) == chosen
