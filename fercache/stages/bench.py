@@ -91,7 +91,7 @@ def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.
     if sees_pixels != (request.crops is not None):
         remedy = "add --crops with their side, such as 64" if sees_pixels else "leave out --crops"
         raise UsageError(f"The trunk {request.trunk} sees {'' if sees_pixels else 'no '}pixels: {remedy}.")
-    train, validation = _random_faces(request, 1), _random_faces(request, 2)
+    train, validation = _random_faces(request, request.faces, 1), _random_faces(request, request.faces // 10 + 1, 2)
     rows = []
     for batch_size in request.batch_sizes:
         contenders = _contenders(request, batch_size, train, validation)
@@ -162,14 +162,14 @@ def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation
     return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders, *together]
 
 
-def _random_faces(request: BenchRequest, seed: int) -> Batch:
+def _random_faces(request: BenchRequest, count: int, seed: int) -> Batch:
     """Features around a centre for each expression, near enough to each other that not all are told apart."""
     centres = torch.randn(7, request.dimension, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(7, (request.faces,), generator=generator)
-    features = SEPARATION * centres[labels] + torch.randn(request.faces, request.dimension, generator=generator)
+    labels = torch.randint(7, (count,), generator=generator)
+    features = SEPARATION * centres[labels] + torch.randn(count, request.dimension, generator=generator)
     crops = None
     if request.crops is not None:
-        shape = (request.faces, request.crops, request.crops, 3)
+        shape = (count, request.crops, request.crops, 3)
         crops = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     return Batch(features, crops, labels=labels)
