@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -129,8 +129,6 @@ def _read(path: Path, device: str) -> object:
 
 
 def _names_only(path: Path) -> State:
-    from safetensors import safe_open
-
     with safe_open(path, framework="pt") as stream:
         return {key: torch.empty(0, device="meta") for key in stream.keys()}  # noqa: SIM118 - it is no dictionary
 

@@ -151,6 +151,12 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.task = task
 
+    def keep_text(self) -> None:
+        """Stores the task's text and logit scale with the head, as buffers. Raises UsageError where there are none."""
+        text, logit_scale = self.task.text_and_scale()
+        self.register_buffer("text", text)
+        self.register_buffer("logit_scale", logit_scale)
+
     @classmethod
     def needs_crops(cls, settings: HeadSettings) -> bool:
         """Whether, with these settings, it looks at pixels. Raises UsageError for a trunk that nobody knows."""

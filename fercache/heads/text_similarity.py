@@ -64,9 +64,7 @@ class TextSimilarity(GradientHead):
             )
         self.settings = settings
         self.neutral_index = task.expressions.index("neutral")
-        text, logit_scale = task.text_and_scale()
-        self.register_buffer("text", text)
-        self.register_buffer("logit_scale", logit_scale)
+        self.keep_text()
         self.trunk = settings.build_trunk(task)
         if self.trunk.needs_crops:
             self.projection = _projection(self.trunk.width, task.dimension)

@@ -35,9 +35,7 @@ class TextAndMemory(Head):
 
     def __init__(self, task: Task, settings: HeadSettings) -> None:
         super().__init__(task, settings)
-        text, logit_scale = task.text_and_scale()
-        self.register_buffer("text", text)
-        self.register_buffer("logit_scale", logit_scale)
+        self.keep_text()
         self.register_buffer("alpha", torch.tensor(1.0))
         self.register_buffer("beta", torch.tensor(1.0))
         self.memory = Memory(task.dimension, len(task.expressions))

@@ -19,9 +19,7 @@ class ZeroShot(FittedHead):
 
     def __init__(self, task: Task, settings: HeadSettings) -> None:
         super().__init__(task, settings)
-        text, logit_scale = task.text_and_scale()
-        self.register_buffer("text", text)
-        self.register_buffer("logit_scale", logit_scale)
+        self.keep_text()
 
     def logits(self, faces: Faces) -> Tensor:
         """(B, L)."""
