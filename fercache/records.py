@@ -16,7 +16,8 @@ from fercache.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Of what is written. Records of schema 1, which had no calibration, abstention or groups, are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
@@ -25,6 +26,9 @@ DUPLICATE = "in the source's train split"
 
 WITHOUT_DUPLICATES = " without duplicates"
 """What marks such a target's name in reports."""
+
+IMPORTED = "imported"
+"""The encoder of predictions that another program made: they stand beside those of every encoder."""
 
 ALL = "all"
 """The split of a set that has none."""
@@ -37,7 +41,9 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True, from_attributes=True
+    )
 
 
 class ScoresRecord(_Strict):
@@ -46,8 +52,6 @@ class ScoresRecord(_Strict):
     `recall` and `support` have one entry per expression, in the order of `confusion`'s rows (true) and columns
     (predicted); the recall of an expression without faces is None.
     """
-
-    model_config = ConfigDict(from_attributes=True)
 
     n: Annotated[int, Field(gt=0)]
     accuracy: Fraction
@@ -81,6 +85,52 @@ class MaskRecord(_Strict):
     shuffles: Annotated[int, Field(gt=0)]
 
 
+class CalibrationRecord(_Strict):
+    """How far confidence is from being right, by `statistics.calibration` of the main readout.
+
+    `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
+    their mean confidence and the share that is right, both None for a bin without faces.
+    """
+
+    ece: Fraction
+    faces: tuple[Count, ...]
+    confidence: tuple[Fraction | None, ...]
+    accuracy: tuple[Fraction | None, ...]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if not len(self.faces) == len(self.confidence) == len(self.accuracy) > 0:
+            raise ValueError("faces, confidence and accuracy are not about the same bins")
+        return self
+
+
+class AbstentionRecord(_Strict):
+    """What is wrong among the most confident faces, by `statistics.risk_coverage` of the main readout.
+
+    `risk[i]` is the share that is wrong among the share `coverage[i]` of the faces, rising to 1; `area` is the mean
+    risk over all coverages.
+    """
+
+    coverage: tuple[Fraction, ...]
+    risk: tuple[Fraction, ...]
+    area: Fraction
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if not len(self.coverage) == len(self.risk) > 0:
+            raise ValueError("coverage and risk are not equally long")
+        return self
+
+
+class GroupRecord(_Strict):
+    """Scores of the faces that share a value of a group column, by the main readout."""
+
+    n: Annotated[int, Field(gt=0)]
+    accuracy: Fraction
+    uar: Fraction
+    recall: dict[str, Fraction | None]
+
+
 class Record(_Strict):
     """How one run scored on one target, under one selection policy.
 
@@ -88,13 +138,15 @@ class Record(_Strict):
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
     target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
-    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout. `mask` is
-    None for a head without one, and where the target shows fewer than two expressions. `options` are what commands that
+    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout, `resampled` over "faces" or, where
+    subjects are known, over "subjects". `groups` are by column (age, sex ...) and value, where the target has such
+    columns. `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
+    predictions that were imported has the encoder "imported". `options` are what commands that
     repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
     "soft"}}`.
     """
 
-    schema_version: Literal[1] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[1, 2] = Field(default=SCHEMA, alias="schema")
     run: str
     method_key: str
     encoder: str
@@ -114,6 +166,10 @@ class Record(_Strict):
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
     intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
+    resampled: Literal["faces", "subjects"] = "faces"
+    calibration: CalibrationRecord | None = None
+    abstention: AbstentionRecord | None = None
+    groups: dict[str, dict[str, GroupRecord]] = Field(default_factory=dict)
     mask: MaskRecord | None = None
     kept: Count
     dropped: dict[str, Count]
@@ -122,7 +178,7 @@ class Record(_Strict):
     versions: dict[str, str]
     device: str
     seconds: Annotated[float, Field(ge=0)]
-    options: dict[Literal["extract", "train"], dict[str, str]] = Field(default_factory=dict)
+    options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from fercache.records import Record
+
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\[`(\w+)`\]\(\.\./([\w/.]+)#L(\d+)\)")
 
@@ -22,3 +24,9 @@ def test_a_link_to_a_line_of_code_points_at_the_definition(name: str, file: str,
 
 def test_every_equation_has_a_link() -> None:
     assert len(links()) >= 15
+
+
+def test_every_field_of_a_record_is_described() -> None:
+    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    described = set(re.findall(r"`([\w ]+)`", text))
+    assert {field.alias or name for name, field in Record.model_fields.items()} <= described

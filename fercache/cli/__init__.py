@@ -13,7 +13,9 @@ COMMANDS = {
     "train": "Train heads on a feature table.",
     "evaluate": "Score runs on targets they never saw.",
     "compare": "Put all records into tables and a page.",
+    "import-predictions": "Put anybody's predictions beside your own.",
     "demo": "All of it on synthetic faces, in three minutes.",
+    "run": "An experiment from a TOML file, all stages.",
     "predict": "Name the expression in your own face pictures.",
     "audit": "Copies, swapped labels and doubtful ones in your sets.",
     "datasets": "What is known, where it is, what was found.",
@@ -32,7 +34,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"fercache.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"fercache.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

@@ -9,7 +9,14 @@ from fercache.cli.options import device_option, parse_seeds, parse_settings
 @click.option(
     "--head", "heads", multiple=True, help="A head; may be given again. Default: sigmoid-mask, text-similarity."
 )
-@click.option("--source", default="synthetic:studio", show_default=True, help="The set to train on, NAME[@SPLIT].")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    default=("synthetic:studio",),
+    show_default="synthetic:studio",
+    help="The set to train on, NAME[@SPLIT]; given again, all of them are pooled.",
+)
 @click.option("--encoder", help="Whose features; default: the bundled one's, else the only ones there are.")
 @click.option("--seeds", default="0-4", show_default=True)
 @click.option("--trunk", help="mlp on cached features (default), or a timm backbone on crops: resnet18, ...")
@@ -23,7 +30,7 @@ from fercache.cli.options import device_option, parse_seeds, parse_settings
 @device_option
 def command(
     heads: tuple[str, ...],
-    source: str,
+    sources: tuple[str, ...],
     encoder: str | None,
     seeds: str,
     trunk: str | None,
@@ -37,6 +44,7 @@ def command(
     device: str,
 ) -> None:
     """Train heads on the cached features of one source. Finished runs are not trained again."""
+    from fercache.datasets import POOL
     from fercache.settings import load_settings
     from fercache.stages.run_config import read_config
     from fercache.stages.sources import TrainRequest
@@ -44,7 +52,7 @@ def command(
 
     named = {"trunk": trunk, "trunk_weights": trunk_weights}
     request = TrainRequest(
-        source=source,
+        source=POOL.join(sources),
         heads=heads or TrainRequest.heads,
         encoder=encoder,
         seeds=parse_seeds(seeds),
@@ -62,7 +70,7 @@ def command(
     _, config = read_config(folders[0])
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(config.dropped.items()))
     click.echo(
-        f"{source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
+        f"{config.source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
         + (f"; left out: {reasons}" if reasons else "")
     )
     click.echo("next: fercache evaluate")

@@ -172,6 +172,10 @@ def _split_order(split: str) -> tuple[int, str]:
     return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
 
 
+POOL = " & "
+"""Stands between the names of sets whose faces make one source."""
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetName:
     """`FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`, parsed; `corruption` is as it was written."""
@@ -221,3 +225,21 @@ def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> 
     if not dataset.domains:
         raise UsageError(f"'{family}' has no domains; write '{family}', not '{family}:{domain}'.")
     raise UsageError(f"'{family}' has no domain '{domain}'. {nearest(domain, dataset.domains)}")
+
+
+def source_names(text: str) -> tuple[DatasetName, ...]:
+    """The sets of a source, sorted: one, or several whose faces are pooled, written `A & B`.
+
+    Raises UsageError for a name that does not read, and for a set that is there twice.
+    """
+    names = [DatasetName.parse(part) for part in text.split(POOL.strip())]
+    for name in names:
+        if sum(name.whole == other.whole for other in names) > 1:
+            raise UsageError(f"The source '{text}' holds {name.whole} more than once. Name every set once.")
+    return tuple(sorted(names, key=str))
+
+
+def source_slug(names: Sequence[DatasetName]) -> str:
+    """A source as it stands in the names of files: of many sets the first, and how many more."""
+    slugs = [name.slug for name in names]
+    return "-and-".join(slugs if len(slugs) < 4 else [slugs[0], f"{len(slugs) - 1}-more"])

@@ -11,7 +11,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from fercache.records import MAIN, METRICS, WITHOUT_DUPLICATES
+from fercache.datasets import POOL
+from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,6 +176,17 @@ class Board(MethodTable):
             return "source, seen by encoder" if label in self.own else "seen by encoder"
         return "source" if label in self.own else UNSEEN
 
+    @property
+    def source_labels(self) -> tuple[str, ...]:
+        """The columns whose mean is the score on the source: all sets of a pooled one, else its first."""
+        if POOL not in self.source:
+            return self.own[:1]
+        return tuple(label for label in self.own if not is_without_duplicates(label))
+
+    def source_scores(self, row: Row) -> Scores | None:
+        """A row's scores on the source's own held-out faces; None where they are no column."""
+        return mean_scores([row.cells[label] for label in self.source_labels]) if self.source_labels else None
+
 
 def is_corrupted(target: str) -> bool:
     """Whether a target is made from another one, as `ferplus+blur:3` is from `ferplus`."""
@@ -190,7 +202,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     """One board per encoder and source. Every target of the frame is a column of every board, but for corrupted ones.
 
     Scores without duplicates stand beside the target's own where there are any, and count in no mean.
-    Where a method was scored under one policy it has a row for each policy of its board; the oracle never stands alone.
+    Every method has a row under the board's first policy, whatever it was scored under: the oracle never stands alone.
     There are no boards where all targets are corrupted.
     """
     target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
@@ -198,17 +210,32 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     if not labels:
         return []
     found = []
-    for (encoder, encoder_key, source), part in frame.groupby(["encoder", "encoder_key", "source"]):
+    for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored or not is_without_duplicates(label)]
-        own = tuple(label for label in here if target_of[label] == source)
+        own = tuple(label for label in here if target_of[label] in source.split(POOL))
         known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
         seen = tuple(label for label in here if label not in own and label in known)
         unseen = tuple(label for label in here if label not in own and label not in known)
         counted = tuple(label for label in unseen if not is_without_duplicates(label))
         rows = tuple(method_rows(part, here, counted))
-        found.append(Board(str(encoder), str(encoder_key), str(source), rows, own, seen, unseen, known))
+        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, known))
     return found
+
+
+def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
+    """Encoder, its key, source, and their rows of the frame, with those that were imported for that source.
+
+    Imported predictions of a source that nothing else was trained on stand alone.
+    """
+    import pandas as pd
+
+    imported = frame["encoder"] == IMPORTED
+    trained, there = frame[~imported], frame[imported]
+    for (encoder, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
+        yield str(encoder), str(key), str(source), pd.concat([part, there[there["source"] == source]])
+    for source, part in there[~there["source"].isin(set(trained["source"]))].groupby("source"):
+        yield IMPORTED, "", str(source), part
 
 
 def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...] = ()) -> Iterable[Row]:
@@ -229,8 +256,9 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, 
             )
         }
         for selection in policies:
-            cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
-            yield Row(method, selection, seeds, cells, unseen)
+            if selection == policies[0] or selection in set(rows["selection"]):
+                cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
+                yield Row(method, selection, seeds, cells, unseen)
 
 
 def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:

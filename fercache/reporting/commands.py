@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from fercache.corruptions import EVERY, corruptions
-from fercache.datasets import DatasetName
-from fercache.records import ALL, Record
+from fercache.datasets import POOL, DatasetName
+from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
 
 
@@ -18,13 +18,14 @@ def commands(records: Sequence[Record], name: str) -> list[str]:
     return list(dict.fromkeys(_commands(records, name)))
 
 
-def _commands(records: Sequence[Record], name: str) -> Iterable[str]:
+def _commands(every: Sequence[Record], name: str) -> Iterable[str]:
+    records = [record for record in every if record.encoder != IMPORTED]
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for record in records:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
         # A corrupted set's table holds one split, so it is extracted by the name that it is evaluated by.
         target = _with_split(record) if is_corrupted(record.target) else record.target
-        sets[tuple(options.items())] += (record.source, target)
+        sets[tuple(options.items())] += (*record.source.split(POOL), target)
     for chosen, names in sets.items():
         for dataset in collapsed(names):
             yield _command("extract", {"dataset": dataset} | dict(chosen))
@@ -42,6 +43,10 @@ def _commands(records: Sequence[Record], name: str) -> Iterable[str]:
     without = collapsed(_with_split(record) for record in records if record.duplicates is not None)
     for target in collapsed(_with_split(record) for record in records):
         yield _command("evaluate", {"target": target}) + (" --exclude-duplicates" if target in without else "")
+    for record in every:
+        if record.encoder == IMPORTED:
+            options = dict(record.options.get("import-predictions", {}))
+            yield _command(f"import-predictions {shlex.quote(options.pop('file', 'FILE'))}", options)
     yield _command("compare", {"name": name})
 
 
@@ -64,11 +69,11 @@ def _shortest(text: str, there: Mapping[str, None]) -> str:
 
 
 def _command(stage: str, options: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> str:
-    words = ["fercache", stage, *(word for name, value in options.items() for word in (f"--{name}", value))]
+    words = [*(word for name, value in options.items() for word in (f"--{name}", value))]
     for name, value in (settings or {}).items():
         if value not in (None, {}):
             words += ["--set", f"{name}={_written(value)}"]
-    return shlex.join(words)
+    return f"fercache {stage} {shlex.join(words)}"
 
 
 def _written(value: Any) -> str:

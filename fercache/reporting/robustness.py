@@ -19,6 +19,7 @@ from fercache.reporting.boards import (
     is_corrupted,
     mean_scores,
     method_rows,
+    trained_alike,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
     """One table per encoder, source and clean target, where corrupted versions of that target were scored."""
     versions = _versions(frame)
     found = []
-    for (encoder, encoder_key, source), part in frame.groupby(["encoder", "encoder_key", "source"]):
+    for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         known = set(part.loc[part["seen_by_encoder"], "target_label"])
         for target, label_of in versions.items():
@@ -67,7 +68,7 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
             )
             seen = not known.isdisjoint((target, *label_of.values()))
             severities = _severities(label_of)
-            found.append(Robustness(str(encoder), str(encoder_key), str(source), rows, target, severities, seen))
+            found.append(Robustness(encoder, encoder_key, source, rows, target, severities, seen))
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fercache.datasets import POOL
 from fercache.records import METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import (
     METRIC_NAMES,
@@ -46,8 +47,8 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, object]:
     entry = _named(board, row) | {"seeds": len(row.seeds), "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder))}
-    own = board.own[:1]
-    columns = [("source", row.cells[own[0]] if own else None)]
+    own = () if POOL in board.source else board.source_labels
+    columns = [("source", board.source_scores(row))]
     columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
     columns += [(UNSEEN, row.unseen_mean if board.unseen else None)]
     for name, scores in columns:

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache import registry
 from fercache.audits.duplicates import Faces, find_pairs
-from fercache.datasets import DatasetName, default_split
+from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
@@ -19,11 +18,12 @@ from fercache.records import ALL, read_record
 from fercache.selection import POLICIES
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
-from fercache.stages.labelled import LabelPolicy, labelled_faces, searched_faces
+from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import load_run
-from fercache.stages.run_config import RunConfig, read_config
-from fercache.stages.scoring import Target, score_run
+from fercache.stages.run_config import RunConfig, SourcePart, read_config
+from fercache.stages.scoring import score_run
 from fercache.stages.stored_faces import crops_of
+from fercache.stages.targets import Target, read_target, target_split
 from fercache.store.runs import find_runs
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 
@@ -63,9 +63,11 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
             bar.update()
             try:
-                target = _read_target(read(info.path), name, configs[folder])
-                if configs[folder].crop_side is not None:
-                    target = replace(target, crops=crops_of(settings.cache, info, configs[folder].crop_side))
+                config = configs[folder]
+                labels = LabelPolicy(tuple(config.expressions), config.policy, config.label_file)
+                target = read_target(read(info.path), name, labels, config.parts)
+                if config.crop_side is not None:
+                    target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
             except UsageError as error:
                 if request.targets:
                     raise
@@ -103,6 +105,11 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
     fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
     if len(fitting) == 1:
         return fitting[0]
+    if finished and (finished[0].parent / wanted).is_dir():
+        raise UsageError(
+            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
+            "the same `fercache train` again."
+        )
     raise UsageError(f"No finished run is called '{name}'. {nearest(wanted, [folder.name for folder in finished])}")
 
 
@@ -145,7 +152,7 @@ def _is_done(
     """Whether every policy's record is there, and is about the target's present table."""
     name, table = target
     try:
-        split = name.split or _default_target_split(read(table.path), name, config) or ALL
+        split = name.split or target_split(read(table.path), name, config.parts) or ALL
     except UsageError:
         return False  # whoever scores it says what is wrong
     records = [read_record(path) for path in (folder / "records").glob(f"{name.slug}@{split}.*.json")]
@@ -159,39 +166,6 @@ def _is_done(
     return looked and all((policy, True) in present for policy in wanted)
 
 
-def _read_target(table: FeatureTable, name: DatasetName, config: RunConfig) -> Target:
-    split = name.split or _default_target_split(table, name, config)
-    if _is_own_source(name, config) and split in ("", config.source_split):
-        others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
-        raise UsageError(
-            f"{name} is what the run was trained on, so its score there means nothing. "
-            f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
-        )
-    # Soft labels are for training; a score needs one answer per face.
-    policy = "majority" if config.policy == "soft" else config.policy
-    labels = LabelPolicy(tuple(config.expressions), policy, config.label_file)
-    faces = labelled_faces(table, name, split, labels)
-    if not len(faces.truth):
-        raise UsageError(
-            f"{name}: no face has a label among {', '.join(config.expressions)}, so nothing can be scored."
-        )
-    named = {column.partition(":")[2] for column in table.vote_columns} or set(table.classes)
-    known = tuple(expression for expression in config.expressions if expression in named)
-    return Target(table, replace(name, split=split), faces, known, policy)
-
-
-def _default_target_split(table: FeatureTable, name: DatasetName, config: RunConfig) -> str:
-    wanted = registry.load("datasets", name.family).target_split
-    if not wanted and _is_own_source(name, config):
-        wanted = "test"  # all faces would be those that the run was trained on
-    return default_split(set(table.columns.split), wanted, str(name))
-
-
-def _is_own_source(name: DatasetName, config: RunConfig) -> bool:
-    """Whether the run was trained on that set's pictures, spoilt or not."""
-    return name.clean == DatasetName.parse(config.source).clean
-
-
 class _Copies:
     """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
 
@@ -203,18 +177,21 @@ class _Copies:
     def of(self, config: RunConfig, target: Target) -> NDArray[np.bool_]:
         """(N,) for the target's faces. Raises UsageError when the source's table is gone."""
         scored = self._clean(target)
-        key = (config.source_key, config.source_split, scored.clean_key, target.name.split)
-        if key not in self._found:
-            self._found[key] = self._search(config, scored, target.name.split)
-        return np.array([id in self._found[key] for id in target.faces.id], dtype=bool)
+        found: set[str] = set()
+        for part in config.parts:
+            key = (part.key, part.split, scored.clean_key, target.name.split)
+            if key not in self._found:
+                self._found[key] = self._search(config.name, part, scored, target.name.split)
+            found |= self._found[key]
+        return np.array([id in found for id in target.faces.id], dtype=bool)
 
-    def _search(self, config: RunConfig, scored: TableInfo, split: str) -> frozenset[str]:
-        if config.source_key not in self._tables:
+    def _search(self, run: str, part: SourcePart, scored: TableInfo, split: str) -> frozenset[str]:
+        if part.key not in self._tables:
             raise UsageError(
-                f"{config.name} was trained on a table of {config.source} that is not in the cache any more, so nobody "
-                f"can tell which faces are in both. Run: fercache extract --dataset {config.source}"
+                f"{run} was trained on a table of {part.name} that is not in the cache any more, so nobody "
+                f"can tell which faces are in both. Run: fercache extract --dataset {part.name}"
             )
-        _, ours = self._faces(self._tables[config.source_key], config.source_split)
+        _, ours = self._faces(self._tables[part.key], part.split)
         ids, theirs = self._faces(scored, split)
         return frozenset(ids[find_pairs(ours, theirs, device=self._device).right])
 

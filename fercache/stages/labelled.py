@@ -28,7 +28,7 @@ class LabelPolicy:
 class LabelledFaces:
     """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None.
 
-    `row` (N,) is where a face stands in its table.
+    `row` (N,) is where a face stands in its table; `group` (N,) is as the table has it, `column=value;...`.
     """
 
     row: NDArray[np.int64]
@@ -37,6 +37,7 @@ class LabelledFaces:
     distribution: NDArray[np.float32] | None
     id: NDArray[np.object_]
     subject: NDArray[np.object_]
+    group: NDArray[np.object_]
     dropped: Mapping[str, int]
 
     def take(self, rows: NDArray[np.bool_]) -> "LabelledFaces":
@@ -49,6 +50,7 @@ class LabelledFaces:
             soft,
             self.id[rows],
             self.subject[rows],
+            self.group[rows],
             self.dropped,
         )
 
@@ -76,6 +78,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
         distribution=None if labels.distribution is None else labels.distribution[labels.kept],
         id=rows.id[kept],
         subject=rows.subject[kept],
+        group=rows.group[kept],
         dropped=dict(labels.dropped),
     )
 

@@ -11,6 +11,16 @@ from fercache.store.runs import Run, read_run
 SCHEMA = 1
 
 
+class SourcePart(BaseModel):
+    """One of the sets that a run was trained on; `key` is that of the clean table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    split: str
+    key: str
+
+
 class RunConfig(BaseModel):
     """Everything needed to repeat a run, and to build its head again."""
 
@@ -28,6 +38,8 @@ class RunConfig(BaseModel):
     source: str
     source_split: str
     source_key: str
+    pool: list[SourcePart] = []
+    """The sets of a source that is made of several; their splits are alike, or joined by commas."""
     head: str
     trunk: str
     settings: dict[str, Any]
@@ -49,6 +61,11 @@ class RunConfig(BaseModel):
     versions: dict[str, str]
     device: str
     seconds: float
+
+    @property
+    def parts(self) -> list[SourcePart]:
+        """The sets that the source is made of."""
+        return self.pool or [SourcePart(name=self.source, split=self.source_split, key=self.source_key)]
 
 
 def read_config(folder: Path) -> tuple[Run, RunConfig]:

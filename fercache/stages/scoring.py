@@ -2,77 +2,47 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import POOL, DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.identity import key_of, seed_from
-from fercache.metrics import Scores, accuracy, predict, score, uar
+from fercache.metrics import score
 from fercache.records import (
     ALL,
-    DUPLICATE,
     MAIN,
     MaskRecord,
     Record,
-    ScoresRecord,
     predictions_path,
     write_record,
 )
 from fercache.selection import POLICIES, choose
 from fercache.stages.extract import versions
-from fercache.stages.labelled import LabelledFaces
 from fercache.stages.loading import LoadedRun
+from fercache.stages.measuring import measures
 from fercache.stages.run_config import RunConfig
 from fercache.stages.stored_faces import as_faces
-from fercache.statistics import Metric, bootstrap_interval, label_shuffle_test
-from fercache.store.crops import Crops
+from fercache.stages.targets import Target
+from fercache.statistics import label_shuffle_test
 from fercache.store.runs import Predictions, write_predictions
-from fercache.store.tables import FeatureTable
 from fercache.training import in_parts
 from fercache.trunks import Faces
 
 Logits = dict[str, dict[str, NDArray[np.float32]]]
 """Snapshot -> readout -> (N, L)."""
 
-INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 SAMPLE = 1000
 SHUFFLES = 199
 
 Masks = Callable[[str], NDArray[np.float32] | None]
 """Snapshot -> (N, D), or None for a head without a mask."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The faces to be scored, and the expressions among which the set's labels choose.
-
-    `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
-    that they are left out.
-    """
-
-    table: FeatureTable
-    name: DatasetName
-    faces: LabelledFaces
-    known: tuple[str, ...]
-    policy: str
-    crops: Crops | None = None
-    duplicate: NDArray[np.bool_] | None = None
-    unique: bool = False
-
-    def without_duplicates(self) -> "Target":
-        """The faces that the source's train split has not; those left out are counted among the dropped."""
-        assert self.duplicate is not None
-        faces = self.faces.take(~self.duplicate)
-        dropped = {**faces.dropped, DUPLICATE: int(self.duplicate.sum())}
-        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True)
 
 
 def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
@@ -123,7 +93,8 @@ def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> s
     """The snapshot; only the oracle is told how each does on the target."""
     if policy != "oracle":
         return choose(policy, loaded.run.history, None)
-    on_target = {name: _score(loaded, target, by_readout[MAIN]).accuracy for name, by_readout in logits.items()}
+    truth, expressions = target.faces.truth, loaded.config.expressions
+    on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
     return choose(policy, loaded.run.history, on_target)
 
 
@@ -148,10 +119,6 @@ def _test_masks(loaded: LoadedRun, target: Target, masks: NDArray[np.float32] | 
     seed = seed_from("masks", loaded.config.key, target.table.clean_key, str(target.name))
     distance, null, p = label_shuffle_test(masks, truth, seed=seed, shuffles=SHUFFLES)
     return MaskRecord(distance=distance, null=null, p=p, shuffles=SHUFFLES)
-
-
-def _score(loaded: LoadedRun, target: Target, logits: NDArray[np.float32]) -> Scores:
-    return score(logits, target.faces.truth, loaded.config.expressions, target.known)
 
 
 def _write_predictions(
@@ -196,10 +163,7 @@ def _record(
     seconds: float,
 ) -> Record:
     config = loaded.config
-    by_readout = logits[snapshot]
-    truth, main = target.faces.truth, predict(by_readout[MAIN], config.expressions, target.known)
     seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
-    dataset = str(target.name.whole)
     return Record(
         run=config.name,
         method_key=config.method_key,
@@ -209,7 +173,7 @@ def _record(
         trunk=config.trunk,
         settings=config.settings | ({"crops": config.crop_side} if config.crop_side else {}),
         source=config.source,
-        target=dataset,
+        target=str(target.name.whole),
         target_split=target.name.split or "all",
         seed=config.seed,
         selection=policy,
@@ -218,10 +182,8 @@ def _record(
         duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
         without_duplicates=target.unique,
         classes=tuple(config.expressions),
-        scores={name: ScoresRecord.model_validate(_score(loaded, target, each)) for name, each in by_readout.items()},
-        intervals={name: bootstrap_interval(truth, main, metric, seed=seed) for name, metric in INTERVALS.items()},
         mask=mask,
-        kept=len(truth),
+        kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
         seen_by_encoder=_is_seen(target.name, config),
         keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
@@ -229,6 +191,7 @@ def _record(
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
+        **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
     )
 
 
@@ -252,8 +215,8 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
 
 def _train_options(config: RunConfig) -> dict[str, str]:
     """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
-    split = "" if config.source_split in ("", "train") else f"@{config.source_split}"
-    options = {"source": config.source + split, "policy": config.policy}
+    splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
+    options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": config.policy}
     if "contempt" in config.expressions:
         options["classes"] = "8"
     if config.label_file:

@@ -1,10 +1,12 @@
 """Rows of feature tables and crop files, as training and scoring take them: features, crops, augmented views."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,16 +26,21 @@ USUAL_SIDE = 112
 
 @dataclass(frozen=True)
 class StoredCrops:
-    """The crops (N, S, S, 3) of `rows` (N,) of a crop file, read as they are asked for."""
+    """Crops (N, S, S, 3), read as they are asked for: face i is row `rows[i]` of `files[file[i]]`."""
 
-    file: Crops
+    files: tuple[Crops, ...]
+    file: NDArray[np.int64]
     rows: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        return torch.from_numpy(np.asarray(self.file.pixels[self.rows[index.numpy()]]))
+        file, rows = self.file[index.numpy()], self.rows[index.numpy()]
+        pixels = np.empty((len(rows), *self.files[0].pixels.shape[1:]), np.uint8)
+        for number in np.unique(file):
+            pixels[file == number] = self.files[number].pixels[rows[file == number]]
+        return torch.from_numpy(pixels)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ class AugmentedCrops:
         return torch.from_numpy(np.stack([self._render(place) for place in index.tolist()]))
 
     def _render(self, place: int) -> NDArray[np.uint8]:
-        file, row = self.stored.file, self.stored.rows[place]
+        file, row = self.stored.files[self.stored.file[place]], self.stored.rows[place]
         view = draw_view(self.recipe, int(self.view[place]), file.pixel_sha256[row].tobytes())
         height, width = file.native[row]
         framing = Framing.of(file.info.geometry)
@@ -77,7 +84,11 @@ class StoredViews:
 
 def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
     """Faces to be read, on the device; their crops stay where they are until they are asked for."""
-    return Faces(_on(device, faces.features), None if crops is None else StoredCrops(crops, rows_of(crops, faces.id)))
+    features = _on(device, faces.features)
+    if crops is None:
+        return Faces(features)
+    rows = rows_of(crops, faces.id)
+    return Faces(features, StoredCrops((crops,), np.zeros_like(rows), rows))
 
 
 def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
@@ -93,6 +104,36 @@ def stored_views(table: FeatureTable, faces: LabelledFaces, device: str) -> Stor
     recipe = Recipe.model_validate(table.identity["recipe"])
     views = [CLEAN, *view_names(recipe, len(table.columns.features) - 1)]
     return StoredViews(torch.stack([_on(device, table.columns.features[view][faces.row]) for view in views]), recipe)
+
+
+def pooled(batches: Sequence[Batch], expressions: int) -> Batch:
+    """The faces of several sets as one batch, in that order. A set without soft labels has all weight on one."""
+    if len(batches) == 1:
+        return batches[0]
+    soft = [batch.distribution for batch in batches]
+    if any(each is not None for each in soft):
+        hard = [F.one_hot(batch.labels, expressions).float() for batch in batches]
+        soft = [one_hot if each is None else each for each, one_hot in zip(soft, hard, strict=True)]
+    return Batch(
+        torch.cat([batch.features for batch in batches]),
+        _pooled_crops([batch.crops for batch in batches if isinstance(batch.crops, StoredCrops)]),
+        labels=torch.cat([batch.labels for batch in batches]),
+        distribution=torch.cat([each for each in soft if each is not None]) if soft[0] is not None else None,
+    )
+
+
+def _pooled_crops(crops: Sequence[StoredCrops]) -> StoredCrops | None:
+    if not crops:
+        return None
+    starts = np.cumsum([0, *(len(each.files) for each in crops)])
+    file = np.concatenate([each.file + start for each, start in zip(crops, starts, strict=False)])
+    files = tuple(file for each in crops for file in each.files)
+    return StoredCrops(files, file, np.concatenate([each.rows for each in crops]))
+
+
+def pooled_views(views: Sequence[StoredViews]) -> StoredViews:
+    """The views of several sets, in that order; they have the same recipe and number of views."""
+    return StoredViews(torch.cat([each.features for each in views], dim=1), views[0].recipe)
 
 
 def _on(device: str, features: NDArray[np.floating]) -> Tensor:

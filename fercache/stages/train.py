@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ from fercache.settings import Settings
 from fercache.stages.extract import versions
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
-from fercache.stages.run_config import RunConfig
-from fercache.stages.sources import VALIDATION_SHARE, Source, TrainRequest, read_source
+from fercache.stages.run_config import RunConfig, SourcePart
+from fercache.stages.sources import VALIDATION_SHARE, Source, TrainRequest, one_key, read_source
 from fercache.state_dicts import listed
-from fercache.store.runs import write_run
+from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
@@ -43,24 +43,21 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     other. Trunks on pixels, and accelerators, take one run at a time.
     Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
     """
-    plugins = {name: registry.load("heads", name) for name in request.heads}
-    chosen = _head_settings(plugins, request.set)
-    read = cache(partial(read_source, settings, request))  # several heads share what they learn from
-    plans = {name: _plan(name, plugin, chosen[name], read) for name, plugin in plugins.items()}
-    jobs = [(n, s) for n in plugins for s in (request.seeds if plugins[n].seeded else (request.seeds[0],))]
+    plans = _plans(settings, request)
+    jobs = _jobs(request, plans)
     stopped = Event()
 
-    def run(job: tuple[str, int]) -> Path:
-        name, seed = job
-        return _train_one(settings, request, plans[name], seed, stopped)
+    def run(job: tuple[Plan, int]) -> Path:
+        plan, seed = job
+        return _train_one(settings, request, plan, seed, stopped)
 
-    side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans.values())
+    side_by_side = not any(plan.source.crops_key or plan.source.device != "cpu" for plan in plans)
     with progress("train", len(jobs), "run") as bar, _workers(side_by_side) as in_turn:
         try:
             folders = []
-            for (name, seed), folder in zip(jobs, in_turn(run, jobs), strict=True):
+            for (plan, seed), folder in zip(jobs, in_turn(run, jobs), strict=True):
                 folders.append(folder)
-                bar.set_postfix_str(f"{name}, seed {seed}", refresh=False)
+                bar.set_postfix_str(f"{plan.name}, seed {seed}", refresh=False)
                 bar.update()
             return folders
         finally:
@@ -93,11 +90,35 @@ class Plan:
     source: Source
     task: Task
 
+    @property
+    def trunk(self) -> str:
+        """The name of the head's trunk, "none" for a head without one."""
+        return str(getattr(self.settings, "trunk", "none"))
+
+    @property
+    def prompts_key(self) -> str | None:
+        """What changes with the text that the head reads, None for a head that reads none."""
+        prompts = self.source.prompts
+        return key_of(prompts.identity) if self.plugin.needs_text and prompts is not None else None
+
     def build(self, seed: int) -> Head:
         """The head with its initial weights, those of its trunk included."""
         head = build_head(self.plugin, self.task, self.settings, seed)
         _fill_trunk(head, self.settings)
         return head
+
+
+def _plans(settings: Settings, request: TrainRequest) -> list[Plan]:
+    """One per head asked for."""
+    plugins = {name: registry.load("heads", name) for name in request.heads}
+    chosen = _head_settings(plugins, request.set)
+    read = cache(partial(read_source, settings, request))  # several heads share what they learn from
+    return [_plan(name, plugin, chosen[name], read) for name, plugin in plugins.items()]
+
+
+def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
+    """Each head with each seed; one that draws nothing has a single one."""
+    return [(p, seed) for p in plans for seed in (request.seeds if p.plugin.seeded else request.seeds[:1])]
 
 
 def _plan(name: str, plugin: type[Head], chosen: HeadSettings, read: Callable[..., Source]) -> Plan:
@@ -127,11 +148,15 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     return result
 
 
-def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
-    source, task = plan.source, plan.task
-    trunk = getattr(plan.settings, "trunk", "none")
-    uses_text = plan.plugin.needs_text and source.prompts is not None
-    identity: dict[str, Any] = {
+def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
+    """The folders that `train` would return; nothing is trained, and they need not be there. Raises as `train`."""
+    return [_folder(settings, request, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
+
+
+def _run_identity(request: TrainRequest, plan: Plan) -> dict[str, Any]:
+    """Everything that changes a run's numbers, but for its seed."""
+    source = plan.source
+    return {
         "table": source.key,
         "split": source.split,
         "head": plan.name,
@@ -139,18 +164,26 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         "expressions": list(source.expressions),
         "policy": request.policy,
         "label_file": request.label_file,
-        "prompts": key_of(source.prompts.identity) if uses_text and source.prompts else None,
+        "prompts": plan.prompts_key,
         "validation_share": VALIDATION_SHARE,
         "faces": request.faces,
-        "crops": source.crops.info.key if source.crops else None,
+        "crops": source.crops_key,
     }
-    key = key_of({**identity, "seed": seed})
-    at_split = f"@{source.split}" if source.name.split else ""
-    encoder = source.table.provenance["encoder"]
-    name = f"{encoder}-{source.name.slug}{at_split}-{plan.name}-{trunk}-{seed}-{key[:8]}"
-    folder = settings.cache / "runs" / name
-    if (folder / "done").exists():
+
+
+def _folder(settings: Settings, request: TrainRequest, plan: Plan, seed: int) -> Path:
+    key = key_of({**_run_identity(request, plan), "seed": seed})
+    encoder = plan.source.table.provenance["encoder"]
+    return settings.cache / "runs" / f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+
+
+def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
+    source, task = plan.source, plan.task
+    folder = _folder(settings, request, plan, seed)
+    if is_finished(folder):
         return folder
+    name, identity = folder.name, _run_identity(request, plan)
+    key = key_of({**identity, "seed": seed})
     start = time.perf_counter()
     head = plan.build(seed_from("initialise", key)).to(source.device)
 
@@ -167,19 +200,21 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         views=source.views,
         report=report,
     )
+    parts = [SourcePart(name=str(part.name.whole), split=part.split, key=part.table.clean_key) for part in source.parts]
     config = RunConfig(
         name=name,
         key=key,
         method_key=key_of(identity),
-        encoder=encoder,
+        encoder=source.table.provenance["encoder"],
         encoder_identity=source.table.identity["encoder"],
         encoder_request=source.table.provenance["encoder_request"],
         encoder_seen=source.table.provenance["seen"],
-        source=str(source.name.whole),
+        source=source.name,
         source_split=source.split,
-        source_key=source.table.clean_key,
+        source_key=one_key([part.key for part in parts]),
+        pool=parts if len(parts) > 1 else [],
         head=plan.name,
-        trunk=trunk,
+        trunk=plan.trunk,
         settings=plan.settings.model_dump(mode="json"),
         seed=seed,
         expressions=list(source.expressions),
@@ -189,8 +224,8 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         faces=request.faces,
         policy=request.policy,
         label_file=request.label_file,
-        prompts=set_label(request.prompts) if uses_text else None,
-        prompts_key=identity["prompts"],
+        prompts=set_label(request.prompts) if plan.prompts_key else None,
+        prompts_key=plan.prompts_key,
         logit_scale=task.logit_scale,
         train_rows=len(source.train.labels),
         validation_rows=len(source.validation.labels),
@@ -215,7 +250,8 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
             f"{head_name} compares faces with text, but {source.table.provenance['encoder']} has no prompt table. "
             f"Take an encoder that knows text, such as the bundled one: {with_text}"
         )
-    dimension, side = source.train.features.shape[1], source.crops.info.side if source.crops else None
+    crops = source.parts[0].crops
+    dimension, side = source.train.features.shape[1], crops.info.side if crops else None
     if not plugin.needs_text or source.prompts is None:
         return Task(source.expressions, dimension, crop_side=side)
     text = torch.from_numpy(source.prompts.per_expression(source.expressions)).to(source.device)

@@ -1,7 +1,7 @@
 import pytest
 
-from fercache.records import DUPLICATE, Record, frame
-from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards
+from fercache.records import DUPLICATE, IMPORTED, Record, frame
+from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards, mean_scores
 from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, fake_record
 
 
@@ -117,10 +117,32 @@ def test_the_best_of_a_column_ignores_missing_cells() -> None:
     assert board.best(board.headline, UNSEEN, "uar") is not None
 
 
-def test_every_policy_has_a_row_for_every_method() -> None:
+def test_a_method_has_a_row_for_each_policy_it_was_scored_under_and_for_the_first() -> None:
     records = [*demo_records(), fake_record("linear-probe", settings={"strengths": 1}, selection="last")]
     board = board_of(records)
-    assert len(board.rows) == 6 * len(SELECTIONS)
+    assert len(board.rows) == 5 * len(SELECTIONS) + 2
+
+
+def test_a_pooled_source_owns_its_sets_and_its_score_is_their_mean() -> None:
+    pool = "synthetic:night & synthetic:webcam"
+    targets = ("synthetic:night", "synthetic:webcam", "synthetic:sketch")
+    board = board_of([fake_record(target=target, source=pool) for target in targets])
+    assert (board.own, board.unseen) == (targets[:2], targets[2:])
+    (row,) = board.rows
+    assert board.source_scores(row) == mean_scores([row.cells[target] for target in targets[:2]])
+
+
+def test_imported_predictions_stand_on_every_board_of_their_source() -> None:
+    theirs = fake_record(encoder=IMPORTED, encoder_key="", method_key="d" * 64, settings={})
+    ours = [fake_record(), fake_record(encoder="other", encoder_key="e" * 64), fake_record(source="synthetic:night")]
+    found = boards(frame([theirs, *ours]))
+    assert {(b.encoder, b.source): len(b.headline) for b in found} == {
+        ("bundled", "synthetic:night"): 1,
+        ("bundled", "synthetic:studio"): 2,
+        ("other", "synthetic:studio"): 2,
+    }
+    (alone,) = boards(frame([theirs]))
+    assert (alone.encoder, alone.source) == (IMPORTED, "synthetic:studio")
 
 
 def test_corrupted_targets_are_no_columns_and_not_in_the_unseen_mean() -> None:

@@ -1,0 +1,216 @@
+"""A CSV of anybody's predictions -> records, which stand in the same tables as our own runs'."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.datasets import DatasetName, source_names, source_slug
+from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS, canonical
+from fercache.identity import file_hash, key_of, seed_from
+from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, write_record
+from fercache.settings import Settings
+from fercache.stages.extract import versions
+from fercache.stages.finding import find_table, holds
+from fercache.stages.labelled import LabelPolicy
+from fercache.stages.measuring import measures
+from fercache.stages.run_config import SourcePart
+from fercache.stages.targets import Target, read_target
+from fercache.store.runs import Predictions, write_predictions
+from fercache.store.tables import FeatureTable, find_tables, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ID, MODEL = "id", "model"
+SUM_TOLERANCE = 1e-2
+"""How far a row of probabilities may be from adding up to 1, for rounding in the file."""
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """Whose predictions of which target. `source`: what the model was trained on, as `train` takes it.
+
+    `selection` says how the model's epoch was chosen. `model` names the model where the file has no such column.
+    """
+
+    file: Path
+    target: str
+    source: str
+    model: str | None = None
+    seed: int = 0
+    selection: str = "source-val"
+    policy: str = "majority"
+    label_file: str | None = None
+
+
+def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]:
+    """Writes a record, and the predictions it is about, for each model of the file; returns the records' paths.
+
+    The file is a CSV with a column `id`, a column for each expression, logits or probabilities, and perhaps `model`.
+    Raises UsageError for a file that is none, unknown or missing ids, and a target whose faces are not in the cache.
+    """
+    rows = _read(request.file)
+    name = DatasetName.parse(request.target)
+    table = read_table(_labels_of(settings, name))
+    written = []
+    for model, part in rows.groupby(MODEL) if MODEL in rows else [(request.model, rows)]:
+        if not model:
+            raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
+        written.append(_import_one(settings, request, str(model), part, table, name))
+    return written
+
+
+def _labels_of(settings: Settings, name: DatasetName) -> Path:
+    """A table with the target's labels; those of all encoders are alike, so the last one serves."""
+    there = next((table for table in find_tables(settings.cache) if holds(table, name)), None)
+    return (there or find_table(settings.cache, str(name), None)).path
+
+
+def _import_one(
+    settings: Settings, request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
+) -> Path:
+    sources = source_names(request.source)
+    column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
+    expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
+    trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
+    target = read_target(table, name, LabelPolicy(expressions, request.policy, request.label_file), trained_on)
+    if not target.known:
+        raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
+    numbers = rows[[column_of[expression] for expression in expressions]].to_numpy(float)
+    logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target)]}
+    method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
+    key = key_of({**method, "seed": request.seed})
+    slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
+    run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
+    seed = seed_from("bootstrap", key, table.clean_key, str(target.name))
+    record = Record(
+        run=run,
+        method_key=key_of(method),
+        encoder=IMPORTED,
+        encoder_key="",
+        head=model,
+        trunk="none",
+        settings={},
+        source=" & ".join(str(each.whole) for each in sources),
+        target=str(target.name.whole),
+        target_split=target.name.split or ALL,
+        seed=request.seed,
+        selection=request.selection,
+        snapshot=IMPORTED,
+        policy=target.policy,
+        classes=expressions,
+        kept=len(target.faces.truth),
+        dropped=dict(target.faces.dropped),
+        seen_by_encoder=False,
+        keys={"run": key, "target": table.clean_key, "file": file_hash(request.file)},
+        versions=versions(),
+        device="unknown",
+        seconds=0,
+        options={"import-predictions": _options(request, model)},
+        **measures(logits, target.faces, expressions, target.known, seed),
+    )
+    folder = settings.cache / "runs" / run
+    _write_predictions(predictions_path(folder, record), target, record, logits)
+    return write_record(folder, record)
+
+
+def _write_predictions(path: Path, target: Target, record: Record, logits: dict[str, NDArray[np.float32]]) -> None:
+    predictions = Predictions(
+        expressions=record.classes,
+        id=target.faces.id,
+        truth=target.faces.truth,
+        logits=logits,
+        sample=np.empty(0, np.int64),
+        features=np.empty((0, 0), np.float16),
+        mask_mean=None,
+    )
+    write_predictions(path, predictions, {"run": record.run, "target": str(target.name), "snapshot": IMPORTED})
+
+
+def _options(request: ImportRequest, model: str) -> dict[str, str]:
+    """What the command needs to be typed again."""
+    given = {"file": str(request.file), "model": model, "target": request.target, "source": request.source}
+    given |= {"seed": str(request.seed), "selection": request.selection}
+    return given | ({"labels": request.label_file} if request.label_file else {})
+
+
+def _read(file: Path) -> "pd.DataFrame":
+    """The file's rows, ids as text. Raises UsageError for what is no such file."""
+    import pandas as pd
+
+    try:
+        rows = pd.read_csv(file, dtype={ID: str, MODEL: str}, keep_default_na=False, na_values=[""])
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {file}.") from error
+    except (OSError, ValueError, UnicodeDecodeError) as error:  # pandas' own are ValueErrors
+        raise UsageError(f"{file} is not a CSV file that can be read: {error}.") from error
+    rows = rows.rename(columns=str.strip)
+    if ID not in rows or not len(rows):
+        raise UsageError(
+            f"{file}: expected a line per face with its '{ID}' and a column for each expression, found "
+            f"{len(rows)} lines with the columns {', '.join(map(str, rows.columns)) or 'none'}."
+        )
+    named: dict[str, str] = {}
+    for column in (column for column in rows if column not in (ID, MODEL)):
+        expression = canonical(str(column))
+        if expression in named:
+            raise UsageError(f"{file}: the columns {named[expression]} and {column} are both {expression}.")
+        named[expression] = str(column)
+    if len(named) < 2:
+        raise UsageError(f"{file} has columns for {len(named)} expressions; predictions need two or more.")
+    for expression, column in named.items():
+        numbers = pd.to_numeric(rows[column], errors="coerce")
+        wrong = np.flatnonzero(~np.isfinite(numbers.to_numpy(float)))
+        if len(wrong):
+            found = rows[column].iloc[wrong[0]]
+            raise UsageError(f"{file}, line {wrong[0] + 2}: {expression} is '{found}', expected a finite number.")
+        rows[column] = numbers
+    if rows[ID].isna().any():
+        raise UsageError(f"{file}, line {int(np.argmax(rows[ID].isna())) + 2}: the id is missing.")
+    return rows
+
+
+def _as_logits(file: Path, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(N, L) logits; probabilities become their logarithms, which a softmax turns back."""
+    if numbers.min() < 0 or numbers.max() > 1:
+        return numbers.astype(np.float32)
+    sums = numbers.sum(axis=1)
+    if np.abs(sums - 1).max() > SUM_TOLERANCE:
+        line = int(np.argmax(np.abs(sums - 1))) + 2
+        raise UsageError(
+            f"{file}, line {line}: numbers between 0 and 1 are taken for probabilities, but these add up to "
+            f"{sums[line - 2]:.4g}. Write probabilities of all the model's classes, or logits."
+        )
+    return np.log(np.maximum(numbers, 1e-12)).astype(np.float32)
+
+
+def _places(request: ImportRequest, rows: "pd.DataFrame", table: FeatureTable, target: Target) -> NDArray[np.int64]:
+    """The rows of the file that are the target's faces, in their order."""
+    ids = rows[ID].tolist()
+    place = {id: row for row, id in enumerate(ids)}
+    if len(place) < len(ids):
+        twice = next(id for row, id in enumerate(ids) if place[id] != row)
+        raise UsageError(f"{request.file} has the id '{twice}' more than once; every face needs one prediction.")
+    unknown = sorted(set(ids) - set(table.columns.id))
+    if unknown:
+        raise UsageError(
+            f"{request.file}: {len(unknown):,} ids are not in {target.name.whole}, such as {_some(unknown)}. "
+            f"Its ids look like {_some(target.faces.id)}."
+        )
+    missing = [id for id in target.faces.id if id not in place]
+    if missing:
+        raise UsageError(
+            f"{request.file}: {len(missing):,} of the {len(target.faces.id):,} faces of {target.name} that are scored "
+            f"have no prediction, such as {_some(missing)}. A score needs them all."
+        )
+    return np.array([place[id] for id in target.faces.id])
+
+
+def _some(ids: Sequence[str] | NDArray[np.object_]) -> str:
+    return ", ".join(f"'{id}'" for id in ids[:3])

@@ -1,0 +1,80 @@
+"""What is scored: the labelled faces of a target's split, and the expressions among which its labels choose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache import registry
+from fercache.datasets import DatasetName, default_split
+from fercache.errors import UsageError
+from fercache.records import DUPLICATE
+from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
+from fercache.stages.run_config import SourcePart
+from fercache.store.crops import Crops
+from fercache.store.tables import FeatureTable
+
+
+@dataclass(frozen=True)
+class Target:
+    """The faces to be scored, and the expressions among which the set's labels choose.
+
+    `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
+    that they are left out.
+    """
+
+    table: FeatureTable
+    name: DatasetName
+    faces: LabelledFaces
+    known: tuple[str, ...]
+    policy: str
+    crops: Crops | None = None
+    duplicate: NDArray[np.bool_] | None = None
+    unique: bool = False
+
+    def without_duplicates(self) -> "Target":
+        """The faces that the source's train split has not; those left out are counted among the dropped."""
+        assert self.duplicate is not None
+        faces = self.faces.take(~self.duplicate)
+        dropped = {**faces.dropped, DUPLICATE: int(self.duplicate.sum())}
+        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True)
+
+
+def read_target(
+    table: FeatureTable, name: DatasetName, labels: LabelPolicy, trained_on: Sequence[SourcePart]
+) -> Target:
+    """The target `name` of a table for whoever was trained on those sets.
+
+    Raises UsageError for faces that were trained on, and where no face has a label that counts.
+    """
+    split = name.split or target_split(table, name, trained_on)
+    if any(split in ("", part.split) for part in _same_pictures(name, trained_on)):
+        others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
+        raise UsageError(
+            f"{name} is what the run was trained on, so its score there means nothing. "
+            f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
+        )
+    if labels.policy == "soft":  # soft labels are for training; a score needs one answer per face
+        labels = replace(labels, policy="majority")
+    faces = labelled_faces(table, name, split, labels)
+    if not len(faces.truth):
+        raise UsageError(
+            f"{name}: no face has a label among {', '.join(labels.expressions)}, so nothing can be scored."
+        )
+    named = {column.partition(":")[2] for column in table.vote_columns} or set(table.classes)
+    known = tuple(expression for expression in labels.expressions if expression in named)
+    return Target(table, replace(name, split=split), faces, known, labels.policy)
+
+
+def target_split(table: FeatureTable, name: DatasetName, trained_on: Sequence[SourcePart]) -> str:
+    """The split that is scored where none is named."""
+    wanted = registry.load("datasets", name.family).target_split
+    if not wanted and _same_pictures(name, trained_on):
+        wanted = "test"  # all faces would be those that the run was trained on
+    return default_split(set(table.columns.split), wanted, str(name))
+
+
+def _same_pictures(name: DatasetName, trained_on: Sequence[SourcePart]) -> list[SourcePart]:
+    """Those of the source's sets that have the target's pictures, spoilt or not."""
+    return [part for part in trained_on if name.clean == DatasetName.parse(part.name).clean]
