@@ -303,10 +303,10 @@ def latex(tables: Sequence[PaperTable]) -> str:
 
 
 def _latex_table(table: PaperTable) -> Iterable[str]:
-    gap = r"@{\hspace{1.5em}}"
+    gap = r"@{\hspace{1em}}"
     width = 2 + sum(len(columns.names) for columns in table.columns) + table.compares
     groups = [gap + "l" * len(columns.names) for columns in table.columns]
-    yield "\\begin{table*}[t]\n\\centering\\footnotesize\n\\setlength{\\tabcolsep}{4pt}"
+    yield "\\begin{table*}[t]\n\\centering\\footnotesize\n\\setlength{\\tabcolsep}{3pt}"
     yield f"\\caption{{{latex_text(table.caption)}}}\n\\label{{{table.label}}}"
     yield f"\\begin{{tabular}}{{@{{}}ll{''.join(groups)}{(gap + 'l') * table.compares}@{{}}}}\n\\toprule"
     yield from _latex_heading(table)
