@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option, every_set
+from fercache.cli.options import device_option
 
 if TYPE_CHECKING:
     from fercache.stages.audit import Audit
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @device_option
 def command(sets: tuple[str, ...], encoder: str | None, name: str | None, device: str) -> None:
     """Look for trouble in extracted SETS: copies within and between them, swapped labels, labels nobody believes."""
+    from fercache.datasets import every_set
     from fercache.settings import load_settings
     from fercache.stages.audit import AuditRequest, audit
 

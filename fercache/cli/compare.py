@@ -2,17 +2,26 @@
 
 import click
 
+from fercache.cli.options import show_report
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1)
 @click.option("--name", default="latest", show_default=True, help="The folder in reports/.")
-def command(runs: tuple[str, ...], name: str) -> None:
-    """Put the records of RUNS (default: all) side by side: a table here, CSV files and a page in reports/."""
-    from fercache.records import frame
-    from fercache.reporting.tables import screen_table
-    from fercache.settings import load_settings
-    from fercache.stages.compare import compare
+@click.option("--baseline", help="A head, or a run, that all other methods are tested against, face by face.")
+@click.option("--thumbnails", is_flag=True, help="Show pictures of real faces as well; drawn ones are always shown.")
+def command(runs: tuple[str, ...], name: str, baseline: str | None, thumbnails: bool) -> None:
+    """Put the records of RUNS (default: all) side by side: a table here, CSV files and a page in reports/.
 
-    page, records = compare(load_settings(), runs, name)
-    click.echo(screen_table(frame(records)))
-    click.echo(f"table: {page.parent / 'results.csv'}, {page.parent / 'summary.csv'}\npage:  {page}")
+    With two runs, also what differs between them: settings, scores with intervals, and the faces that flipped.
+    """
+    from fercache.reporting.pair import pair_table
+    from fercache.settings import load_settings
+    from fercache.stages.compare import compare, compare_two
+
+    settings = load_settings()
+    page, records = compare(settings, runs, name, baseline=baseline, thumbnails=thumbnails)
+    show_report(page, records)
+    if len(runs) == 2:
+        flips, pair = compare_two(settings, (runs[0], runs[1]), name)
+        click.echo(f"\n{pair_table(pair)}\nflips: {flips}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option, every_set
+from fercache.cli.options import device_option
 
 if TYPE_CHECKING:
     from fercache.records import Record
@@ -32,6 +32,7 @@ def command(
     device: str,
 ) -> None:
     """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
+    from fercache.datasets import every_set
     from fercache.records import read_record
     from fercache.settings import load_settings
     from fercache.stages.evaluate import EvaluateRequest, evaluate

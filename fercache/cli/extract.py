@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from fercache.cli.options import encoder_options, every_set
+from fercache.cli.options import encoder_options
 
 
 @click.command("extract")
@@ -45,6 +45,7 @@ def command(
 
     What an interrupted call finished is kept; the same command goes on from there.
     """
+    from fercache.datasets import every_set
     from fercache.encoders import EncoderRequest
     from fercache.settings import load_settings
     from fercache.stages.extract import ExtractRequest, extract

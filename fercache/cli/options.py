@@ -1,13 +1,15 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fercache.errors import UsageError
+
+if TYPE_CHECKING:
+    from fercache.records import Record
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -68,16 +70,12 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
     return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
 
 
-def every_set(names: tuple[str, ...]) -> tuple[str, ...]:
-    """`synthetic` -> all its domains, `ferplus+blur` -> its severities, `ferplus+all` -> all of all corruptions."""
-    from fercache import registry
-    from fercache.corruptions import corruptions
-    from fercache.datasets import DatasetName
+def show_report(page: Path, records: Sequence["Record"]) -> None:
+    """The report's table, and where its files are."""
+    from fercache.records import frame
+    from fercache.reporting.tables import screen_table
 
-    result: list[str] = []
-    for name in map(DatasetName.parse, names):
-        known = registry.load("datasets", name.family).domains
-        domains = known if known and not name.domain else (name.domain,)
-        spoilt = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
-        result += [str(replace(name, domain=domain, corruption=one)) for domain in domains for one in spoilt]
-    return tuple(result)
+    click.echo(screen_table(frame(records)))
+    files = ("results.csv", "summary.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
+    there = [str(path) for file in files if (path := page.parent / file).is_file()]
+    click.echo(f"table: {', '.join(there)}\npage:  {page}")

@@ -7,7 +7,7 @@ A name on the command line is `FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`:
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.corruptions import Corruption
+from fercache import registry
+from fercache.corruptions import Corruption, corruptions
 from fercache.errors import UsageError, nearest
 from fercache.layouts.folders import id_below, read_inside
 
@@ -225,6 +226,21 @@ def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> 
     if not dataset.domains:
         raise UsageError(f"'{family}' has no domains; write '{family}', not '{family}:{domain}'.")
     raise UsageError(f"'{family}' has no domain '{domain}'. {nearest(domain, dataset.domains)}")
+
+
+def every_set(names: Iterable[str]) -> tuple[str, ...]:
+    """One by one: `synthetic` is all its domains, `ferplus+blur` its severities, `ferplus+all` all corruptions' too.
+
+    Raises UsageError for a set, domain or corruption that does not exist.
+    """
+    found: list[str] = []
+    for name in map(DatasetName.parse, names):
+        dataset = registry.load("datasets", name.family)
+        for domain in dataset.domains if dataset.domains and not name.domain else (name.domain,):
+            check_domain(dataset, name.family, domain)
+            spoilt = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
+            found += [str(replace(name, domain=domain, corruption=one)) for one in spoilt]
+    return tuple(dict.fromkeys(found))
 
 
 def source_names(text: str) -> tuple[DatasetName, ...]:

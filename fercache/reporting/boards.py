@@ -213,7 +213,9 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored or not is_without_duplicates(label)]
-        own = tuple(label for label in here if target_of[label] in source.split(POOL))
+        mine = {label for label in here if target_of[label] in source.split(POOL)}
+        here = [label for label in here if label in scored or label not in mine]
+        own = tuple(label for label in here if label in mine)
         known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
         seen = tuple(label for label in here if label not in own and label in known)
         unseen = tuple(label for label in here if label not in own and label not in known)

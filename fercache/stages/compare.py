@@ -3,26 +3,65 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fercache.errors import UsageError
+from fercache.errors import UsageError, nearest
 from fercache.records import Record, find_records, read_record
 from fercache.reporting.page import write_report
+from fercache.reporting.pair import Pair, compare_pair, flips_frame
+from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
+from fercache.stages.thumbnails import pictures_of
 from fercache.store.runs import is_finished
 
 
-def compare(settings: Settings, runs: Sequence[str] = (), name: str = "latest") -> tuple[Path, list[Record]]:
+def compare(
+    settings: Settings,
+    runs: Sequence[str] = (),
+    name: str = "latest",
+    *,
+    baseline: str | None = None,
+    thumbnails: bool = False,
+) -> tuple[Path, list[Record]]:
     """Writes `reports/<name>/`; returns the page and the records it shows (of `runs`, default all).
 
-    Raises UsageError when there is nothing to compare.
+    With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. Pictures of
+    drawn faces are always shown, those of real ones only with `thumbnails`. Raises UsageError when there is nothing to
+    compare.
     """
-    paths = find_records(settings.cache)
-    paths = [path for path in paths if not runs or _is_of(path, runs)]
+    records = _records_of(settings, runs)
+    write_report(
+        records,
+        settings.report(name),
+        settings.cache,
+        pictures=pictures_of(settings, thumbnails),
+        baseline=baseline,
+    )
+    return settings.report(name) / "index.html", records
+
+
+def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:
+    """What differs between two runs, and by how much on which target; `flips.csv`, beside the page, has the faces.
+
+    Returns that file. Raises UsageError for a run without records.
+    """
+    first, second = (_records_of(settings, [run]) for run in runs)
+    pair = compare_pair(first, second, settings.cache)
+    path = settings.report(name) / "flips.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(csv_text(flips_frame(pair)), encoding="utf-8", newline="\n")
+    return path, pair
+
+
+def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
+    there = find_records(settings.cache)
+    for run in runs:
+        if not any(_is_of(path, run) for path in there):
+            known = sorted({path.parent.parent.name for path in there})
+            raise UsageError(f"There are no records of a run '{run}'. {nearest(run, known)} Run: fercache evaluate")
+    paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
+    if not paths:
+        raise UsageError(f"There are no records in {settings.cache / 'runs'}. Run: fercache evaluate")
     _refuse_unfinished({path.parent.parent for path in paths})
-    records = [read_record(path) for path in paths]
-    if not records:
-        of_runs = f" of {', '.join(runs)}" if runs else ""
-        raise UsageError(f"There are no records{of_runs} in {settings.cache / 'runs'}. Run: fercache evaluate")
-    return write_report(records, settings.report(name), settings.cache), records
+    return [read_record(path) for path in paths]
 
 
 def _refuse_unfinished(folders: Iterable[Path]) -> None:
@@ -35,6 +74,6 @@ def _refuse_unfinished(folders: Iterable[Path]) -> None:
             )
 
 
-def _is_of(record: Path, runs: Sequence[str]) -> bool:
+def _is_of(record: Path, wanted: str) -> bool:
     run = record.parent.parent.name
-    return any(run == Path(wanted).name or run.endswith("-" + wanted) for wanted in runs)
+    return run == Path(wanted).name or run.endswith("-" + wanted)

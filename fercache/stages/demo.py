@@ -1,27 +1,29 @@
-"""The embedded default, end to end."""
+"""The embedded default, end to end: `pipelines/demo.toml`, for whoever has the package alone."""
 
 from pathlib import Path
 
-from fercache import registry
-from fercache.encoders import EncoderRequest
+from fercache.errors import FercacheError
+from fercache.experiment import Experiment, HeadEntry, Statistics
 from fercache.records import Record
 from fercache.settings import Settings
-from fercache.stages.compare import compare
-from fercache.stages.evaluate import EvaluateRequest, evaluate
-from fercache.stages.extract import ExtractRequest, extract
-from fercache.stages.sources import TrainRequest
-from fercache.stages.train import train
+from fercache.stages.run import RunRequest, run
 
-HEADS = ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")
-SEEDS = (0, 1, 2)
+DEMO = Experiment(
+    name="demo",
+    sources=("synthetic:studio",),
+    targets=("synthetic",),
+    seeds=(0, 1, 2),
+    heads=tuple(HeadEntry(head=name) for name in ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")),
+    statistics=Statistics(baseline="zero-shot"),
+)
 
 
 def demo(settings: Settings, device: str = "auto") -> tuple[Path, list[Record]]:
-    """From studio to the other synthetic domains, through every stage; returns the page and its records."""
-    domains = [f"synthetic:{domain}" for domain in registry.load("datasets", "synthetic").domains]
-    for domain in domains:
-        extract(settings, ExtractRequest(domain, encoder=EncoderRequest(device=device)))
-    runs = train(settings, TrainRequest(source=domains[0], heads=HEADS, encoder="bundled", seeds=SEEDS, device=device))
-    names = tuple(run.name for run in runs)
-    evaluate(settings, EvaluateRequest(targets=tuple(domains), runs=names, device=device))
-    return compare(settings, names, "demo")
+    """From studio to the other synthetic domains, through every stage; returns the page and its records.
+
+    Raises FercacheError when a step failed.
+    """
+    outcome = run(settings, RunRequest(DEMO, device))
+    if outcome.failures or outcome.page is None:
+        raise FercacheError("; ".join(f"{failure.title}: {failure.reason}" for failure in outcome.failures))
+    return outcome.page, outcome.records

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fercache import registry
 from fercache.datasets import POOL, DatasetName, default_split, source_names, source_slug
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
@@ -185,13 +186,19 @@ _Split = tuple[LabelledFaces, LabelledFaces]
 
 
 def _split_source(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Split:
-    """Train, and the set's own validation split where it has one, else a tenth of train, the same for every run."""
+    """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
     faces = labelled_faces(table, part.name, part.split, policy)
-    if part.split == "train" and "validation" in table.columns.split:
+    if part.split == "train" and _has_spare_validation(table, part.name):
         return faces, labelled_faces(table, part.name, "validation", policy)
     seed = seed_from("validation", table.clean_key, part.split)
     held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
     return faces.take(~held_out), faces.take(held_out)
+
+
+def _has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
+    """Whether there is a validation split that is not scored: where there is no test split, it is (SFEW, AffectNet)."""
+    splits, wanted = set(table.columns.split), registry.load("datasets", name.family).target_split
+    return "validation" in splits and default_split(splits, wanted or "test", str(name)) != "validation"
 
 
 def _some_of(splits: list[_Split], parts: Sequence[Part], count: int | None) -> list[_Split]:

@@ -1,15 +1,26 @@
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 
 from fercache.errors import UsageError
-from fercache.records import Record
-from fercache.reporting.page import write_report
+from fercache.records import Record, frame
+from fercache.reporting import page as page_module
+from fercache.reporting.boards import Board, boards
+from fercache.reporting.differences import BoardDifferences, MethodDifference
+from fercache.reporting.extras import Extras
+from fercache.reporting.page import environment, write_report
+from fercache.statistics import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
+from tests.reporting.reported import measured
+from tests.reporting.test_figures import gap
 
 VOID = {"meta", "link", "br", "use", "path", "rect"}
 
@@ -54,13 +65,18 @@ def records() -> list[Record]:
 @pytest.fixture(scope="module")
 def page(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = write_report(records, tmp_path_factory.mktemp("reports") / "trial")
-    assert sorted(file.name for file in path.parent.iterdir()) == ["index.html", "results.csv", "summary.csv"]
+    assert files(path.parent) == ["figures", "index.html", "results.csv", "summary.csv", "table.md", "table.tex"]
     return path.read_text(encoding="utf-8")
 
 
+def files(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir())
+
+
 def test_the_page_loads_nothing(page: str) -> None:
-    assert not re.search(r"https?:|@import|<script|url\((?!#)", page)
+    assert not re.search(r"https?:|@import|url\((?!#)|fetch\(|import\(|XMLHttpRequest", page)
     outline = Outline(page)
+    assert outline.all("script") == [{}]
     links = [value for _, attributes in outline.elements for name, value in attributes.items() if name.endswith("href")]
     assert links and all(link is not None and link.startswith(("#", "data:,")) for link in links)
     assert not any("src" in attributes for _, attributes in outline.elements)
@@ -122,10 +138,9 @@ def test_options_beyond_the_record_stand_in_the_commands(tmp_path: Path) -> None
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
-    page = write_report([fake_record(target="folder:<b>&amp", encoder="<script>")], tmp_path).read_text(
-        encoding="utf-8"
-    )
-    assert "<script>" not in page and "folder:<b>" not in page
+    record = fake_record(target="folder:<b>&amp", encoder="<script>alert")
+    page = write_report([record], tmp_path).read_text(encoding="utf-8")
+    assert "<script>alert" not in page and "folder:<b>" not in page
     assert "folder:&lt;b&gt;&amp;amp" in page
 
 
@@ -181,8 +196,7 @@ def test_there_is_one_figure_of_six_panels_per_robustness_table(spoilt: Path) ->
     (figure,) = re.findall(r"<svg.*?</svg>", robust, re.DOTALL)
     assert all(f">{kind}</text>" in figure for kind in ("blur", "jpeg", "dark", "noise", "occlusion", "lowres"))
     assert "linear-probe: clean 72." in figure and "noise X" in figure
-    colours = set(re.findall(r'<i style="background:(#\w+)"', robust))
-    assert len(colours) == 4 and all(colour in figure for colour in colours)
+    assert len(set(re.findall(r'fill: (#\w+)" [^>]*>■', figure))) == 4
 
 
 def test_a_page_with_corrupted_targets_is_as_sound_as_any(spoilt: Path) -> None:
@@ -201,7 +215,7 @@ def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(spoilt: Pat
 def test_corrupted_targets_alone_make_a_page(tmp_path: Path) -> None:
     path = write_report(list(corrupted_records(seeds=1, corruption="blur")), tmp_path)
     text = path.read_text(encoding="utf-8")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["index.html", "results.csv", "robustness.csv"]
+    assert files(tmp_path) == ["figures", "index.html", "results.csv", "robustness.csv"]
     assert "Only corrupted targets were scored" in text and "summary.csv" not in text
     test_the_page_is_well_formed_and_says_nothing_undefined(text)
 
@@ -212,9 +226,112 @@ def test_a_single_corrupted_record_of_the_oracle_makes_a_page_without_a_figure(t
 
 
 def test_files_that_an_earlier_report_left_are_gone_when_there_is_nothing_for_them(tmp_path: Path) -> None:
-    write_report([fake_record(target="ferplus+blur:1")], tmp_path)
+    write_report([fake_record(), fake_record(target="ferplus"), fake_record(target="ferplus+blur:1")], tmp_path)
+    (tmp_path / "figures" / "mine.txt").touch()
     write_report([fake_record()], tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["index.html", "results.csv", "summary.csv"]
+    assert files(tmp_path) == ["figures", "index.html", "results.csv", "summary.csv", "table.md", "table.tex"]
+    assert files(tmp_path / "figures") == [
+        "mine.txt",
+        "recall-synthetic-studio-synthetic-webcam.png",
+        "recall-synthetic-studio-synthetic-webcam.svg",
+    ]
+
+
+def test_the_folder_of_figures_goes_with_its_last_figure(tmp_path: Path) -> None:
+    write_report([fake_record()], tmp_path)
+    write_report([fake_record(target="ferplus+blur:1", selection="oracle")], tmp_path)
+    assert files(tmp_path) == ["index.html", "results.csv", "robustness.csv"]
+
+
+def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path: Path) -> None:
+    records = [measured(record) for record in demo_records(seeds=2)]
+    path = write_report([*records, *corrupted_records("synthetic:webcam", seeds=2, corruption="blur")], tmp_path)
+    figures, text = path.parent / "figures", path.read_text(encoding="utf-8")
+    assert len(list(figures.glob("*.svg"))) == text.count('<svg role="img"') == 3 * 4 + 2
+    assert [file.stem for file in sorted(figures.glob("*.png"))] == [
+        file.stem for file in sorted(figures.glob("*.svg"))
+    ]
+    names = {file.stem for file in figures.glob("*.svg")}
+    assert {"gap-synthetic-studio", "robustness-synthetic-studio-synthetic-webcam"} < names
+    assert {f"{kind}-synthetic-studio-synthetic-night" for kind in ("recall", "reliability", "abstention")} < names
+    assert "in <code>figures</code> every figure" in text
+    assert len(text) < 3_000_000
+
+
+def test_boards_of_two_encoders_have_figures_of_their_own(tmp_path: Path) -> None:
+    other = fake_record(encoder="vit-b-32--openai", encoder_key="f" * 64, method_key="a" * 64, run="other")
+    write_report([fake_record(), other], tmp_path)
+    assert {file.stem.partition("-synthetic")[0] for file in (tmp_path / "figures").iterdir()} == {
+        "recall-bundled",
+        "recall-vit-b-32-openai",
+    }
+
+
+def test_the_table_of_scores_holds_every_policy_and_shows_the_first(page: str) -> None:
+    table = section(page, "scores").partition("</table>")[0]
+    rows = re.findall(r'<tr data-head="([^"]*)" data-trunk="([^"]*)" data-policy="([^"]*)"( hidden)?>', table)
+    assert {policy for *_, policy, hidden in rows if not hidden} == {"source-val"}
+    assert {policy for *_, policy, hidden in rows if hidden} == {"last", "oracle"}
+    assert {(head, trunk) for head, trunk, *_ in rows} > {("zero-shot", "none"), ("sigmoid-mask", "mlp")}
+    of_policy = {policy: table.partition(f'data-policy="{policy}" hidden><th')[2] for policy in ("last", "oracle")}
+    assert "<b>" in of_policy["last"] and "<b>" not in of_policy["oracle"]  # a bound is no best
+
+
+def test_there_is_nothing_to_filter_by_where_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    page = write_report([fake_record()], tmp_path).read_text(encoding="utf-8")
+    assert '<form id="filters"' not in page and "data-sort" in page
+
+
+def test_records_without_measures_have_a_page_without_their_figures(page: str) -> None:
+    assert not re.search("Reliability|Risk by coverage|By group", page)
+    assert "95 % interval by Wilson" in page
+
+
+def test_parts_that_others_make_stand_in_the_page_and_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, asked = fake_record(), []
+
+    def pictures(target: str, ids: Sequence[str]) -> dict[str, str]:
+        return dict.fromkeys(ids, "data:,")
+
+    def find(records: list[Record], found: list[Board], cache: Path | None, *options: Any) -> Extras:
+        asked.append(options)
+        errors = {(record.encoder_key, record.source): {"synthetic:webcam": ["an error"]}}
+        return Extras(
+            maps=["a map"],
+            differences=["a difference"],
+            errors=errors,
+            files={"table.md": "| table |"},
+            drawings={"map": gap()},
+        )
+
+    loader = DictLoader(
+        {
+            "maps.html": "{% for map in maps %}<p>{{ map }}</p>{% endfor %}",
+            "differences.html": "{% for difference in differences %}<p>{{ difference }}</p>{% endfor %}",
+            "errors.html": "{% macro confident_errors(errors, on) %}<p>{{ errors[0] }} on {{ on }}</p>{% endmacro %}",
+        }
+    )
+    plain = environment()
+    monkeypatch.setattr(page_module, "find_extras", find)
+    monkeypatch.setattr(
+        page_module,
+        "environment",
+        lambda: plain.overlay(loader=ChoiceLoader([loader, PackageLoader("fercache.reporting")])),
+    )
+    path = write_report([record], tmp_path, pictures=pictures, baseline="zero-shot")
+    text = path.read_text(encoding="utf-8")
+    assert asked == [(pictures, "zero-shot")]
+    assert (
+        "<p>a map</p>" in text
+        and "<p>a difference</p>" in text
+        and "<p>an error on synthetic:webcam</p>" in section(text, "targets")
+    )
+    assert 'href="#maps"' in text and 'href="#differences"' in text
+    assert {"map.png", "map.svg"} < set(files(tmp_path / "figures"))
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == "| table |"
+    assert "<code>table.md</code>" in text
 
 
 def test_the_same_records_make_the_same_page(records: list[Record], page: str, tmp_path: Path) -> None:
@@ -236,3 +353,28 @@ def test_two_records_of_one_cell_are_refused(tmp_path: Path) -> None:
 def test_reporting_needs_no_torch() -> None:
     code = "import sys, fercache.reporting.page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_differences_to_a_baseline_are_told_with_interval_and_p(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (board,) = boards(frame(records))
+    baseline, other = board.headline[0].method, board.headline[1].method
+    found = MethodDifference(
+        other, "synthetic:night", "accuracy", Difference(-0.081, -0.1, 0.0, 0.001), 0.02, 700, None
+    )
+    unclear = replace(found, target="synthetic:webcam", p_holm=0.4)
+    of_board = BoardDifferences(board, baseline, (found, unclear), ("nothing of synthetic:sketch",))
+    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(differences=[of_board]))
+    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    differences = section(page, "differences")
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", differences)
+    assert cells == [
+        "<b>−8.1</b><small>−10.0 to 0.0</small><small>p = 0.020</small>",
+        "−8.1<small>−10.0 to 0.0</small><small>p = 0.400</small>",
+        "X",
+        "X",
+    ]
+    assert "Against zero-shot." in differences and "Not compared: nothing of synthetic:sketch" in differences
+    test_the_page_is_well_formed_and_says_nothing_undefined(page)
+    test_the_page_can_be_read_aloud(page)

@@ -1,0 +1,133 @@
+"""Figures of curves: corruptions by severity, reliability, abstention, and settings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, nan
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from fercache.reporting.boards import Cell
+from fercache.reporting.drawing import (
+    FAINT,
+    INK,
+    STYLE,
+    WIDTH,
+    Drawing,
+    axes_within,
+    canvas,
+    colours,
+    draw_legend,
+    drawing,
+    legend_height,
+    tens_around,
+)
+
+PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
+PLOT = 290  # pixels, the height of a single plot with its numbers
+
+Curve = Sequence[tuple[int, Cell]]
+"""Severities, and accuracy at each."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method's line, its colour, and what the legend says of it. `weights` are of its points, and sum to 1."""
+
+    colour: str
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    weights: Sequence[float] = ()
+
+
+def corruption_curves(methods: Mapping[str, tuple[str, Mapping[str, Curve]]], description: str) -> Drawing:
+    """A panel per corruption with accuracy in percent by severity, a line per method.
+
+    `methods[name]` is the colour, and the curves by corruption; a line is broken where a cell is missing.
+    """
+    curves = [curve for _, by_kind in methods.values() for curve in by_kind.values()]
+    lowest, highest = tens_around([cell.mean for curve in curves for _, cell in curve if cell.mean is not None], 20)
+    kinds = list(dict.fromkeys(kind for _, by_kind in methods.values() for kind in by_kind))
+    key = legend_height(list(methods))
+    height = key + PANEL * ceil(len(kinds) / 2) + 24
+    with mpl.rc_context(STYLE):
+        figure = canvas(height)
+        draw_legend(figure, {name: colour for name, (colour, _) in methods.items()})
+        for place, kind in enumerate(kinds):
+            row, right = divmod(place, 2)
+            top = key + PANEL * row
+            axes = axes_within(figure, (190, 14) if right else (32, 172), (height - top - PANEL + 18, top + 22))
+            axes.set_title(kind, loc="left", fontsize=12, weight="bold", color=INK, pad=6)
+            axes.grid(axis="y", color=FAINT, linewidth=0.8)
+            for colour, by_kind in methods.values():
+                severities = [severity for severity, _ in by_kind[kind]]
+                values = [nan if cell.mean is None else cell.mean for _, cell in by_kind[kind]]
+                axes.plot(severities, values, color=colour, linewidth=1.8, marker="o", markersize=3.6)
+            axes.set(xlim=(-0.25, 5.25), ylim=(lowest - 1, highest + 1), xticks=range(6))
+            axes.set_yticks(range(lowest, highest + 1, 20))
+            axes.tick_params(labelleft=not right, labelsize=11)
+        figure.text(32 / WIDTH, 4 / height, "accuracy in %, by severity (0: clean)", color=INK)
+        return drawing(figure, description)
+
+
+def reliability(lines: Sequence[Line], description: str) -> Drawing:
+    """Accuracy by confidence, both in percent; the larger a point, the more faces it stands for."""
+    key = legend_height([line.label for line in lines])
+    with mpl.rc_context(STYLE):
+        figure = canvas(key + PLOT)
+        axes = axes_within(figure, (46, 14), (38, 8 + key))
+        draw_legend(figure, {line.label: line.colour for line in lines})
+        axes.grid(color=FAINT, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.plot((0, 100), (0, 100), color=INK, linewidth=1, linestyle=(0, (4, 4)))
+        for line in lines:
+            axes.plot(line.x, line.y, color=line.colour, linewidth=1.2, alpha=0.6)
+            axes.scatter(line.x, line.y, s=8 + 160 * np.asarray(line.weights), color=line.colour, alpha=0.75, zorder=3)
+        axes.set(xlim=(0, 102), ylim=(-2, 102), xlabel="confidence, %", ylabel="right, %")
+        axes.set(xticks=range(0, 101, 20), yticks=range(0, 101, 20))
+        return drawing(figure, description)
+
+
+def abstention(lines: Sequence[Line], description: str) -> Drawing:
+    """The share that is wrong by the share of the most confident faces, both in percent."""
+    key = legend_height([line.label for line in lines])
+    _, highest = tens_around([value for line in lines for value in line.y])
+    with mpl.rc_context(STYLE):
+        figure = canvas(key + PLOT)
+        axes = axes_within(figure, (46, 14), (38, 8 + key))
+        draw_legend(figure, {line.label: line.colour for line in lines})
+        axes.grid(color=FAINT, linewidth=0.8)
+        for line in lines:
+            axes.plot(line.x, line.y, color=line.colour, linewidth=1.8)
+        axes.set(xlim=(0, 102), ylim=(0, highest), xlabel="faces answered, the most confident first, %")
+        axes.set(xticks=range(0, 101, 20), ylabel="wrong, %")
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+        return drawing(figure, description)
+
+
+def setting_curve(
+    values: Sequence[float], curves: Mapping[str, Sequence[Cell]], name: str, description: str
+) -> Drawing:
+    """Accuracy in percent by the value of a setting, a curve per target or mean, each seed as a dot.
+
+    Values stand evenly spaced, since grids often grow by factors.
+    """
+    key, places = legend_height(list(curves)), range(len(values))
+    seeds = [value for cells in curves.values() for cell in cells for value in cell.values]
+    lowest, highest = tens_around(seeds)
+    with mpl.rc_context(STYLE):
+        figure = canvas(key + PLOT - 80)
+        axes = axes_within(figure, (46, 14), (38, 8 + key))
+        colour_of = dict(zip(curves, colours(len(curves)), strict=True))
+        draw_legend(figure, colour_of)
+        axes.grid(axis="y", color=FAINT, linewidth=0.8)
+        for label, cells in curves.items():
+            means = [nan if cell.mean is None else cell.mean for cell in cells]
+            axes.plot(places, means, color=colour_of[label], linewidth=1.8, marker="o", markersize=5)
+            dots = [(place, value) for place, cell in zip(places, cells, strict=True) for value in cell.values]
+            axes.scatter([place for place, _ in dots], [value for _, value in dots], s=6, color=INK, zorder=3)
+        axes.set(xlim=(-0.3, len(values) - 0.7), ylim=(lowest, highest), xlabel=name, ylabel="accuracy, %")
+        axes.set_xticks(places, [f"{value:g}" for value in values])
+        return drawing(figure, description)

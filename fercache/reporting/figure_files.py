@@ -1,0 +1,62 @@
+"""The files that a page's figures are written to, as SVG and PNG."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from fercache.reporting.boards import MethodTable
+from fercache.reporting.drawing import Drawing
+from fercache.reporting.sections import BoardView, RobustnessView
+
+
+def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessView]) -> dict[str, Drawing]:
+    """Every figure of the page by the name of its files."""
+    found: list[tuple[tuple[str, ...], Drawing]] = []
+    tables: list[MethodTable] = [*(view.board for view in boards), *(view.table for view in robustness)]
+    slugs = board_slugs(tables)
+    for view in boards:
+        about = slugs[view.board.encoder_key, view.board.source]
+        found += [(("gap", about), view.gap)] if view.gap else []
+        found += [(("setting", about, sweep.head, sweep.name), sweep.drawing) for sweep in view.sweeps]
+        found += [((kind, about, each.label), it) for each in view.panels for kind, it in each.drawings.items()]
+    for spoilt in robustness:
+        about = slugs[spoilt.table.encoder_key, spoilt.table.source]
+        found += [(("robustness", about, spoilt.table.target), spoilt.figure)] if spoilt.figure else []
+    named: dict[str, Drawing] = {}
+    taken: Counter[str] = Counter()
+    for parts, drawing in found:
+        name = "-".join(slug(part) for part in parts)
+        taken[name] += 1
+        named[name if taken[name] == 1 else f"{name}-{taken[name]}"] = drawing
+    return named
+
+
+def board_slugs(tables: Iterable[MethodTable]) -> dict[tuple[str, str], str]:
+    """A name per encoder and source: the source's, and with several encoders the encoder's before it."""
+    names = {(table.encoder_key, table.source): table.encoder for table in tables}
+    encoders = {key: name for (key, _), name in names.items()}
+    alike = Counter(encoders.values())
+    prefix = {key: f"{name}-" if alike[name] == 1 else f"{name}-{key[:8]}-" for key, name in encoders.items()}
+    return {(key, source): (prefix[key] if len(encoders) > 1 else "") + source for key, source in names}
+
+
+def slug(text: str) -> str:
+    """`text` as a part of a file's name."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
+
+
+def write_figures(drawings: Mapping[str, Drawing], folder: Path) -> None:
+    """As SVG and PNG. An earlier report's figures that this one does not have are removed."""
+    names = {f"{name}{suffix}" for name in drawings for suffix in (".svg", ".png")}
+    for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
+        if old.name not in names:
+            old.unlink()
+    if not drawings:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return
+    folder.mkdir(exist_ok=True)
+    for name, drawing in drawings.items():
+        (folder / f"{name}.svg").write_text(drawing.document, encoding="utf-8", newline="\n")
+        (folder / f"{name}.png").write_bytes(drawing.png)

@@ -1,0 +1,223 @@
+"""What the page shows of one target of a board: figures, confusion matrices, and scores by group."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.records import MAIN, CalibrationRecord, Record
+from fercache.reporting import curves, figures
+from fercache.reporting.boards import Board, Cell, MethodTable, Row
+from fercache.reporting.drawing import Drawing, colours
+
+Z = 1.96
+"""Of 95 % intervals."""
+FEWEST = 10
+"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, and look like much."""
+
+OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
+"""Records of every seed by method key, selection and target label."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A method's confusion matrix on a target, summed over its seeds: per true expression its faces and percentages."""
+
+    method: str
+    colour: str
+    accuracy: Cell
+    expressions: tuple[str, ...]
+    rows: tuple[tuple[str, int, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Faces that share a value of a column (age, sex ...), and each drawn method's mean class recall on them."""
+
+    value: str
+    faces: int
+    cells: tuple[Cell, ...]
+
+
+def worst(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Per method the value with the lowest recall; "" where there is nothing to choose from."""
+    found = []
+    for cells in zip(*(group.cells for group in groups), strict=True):
+        means = {group.value: cell.mean for group, cell in zip(groups, cells, strict=True) if cell.mean is not None}
+        found.append(min(means, key=lambda value: means[value]) if len(means) > 1 else "")
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the page shows of one target of one board. `drawings` are by the kind that their files are named after."""
+
+    label: str
+    kind: str
+    faces: int
+    drawings: dict[str, Drawing] = field(default_factory=dict)
+    confusions: tuple[Confusion, ...] = ()
+    groups: dict[str, list[Group]] = field(default_factory=dict)
+    errors: Sequence[Any] = ()
+
+
+def drawn_methods(table: MethodTable) -> list[Row]:
+    """The headline rows that figures show: of each head and trunk the variant most accurate on its own source."""
+    best: dict[tuple[str, str], Row] = {}
+    for row in (row for row in table.headline if row.method.readout == MAIN):
+        kind = (row.method.head, row.method.trunk)
+        best[kind] = max(best.get(kind, row), row, key=lambda row: source_accuracy(table, row) or 0.0)
+    return list(best.values())
+
+
+def source_accuracy(table: MethodTable, row: Row) -> float | None:
+    """In percent; None where the source was not scored."""
+    scores = table.source_scores(row) if isinstance(table, Board) else None
+    return scores["accuracy"].mean if scores else None
+
+
+def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[Any] = ()) -> Panel | None:
+    """The panel of a target; None where no drawn method was scored on it under the headline policy."""
+    rows = {
+        str(row.method): row
+        for row in drawn_methods(board)
+        if of_cell.get((row.method.key, row.selection, label)) and row.cells[label]["accuracy"].values
+    }
+    if not rows:
+        return None
+    records = {name: of_cell[row.method.key, row.selection, label] for name, row in rows.items()}
+    colour_of = dict(zip(rows, colours(len(rows)), strict=True))
+    drawings = {
+        "recall": _recall(label, records),
+        "reliability": _reliability(label, records, colour_of),
+        "abstention": _abstention(label, records, colour_of),
+    }
+    return Panel(
+        label=label,
+        kind=board.kind(label),
+        faces=max(record.kept for found in records.values() for record in found),
+        drawings={kind: drawing for kind, drawing in drawings.items() if drawing},
+        confusions=tuple(
+            _confusion(name, colour_of[name], row.cells[label]["accuracy"], records[name]) for name, row in rows.items()
+        ),
+        groups=_groups(records),
+        errors=errors,
+    )
+
+
+def _recall(label: str, records: Mapping[str, Sequence[Record]]) -> Drawing:
+    recalls = {name: _bars(found) for name, found in records.items()}
+    expressions = list(dict.fromkeys(expression for recall in recalls.values() for expression in recall))
+    for recall in recalls.values():
+        recall.update({expression: figures.Bar(Cell()) for expression in expressions if expression not in recall})
+    told = "; ".join(
+        f"{name}: " + ", ".join(f"{expression} {bar.cell}" for expression, bar in recall.items())
+        for name, recall in recalls.items()
+    )
+    return figures.recall_bars(recalls, expressions, f"Recall per expression on {label} in percent. {told}.")
+
+
+def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
+    """Per expression that the target has, its recall for every seed. The seeds read the same faces: they count once."""
+    bars = {}
+    for name in records[0].classes:
+        scores = [record.scores[MAIN] for record in records]
+        shares = [share for each in scores if (share := each.recall[name]) is not None]
+        if shares:
+            low, high = wilson(fmean(shares), scores[0].support[name])
+            bars[name] = figures.Bar(Cell(tuple(100 * share for share in shares)), (100 * low, 100 * high))
+    return bars
+
+
+def wilson(share: float, faces: int) -> tuple[float, float]:
+    """The 95 % interval of Wilson's of a share among so many faces."""
+    if not faces:
+        return 0.0, 1.0
+    centre = (share + Z**2 / (2 * faces)) / (1 + Z**2 / faces)
+    reach = Z / (1 + Z**2 / faces) * sqrt(share * (1 - share) / faces + Z**2 / (4 * faces**2))
+    return max(centre - reach, 0.0), min(centre + reach, 1.0)
+
+
+def _reliability(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:
+    lines = []
+    for name, found in records.items():
+        measured = [record.calibration for record in found if record.calibration]
+        if not measured:
+            continue
+        faces = np.sum([each.faces for each in measured], axis=0)
+        drawn = faces >= FEWEST
+        confidence = _pooled(measured, [each.confidence for each in measured])[drawn]
+        right = _pooled(measured, [each.accuracy for each in measured])[drawn]
+        error = f"{name}, ECE {_spread([each.ece for each in measured], 3)}"
+        weights = faces[drawn] / faces.sum()
+        lines.append(curves.Line(colour_of[name], error, list(confidence), list(right), list(weights)))
+    return curves.reliability(lines, f"Reliability on {label}. {_told(lines)}.") if lines else None
+
+
+def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:
+    lines = []
+    for name, found in records.items():
+        measured = [record.abstention for record in found if record.abstention]
+        if not measured:
+            continue
+        coverage = [100 * share for share in measured[0].coverage]
+        risk = 100 * np.mean([each.risk for each in measured], axis=0)
+        area = f"{name}, mean {_spread([100 * each.area for each in measured], 1)} %"
+        lines.append(curves.Line(colour_of[name], area, coverage, list(risk)))
+    description = f"Wrong among the most confident faces of {label}. {_told(lines)}."
+    return curves.abstention(lines, description) if lines else None
+
+
+def _pooled(measured: Sequence[CalibrationRecord], values: Sequence[Sequence[float | None]]) -> NDArray[np.floating]:
+    """In percent, per bin the mean over the faces of all seeds; 0 for a bin without faces."""
+    faces = np.array([each.faces for each in measured])
+    # An empty bin has no value, and no faces to weigh it with.
+    summed: NDArray[np.floating] = (faces * [[value or 0.0 for value in row] for row in values]).sum(axis=0)
+    pooled: NDArray[np.floating] = 100 * summed / faces.sum(axis=0).clip(1)
+    return pooled
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    deviation = f" ±{stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{deviation}"
+
+
+def _told(lines: Sequence[curves.Line]) -> str:
+    return "; ".join(line.label for line in lines)
+
+
+def _confusion(name: str, colour: str, accuracy: Cell, records: Sequence[Record]) -> Confusion:
+    counts = np.sum([record.scores[MAIN].confusion for record in records], axis=0)
+    support, classes = counts.sum(axis=1), records[0].classes
+    columns = np.flatnonzero(support + counts.sum(axis=0))
+    rows = tuple(
+        (classes[i], int(support[i]) // len(records), tuple(100 * counts[i, columns] / support[i]))
+        for i in np.flatnonzero(support)
+    )
+    return Confusion(name, colour, accuracy, tuple(classes[i] for i in columns), rows)
+
+
+def _groups(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Group]]:
+    """By column that any record has, its values in the order of the alphabet."""
+    faces: dict[str, dict[str, int]] = defaultdict(dict)
+    for record in (record for found in records.values() for record in found):
+        for column, values in record.groups.items():
+            for value, scores in values.items():
+                faces[column][value] = max(faces[column].get(value, 0), scores.n)
+    return {
+        column: [
+            Group(value, count, tuple(_group_cell(found, column, value) for found in records.values()))
+            for value, count in sorted(faces[column].items())
+        ]
+        for column in sorted(faces)
+    }
+
+
+def _group_cell(records: Sequence[Record], column: str, value: str) -> Cell:
+    scores = [record.groups.get(column, {}).get(value) for record in records]
+    return Cell() if None in scores else Cell(tuple(100 * each.uar for each in scores if each))

@@ -1,0 +1,231 @@
+"""What there is of an experiment's steps, looked up without reading a picture or loading an encoder.
+
+A table counts as out of date when a file of the set's root, of the encoder's weights or of the prompts was written
+after it, which is cheap to see; what a manifest points at outside of its root is not looked at. `extract` itself
+compares contents: where nothing has changed it encodes nothing, and the table counts as fresh again.
+"""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+from fercache import registry
+from fercache.datasets import DatasetName
+from fercache.encoders import EncoderRequest
+from fercache.errors import UsageError
+from fercache.experiment import head_settings
+from fercache.prompts import set_label
+from fercache.records import Record, find_records, read_record
+from fercache.settings import Settings
+from fercache.stages.evaluate import EvaluateRequest, _is_done, _targets_of
+from fercache.stages.extract import ExtractRequest
+from fercache.stages.finding import find_prompts, holds
+from fercache.stages.run_config import read_config
+from fercache.stages.sources import TrainRequest
+from fercache.stages.steps import Compare, Evaluate, Extract, Found, Step, Train
+from fercache.stages.train import planned_runs
+from fercache.store.crops import find_crops
+from fercache.store.runs import find_runs, is_finished
+from fercache.store.tables import RECIPE, TableInfo, find_tables, read_table
+from fercache.views import load_recipe
+
+Runs: TypeAlias = Mapping[int, Sequence[Path]]
+"""The folders of the runs of each training, by the number of its step."""
+
+
+def take_inventory(settings: Settings, steps: Sequence[Step]) -> tuple[Found, ...]:
+    """What there is of each step, in their order."""
+    tables = find_tables(settings.cache)
+    found: list[Found] = []
+    for step in steps:
+        runs = {number: there.runs for number, there in enumerate(found)}
+        found.append(_look(settings, steps, step, tables, runs))
+    return tuple(found)
+
+
+def _look(settings: Settings, steps: Sequence[Step], step: Step, tables: Sequence[TableInfo], runs: Runs) -> Found:
+    match step:
+        case Extract():
+            return _table_found(settings, step.request, tables)
+        case Train():
+            return _runs_found(settings, steps, step, tables)
+        case Evaluate():
+            return _scores_found(settings, steps, step, tables, runs)
+        case Compare():
+            return _page_found(settings, steps, step, runs)
+
+
+def table_of(request: ExtractRequest, tables: Sequence[TableInfo]) -> TableInfo | None:
+    """The newest of the tables that was extracted by such a request; one with views serves those who ask for none."""
+    name = DatasetName.parse(request.dataset)
+    fitting = (table for table in tables if holds(table, name) and _is_by(table, request.encoder))
+    if not request.views:
+        return next(fitting, None)
+    recipe = load_recipe(request.recipe).identity()
+    same_views = (t for t in fitting if t.identity.get(RECIPE) == recipe and len(t.views) == request.views + 1)
+    return next(same_views, None)
+
+
+def _is_by(table: TableInfo, wanted: EncoderRequest) -> bool:
+    asked = table.provenance["encoder_request"]
+    weights = str(wanted.weights.resolve()) if wanted.weights else None
+    same = (asked["name"], asked["weights"], asked["preprocessing"]) == (wanted.name, weights, wanted.preprocessing)
+    return same and wanted.precision in ("auto", table.identity["encoder"].get("precision"))
+
+
+def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[TableInfo]) -> Found:
+    table = table_of(request, tables)
+    if table is None:
+        return Found(1, 0)
+    if changed := _changed_since(settings, request, table):
+        return Found(1, 1, changed=f"{changed} is newer than {table.path.name}")
+    if later := _taken_instead(request, table, tables):
+        return Found(1, 1, changed=f"{later.path.name} was extracted later, so that is what `train` takes")
+    return Found(1, 1, wrong=_lacks(settings, request, table))
+
+
+def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:
+    """What stands beside a table and is not there."""
+    cut = table.identity["encoder"].get("preprocessing", {}).items()
+    crops = [info for info in find_crops(settings.cache, table) if info.geometry.items() <= cut]
+    if request.crops and request.crops not in [info.side for info in crops]:
+        return f"there are no crops of {request.crops} pixels"
+    try:
+        find_prompts(settings.cache, table, set_label(request.prompts))
+    except UsageError:
+        return f"the prompts {set_label(request.prompts)} are not embedded"
+    return ""
+
+
+def _taken_instead(request: ExtractRequest, table: TableInfo, tables: Sequence[TableInfo]) -> TableInfo | None:
+    """A newer table of the same set and encoder with other features: the newest is what `train` and `evaluate` take."""
+    name, encoder = DatasetName.parse(request.dataset), table.provenance["encoder"]
+    same = [t for t in tables if holds(t, name) and t.provenance["encoder"] == encoder]
+    if same[0].clean_key != table.clean_key:
+        return same[0]
+    recipe = load_recipe(request.recipe).name
+    with_views = [t for t in same if request.views and t.identity.get(RECIPE, {}).get("name") == recipe]
+    return with_views[0] if with_views and with_views[0].key != table.key else None
+
+
+def _changed_since(settings: Settings, request: ExtractRequest, table: TableInfo) -> Path | None:
+    """The first file found that the table is made of and that was written after it."""
+    name = DatasetName.parse(request.dataset)
+    root = settings.root_of(str(name.clean)) if registry.load("datasets", name.family).needs_root else None
+    roots = [root, request.encoder.weights, Path(request.prompts) if request.prompts.endswith(".toml") else None]
+    written = table.path.stat().st_mtime_ns
+    everything = (path for root in roots if root is not None for path in _files(root))
+    return next((path for path in everything if _time_of(path) > written), None)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The root, and all below it; a folder's own time tells of files that were taken away."""
+    yield root
+    for folder, folders, files in os.walk(root):
+        yield from (Path(folder, name) for name in (*folders, *files))
+
+
+def _time_of(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # gone, or a link to nowhere: whoever extracts says so
+        return 0
+
+
+def on_tables(steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -> TrainRequest:
+    """The step's request, its encoder named as the cache names it: checkpoints of one architecture differ in that.
+
+    Raises UsageError where a set of the source is not extracted.
+    """
+    requests = [each.request for number in step.needs if isinstance(each := steps[number], Extract)]
+    found = {request.dataset: table_of(request, tables) for request in requests}
+    names = [table.provenance["encoder"] for table in found.values() if table is not None]
+    if len(names) < len(found):
+        lacking = ", ".join(name for name, table in found.items() if table is None)
+        raise UsageError(f"{lacking}: not extracted as the experiment asks for it")
+    return replace(step.request, encoder=names[0])
+
+
+def _runs_found(settings: Settings, steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -> Found:
+    seeds = len(step.request.seeds)
+    try:
+        folders = planned_runs(settings, on_tables(steps, step, tables))
+    except UsageError as error:
+        return Found(seeds, 0, wrong=str(error))
+    lacking = [folder for folder in folders if not is_finished(folder)]
+    older = [folder for folder in lacking if _older_run(settings, step, folder)]
+    changed = f"the source has changed since {len(older)} of its {seeds} runs" if older else ""
+    return Found(seeds, seeds - len(lacking), changed, runs=tuple(folders))
+
+
+def _older_run(settings: Settings, step: Train, folder: Path) -> bool:
+    """Whether there is a run like the one planned, on other features: its folder differs in the key alone."""
+    (head,) = step.request.heads
+    chosen = head_settings(head, step.request.set, step.title).model_dump(mode="json")
+    beginning = folder.name.rpartition("-")[0] + "-"
+    wanted = (chosen, step.request.policy, step.request.label_file, step.request.faces)
+    alike = [read_config(run)[1] for run in find_runs(settings.cache) if run.name.startswith(beginning)]
+    return any((config.settings, config.policy, config.label_file, config.faces) == wanted for config in alike)
+
+
+def finished_runs(step: Step, runs: Runs) -> list[Path]:
+    """The folders of the runs that a step needs and that are whole."""
+    return [folder for number in step.needs for folder in runs.get(number, ()) if is_finished(folder)]
+
+
+def _scores_found(
+    settings: Settings, steps: Sequence[Step], step: Evaluate, tables: Sequence[TableInfo], runs: Runs
+) -> Found:
+    trains = [each for number in step.needs if isinstance(each := steps[number], Train)]
+    wanted = sum(len(train.request.seeds) for train in trains) * len(step.targets)
+    request = EvaluateRequest(step.targets, exclude_duplicates=step.exclude_duplicates)
+    read, there = cache(read_table), 0
+    for folder in finished_runs(step, runs):
+        _, config = read_config(folder)
+        targets = _targets_of(settings, request, config, tables)
+        there += sum(_is_done(folder, target, config, read, request) for target in targets)
+    return Found(wanted, there)
+
+
+def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> list[Record]:
+    """What the report shows: the experiment's runs on its targets, by the policies that it names."""
+    scored = [each for number in step.needs if isinstance(each := steps[number], Evaluate)]
+    targets = {folder.name: each.targets for each in scored for folder in finished_runs(each, runs)}
+    records = (read_record(path) for path in find_records(settings.cache) if path.parent.parent.name in targets)
+    return [r for r in records if r.selection in step.selection and set(_names_of(r)) & set(targets[r.run])]
+
+
+def _names_of(record: Record) -> tuple[str, str]:
+    """How a file may have named the target: with or without its split."""
+    return record.target, f"{record.target}@{record.target_split}"
+
+
+def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> Found:
+    folder = settings.report(step.name)
+    page, results = folder / "index.html", folder / "results.csv"
+    if not (page.is_file() and results.is_file()):
+        return Found(1, 0)
+    records = records_of(settings, steps, step, runs)
+    if step.baseline and _baselines(folder / "differences.csv") != {step.baseline}:
+        return Found(1, 1, changed=f"it has no comparison with {step.baseline}")
+    with results.open(encoding="utf-8", newline="") as stream:
+        shown = {(row["run"], row["target"], row["selection"]) for row in csv.DictReader(stream)}
+    if shown != {(record.run, record.target, record.selection) for record in records}:
+        return Found(1, 1, changed="it shows other scores than there are")
+    names = {record.run for record in records}
+    written = [path.stat().st_mtime_ns for path in find_records(settings.cache) if path.parent.parent.name in names]
+    if max(written, default=0) > page.stat().st_mtime_ns:
+        return Found(1, 1, changed="there are newer scores than it shows")
+    return Found(1, 1)
+
+
+def _baselines(differences: Path) -> set[str]:
+    """The heads that methods are compared with in a report."""
+    if not differences.is_file():
+        return set()
+    with differences.open(encoding="utf-8", newline="") as stream:
+        return {row["baseline"].partition(" (")[0] for row in csv.DictReader(stream)}

@@ -1,0 +1,107 @@
+import re
+from io import BytesIO
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from fercache.reporting.curves import abstention, reliability
+from fercache.reporting.drawing import (
+    FAINT,
+    INK,
+    STYLE,
+    WIDTH,
+    Drawing,
+    canvas,
+    draw_legend,
+    drawing,
+    legend_height,
+    tens_around,
+)
+from tests.reporting.test_curves import LINES, corruptions, settings
+from tests.reporting.test_figures import bars, gap
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawings() -> list[Drawing]:
+    return [
+        bars(),
+        gap(),
+        corruptions(),
+        settings(),
+        reliability(LINES, "How <sure>"),
+        abstention(LINES, "Risk & more"),
+    ]
+
+
+@pytest.fixture(scope="module", params=range(6))
+def drawn(request: pytest.FixtureRequest) -> Drawing:
+    return drawings()[request.param]
+
+
+def test_in_a_page_it_is_one_element_with_a_title_and_a_name(drawn: Drawing) -> None:
+    root = ElementTree.fromstring(drawn.svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    assert (root.tag, root.get("role")) == ("svg", "img")
+    assert root[0].tag == "title" and root[0].text == drawn.description
+    assert drawn.__html__() == drawn.svg
+
+
+def test_in_a_page_it_takes_colours_and_font_from_it_and_loads_nothing(drawn: Drawing) -> None:
+    assert "currentColor" in drawn.svg and "var(--rule" in drawn.svg
+    assert not re.search(rf"{INK}|{FAINT}|font-family|https?:|<style|<metadata", drawn.svg)
+
+
+def test_every_reference_is_defined(drawn: Drawing) -> None:
+    wanted = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', drawn.svg))
+    assert wanted and wanted <= set(re.findall(r' id="([\w-]+)"', drawn.svg))
+
+
+def test_as_a_file_it_stands_on_white_in_colours_of_its_own(drawn: Drawing) -> None:
+    root = ElementTree.fromstring(drawn.document)
+    assert root.tag == f"{SVG}svg" and root[0].text == drawn.description
+    assert (root[1].tag, root[1].get("fill")) == (f"{SVG}rect", "#fff")
+    assert INK in drawn.document and FAINT in drawn.document
+    assert not re.search(r"currentColor|var\(|<style|<metadata", drawn.document)
+    assert str(root.get("viewBox")).split()[2:] == [root.get("width"), root.get("height")]
+
+
+def test_as_a_picture_it_is_twice_as_large_and_stands_on_white(drawn: Drawing) -> None:
+    picture = Image.open(BytesIO(drawn.png))
+    pixels = np.asarray(picture.convert("RGBA")).astype(int)
+    height = float(re.findall(r'viewBox="0 0 340 ([\d.]+)"', drawn.svg)[0])
+    assert picture.size == (2 * WIDTH, round(2 * height))
+    assert (pixels[..., 3] == 255).all() and (pixels[0] == 255).all()
+    assert pixels[..., :3].sum(axis=2).min() < 150  # text that can be read
+
+
+def test_it_is_the_same_every_time() -> None:
+    assert [(each.svg, each.png) for each in drawings()] == [(each.svg, each.png) for each in drawings()]
+
+
+def test_a_long_name_takes_several_lines_of_the_legend() -> None:
+    name = "sigmoid-mask (mlp trunk, learning_rate=0.0002, batch_size=32, epochs=30)"
+    assert legend_height([name]) > legend_height(["short"]) == legend_height(["other"])
+    with mpl.rc_context(STYLE):
+        figure = canvas(legend_height([name]))
+        draw_legend(figure, {name: "#123456"})
+        texts = re.findall(r">([^<]+)</text>", drawing(figure, "").svg)
+    assert texts[0] == "■" and " ".join(texts[1:]) == name
+
+
+def test_numbers_that_are_text_are_not_rounded() -> None:
+    with mpl.rc_context(STYLE):
+        figure = canvas(30)
+        figure.text(0.123456, 0.5, "0.123456")
+        svg = drawing(figure, "0.654321").svg
+    assert ">0.123456</text>" in svg and "<title>0.654321</title>" in svg and "41.98" in svg
+
+
+@pytest.mark.parametrize(
+    ("values", "step", "expected"),
+    [([41.0, 77.0], 10, (40, 80)), ([80.0], 20, (60, 80)), ([0.0], 10, (0, 10)), ([100.0, 3.0], 10, (0, 100))],
+)
+def test_axes_end_at_round_numbers(values: list[float], step: int, expected: tuple[int, int]) -> None:
+    assert tens_around(values, step) == expected
