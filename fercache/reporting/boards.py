@@ -37,12 +37,12 @@ class Cell:
 
     values: tuple[float, ...] = ()
 
-    @property
+    @cached_property
     def mean(self) -> float | None:
         """Over the seeds; None where the cell is missing."""
         return fmean(self.values) if self.values else None
 
-    @property
+    @cached_property
     def deviation(self) -> float | None:
         """Sample standard deviation over the seeds; None for a single one."""
         return stdev(self.values) if len(self.values) > 1 else None
