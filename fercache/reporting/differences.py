@@ -34,11 +34,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ReadFaces:
-    """The faces that one run read of one target: their ids, sorted, and the names of the expressions, all (N,)."""
+    """The faces that one run read of one target: their ids, sorted, and the names of the expressions, all (N,).
+
+    `subject` is who is shown, "" where nobody knows.
+    """
 
     id: NDArray[np.object_]
     truth: NDArray[np.object_]
     predicted: NDArray[np.object_]
+    subject: NDArray[np.object_]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -47,7 +51,12 @@ class ReadFaces:
 
     def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
         """Those in the `rows`."""
-        return ReadFaces(self.id[rows], self.truth[rows], self.predicted[rows])
+        return ReadFaces(self.id[rows], self.truth[rows], self.predicted[rows], self.subject[rows])
+
+    @property
+    def subjects(self) -> NDArray[np.object_] | None:
+        """Whom a bootstrap draws, None where it draws faces because nobody is known."""
+        return self.subject if (self.subject != "").any() else None
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,9 @@ def read_faces(record: Record, readout: str, cache: Path) -> ReadFaces:
     if not np.array_equal(count_confusion(predictions.truth, predicted, len(record.classes)), expected):
         raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
     names, order = np.array(record.classes, dtype=object), np.argsort(predictions.id)
-    return ReadFaces(predictions.id[order], names[predictions.truth[order]], names[predicted[order]])
+    unknown = np.full(len(order), "", dtype=object)
+    subject = unknown if predictions.subject is None else predictions.subject[order]
+    return ReadFaces(predictions.id[order], names[predictions.truth[order]], names[predicted[order]], subject)
 
 
 def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
@@ -209,6 +220,6 @@ def _compared(
     truth = class_numbers(shared[0].truth)
     for metric in METRICS:
         seed = seed_from("difference", method.key, method.readout, baseline.key, target, metric)
-        difference = paired_difference(gain, truth, metric, seed=seed)
+        difference = paired_difference(gain, truth, metric, seed=seed, subjects=shared[0].subjects)
         mcnemar_p = mcnemar(*right) if len(right) == 2 and metric == "accuracy" else None
         yield MethodDifference(method, target, metric, difference, difference.p, len(truth), mcnemar_p)

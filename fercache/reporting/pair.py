@@ -180,7 +180,8 @@ def _paired(label: str, a: ReadFaces, b: ReadFaces, seed: int) -> PairedTarget:
 
 def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"], seed: int) -> PairedScore:
     truth = class_numbers(a.truth)
-    difference = paired_difference(a.right.astype(float) - b.right, truth, metric, seed=seed)
+    gain = a.right.astype(float) - b.right
+    difference = paired_difference(gain, truth, metric, seed=seed, subjects=a.subjects)
     ours, theirs = (_value(each.right, truth, metric) for each in (a, b))
     return PairedScore(ours, theirs, difference, len(truth))
 

@@ -129,6 +129,7 @@ def _write_predictions(path: Path, target: Target, record: Record, logits: dict[
         sample=np.empty(0, np.int64),
         features=np.empty((0, 0), np.float16),
         mask_mean=None,
+        subject=target.faces.subject,
     )
     write_predictions(path, predictions, {"run": record.run, "target": str(target.name), "snapshot": IMPORTED})
 

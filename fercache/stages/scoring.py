@@ -140,6 +140,7 @@ def _write_predictions(
         sample=sample,
         features=target.faces.features[sample].astype(np.float16),
         mask_mean=mean_mask,
+        subject=target.faces.subject,
     )
     attributes = {"run": loaded.config.name, "target": str(target.name), "snapshot": record.snapshot}
     write_predictions(predictions_path(loaded.run.folder, record), predictions, attributes)

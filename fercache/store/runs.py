@@ -62,7 +62,8 @@ class Predictions:
 
     `id` (N,) str objects; `truth` (N,) int64, index into `expressions`; `logits` readout -> (N, L) float32, the head's
     own readout being "main"; `sample` (S,) int64, the rows whose `features` (S, D) float16 are kept; `mask_mean`
-    (L, D) float32, the mean mask per true expression, or None.
+    (L, D) float32, the mean mask per true expression, or None; `subject` (N,) str objects, "" where nobody knows, or
+    None.
     """
 
     expressions: tuple[str, ...]
@@ -72,11 +73,13 @@ class Predictions:
     sample: NDArray[np.int64]
     features: NDArray[np.float16]
     mask_mean: NDArray[np.float32] | None
+    subject: NDArray[np.object_] | None = None
 
     def __post_init__(self) -> None:
         rows, width = self.truth.shape, self.features.shape[1:]
         expected: dict[str, tuple[str, tuple[int, ...]]] = {
             "id": ("|O", rows),
+            "subject": ("|O", rows),
             "truth": ("<i8", rows),
             "sample": ("<i8", self.sample.shape[:1]),
             "features": ("<f2", self.sample.shape[:1] + width[:1]),
@@ -95,8 +98,9 @@ class Predictions:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays by their name in a file."""
         plain = {"id": self.id, "truth": self.truth, "sample": self.sample, "features": self.features}
-        masks = {} if self.mask_mean is None else {"mask_mean": self.mask_mean}
-        return plain | masks | {f"{_LOGITS}{readout}": array for readout, array in self.logits.items()}
+        optional = {"mask_mean": self.mask_mean, "subject": self.subject}
+        there = {name: array for name, array in optional.items() if array is not None}
+        return plain | there | {f"{_LOGITS}{readout}": array for readout, array in self.logits.items()}
 
 
 def write_run(
@@ -173,7 +177,8 @@ def read_predictions(path: Path) -> Predictions:
         logits = {name.removeprefix(_LOGITS): arrays[name] for name in arrays if name.startswith(_LOGITS)}
         plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}
         expressions = file.names("expressions")
-        return Predictions(expressions, logits=logits, mask_mean=arrays.get("mask_mean"), **plain)
+        masks, subject = arrays.get("mask_mean"), arrays.get("subject")
+        return Predictions(expressions, logits=logits, mask_mean=masks, subject=subject, **plain)
 
 
 def _move_in(temporary: Path, folder: Path) -> None:
