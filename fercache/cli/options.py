@@ -73,9 +73,10 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
 def show_report(page: Path, records: Sequence["Record"]) -> None:
     """The report's table, and where its files are."""
     from fercache.records import frame
+    from fercache.reporting.left_out import as_one_source
     from fercache.reporting.tables import screen_table
 
-    click.echo(screen_table(frame(records)))
+    click.echo(screen_table(frame(as_one_source(records))))
     files = ("results.csv", "summary.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
     there = [str(path) for file in files if (path := page.parent / file).is_file()]
     click.echo(f"table: {', '.join(there)}\npage:  {page}")

@@ -9,10 +9,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from fercache.datasets import source_names, source_slug
 from fercache.records import MAIN, MaskRecord, Record, predictions_path
 from fercache.reporting import figures
 from fercache.reporting.boards import Board, Method, is_without_duplicates
+from fercache.reporting.figure_files import slug
 from fercache.store.runs import read_predictions
 
 SELECTION = "source-val"
@@ -77,7 +77,7 @@ def _is_of(record: Record, board: Board, method: Method) -> bool:
 
 def _file(board: Board, method: Method, unique: bool = False) -> str:
     key = f"-{board.encoder_key[:8]}-{method.key[:8]}" if unique else ""
-    return f"masks-{method.head}-{source_slug(source_names(board.source))}{key}.svg"
+    return f"masks-{slug(method.head)}-{slug(board.source)}{key}.svg"
 
 
 def _draw(board: Board, method: Method, records: Sequence[Record], cache: Path) -> MaskFigure:

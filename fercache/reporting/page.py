@@ -18,6 +18,7 @@ from fercache.reporting.commands import collapsed, commands
 from fercache.reporting.errors import Pictures
 from fercache.reporting.extras import Extras, find_extras
 from fercache.reporting.figure_files import named_drawings, write_figures
+from fercache.reporting.left_out import as_one_source
 from fercache.reporting.masks import MaskFigure, mask_figures
 from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
@@ -42,7 +43,8 @@ def write_report(
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
-    records = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
+    stored = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
+    records = as_one_source(stored)
     _check_distinct(records)
     scores = frame(records)
     found, spoilt = boards(scores), robustness(scores)
@@ -53,10 +55,10 @@ def write_report(
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {
-        "results.csv": tables.csv_text(tables.results(scores)),
+        "results.csv": tables.csv_text(tables.results(frame(stored))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        "index.html": render(records, views, spoilt_views, masks, extras, folder.name),
+        "index.html": render(records, views, spoilt_views, masks, extras, commands(stored, folder.name), folder.name),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (texts | extras.files).items():
@@ -98,9 +100,10 @@ def render(
     robustness: Sequence[RobustnessView],
     masks: Sequence[MaskFigure],
     extras: Extras,
+    repeated: Sequence[str],
     name: str,
 ) -> str:
-    """The page's HTML. `name` is the report's, for the command that writes it again."""
+    """The page's HTML; `repeated` are the commands that write the report `name` again."""
     return (
         environment()
         .get_template("page.html")
@@ -118,7 +121,7 @@ def render(
             keys=sorted({key for record in records for key in _keys(record)}),
             runs=sorted({(record.run, record.keys.get("run", "")) for record in records}),
             versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
-            commands=commands(records, name),
+            commands=repeated,
             selections=SELECTIONS,
             metrics=METRIC_NAMES,
             missing=MISSING,
