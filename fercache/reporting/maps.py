@@ -5,8 +5,10 @@ A map is a t-SNE, which takes seconds: where its faces lie is kept in `cache/map
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from textwrap import shorten
@@ -160,7 +162,8 @@ def draw_maps(sampled: Sampled, method: str, cache: Path) -> tuple[Map, Map]:
     """The maps before and after the head of `method`."""
     spread = sampled.after.std(axis=0)
     standardised = (sampled.after - sampled.after.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    before, after = place(sampled.before, cache), place(standardised, cache)
+    with ThreadPoolExecutor(2) as side_by_side:
+        before, after = side_by_side.map(partial(place, cache=cache), (sampled.before, standardised))
     about = f"{method}: t-SNE of {len(sampled.domain):,} faces"
     return (
         draw_map(sampled, before, f"{about} by their features before the head."),
