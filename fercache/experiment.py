@@ -294,7 +294,11 @@ def _source(text: str) -> str:
     """A source in its one spelling. Raises UsageError for sets that do not exist, or are there twice."""
     names = source_names(text)
     for name in names:
-        check_domain(registry.load("datasets", name.family), name.family, name.domain)
+        family = registry.load("datasets", name.family)
+        if family.domains and not name.domain:
+            one = ", ".join(f"{name.family}:{domain}" for domain in family.domains)
+            raise UsageError(f"The source {name} is several sets: {one}. Name one of them, or several in a list.")
+        check_domain(family, name.family, name.domain)
         if name.corruption and len(corruptions(name.corruption)) > 1:
             raise UsageError(f"The source {name} is several sets; write the severity, as in {name.clean}+blur:3.")
     return POOL.join(map(str, names))
@@ -326,7 +330,17 @@ def _complaint(error: ValidationError) -> str:
         known = table[str(place[0])] if place else Experiment
         return f"'{last}' is no key of {_where(place) or 'an experiment'}. {nearest(str(last), known.model_fields)}"
     where, told = _where([*place, last]), first["msg"].removeprefix("Value error, ")
+    if first["type"] == "tuple_type":
+        told = (
+            "write a table, [[heads]], with double brackets" if where == "heads" else f"write a list, {_listed(first)}"
+        )
     return f"{where}: {told}." if where else f"{told}."
+
+
+def _listed(problem: Any) -> str:
+    """What was given, as a list in TOML."""
+    given = problem["input"]
+    return f'["{given}"]' if isinstance(given, str) else f"[{given}]"
 
 
 def _where(place: Sequence[str | int]) -> str:

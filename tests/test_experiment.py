@@ -98,7 +98,7 @@ def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path, top: str, head
         ('trunk = "mlp"\nsettings = { trunk = "mlp" }', "trunk stands beside settings and in them"),
         ("grid = { epochs = [1, 0] }", "epochs = 0: Input should be greater than or equal to 1"),
         ('grid = { mask = ["off", "of"] }', "mask = 'of': Input should be 'sigmoid', 'linear', 'off'"),
-        ("grid = { epochs = 3 }", "[[heads]] number 1, grid.epochs: Input should be a valid tuple"),
+        ("grid = { epochs = 3 }", "[[heads]] number 1, grid.epochs: write a list, [3]"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused(tmp_path: Path, grid: str, message: str) -> None:

@@ -39,8 +39,12 @@ def command(
     from fercache.stages.import_predictions import ImportRequest, import_predictions
 
     request = ImportRequest(file, target, POOL.join(sources), model, seed, selection, policy, label_file)
-    for record in map(read_record, import_predictions(load_settings(), request)):
+    for path in import_predictions(load_settings(), request):
+        record = read_record(path)
         score = record.scores["main"]
         scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
-        click.echo(f"{record.head} on {record.target_label}: {scores}")
+        dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.dropped.items()) if count)
+        left_out = f"; left out: {dropped}" if dropped else ""
+        click.echo(f"{record.head} on {record.target_label}: {scores}{left_out}")
+        click.echo(f"record: {path} (to forget it, delete {path.parent.parent})")
     click.echo("next: fercache compare")

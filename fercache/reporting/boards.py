@@ -6,13 +6,14 @@ missing the cell is X, and then there is no mean over the targets.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from fercache.datasets import POOL
 from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
+from fercache.reporting.left_out import ALL_OTHERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,11 @@ class Method:
     changed: Changed
 
     @property
+    def changed_text(self) -> str:
+        """The changed settings, as tables for machines have them."""
+        return ", ".join(f"{name}={value}" for name, value in self.changed)
+
+    @property
     def details(self) -> str:
         """What there is to say besides the head's name: trunk, readout, changed settings."""
         trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
@@ -80,13 +86,14 @@ Scores = dict[str, Cell]
 
 @dataclass(frozen=True)
 class Row:
-    """One method under one selection policy: `cells[column][metric]`."""
+    """One method under one selection policy: `cells[column][metric]`, and `faces` by column where it was scored."""
 
     method: Method
     selection: str
     seeds: tuple[int, ...]
     cells: dict[str, Scores]
     unseen: tuple[str, ...] = ()
+    faces: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def unseen_mean(self) -> Scores:
@@ -141,9 +148,26 @@ class MethodTable:
         """Whether a cell is missing somewhere."""
         return any(cell.mean is None for row in self.rows for cells in row.cells.values() for cell in cells.values())
 
+    def fewer(self, row: Row, column: str) -> list[str]:
+        """The targets below a column where a row was scored on fewer faces than others: it knows fewer expressions."""
+        targets = row.unseen if column == UNSEEN else (column,)
+        most = {target: max((other.faces.get(target, 0) for other in self.rows), default=0) for target in targets}
+        return [target for target in targets if 0 < row.faces.get(target, 0) < most[target]]
+
+    @property
+    def scored_on_fewer(self) -> list[str]:
+        """What of the headline is not compared with the others, for each such method and target, with both counts."""
+        told = []
+        for row in self.headline:
+            for target in row.cells:
+                if self.fewer(row, target):
+                    most = max(other.faces.get(target, 0) for other in self.rows)
+                    told.append(f"{row.method} was scored on {row.faces[target]:,} of {most:,} faces of {target}")
+        return told
+
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
-        """The highest mean of a column, as it is printed."""
-        found = (row.scores(column)[metric].mean for row in rows)
+        """The highest mean of a column, as it is printed; of methods that were scored on all its faces."""
+        found = (row.scores(column)[metric].mean for row in rows if not self.fewer(row, column))
         means = [round(mean, 1) for mean in found if mean is not None]
         return max(means, default=None)
 
@@ -214,7 +238,9 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored or not is_without_duplicates(label)]
         mine = {label for label in here if target_of[label] in source.split(POOL)}
-        here = [label for label in here if label in scored or label not in mine]
+        # Whoever is scored on what was left out has nothing to do with other targets.
+        optional = set(here) if source.startswith(ALL_OTHERS) else mine
+        here = [label for label in here if label in scored or label not in optional]
         own = tuple(label for label in here if label in mine)
         known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
         seen = tuple(label for label in here if label not in own and label in known)
@@ -257,10 +283,16 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, 
                 *(rows[name] for name in ("selection", "target_label", "seed", *METRICS)), strict=True
             )
         }
+        faces = {str(label): int(count) for label, count in rows.groupby("target_label")["n"].min().items()}
         for selection in policies:
-            if selection == policies[0] or selection in set(rows["selection"]):
+            if _is_shown(selection, policies[0], method, set(rows["selection"])):
                 cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
-                yield Row(method, selection, seeds, cells, unseen)
+                yield Row(method, selection, seeds, cells, unseen, faces)
+
+
+def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> bool:
+    """Whether a method has a row under a policy. The oracle looks at the main readout, so it bounds no other one."""
+    return selection == first or (selection in scored and (selection != "oracle" or method.readout == MAIN))
 
 
 def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:
@@ -274,6 +306,11 @@ def _method_order(method: Method) -> tuple[object, ...]:
     return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
 
 
+def _plain(value: Any) -> Any:
+    """A column with gaps holds whole numbers as 30.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _changed_settings(part: "pd.DataFrame") -> dict[str, Changed]:
     """By method key, the settings that tell it from the board's other methods with that head and trunk.
 
@@ -285,7 +322,7 @@ def _changed_settings(part: "pd.DataFrame") -> dict[str, Changed]:
         methods = rows.drop_duplicates("method_key").set_index("method_key")[names]
         differing = [name for name in names if methods[name].nunique(dropna=False) > 1]
         shown = {
-            str(key): tuple((name.removeprefix("setting."), values[name]) for name in differing)
+            str(key): tuple((name.removeprefix("setting."), _plain(values[name])) for name in differing)
             for key, values in methods.iterrows()
         }
         alike = Counter(map(str, shown.values()))

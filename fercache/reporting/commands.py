@@ -13,12 +13,12 @@ from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
 
 
-def commands(records: Sequence[Record], name: str) -> list[str]:
-    """In order: extract, train, evaluate, and compare into the report `name`."""
-    return list(dict.fromkeys(_commands(records, name)))
+def commands(records: Sequence[Record], name: str, baseline: str | None = None) -> list[str]:
+    """In order: extract, train, evaluate, and compare into the report `name`, where the cache holds nothing else."""
+    return list(dict.fromkeys(_commands(records, name, baseline)))
 
 
-def _commands(every: Sequence[Record], name: str) -> Iterable[str]:
+def _commands(every: Sequence[Record], name: str, baseline: str | None) -> Iterable[str]:
     records = [record for record in every if record.encoder != IMPORTED]
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for record in records:
@@ -47,7 +47,7 @@ def _commands(every: Sequence[Record], name: str) -> Iterable[str]:
         if record.encoder == IMPORTED:
             options = dict(record.options.get("import-predictions", {}))
             yield _command(f"import-predictions {shlex.quote(options.pop('file', 'FILE'))}", options)
-    yield _command("compare", {"name": name})
+    yield _command("compare", {"name": name} | ({"baseline": baseline} if baseline else {}))
 
 
 def _with_split(record: Record) -> str:

@@ -14,7 +14,7 @@ from fercache.errors import UsageError, nearest
 from fercache.identity import seed_from
 from fercache.metrics import count_confusion, predict
 from fercache.records import MAIN, METRICS, Record, frame, predictions_path
-from fercache.reporting.boards import Board, Method, Row, boards, is_without_duplicates
+from fercache.reporting.boards import METRIC_NAMES, Board, Method, Row, boards, is_without_duplicates
 from fercache.statistics import Difference, holm, mcnemar, paired_difference
 from fercache.store.runs import read_predictions
 
@@ -27,8 +27,8 @@ OfCell = Mapping[tuple[str, str], Sequence[Record]]
 """Records by method key and target label, one per seed."""
 
 COLUMNS = (
-    *("encoder", "source", "method", "baseline", "target", "metric", "difference in points", "low", "high", "p"),
-    *("p_holm", "faces", "mcnemar_p"),
+    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target", "metric"),
+    *("difference", "low", "high", "p", "p_holm", "faces", "mcnemar_p"),
 )
 
 
@@ -109,13 +109,13 @@ def differences(records: Sequence[Record], cache: Path, baseline: str) -> list[B
 
 
 def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
-    """A row per method, target and metric. Differences and their intervals are in points."""
+    """A row per method, target and metric. Differences and their 95 % intervals are in points."""
     import pandas as pd
 
     rows = [
         (
-            *(of_board.board.encoder, of_board.board.source, str(each.method), str(of_board.baseline)),
-            *(each.target, each.metric),
+            *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
+            *(each.method.changed_text, str(of_board.baseline), SELECTION, each.target, METRIC_NAMES[each.metric]),
             *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
             *(each.difference.p, each.p_holm, each.faces, each.mcnemar_p),
         )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from textwrap import shorten
 
 import matplotlib as mpl
 import numpy as np
@@ -75,7 +76,7 @@ def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: st
         across = axes.get_yaxis_transform()
         for row, (colour, name) in enumerate(zip(colours(len(methods)), methods, strict=True)):
             source, unseen = methods[name]
-            axes.text(0, row - 0.22, name, va="center", transform=across)
+            axes.text(0, row - 0.22, shorten(name, 40, placeholder=" …"), va="center", transform=across)
             if source.mean is None or unseen.mean is None:
                 axes.text(1, row - 0.22, MISSING, va="center", ha="right", transform=across)
                 continue

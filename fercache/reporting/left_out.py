@@ -1,7 +1,7 @@
 """Leave-one-domain-out: runs of several pooled sources, each scored on the set that it was not given, as one table."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from fercache.datasets import POOL
 from fercache.identity import key_of
@@ -16,15 +16,21 @@ _Sets = frozenset[str]
 def as_one_source(records: Sequence[Record]) -> list[Record]:
     """The records, those of a leave-one-out with the source `ALL_OTHERS` and a method key that all its targets share.
 
-    Such are scores of one encoder on two sets or more, each by what was trained on exactly the others of them. All
-    else stays as it is.
+    A method is one where each of several sets was left out once, and scored by what was trained on exactly the others.
+    What its runs were scored on besides keeps them, with all their scores, as tables of their own as well.
     """
-    targets: dict[tuple[str, _Sets], set[str]] = defaultdict(set)
+    targets: dict[str, set[str]] = defaultdict(set)
     for record in records:
-        if sets := _sets(record):
-            targets[record.encoder_key, sets].add(record.target)
-    complete = {sets for (_, sets), found in targets.items() if len(found) > 1}
-    return [_renamed(record, complete) if _sets(record) in complete else record for record in records]
+        if _sets(record):
+            targets[_method_key(record)].add(record.target)
+    left_out = [bool(_sets(r)) and targets[_method_key(r)] == set(_sets(r)) for r in records]
+    elsewhere = {(r.encoder_key, r.source) for r, is_left_out in zip(records, left_out, strict=True) if not is_left_out}
+    several = len({_sets(r) for r, is_left_out in zip(records, left_out, strict=True) if is_left_out}) > 1
+    found: list[Record] = []
+    for record, is_left_out in zip(records, left_out, strict=True):
+        found += [_renamed(record, several)] if is_left_out else []
+        found += [record] if not is_left_out or (record.encoder_key, record.source) in elsewhere else []
+    return found
 
 
 def _sets(record: Record) -> _Sets:
@@ -33,10 +39,13 @@ def _sets(record: Record) -> _Sets:
     return frozenset() if len(sources) == 1 or record.target in sources else frozenset((*sources, record.target))
 
 
-def _renamed(record: Record, complete: Iterable[_Sets]) -> Record:
-    sets = sorted(_sets(record))
-    several = len(set(complete)) > 1
+def _method_key(record: Record) -> str:
+    """The key of everything but the seed and the set that is left out."""
     trained = {name: value for name, value in record.options.get("train", {}).items() if name != "source"}
-    method = {"head": record.head, "trunk": record.trunk, "settings": record.settings, "train": trained, "sets": sets}
-    source = f"{ALL_OTHERS}, of {', '.join(sets)}" if several else ALL_OTHERS
-    return record.model_copy(update={"source": source, "method_key": key_of(method)})
+    method = {"head": record.head, "trunk": record.trunk, "settings": record.settings, "train": trained}
+    return key_of({**method, "encoder": record.encoder_key, "sets": sorted(_sets(record))})
+
+
+def _renamed(record: Record, several: bool) -> Record:
+    source = f"{ALL_OTHERS}, of {', '.join(sorted(_sets(record)))}" if several else ALL_OTHERS
+    return record.model_copy(update={"source": source, "method_key": _method_key(record)})

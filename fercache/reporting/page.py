@@ -32,14 +32,15 @@ def write_report(
     *,
     pictures: Pictures | None = None,
     baseline: str | None = None,
+    about: str = "",
 ) -> Path:
     """Writes tables as CSV, `index.html` and `figures/` into `folder`; returns the page.
 
     `summary.csv` is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
     there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
     that has them. `pictures` gives the faces that the page may show; `baseline`, a head or a run, is what all other
-    methods are tested against. Raises UsageError when there is nothing to report, when two records fill the same cell,
-    or when there is no such baseline.
+    methods are tested against; `about` is shown at the top. Raises UsageError when there is nothing to report, when two
+    records fill the same cell, or when there is no such baseline.
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
@@ -52,13 +53,14 @@ def write_report(
     extras = find_extras(records, found, cache, pictures, baseline)
     views = [board_view(board, records, extras.errors.get((board.encoder_key, board.source))) for board in found]
     spoilt_views = [robustness_view(table, found) for table in spoilt]
+    repeated = commands(stored, folder.name, baseline)
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {
         "results.csv": tables.csv_text(tables.results(frame(stored))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        "index.html": render(records, views, spoilt_views, masks, extras, commands(stored, folder.name), folder.name),
+        "index.html": render(records, views, spoilt_views, masks, extras, repeated, folder.name, about),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (texts | extras.files).items():
@@ -102,14 +104,16 @@ def render(
     extras: Extras,
     repeated: Sequence[str],
     name: str,
+    about: str,
 ) -> str:
-    """The page's HTML; `repeated` are the commands that write the report `name` again."""
+    """The page's HTML; `repeated` are the commands that write the report `name` again, which is `about` that."""
     return (
         environment()
         .get_template("page.html")
         .render(
             name=name,
-            records=len(records),
+            about=about,
+            records=len({(r.run, r.target_label, r.selection) for r in records}),
             boards=boards,
             robustness=robustness,
             masks=masks,

@@ -85,13 +85,22 @@ class PaperTable:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A line before anything is ranked. `departures` say in what its protocol is not ours."""
+    """A line before anything is ranked. `departures` say in what its protocol is not ours.
+
+    `fewer` are the entries that are about fewer faces than others of their column.
+    """
 
     title: str
     method: str
     trunk: str
     entries: tuple[Entry, ...]
     departures: tuple[str, ...] = ()
+    fewer: tuple[int, ...] = ()
+
+    @property
+    def competing(self) -> list[str]:
+        """The means that may be best, MISSING for those that may not."""
+        return [MISSING if i in self.fewer else entry.mean for i, entry in enumerate(self.entries)]
 
 
 def kept_faces(records: Iterable[Record]) -> dict[tuple[str, str], int]:
@@ -158,7 +167,8 @@ def _heading(board: Board, label: str) -> str:
 
 def _ours(board: Board, row: Row, metric: str) -> _Scored:
     entries = tuple(_our_entry(row.scores(column)[metric]) for column in board.shown)
-    return _Scored("", str(replace(row.method, trunk="")), row.method.trunk or "none", entries)
+    fewer = tuple(i for i, column in enumerate(board.shown) if board.fewer(row, column))
+    return _Scored("", str(replace(row.method, trunk="")), row.method.trunk or "none", entries, fewer=fewer)
 
 
 def _our_entry(cell: Cell) -> Entry:
@@ -216,13 +226,13 @@ def _count(faces: int | None) -> str:
 
 
 def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line]:
-    competing = [row.entries for row in rows if not row.departures]
-    leading = [_leading([entry.mean for entry in column]) for column in zip(*competing, strict=True)]
+    competing = [row.competing for row in rows if not row.departures]
+    leading = [_leading(column) for column in zip(*competing, strict=True)]
     for row in rows:
         entries = row.entries
         if not row.departures:
-            pairs = zip(entries, leading, strict=True)
-            entries = tuple(replace(entry, rank=leads.get(entry.mean, "")) for entry, leads in pairs)
+            pairs = zip(entries, row.competing, leading, strict=True)
+            entries = tuple(replace(entry, rank=leads.get(mean, "")) for entry, mean, leads in pairs)
         noted = ", ".join(numbers[reason] for reason in row.departures)
         protocol = (f"no ({noted})" if noted else "yes") if row.title else OURS
         yield Line(row.method, row.trunk, entries, protocol)
@@ -238,6 +248,8 @@ def _leading(means: Sequence[str]) -> dict[str, Rank]:
 def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[str]:
     missing = {entry.mean for row in rows for entry in row.entries}
     yield "Bold: best of a column; underlined: second best" + (", among rows of our protocol." if numbers else ".")
+    if board.scored_on_fewer:
+        yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
         yield "Mean: over the unseen targets, and only where none is missing."
     if board.seen_by_encoder:

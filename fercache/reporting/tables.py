@@ -95,7 +95,7 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
         "head": row.method.head,
         "trunk": row.method.trunk,
         "readout": row.method.readout,
-        "changed_settings": ", ".join(f"{name}={value}" for name, value in row.method.changed),
+        "changed_settings": row.method.changed_text,
         "selection": row.selection,
     }
 
@@ -134,7 +134,8 @@ def _screen_board(board: Board) -> Iterable[str]:
     if board.seen_by_encoder:
         yield f"†: the encoder itself was trained on this data set, so it is not {UNSEEN}."
     if board.incomplete:
-        yield f"{MISSING}: not scored for every seed (`fercache evaluate` scores what is missing)."
+        yield f"{MISSING}: not scored for every seed, or under this policy."
+    yield from (f"not compared: {told}." for told in board.scored_on_fewer)
 
 
 def _screen_robustness(table: Robustness) -> Iterable[str]:

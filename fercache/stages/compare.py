@@ -1,9 +1,10 @@
 """records -> tables and the page."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError
 from fercache.records import Record, find_records, read_record
 from fercache.reporting.page import write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
@@ -55,8 +56,12 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
     there = find_records(settings.cache)
     for run in runs:
         if not any(_is_of(path, run) for path in there):
-            known = sorted({path.parent.parent.name for path in there})
-            raise UsageError(f"There are no records of a run '{run}'. {nearest(run, known)} Run: fercache evaluate")
+            close = get_close_matches(run, {path.parent.parent.name for path in there}, n=1)
+            meant = f" Did you mean {close[0]}?" if close else ""
+            raise UsageError(
+                f"There are no records of a run '{run}'.{meant} `fercache list runs` names the runs; a run goes by its "
+                "name or by the key at its end."
+            )
     paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
     if not paths:
         raise UsageError(f"There are no records in {settings.cache / 'runs'}. Run: fercache evaluate")

@@ -1,15 +1,18 @@
 """A CSV of anybody's predictions -> records, which stand in the same tables as our own runs'."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.datasets import DatasetName, source_names, source_slug
+from fercache import registry
+from fercache.datasets import POOL, DatasetName, check_domain, source_names, source_slug
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of, seed_from
@@ -76,6 +79,7 @@ def _import_one(
     settings: Settings, request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
 ) -> Path:
     sources = source_names(request.source)
+    _warn_of_unknown(sources)
     column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
@@ -97,7 +101,7 @@ def _import_one(
         head=model,
         trunk="none",
         settings={},
-        source=" & ".join(str(each.whole) for each in sources),
+        source=POOL.join(str(each.whole) for each in sources),
         target=str(target.name.whole),
         target_split=target.name.split or ALL,
         seed=request.seed,
@@ -118,6 +122,16 @@ def _import_one(
     folder = settings.cache / "runs" / run
     _write_predictions(predictions_path(folder, record), target, record, logits)
     return write_record(folder, record)
+
+
+@cache
+def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
+    """A model may have been trained on a set that nobody here knows, but a typo makes a table of its own."""
+    for name in sources:
+        try:
+            check_domain(registry.load("datasets", name.family), name.family, name.domain)
+        except UsageError as error:
+            print(f"warning: --source {name}: {error} It is taken as it is.", file=sys.stderr)
 
 
 def _write_predictions(path: Path, target: Target, record: Record, logits: dict[str, NDArray[np.float32]]) -> None:

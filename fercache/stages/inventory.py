@@ -22,7 +22,7 @@ from fercache.prompts import set_label
 from fercache.records import Record, find_records, read_record
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, _is_done, _targets_of
-from fercache.stages.extract import ExtractRequest
+from fercache.stages.extract import ExtractRequest, root_of
 from fercache.stages.finding import find_prompts, holds
 from fercache.stages.run_config import read_config
 from fercache.stages.sources import TrainRequest
@@ -80,12 +80,22 @@ def _is_by(table: TableInfo, wanted: EncoderRequest) -> bool:
 def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[TableInfo]) -> Found:
     table = table_of(request, tables)
     if table is None:
-        return Found(1, 0)
+        return Found(1, 0, wrong=_nowhere(settings, request))
     if changed := _changed_since(settings, request, table):
         return Found(1, 1, changed=f"{changed} is newer than {table.path.name}")
     if later := _taken_instead(request, table, tables):
         return Found(1, 1, changed=f"{later.path.name} was extracted later, so that is what `train` takes")
     return Found(1, 1, wrong=_lacks(settings, request, table))
+
+
+def _nowhere(settings: Settings, request: ExtractRequest) -> str:
+    """Why a set that is not extracted cannot be, as far as that is known."""
+    name = DatasetName.parse(request.dataset)
+    try:
+        root_of(settings, name, registry.load("datasets", name.family), request.root)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:

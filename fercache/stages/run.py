@@ -136,7 +136,7 @@ class _Work:
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
         pictures = pictures_of(self.settings, show_real=False)
-        write_report(records, folder, self.settings.cache, pictures=pictures, baseline=step.baseline)
+        write_report(records, folder, self.settings.cache, pictures=pictures, baseline=step.baseline, about=step.about)
 
     def outcome(self) -> Outcome:
         """What there is at the end."""

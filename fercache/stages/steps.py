@@ -53,6 +53,7 @@ class Compare:
     name: str
     selection: tuple[str, ...]
     baseline: str | None
+    about: str
     needs: tuple[int, ...]
     unit = "page"
 
@@ -80,7 +81,9 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
         steps.append(Evaluate(title, trial.targets, unique, (*trained, *dict.fromkeys((*sources, *targets)))))
     title = f"compare in the report {experiment.report_name}"
     baseline = experiment.statistics.baseline
-    steps.append(Compare(title, experiment.report_name, experiment.selection, baseline, tuple(scored)))
+    steps.append(
+        Compare(title, experiment.report_name, experiment.selection, baseline, experiment.about, tuple(scored))
+    )
     return tuple(steps)
 
 

@@ -84,8 +84,9 @@ def lock_path(table: Path) -> Path:
     return table.with_suffix(".lock")
 
 
-def read_table(path: Path) -> FeatureTable:
+def read_table(path: Path | str) -> FeatureTable:
     """Reads a whole table. Raises UsageError when it is absent, damaged, unfinished or of a newer schema."""
+    path = Path(path)
     with opened(path, TABLE) as file:
         info = _info(path, file)
         classes, vote_columns = file.names("classes"), file.names("vote_columns")

@@ -53,7 +53,7 @@ def test_every_method_is_compared_with_the_baseline(run: Run, scored: list[str])
     assert outcome.code == 0, outcome.err
     assert "reports/latest/differences.csv" in outcome.out
     table = pd.read_csv("reports/latest/differences.csv")
-    assert set(table["method"]) == {"knn"} and set(table["metric"]) == {"accuracy", "uar"}
+    assert set(table["head"]) == {"knn"} and set(table["metric"]) == {"accuracy", "mean class recall"}
     assert (table["p_holm"] >= table["p"]).all()
     assert "Differences to a baseline" in Path("reports/latest/index.html").read_text(encoding="utf-8")
     assert run("compare").code == 0

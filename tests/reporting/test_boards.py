@@ -2,7 +2,7 @@ import pytest
 
 from fercache.records import DUPLICATE, IMPORTED, Record, frame
 from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards, mean_scores
-from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, fake_record
+from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, drawn_scores, fake_record
 
 
 def board_of(records: list[Record]) -> Board:
@@ -120,7 +120,29 @@ def test_the_best_of_a_column_ignores_missing_cells() -> None:
 def test_a_method_has_a_row_for_each_policy_it_was_scored_under_and_for_the_first() -> None:
     records = [*demo_records(), fake_record("linear-probe", settings={"strengths": 1}, selection="last")]
     board = board_of(records)
-    assert len(board.rows) == 5 * len(SELECTIONS) + 2
+    oracle_of_second_readout = 1  # the oracle looks at the main readout alone
+    assert len(board.rows) == 5 * len(SELECTIONS) + 2 - oracle_of_second_readout
+    assert not any(row.selection == "oracle" and row.method.readout == "grouped" for row in board.rows)
+
+
+def test_a_method_scored_on_fewer_faces_is_said_and_never_best() -> None:
+    best = fake_record("text-similarity", scores={"main": drawn_scores(0.99, 0, faces=300)}, kept=300)
+    board = board_of([fake_record(), best])
+    best_row = next(row for row in board.headline if row.method.head == "text-similarity")
+    (column,) = board.columns
+    assert best_row.cells[column]["accuracy"].mean > board.best(board.headline, column, "accuracy")
+    (told,) = board.scored_on_fewer
+    assert told.startswith("text-similarity (mlp trunk) was scored on ") and "of 700 faces of synthetic:webcam" in told
+
+
+def test_whole_numbers_stay_whole_where_other_methods_have_no_such_setting() -> None:
+    records = [fake_record("sigmoid-mask", settings={"trunk": "mlp", "epochs": epochs}) for epochs in (4, 30)]
+    records.append(fake_record("linear-probe"))
+    assert {row.method.details for row in board_of(records).headline if row.method.readout == "main"} == {
+        "",
+        "mlp trunk, epochs=4",
+        "mlp trunk, epochs=30",
+    }
 
 
 def test_a_pooled_source_owns_its_sets_and_its_score_is_their_mean() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
+from fercache.reporting.boards import METRIC_NAMES
 from fercache.reporting.differences import MethodDifference, differences, differences_frame
 from fercache.statistics import holm, mcnemar
 from tests.fake_records import fake_record
@@ -206,12 +207,16 @@ def test_the_frame_has_a_row_per_method_target_and_metric_in_points(tmp_path: Pa
     found = differences(demo(tmp_path), tmp_path, "zero-shot")
     table = differences_frame(found)
     assert list(table) == [
-        *("encoder", "source", "method", "baseline", "target", "metric", "difference in points", "low", "high"),
-        *("p", "p_holm", "faces", "mcnemar_p"),
+        *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target"),
+        *("metric", "difference", "low", "high", "p", "p_holm", "faces", "mcnemar_p"),
     ]
-    assert set(table["method"]) == {"linear-probe", "text-similarity (mlp trunk)"}
+    assert set(zip(table["head"], table["trunk"], strict=True)) == {
+        ("linear-probe", "none"),
+        ("text-similarity", "mlp"),
+    }
     for row, each in zip(table.to_dict("records"), found[0].differences, strict=True):
-        assert (row["target"], row["metric"], row["baseline"]) == (each.target, each.metric, "zero-shot")
+        named = (row["target"], row["metric"], row["baseline"])
+        assert named == (each.target, METRIC_NAMES[each.metric], "zero-shot")
         points = [100 * value for value in (each.difference.value, each.difference.low, each.difference.high)]
-        assert [row[name] for name in ("difference in points", "low", "high")] == pytest.approx(points)
+        assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(points)
     assert list(differences_frame([])) == list(table)

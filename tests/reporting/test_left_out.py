@@ -53,3 +53,16 @@ def test_the_report_shows_it_and_keeps_the_sources_for_machines(tmp_path: Path) 
         assert f"--source &#39;{record.source.replace('&', '&amp;')}&#39;" in text
     with (page.parent / "results.csv").open(encoding="utf-8", newline="") as stream:
         assert {row["source"] for row in csv.DictReader(stream)} == {record.source for record in records}
+
+
+def test_another_experiment_in_the_same_report_keeps_its_scores() -> None:
+    pool = "synthetic:night & synthetic:sketch"
+    left_out = [scored(target) for target in SETS]
+    beyond = fake_record("linear-probe", target="synthetic:studio", source=pool, run=left_out[2].run)
+    other = scored(SETS[2], head="zero-shot")
+    found = {board.source: board for board in boards(frame(as_one_source([*left_out, beyond, other])))}
+    assert set(found) == {ALL_OTHERS, pool}
+    assert [row.method.head for row in found[ALL_OTHERS].headline] == ["linear-probe"]
+    assert found[ALL_OTHERS].headline[0].unseen_mean["accuracy"].mean is not None
+    heads = {row.method.head: row.cells["synthetic:webcam"]["accuracy"].mean for row in found[pool].headline}
+    assert set(heads) == {"linear-probe", "zero-shot"} and None not in heads.values()
