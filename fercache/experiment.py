@@ -174,7 +174,7 @@ def load_experiment(file: Path) -> Experiment:
 
 def trials(experiment: Experiment) -> tuple[Trial, ...]:
     """What is trained on, and scored on what. Raises UsageError for names that mean nothing, or a score that would."""
-    asked = every_set(experiment.targets)
+    asked = tuple(dict.fromkeys(every_set(experiment.targets)))
     domains = experiment.leave_one_out
     if domains:
         _source(POOL.join(domains))  # each of them is there, and once

@@ -240,7 +240,7 @@ def every_set(names: Iterable[str]) -> tuple[str, ...]:
             check_domain(dataset, name.family, domain)
             spoilt = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
             found += [str(replace(name, domain=domain, corruption=one)) for one in spoilt]
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def source_names(text: str) -> tuple[DatasetName, ...]:
