@@ -19,7 +19,7 @@ from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
 from fercache.prompts import set_label
-from fercache.records import Record, find_records, read_record
+from fercache.records import Record, find_records, read_record, record_path
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, _is_done, _targets_of
 from fercache.stages.extract import ExtractRequest, root_of
@@ -226,8 +226,7 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
         shown = {(row["run"], row["target"], row["selection"]) for row in csv.DictReader(stream)}
     if shown != {(record.run, record.target, record.selection) for record in records}:
         return Found(1, 1, changed="it shows other scores than there are")
-    names = {record.run for record in records}
-    written = [path.stat().st_mtime_ns for path in find_records(settings.cache) if path.parent.parent.name in names]
+    written = [record_path(settings.cache / "runs" / r.run, r).stat().st_mtime_ns for r in records]
     if max(written, default=0) > page.stat().st_mtime_ns:
         return Found(1, 1, changed="there are newer scores than it shows")
     return Found(1, 1)

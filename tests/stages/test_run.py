@@ -85,7 +85,7 @@ def state_of(settings: Settings, wanted: Experiment, kind: type[Any]) -> list[St
 
 
 def test_the_demo_is_what_demo_does() -> None:
-    assert load_experiment(PIPELINES / "demo.toml").model_copy(update={"about": ""}) == DEMO
+    assert load_experiment(PIPELINES / "demo.toml") == DEMO
     steps = expand(DEMO)
     domains = [f"synthetic:{domain}" for domain in registry.load("datasets", "synthetic").domains]
     extracts = [step.request for step in steps if isinstance(step, Extract)]
