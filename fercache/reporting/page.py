@@ -57,7 +57,7 @@ def write_report(
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {
-        "results.csv": tables.csv_text(tables.results(frame(stored))),
+        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
         "index.html": render(records, views, spoilt_views, masks, extras, repeated, folder.name, about),
