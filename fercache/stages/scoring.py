@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.datasets import POOL, DatasetName
 from fercache.encoders import EncoderRequest
+from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
 from fercache.metrics import score
 from fercache.records import (
@@ -83,10 +84,20 @@ def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, se
     """One per selection policy; masks are tested once where policies choose the same snapshot."""
     tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
     chosen = {policy: _choose(policy, loaded, target, logits) for policy in POLICIES}
+    for snapshot in dict.fromkeys(chosen.values()):
+        _refuse_no_numbers(loaded, target, snapshot, logits[snapshot][MAIN])
     return [
         _record(loaded, target, policy, snapshot, logits, tested(snapshot), seconds)
         for policy, snapshot in chosen.items()
     ]
+
+
+def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits: NDArray[np.float32]) -> None:
+    if not np.isfinite(logits).all():
+        raise FercacheError(
+            f"{loaded.config.name}: the weights {snapshot} give logits that are no numbers on {target.name}; its "
+            f"training went astray. Delete {loaded.run.folder} and train it with a lower learning rate."
+        )
 
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercache import Settings
+from fercache import FercacheError, Settings
 from fercache.records import Record, predictions_path, read_record
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.train import TrainRequest, train
@@ -53,3 +53,8 @@ def test_a_head_without_a_mask_has_no_test(settings: Settings, planted_folder: P
     records = scored(settings, planted_folder, "linear-probe")
     assert {record.mask for record in records} == {None}
     assert predictions_of(settings, records[0]).mask_mean is None
+
+
+def test_a_run_that_went_astray_is_named(settings: Settings, planted_folder: Path) -> None:
+    with pytest.raises(FercacheError, match=r"sigmoid-mask.*no numbers on folder:mine.*lower learning rate"):
+        scored(settings, planted_folder, "sigmoid-mask", epochs=3, optimizer="sgd", learning_rate=1e30)
