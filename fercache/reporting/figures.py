@@ -93,8 +93,8 @@ def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: st
 
 def mask_map(
     deviation: NDArray[np.floating], expressions: Sequence[str], limit: float, title: str, description: str
-) -> str:
-    """SVG of (L, D) deviations: a band per expression, a column per channel, lines between CAFE's L groups of channels.
+) -> Drawing:
+    """(L, D) deviations: a band per expression, a column per channel, lines between CAFE's L groups of channels.
 
     Full colour is a deviation of `limit` and more. An expression whose deviations are NaN is said to have no faces.
     """
@@ -112,7 +112,7 @@ def mask_map(
         axes.set(xticks=[], xlabel=f"{channels} channels in {count} groups")
         axes.spines["bottom"].set_visible(False)
         _key(figure, limit)
-        return drawing(figure, description).svg
+        return drawing(figure, description)
 
 
 def _tinted(values: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -135,11 +135,11 @@ def _key(figure: Figure, limit: float) -> None:
     axes.set_xticks((-1, 0, 1), (f"−{limit:.2g}", "0", f"+{limit:.2g}"))
 
 
-def side_by_side(drawings: Sequence[str], description: str) -> str:
+def side_by_side(drawings: Sequence[Drawing], description: str) -> str:
     """An SVG document of drawings of one size, in a row; coloured by whatever shows it."""
-    _, _, _, height = re.findall(r'viewBox="([^"]*)"', drawings[0])[0].split()
+    _, _, _, height = re.findall(r'viewBox="([^"]*)"', drawings[0].svg)[0].split()
     placed = [
-        drawing.replace("<svg ", f'<svg x="{i * WIDTH}" width="{WIDTH}" ', 1) for i, drawing in enumerate(drawings)
+        drawing.svg.replace("<svg ", f'<svg x="{i * WIDTH}" width="{WIDTH}" ', 1) for i, drawing in enumerate(drawings)
     ]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from fercache.records import MAIN, MaskRecord, Record, predictions_path
 from fercache.reporting import figures
 from fercache.reporting.boards import Board, Method, is_without_duplicates
+from fercache.reporting.drawing import Drawing
 from fercache.reporting.figure_files import slug
 from fercache.store.runs import read_predictions
 
@@ -35,7 +35,7 @@ class MaskFigure:
     method: Method
     seed: int
     tests: dict[str, MaskRecord]
-    panels: dict[str, Markup]
+    panels: dict[str, Drawing]
     document: str
 
     @property
@@ -70,6 +70,13 @@ def mask_figures(records: Sequence[Record], boards: Sequence[Board], cache: Path
     ]
 
 
+def mask_drawings(found: Sequence[MaskFigure]) -> dict[str, Drawing]:
+    """Every panel by the name of its files."""
+    return {
+        slug(f"{Path(figure.file).stem}-{label}"): panel for figure in found for label, panel in figure.panels.items()
+    }
+
+
 def _is_of(record: Record, board: Board, method: Method) -> bool:
     same = (record.encoder_key, record.source, record.method_key) == (board.encoder_key, board.source, method.key)
     return same and record.target_label in board.columns and not is_without_duplicates(record.target_label)
@@ -89,8 +96,7 @@ def _draw(board: Board, method: Method, records: Sequence[Record], cache: Path) 
     panels = _panels(board, records[0].classes, tests, deviations)
     about = f"Masks of {method}, seed {seed}, trained on {board.source} with encoder {board.encoder}."
     document = figures.side_by_side(list(panels.values()), about) if panels else ""
-    marked = {label: Markup(panel) for label, panel in panels.items()}
-    return MaskFigure(_file(board, method), board, method, seed, tests, marked, document)
+    return MaskFigure(_file(board, method), board, method, seed, tests, panels, document)
 
 
 def _deviation(record: Record, cache: Path) -> NDArray[np.float32] | None:
@@ -105,7 +111,7 @@ def _panels(
     expressions: Sequence[str],
     tests: Mapping[str, MaskRecord],
     deviations: Mapping[str, NDArray[np.float32]],
-) -> dict[str, str]:
+) -> dict[str, Drawing]:
     """All in the same colours, so that they can be compared."""
     if not deviations:
         return {}

@@ -19,7 +19,7 @@ from fercache.reporting.errors import Pictures
 from fercache.reporting.extras import Extras, find_extras
 from fercache.reporting.figure_files import named_drawings, write_figures
 from fercache.reporting.left_out import as_one_source
-from fercache.reporting.masks import MaskFigure, mask_figures
+from fercache.reporting.masks import MaskFigure, mask_drawings, mask_figures
 from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
@@ -68,7 +68,7 @@ def write_report(
             (folder / name).unlink(missing_ok=True)
         else:
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    write_figures(named_drawings(views, spoilt_views) | extras.drawings, folder / "figures")
+    write_figures(named_drawings(views, spoilt_views) | mask_drawings(masks) | extras.drawings, folder / "figures")
     return folder / "index.html"
 
 
@@ -119,7 +119,7 @@ def render(
             masks=masks,
             extras=extras,
             choices=_choices(boards),
-            figures=bool(named_drawings(boards, robustness) | extras.drawings),
+            figures=bool(named_drawings(boards, robustness) | mask_drawings(masks) | extras.drawings),
             kinds={kind: KINDS[kind] for kind in KINDS if any(kind in view.table.severities for view in robustness)},
             samples=_samples(records),
             keys=sorted({key for record in records for key in _keys(record)}),

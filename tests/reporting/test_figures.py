@@ -35,8 +35,12 @@ def gap() -> Drawing:
     return generalisation_gap(GAPS, "Gap & more")
 
 
-def masks() -> str:
+def drawn_masks() -> Drawing:
     return mask_map(DEVIATION, ["anger", "fear"], 0.2, "webcam & more", "Masks of <both>")
+
+
+def masks() -> str:
+    return drawn_masks().svg
 
 
 def test_bars_and_dots_are_drawn_for_what_was_measured() -> None:
@@ -88,13 +92,13 @@ def test_a_map_of_masks_is_averaged_where_there_are_more_channels_than_pixels() 
 
 
 def test_an_expression_without_faces_is_an_empty_band() -> None:
-    svg = mask_map(np.array([[0.2, -0.2], [np.nan, np.nan]]), ["anger", "fear"], 0.2, "webcam", "Masks")
+    svg = mask_map(np.array([[0.2, -0.2], [np.nan, np.nan]]), ["anger", "fear"], 0.2, "webcam", "Masks").svg
     assert svg.count(">no faces</text>") == 1
     assert (pictures_in(svg)[0][BAND:, :, 3] == 0).all()
 
 
 def test_drawings_side_by_side_are_a_document_of_their_own() -> None:
-    drawing = masks()
+    drawing = drawn_masks()
     root = ElementTree.fromstring(side_by_side([drawing, drawing], "Two <maps>"))
     name = "{http://www.w3.org/2000/svg}"
     assert (root.tag, root[0].text) == (f"{name}svg", "Two <maps>")

@@ -67,7 +67,7 @@ def test_there_is_one_figure_per_method_of_its_first_seed_on_source_and_targets(
     (figure,) = drawn(records, tmp_path)
     assert (figure.file, figure.seed) == ("masks-sigmoid-mask-synthetic-studio.svg", 1)
     assert list(figure.panels) == ["synthetic:studio", "synthetic:night", "synthetic:webcam"]
-    titles = [re.findall(r"<title>(.*?)</title>", panel)[0] for panel in figure.panels.values()]
+    titles = [re.findall(r"<title>(.*?)</title>", panel.svg)[0] for panel in figure.panels.values()]
     assert titles[0].startswith("On synthetic:studio (source)") and titles[2].startswith("On synthetic:webcam (unseen)")
     assert "0.60 (0.50, p = 0.3)" in titles[2]
     assert "77" not in figure.told
@@ -77,7 +77,7 @@ def test_there_is_one_figure_per_method_of_its_first_seed_on_source_and_targets(
 
 def test_what_is_drawn_is_the_deviation_from_the_mean_over_expressions(records: list[Record], tmp_path: Path) -> None:
     (figure,) = drawn(records, tmp_path)
-    assert all("+0.51" in panel for panel in figure.panels.values())  # 0.8 - (0.8 + 6 * 0.2) / 7
+    assert all("+0.51" in panel.svg for panel in figure.panels.values())  # 0.8 - (0.8 + 6 * 0.2) / 7
 
 
 def test_only_masks_with_a_test_are_drawn_and_spoilt_and_unique_targets_are_not(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_methods_of_one_head_have_files_of_their_own(tmp_path: Path) -> None:
 def test_masks_that_are_all_alike_look_alike(tmp_path: Path) -> None:
     (figure,) = drawn([predicted(tmp_path, with_masks("synthetic:night"), contrast=0)], tmp_path)
     (panel,) = figure.panels.values()
-    assert not pictures_in(panel)[0][..., 3].any()  # nothing but the page's background
+    assert not pictures_in(panel.svg)[0][..., 3].any()  # nothing but the page's background
 
 
 def test_a_target_without_predictions_is_named_and_its_test_still_told(records: list[Record], tmp_path: Path) -> None:
@@ -123,6 +123,7 @@ def test_the_page_shows_the_masks_and_loads_nothing(records: list[Record], tmp_p
     assert all((link["xlink:href"] or "").startswith("data:image/png") for link in outline.all("image"))
     assert not re.search(r"https?:|url\((?!#)", page)
     document = (path.parent / "masks-sigmoid-mask-synthetic-studio.svg").read_text(encoding="utf-8")
+    assert (path.parent / "figures" / "masks-sigmoid-mask-synthetic-studio-synthetic-night.png").is_file()
     assert len(document) < 60_000 and "masks-sigmoid-mask-synthetic-studio.svg" in page
 
 
