@@ -361,6 +361,8 @@ _LATEX = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
+        "[": "{[}",  # after a line's end it would be an argument, as a star would
+        "*": "{*}",
         '"': "''",
         "±": r"$\pm$",
         "†": r"$^\dagger$",

@@ -7,7 +7,7 @@ from typing import Any
 
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting import curves, figures
-from fercache.reporting.boards import Board, Cell, Method, Row
+from fercache.reporting.boards import UNSEEN, Board, Cell, Method, Row
 from fercache.reporting.drawing import Drawing, colours
 from fercache.reporting.panels import Panel, drawn_methods, panel, source_accuracy
 from fercache.reporting.robustness import CLEAN, DROP, Robustness
@@ -78,7 +78,8 @@ def _best(board: Board, selection: str) -> Best:
 
 def _leader(board: Board) -> Row | None:
     """The headline row with the best mean accuracy over the unseen targets."""
-    complete = [row for row in board.headline if row.unseen_mean["accuracy"].mean is not None]
+    scored = [row for row in board.headline if not board.fewer(row, UNSEEN)]
+    complete = [row for row in scored if row.unseen_mean["accuracy"].mean is not None]
     return max(complete, key=lambda row: row.unseen_mean["accuracy"].mean or 0.0, default=None)
 
 

@@ -89,6 +89,7 @@ def _import_one(
     numbers = rows[[column_of[expression] for expression in expressions]].to_numpy(float)
     logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target)]}
     method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
+    method |= {"policy": request.policy, "labels": request.label_file or ""}
     key = key_of({**method, "seed": request.seed})
     slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
     run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
@@ -151,7 +152,7 @@ def _write_predictions(path: Path, target: Target, record: Record, logits: dict[
 def _options(request: ImportRequest, model: str) -> dict[str, str]:
     """What the command needs to be typed again."""
     given = {"file": str(request.file), "model": model, "target": request.target, "source": request.source}
-    given |= {"seed": str(request.seed), "selection": request.selection}
+    given |= {"seed": str(request.seed), "selection": request.selection, "policy": request.policy}
     return given | ({"labels": request.label_file} if request.label_file else {})
 
 
@@ -186,6 +187,8 @@ def _read(file: Path) -> "pd.DataFrame":
             found = rows[column].iloc[wrong[0]]
             raise UsageError(f"{file}, line {wrong[0] + 2}: {expression} is '{found}', expected a finite number.")
         rows[column] = numbers
+    if MODEL in rows and rows[MODEL].isna().any():
+        raise UsageError(f"{file}, line {int(np.argmax(rows[MODEL].isna())) + 2}: the model's name is missing.")
     if rows[ID].isna().any():
         raise UsageError(f"{file}, line {int(np.argmax(rows[ID].isna())) + 2}: the id is missing.")
     return rows
@@ -193,9 +196,13 @@ def _read(file: Path) -> "pd.DataFrame":
 
 def _as_logits(file: Path, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
     """(N, L) logits; probabilities become their logarithms, which a softmax turns back."""
-    if numbers.min() < 0 or numbers.max() > 1:
-        return numbers.astype(np.float32)
     sums = numbers.sum(axis=1)
+    if numbers.min() < 0 or numbers.max() > 1:
+        if numbers.min() >= 0 and np.abs(sums - 100).max() < 1:
+            raise UsageError(f"{file}: every line adds up to 100. Write probabilities, which add up to 1, or logits.")
+        if np.abs(numbers).max() > np.finfo(np.float32).max:
+            raise UsageError(f"{file}: {np.abs(numbers).max():g} is too large for a logit.")
+        return numbers.astype(np.float32)
     if np.abs(sums - 1).max() > SUM_TOLERANCE:
         line = int(np.argmax(np.abs(sums - 1))) + 2
         raise UsageError(
