@@ -1,7 +1,7 @@
 """An experiment as a TOML file: what is trained on what, scored on what, and shown in which report.
 
-A key is called as the option of `extract` and `train` that it stands for. Whatever can be wrong with a file is found
-when it is read, before anything is extracted.
+A key is called as the option of `extract` and `train` that it stands for. Wrong names, settings, grids and
+sources are found when it is read, before anything is extracted; splits, label files and weights when they are used.
 """
 
 import itertools

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option
+from fercache.cli.options import device_option, left_out
 
 if TYPE_CHECKING:
     from fercache.records import Record
@@ -53,7 +53,5 @@ def command(
 
 
 def _faces(record: "Record") -> str:
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.dropped.items()) if count)
     copies = "" if record.duplicates is None else f", {record.duplicates:,} of them in the source's train split"
-    left_out = f"; left out: {reasons}" if reasons else ""
-    return f"{record.target_label}: {record.kept:,} faces scored{copies}{left_out}"
+    return f"{record.target_label}: {record.kept:,} faces scored{copies}{left_out(record.dropped)}"

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from fercache.cli.options import left_out
+
 
 @click.command("import-predictions")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -43,8 +45,6 @@ def command(
         record = read_record(path)
         score = record.scores["main"]
         scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
-        dropped = ", ".join(f"{count:,} {reason}" for reason, count in sorted(record.dropped.items()) if count)
-        left_out = f"; left out: {dropped}" if dropped else ""
-        click.echo(f"{record.head} on {record.target_label}: {scores}{left_out}")
+        click.echo(f"{record.head} on {record.target_label}: {scores}{left_out(record.dropped)}")
         click.echo(f"record: {path} (to forget it, delete {path.parent.parent})")
     click.echo("next: fercache compare")

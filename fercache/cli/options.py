@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,6 +68,12 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
         if "=" not in pair:
             raise UsageError(f"--set {pair}: write NAME=VALUE, e.g. --set learning_rate=1e-3.")
     return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
+
+
+def left_out(dropped: Mapping[str, int]) -> str:
+    """The end of a sentence that says how many faces were left out and why, empty where none was."""
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(dropped.items()) if count)
+    return f"; left out: {reasons}" if reasons else ""
 
 
 def show_report(page: Path, records: Sequence["Record"]) -> None:

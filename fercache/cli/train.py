@@ -2,7 +2,7 @@
 
 import click
 
-from fercache.cli.options import device_option, parse_seeds, parse_settings
+from fercache.cli.options import device_option, left_out, parse_seeds, parse_settings
 
 
 @click.command("train")
@@ -68,9 +68,8 @@ def command(
     for folder in folders:
         click.echo(folder)
     _, config = read_config(folders[0])
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(config.dropped.items()))
     click.echo(
         f"{config.source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
-        + (f"; left out: {reasons}" if reasons else "")
+        + left_out(config.dropped)
     )
     click.echo("next: fercache evaluate")

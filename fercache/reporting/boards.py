@@ -151,8 +151,16 @@ class MethodTable:
     def fewer(self, row: Row, column: str) -> list[str]:
         """The targets below a column where a row was scored on fewer faces than others: it knows fewer expressions."""
         targets = row.unseen if column == UNSEEN else (column,)
-        most = {target: max((other.faces.get(target, 0) for other in self.rows), default=0) for target in targets}
-        return [target for target in targets if 0 < row.faces.get(target, 0) < most[target]]
+        return [target for target in targets if 0 < row.faces.get(target, 0) < self._most_faces[target]]
+
+    @cached_property
+    def _most_faces(self) -> dict[str, int]:
+        """By target, the faces that whoever was scored on most of them was scored on."""
+        most: dict[str, int] = {}
+        for row in self.rows:
+            for target, faces in row.faces.items():
+                most[target] = max(faces, most.get(target, 0))
+        return most
 
     @property
     def scored_on_fewer(self) -> list[str]:
@@ -161,8 +169,8 @@ class MethodTable:
         for row in self.headline:
             for target in row.cells:
                 if self.fewer(row, target):
-                    most = max(other.faces.get(target, 0) for other in self.rows)
-                    told.append(f"{row.method} was scored on {row.faces[target]:,} of {most:,} faces of {target}")
+                    counts = f"{row.faces[target]:,} of {self._most_faces[target]:,}"
+                    told.append(f"{row.method} was scored on {counts} faces of {target}")
         return told
 
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:

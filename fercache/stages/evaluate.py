@@ -51,10 +51,10 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     folders = _chosen_runs(settings, request)
     configs = {folder: read_config(folder)[1] for folder in folders}
     tables = find_tables(settings.cache)
-    jobs = [(f, t) for f in folders for t in _targets_of(settings, request, configs[f], tables)]
+    jobs = [(f, t) for f in folders for t in targets_of(settings, request, configs[f], tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs])
     read = cache(read_table)
-    missing = [(f, t) for f, t in jobs if request.again or not _is_done(f, t, configs[f], read, request)]
+    missing = [(f, t) for f, t in jobs if request.again or not is_scored(f, t, configs[f], read, request)]
     written: list[Path] = []
     copies = _Copies(tables, resolve_device(request.device))
     skipped: set[str] = set()
@@ -113,7 +113,7 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
     raise UsageError(f"No finished run is called '{name}'. {nearest(wanted, [folder.name for folder in finished])}")
 
 
-def _targets_of(
+def targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
     """The run's targets, with the newest table of each."""
@@ -142,7 +142,7 @@ def _refuse_unscored_targets(
             )
 
 
-def _is_done(
+def is_scored(
     folder: Path,
     target: tuple[DatasetName, TableInfo],
     config: RunConfig,

@@ -21,7 +21,7 @@ from fercache.experiment import head_settings
 from fercache.prompts import set_label
 from fercache.records import Record, find_records, read_record, record_path
 from fercache.settings import Settings
-from fercache.stages.evaluate import EvaluateRequest, _is_done, _targets_of
+from fercache.stages.evaluate import EvaluateRequest, is_scored, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
 from fercache.stages.finding import find_prompts, holds
 from fercache.stages.run_config import read_config
@@ -196,8 +196,8 @@ def _scores_found(
     read, there = cache(read_table), 0
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
-        targets = _targets_of(settings, request, config, tables)
-        there += sum(_is_done(folder, target, config, read, request) for target in targets)
+        targets = targets_of(settings, request, config, tables)
+        there += sum(is_scored(folder, target, config, read, request) for target in targets)
     return Found(wanted, there)
 
 
