@@ -35,4 +35,6 @@ def file_hash(path: Path) -> str:
 def pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     """SHA-256 (32 bytes) of a decoded (H, W, 3) image: equal for equal pictures in different containers."""
     height, width, _ = pixels.shape
-    return hashlib.sha256(f"{height}x{width}:".encode() + np.ascontiguousarray(pixels).tobytes()).digest()
+    digest = hashlib.sha256(f"{height}x{width}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.digest()

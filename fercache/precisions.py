@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from fercache.errors import UsageError, nearest
 
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = ("fp32", *REDUCED)
+DTYPES = {"fp32": torch.float32, **REDUCED}
+PRECISIONS = tuple(DTYPES)
 LEAST_COSINE, LEAST_MEAN_COSINE = 0.995, 0.999
 # A lower precision has to be clearly faster: precision is part of a table's key, and close races would end differently
 # from day to day.

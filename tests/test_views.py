@@ -1,6 +1,5 @@
 """Augmented views: the same in every order, thread and size; recipes of one's own; crops in the encoder's views."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from open_clip.transform import PreprocessCfg
 from PIL import Image
 
 from fercache import views
-from fercache.encoders.open_clip.clip_encoder import geometry as open_clip_cut
+from fercache.encoders.open_clip.clip_encoder import steps as open_clip_steps
 from fercache.encoders.timm import AS_CAFE
-from fercache.encoders.timm import resized as timm_cut
+from fercache.encoders.timm import steps as timm_steps
 from fercache.errors import UsageError
 from fercache.identity import pixel_hash
+from fercache.resizing import Resizing, on_pixels
 from fercache.views import CLEAN, ERASED, RECIPES, Framing, Noise, Recipe, draw_view, load_recipe, render_crop
 
 Pixels = NDArray[np.uint8]
@@ -161,12 +161,12 @@ def left_half(square: Pixels) -> NDArray[np.float64]:
     return extent((square == LEFT).all(axis=2))
 
 
-def as_open_clip(side: int, **options: str) -> Callable[[Image.Image], Image.Image]:
-    return open_clip_cut(PreprocessCfg(size=side, **options), side)
+def as_open_clip(side: int, **options: str) -> Resizing:
+    return on_pixels(open_clip_steps(PreprocessCfg(size=side, **options), side))
 
 
-def as_timm(side: int, **options: object) -> Callable[[Image.Image], Image.Image]:
-    return timm_cut(AS_CAFE | options, side)
+def as_timm(side: int, **options: object) -> Resizing:
+    return on_pixels(timm_steps(AS_CAFE | options, side))
 
 
 CUTS = {
@@ -188,7 +188,7 @@ def test_a_stored_crop_is_rendered_as_the_picture_is(how: str, side: int) -> Non
     for number, (height, width) in enumerate(SIZES, start=1):
         pixels = picture(number, height, width)
         view = draw_view(noisy, number, pixel_hash(pixels))
-        clean, with_noise = (np.asarray(cut(Image.fromarray(each))) for each in (pixels, view.on_picture(pixels)))
+        clean, with_noise = map(cut, (pixels, view.on_picture(pixels)))
         expected = view.on_square(with_noise).astype(float)
         crop = render_crop(clean, (height, width), view, Framing.of(geometry))
         assert crop.dtype == np.uint8

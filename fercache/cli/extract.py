@@ -22,7 +22,7 @@ from fercache.cli.options import encoder_options
 )
 @click.option("--recipe", default="cafe", show_default=True, help="How views are made: cafe, ke2nt, or a TOML file.")
 @click.option("--crops", type=click.IntRange(16, 512), help="Store crops of this side, for trunks that look at pixels.")
-@click.option("--batch-size", default=64, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--batch-size", type=click.IntRange(1, 65536), help="Faces encoded at once. [default: by the device]")
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
 )
@@ -38,7 +38,7 @@ def command(
     views: int,
     recipe: str,
     crops: int | None,
-    batch_size: int,
+    batch_size: int | None,
     shard_rows: int,
 ) -> None:
     """Encode a data set's faces, and the prompts, into HDF5 tables in the cache.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +12,25 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 
 from fercache import precisions
 from fercache.devices import resolve_device
-from fercache.errors import UsageError, nearest
+from fercache.errors import FercacheError, UsageError, nearest
 from fercache.identity import canonical_json
+from fercache.inference import laid_out
+from fercache.resizing import Resizing, on_pixels
 
 PRECISIONS = precisions.PRECISIONS
 OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")
 """Preprocessing: the network's own, or CAFE's: 224 x 224 without a crop, ImageNet's mean and deviation."""
 
 TRIAL_FACES = 32
+BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
+"""Measured on a processor; see docs/scale.md."""
+QUEUED = 2
+"""Threads that keep a GPU busy: while it encodes the batch of one, the other's is made ready."""
+SHORT_OF_MEMORY = "Use --device cpu, or a smaller encoder."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,10 @@ class Encoder(ABC):
     image_size: int
     device: str
     precision: str
+    at_once: int = 1
+    """Threads that may encode at the same time."""
+    batch_size: int = 64
+    """Faces of a batch, where nobody asks for another number."""
     seen: tuple[str, ...] = ()
     """Data sets and splits that it was trained on: `ferplus@train`."""
 
@@ -88,7 +99,10 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(B, S, S, 3) uint8 -> (B, D) raw, un-normalised features after the projection."""
+        """(B, S, S, 3) uint8 -> (B, D) raw, un-normalised features after the projection.
+
+        Called from as many threads as `at_once` says, each of which computes on one core.
+        """
 
 
 class TextEncoder(Encoder):
@@ -107,7 +121,7 @@ class TextEncoder(Encoder):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to a network's numbers: `steps(side)` resizes and cuts, then come `mean` and `deviation`.
+    """From a picture to a network's numbers: the library's transform, `steps(side)`, ends with `mean` and `deviation`.
 
     `described` says all of it, as JSON; `geometry` names its entries that change pictures apart from their side.
     """
@@ -117,7 +131,7 @@ class Preprocessing:
     deviation: Sequence[float]
     described: Mapping[str, Any]
     geometry: Sequence[str]
-    steps: Callable[[int], Callable[[Image.Image], Image.Image]]
+    steps: Callable[[int], Sequence[Any]]
 
 
 class NetworkEncoder(Encoder):
@@ -139,8 +153,13 @@ class NetworkEncoder(Encoder):
         self._asked_precision = request.precision
         self._origin = origin
         self._preprocessing = preprocessing
-        self._steps = {preprocessing.side: preprocessing.steps(preprocessing.side)}
+        self._resizing: dict[int, Resizing] = {}
         self._model: Any = network.eval().requires_grad_(False).to(self.device)
+        self._towers: dict[str, nn.Module] = {}
+        self._most_faces = sys.maxsize
+        on_processor = self.device == "cpu"
+        self.at_once = torch.get_num_threads() if on_processor else QUEUED
+        self.batch_size = BATCH_ON_PROCESSOR if on_processor else BATCH_ON_GPU
         self._mean = torch.tensor(preprocessing.mean, device=self.device).view(1, 3, 1, 1)
         self._deviation = torch.tensor(preprocessing.deviation, device=self.device).view(1, 3, 1, 1)
 
@@ -150,6 +169,7 @@ class NetworkEncoder(Encoder):
             return {}
         batch = np.stack(faces[:TRIAL_FACES])
         self.precision, trials = precisions.fastest(self.device, lambda precision: self._encode(batch, precision))
+        self._towers = {name: tower for name, tower in self._towers.items() if name == self.precision}
         return {"precision": self.precision, "trials": trials}
 
     def identity(self) -> dict[str, Any]:
@@ -161,9 +181,9 @@ class NetworkEncoder(Encoder):
     def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
         """See `Encoder.preprocess`: the library's own transform up to where it leaves 8-bit pixels."""
         side = side or self.image_size
-        if side not in self._steps:
-            self._steps[side] = self._preprocessing.steps(side)
-        return np.asarray(self._steps[side](Image.fromarray(pixels)))
+        if side not in self._resizing:
+            self._resizing[side] = on_pixels(self._preprocessing.steps(side))
+        return self._resizing[side](pixels)
 
     def geometry(self) -> dict[str, Any]:
         """See `Encoder.geometry`."""
@@ -171,20 +191,41 @@ class NetworkEncoder(Encoder):
         return {name: preprocessing[name] for name in self._preprocessing.geometry}
 
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See `Encoder.encode_images`."""
-        return self._encode(faces, self.precision)
+        """See `Encoder.encode_images`. Where memory is short, it takes half as many faces at a time from then on.
+
+        Raises FercacheError where there is not enough for one.
+        """
+        most = min(len(faces), self._most_faces)
+        try:
+            parts = [self._encode(faces[begin : begin + most], self.precision) for begin in range(0, len(faces), most)]
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        else:
+            return np.concatenate(parts)
+        if most == 1:
+            raise FercacheError(f"{self.name} on {self.device}: not enough memory for one face. {SHORT_OF_MEMORY}")
+        self._most_faces = most // 2
+        print(f"warning: {self.device} has no memory for {most} faces; taking {most // 2} at a time", file=sys.stderr)
+        return self.encode_images(faces)
 
     @torch.inference_mode()
     def _encode(self, faces: NDArray[np.uint8], precision: str) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.ascontiguousarray(faces)).to(self.device).permute(0, 3, 1, 2)
-        normalised = (pixels.float() / 255 - self._mean) / self._deviation
+        normalised = pixels.float().div_(255).sub_(self._mean).div_(self._deviation)
+        if precision not in self._towers:
+            self._towers[precision] = self._tower(precision)
         with precisions.casting(self.device, precision):
-            features = self._image_features(normalised, precision)
+            features: Tensor = self._towers[precision](normalised)
         return features.float().cpu().numpy()
 
+    def _tower(self, precision: str) -> nn.Module:
+        """(B, 3, S, S) normalised -> (B, D), in the context of `precision`, laid out for it."""
+        return laid_out(self._image_network(), precisions.DTYPES[precision], self.device)
+
     @abstractmethod
-    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
-        """(B, 3, S, S) normalised -> (B, D), in the context of `precision`."""
+    def _image_network(self) -> nn.Module:
+        """(B, 3, S, S) normalised -> (B, D), as it was loaded."""
 
 
 def check_preset(name: str) -> str:
@@ -201,17 +242,9 @@ def square_side(height: int, width: int) -> int:
     return height
 
 
-def steps_before_tensor(transforms: Sequence[Any]) -> Callable[[Image.Image], Image.Image]:
-    """The steps of a library's evaluation transform that come before the picture becomes a tensor."""
-    names = [type(step).__name__ for step in transforms]
-    until = next(place for place, name in enumerate(names) if name.endswith("ToTensor"))
-
-    def apply(picture: Image.Image) -> Image.Image:
-        for step in transforms[:until]:
-            picture = step(picture)
-        return picture
-
-    return apply
+def _is_out_of_memory(error: Exception) -> bool:
+    """Only a GPU has an exception of its own for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def slug(*parts: str) -> str:

@@ -1,14 +1,13 @@
 """Networks that know no text: `timm/` and any of timm's names, as in `timm/vit_small_patch14_dinov2.lvd142m`."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from timm.data.config import resolve_model_data_config
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
-from torch import Tensor
+from torch import nn
 
 from fercache.backbones import PRETRAINED, Backbone
 from fercache.encoders import (
@@ -19,14 +18,14 @@ from fercache.encoders import (
     check_preset,
     slug,
     square_side,
-    steps_before_tensor,
 )
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.resizing import KERNELS
 from fercache.state_dicts import state_hash
 
 PREFIX = "timm/"
-GEOMETRY = ("interpolation", "crop_pct", "crop_mode")
+GEOMETRY = ("interpolation", "crop_pct", "crop_mode", "kernels")
 AS_CAFE = {
     "input_size": (3, 224, 224),
     "interpolation": "bilinear",
@@ -64,10 +63,10 @@ class Timm(NetworkEncoder):
         name = slug("timm", architecture, label)
         return cls(name, backbone.network, backbone.width, origin, preprocessing, request)
 
-    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
+    def _image_network(self) -> nn.Module:
         """See `NetworkEncoder`."""
-        features: Tensor = self._model(pixels)
-        return features
+        network: nn.Module = self._model
+        return network
 
 
 def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
@@ -87,16 +86,17 @@ def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
 def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:
     """timm's own preprocessing."""
     side = square_side(*config["input_size"][1:])
-    described = {"preset": preset, **config, "size": side}
+    described = {"preset": preset, **config, "size": side, "kernels": KERNELS}
     del described["input_size"]
     # Borders, where there are any, have the mean colour.
     geometry = (*GEOMETRY, "mean") if config["crop_mode"] == "border" else GEOMETRY
-    return Preprocessing(side, config["mean"], config["std"], described, geometry, lambda side: resized(config, side))
+    return Preprocessing(side, config["mean"], config["std"], described, geometry, lambda side: steps(config, side))
 
 
-def resized(config: dict[str, Any], side: int) -> Callable[[Image.Image], Image.Image]:
-    """The steps of timm's evaluation transform to pictures of `side` pixels."""
-    return steps_before_tensor(create_transform(**{**config, "input_size": (3, side, side)}).transforms)
+def steps(config: dict[str, Any], side: int) -> Sequence[Any]:
+    """Those of timm's evaluation transform to pictures of `side` pixels."""
+    transforms: Sequence[Any] = create_transform(**{**config, "input_size": (3, side, side)}).transforms
+    return transforms
 
 
 plugin = Timm

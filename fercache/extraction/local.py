@@ -1,19 +1,22 @@
-"""The engine for one machine: threads decode, the main thread encodes, each finished shard goes to disk."""
+"""The engine for one machine: threads decode, others encode, one writes each finished shard to disk."""
 
 import hashlib
 import logging
 import os
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from fercache.datasets import Dataset, FaceImage
@@ -34,10 +37,12 @@ PHASES = logging.getLogger("fercache.phases")
 FP32 = "Use --precision fp32, and check the weights."
 PER_TASK = 32
 """Faces decoded by one thread in a row: handing over single small ones costs more than decoding them."""
-WORKERS = max(1, (os.cpu_count() or 1) - 1)
-"""Threads that decode; one core stays with the encoder, which they would otherwise slow down more than they help."""
+WORKERS = os.cpu_count() or 1
+"""Threads that decode. They wait where the encoder is behind, so they take no more of a core than they have to."""
 READ_AHEAD = 512
-"""Faces decoded ahead of the encoder: what bounds memory."""
+"""Faces decoded ahead of the encoder: what bounds memory, with the batches and shards that wait."""
+BATCHES_AHEAD = 2
+"""For each thread that encodes, with the one that it is at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,36 +157,101 @@ def extract_shards(
     missing = writer.missing()
     rows = {shard: writer.rows_of(shard) for shard in missing}
     stream = prepared_faces([faces[row] for shard in missing for row in rows[shard]], encoder, views)
-    with progress(f"extract {name}", len(faces), "face") as bar:
+
+    def write(shard: int, collected: _Shard) -> None:
+        writer.write(shard, collected.columns(dataset), collected.quarantined, {"batch_size": batch_size})
+
+    with (
+        progress(f"extract {name}", len(faces), "face") as bar,
+        one_core_each(),
+        _dropping(ThreadPoolExecutor(encoder.at_once)) as encoding,
+        _dropping(ThreadPoolExecutor(1)) as writing,
+    ):
         bar.update(len(faces) - sum(map(len, rows.values())))
+        queue = _Queue(encoder, encoding)
+        written: Future[None] | None = None
         for shard in missing:
             PHASES.debug("shard %d: encoding", shard)
-            collected = _Shard(encoder, known, batch_size, bar, counts)
+            collected = _Shard(encoder, queue, known, batch_size, bar, counts)
             for face, result in islice(stream, len(rows[shard])):
                 collected.add(face, result)
                 if isinstance(result, Prepared):
                     _warn_once(name, face, result.warning)
             collected.encode_waiting()
-            writer.write(shard, collected.columns(dataset), collected.quarantined, {"batch_size": batch_size})
+            if written is not None:
+                written.result()
+            written = writing.submit(write, shard, collected)
+        if written is not None:
+            written.result()
     counts.seconds = round(time.perf_counter() - start, 3)
     return counts
 
 
+@contextmanager
+def one_core_each() -> Iterator[None]:
+    """Threads that are started within compute on one core each, since there are as many of them as there are cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _dropping(pool: Executor) -> Iterator[Executor]:
+    """`pool`; what waits in it is dropped when the body fails or is interrupted."""
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Queue:
+    """Batches on their way through the encoder: as many as keep it busy."""
+
+    def __init__(self, encoder: Encoder, threads: Executor) -> None:
+        self._encoder, self._threads = encoder, threads
+        self._room = threading.Semaphore(BATCHES_AHEAD * encoder.at_once)
+
+    def submit(self, faces: Sequence[NDArray[np.uint8]]) -> "Future[NDArray[np.float32]]":
+        """The features of `faces`, once they are there; waits until there is room."""
+        self._room.acquire()
+        future = self._threads.submit(self._encode, faces)
+        future.add_done_callback(lambda _: self._room.release())
+        return future
+
+    def _encode(self, faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        encoded = self._encoder.encode_images(np.stack(faces))
+        if not np.isfinite(encoded).all():
+            name, precision = self._encoder.name, self._encoder.precision
+            raise FercacheError(f"{name} in {precision} gave features that are not finite. {FP32}")
+        return encoded
+
+
 class _Shard:
-    """Collects a shard's rows and encodes them in batches as they come, so that few pictures are in memory at once.
+    """Collects a shard's rows and sends them to the encoder in batches as they come.
 
     `known` are the features that other tables have, by view.
     """
 
     def __init__(
-        self, encoder: Encoder, known: Mapping[str, KnownFeatures], batch_size: int, bar: Bar, counts: Counts
+        self,
+        encoder: Encoder,
+        queue: _Queue,
+        known: Mapping[str, KnownFeatures],
+        batch_size: int,
+        bar: Bar,
+        counts: Counts,
     ) -> None:
-        self.encoder, self.known, self.batch_size, self.bar, self.counts = encoder, known, batch_size, bar, counts
+        self.encoder, self.queue, self.known = encoder, queue, known
+        self.batch_size, self.bar, self.counts = batch_size, bar, counts
         self.faces: list[FaceImage] = []
         self.hashes: list[tuple[bytes, bytes]] = []
         self.features: dict[str, list[NDArray[np.floating]]] = {view: [] for view in known}
         self.quarantined: list[Quarantined] = []
         self._waiting: list[tuple[str, int, NDArray[np.uint8]]] = []
+        self._encoding: list[tuple[list[tuple[str, int]], Future[NDArray[np.float32]]]] = []
 
     def add(self, face: FaceImage, result: Prepared | Quarantined) -> None:
         """Takes the next row: copied, waiting to be encoded, or quarantined."""
@@ -198,26 +268,25 @@ class _Shard:
             self.counts.copied += found is not None
             if found is None:
                 self._waiting.append((view, len(self.features[view]), pixels))
-                found = np.empty(0, np.float32)  # its place, until its batch is full
+                found = np.empty(0, np.float32)  # its place, until its batch is encoded
             self.features[view].append(found)
             if len(self._waiting) == self.batch_size:
                 self.encode_waiting()
 
     def encode_waiting(self) -> None:
-        """Encodes what has gathered since the last batch."""
+        """Sends off what has gathered since the last batch."""
         if not self._waiting:
             return
-        encoded = self.encoder.encode_images(np.stack([pixels for *_, pixels in self._waiting]))
-        if not np.isfinite(encoded).all():
-            name, precision = self.encoder.name, self.encoder.precision
-            raise FercacheError(f"{name} in {precision} gave features that are not finite. {FP32}")
-        for (view, row, _), feature in zip(self._waiting, encoded, strict=True):
-            self.features[view][row] = feature
+        places = [(view, row) for view, row, _ in self._waiting]
+        self._encoding.append((places, self.queue.submit([pixels for *_, pixels in self._waiting])))
         self.counts.encoded += len(self._waiting)
         self._waiting.clear()
 
     def columns(self, dataset: Dataset) -> Columns:
-        """The rows that could be read, as the store takes them."""
+        """The rows that could be read, as the store takes them, when all are encoded."""
+        for places, encoded in self._encoding:
+            for (view, row), feature in zip(places, encoded.result(), strict=True):
+                self.features[view][row] = feature
         index = {name: i for i, name in enumerate(dataset.expressions)}
         # Half precision loses nothing that a reduced precision had not lost already.
         kind = np.float32 if self.encoder.precision == "fp32" else np.float16

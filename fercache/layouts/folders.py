@@ -1,7 +1,9 @@
 """Pictures in folders: what is listed, what is left alone, what is refused."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from fercache.errors import UsageError
@@ -15,13 +17,24 @@ _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", 
 
 def read_inside(path: Path, root: Path) -> bytes:
     """The bytes of a file. Raises OSError when it is none, too large for a picture, or a link that leaves `root`."""
-    if not path.resolve().is_relative_to(root.resolve()):
+    where = path.resolve() if path.is_symlink() else _resolved(path.parent) / path.name
+    if not where.is_relative_to(_resolved(root)):
         raise PermissionError(f"a link that leaves {root}")
-    if not path.is_file():
+    try:
+        found = path.stat()
+    except OSError:
+        raise FileNotFoundError("no such file") from None
+    if not stat.S_ISREG(found.st_mode):
         raise FileNotFoundError("no such file")
-    if path.stat().st_size > LARGEST_FILE:
+    if found.st_size > LARGEST_FILE:
         raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
     return path.read_bytes()
+
+
+@cache
+def _resolved(folder: Path) -> Path:
+    """Looked up once: many faces lie in one folder, and this takes longer than reading a small one."""
+    return folder.resolve()
 
 
 def visible(folder: Path, root: Path) -> list[Path]:

@@ -51,7 +51,7 @@ class ExtractRequest:
     """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded.
 
     `views` augmented ones are encoded beside the clean one, by a `recipe` (built in, or a TOML file); `crops` is the
-    side of the pictures stored for trunks that look at pixels, None for none.
+    side of the pictures stored for trunks that look at pixels, None for none. `batch_size` None is the encoder's own.
     """
 
     dataset: str = "synthetic:studio"
@@ -61,7 +61,7 @@ class ExtractRequest:
     views: int = 0
     recipe: str = "cafe"
     crops: int | None = None
-    batch_size: int = 64
+    batch_size: int | None = None
     shard_rows: int = 2048
 
 
@@ -279,7 +279,7 @@ def _write_table(
         shard_rows=request.shard_rows,
     )
     with writer:
-        batch_size = (writer.settled or {}).get("batch_size", request.batch_size)
+        batch_size = (writer.settled or {}).get("batch_size", request.batch_size or encoder.batch_size)
         tables = same_encoder if writer.missing() else []
         known = {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in views.names}
         counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)

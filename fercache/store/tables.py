@@ -154,6 +154,8 @@ class KnownFeatures:
 
     def get(self, pixel_sha256: bytes) -> NDArray[Any] | None:
         """The features (D,) of an image, None when no table has it."""
+        if not len(self):
+            return None
         wanted = np.frombuffer(pixel_sha256, "S32")[0]
         place = int(np.searchsorted(self._hashes, wanted))
         if place == len(self._hashes) or self._hashes[place] != wanted:

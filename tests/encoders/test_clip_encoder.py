@@ -32,7 +32,7 @@ def test_a_picture_of_another_side_is_cut_the_same(folder: Path) -> None:
         assert crop[:, : side // 2 - 2].max() == 0 and crop[:, side // 2 + 2 :].min() == 255
     assert np.array_equal(encoder.preprocess(picture), encoder.preprocess(picture, encoder.image_size))
     assert encoder.geometry().items() <= encoder.identity()["preprocessing"].items()
-    assert set(encoder.geometry()) == {"resize_mode", "interpolation", "fill_color"}
+    assert set(encoder.geometry()) == {"resize_mode", "interpolation", "fill_color", "kernels"}
 
 
 def test_no_texts_and_one_face(folder: Path) -> None:

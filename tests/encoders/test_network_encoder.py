@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fercache import precisions
 from fercache.encoders import EncoderRequest, slug, square_side
 from fercache.encoders.open_clip import OpenClip
-from fercache.errors import UsageError
+from fercache.errors import FercacheError, UsageError
 from tests.encoders.open_clip_fixtures import save_folder
 
 FACES = [np.full((32, 32, 3), value, np.uint8) for value in range(0, 240, 6)]
@@ -60,3 +61,39 @@ def test_names_are_fit_for_folders_and_pictures_are_square() -> None:
     assert slug("timm/resnet50.a1_in1k") == "timm-resnet50-a1-in1k"
     with pytest.raises(UsageError, match="224 x 196"):
         square_side(224, 196)
+
+
+def test_short_of_memory_it_takes_half_as_many(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder, whole = load(folder), np.stack(FACES[:16])
+    expected, encode, sizes = encoder.encode_images(whole), encoder._encode, []
+
+    def with_little_memory(faces: np.ndarray, precision: str) -> np.ndarray:
+        sizes.append(len(faces))
+        if len(faces) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(faces, precision)
+
+    monkeypatch.setattr(encoder, "_encode", with_little_memory)
+    np.testing.assert_allclose(encoder.encode_images(whole), expected, atol=1e-5)
+    assert sizes == [16, 8, 4, 4, 4, 4]
+    encoder.encode_images(whole)
+    assert sizes[6:] == [4, 4, 4, 4], "it forgot what it had learned"
+    assert "no memory for 16 faces; taking 8" in capsys.readouterr().err
+
+
+def test_without_memory_for_one_face_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = load(folder)
+
+    def without(faces: np.ndarray, precision: str) -> np.ndarray:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(encoder, "_encode", without)
+    with pytest.raises(FercacheError, match="not enough memory for one face"):
+        encoder.encode_images(np.stack(FACES[:4]))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(folder: Path) -> None:
+    with pytest.raises(RuntimeError):
+        load(folder).encode_images(np.zeros((2, 31, 32, 3), np.uint8))

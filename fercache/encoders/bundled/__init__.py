@@ -11,7 +11,7 @@ import numpy as np
 import open_clip
 from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg
-from torch import Tensor, nn
+from torch import nn
 
 from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import weights
@@ -23,14 +23,10 @@ from fercache.identity import file_hash
 class Bundled(ClipEncoder):
     """The bundled encoder, or one retrained by the same script (`--weights FILE`)."""
 
-    def __init__(self, checkpoint: Checkpoint, request: EncoderRequest) -> None:
-        super().__init__(checkpoint, request)
-        self._packed_tower = packed(self._model.visual) if self.device == "cpu" else self._model.visual
-
-    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
-        """See `ClipEncoder`. The packed tower knows fp32 only."""
-        features: Tensor = self._packed_tower(pixels) if precision == "fp32" else self._model.visual(pixels)
-        return features
+    def _tower(self, precision: str) -> nn.Module:
+        """See `NetworkEncoder`. The packed tower knows fp32 only."""
+        packable = self.device == "cpu" and precision == "fp32"
+        return packed(self._model.visual) if packable else super()._tower(precision)
 
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Precision `auto` is fp32: for so small a model a trial is decided by how busy the machine is.

@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from fercache.encoders import (
     OWN,
@@ -20,11 +19,11 @@ from fercache.encoders import (
     TextEncoder,
     check_preset,
     square_side,
-    steps_before_tensor,
 )
 from fercache.errors import UsageError
+from fercache.resizing import KERNELS
 
-GEOMETRY = ("resize_mode", "interpolation", "fill_color")
+GEOMETRY = ("resize_mode", "interpolation", "fill_color", "kernels")
 TEXT_BATCH = 256
 
 Tokenizer = Callable[[list[str]], Tensor]
@@ -60,10 +59,9 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         """See `TextEncoder.text_identity`."""
         return {name: value for name, value in self.identity().items() if name in self._origin}
 
-    def _image_features(self, pixels: Tensor, precision: str) -> Tensor:
-        """See `NetworkEncoder`; a family that knows a faster way to the same numbers overrides it."""
-        features: Tensor = self._model.encode_image(pixels)
-        return features
+    def _image_network(self) -> nn.Module:
+        """See `NetworkEncoder`."""
+        return _Projected(self._model.visual)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -73,6 +71,19 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         tokens = self._tokenizer(list(texts)).to(self.device)
         embedded = [self._model.encode_text(batch).float().cpu() for batch in tokens.split(TEXT_BATCH)]
         return torch.cat(embedded).numpy()
+
+
+class _Projected(nn.Module):
+    """An image tower without the tokens that some (CoCa's) return beside the features."""
+
+    def __init__(self, visual: nn.Module) -> None:
+        super().__init__()
+        self.visual = visual
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        found = self.visual(pixels)
+        features: Tensor = found[0] if isinstance(found, tuple) else found
+        return features
 
 
 def preprocessing_named(preset: str, own: PreprocessCfg, name: str) -> PreprocessCfg:
@@ -93,10 +104,11 @@ def image_side(preprocessing: PreprocessCfg) -> int:
 def described_as(preset: str, chosen: PreprocessCfg) -> Preprocessing:
     """open_clip's own preprocessing."""
     side = image_side(chosen)
-    described = {"preset": preset, **asdict(chosen), "size": side}
-    return Preprocessing(side, chosen.mean, chosen.std, described, GEOMETRY, lambda side: geometry(chosen, side))
+    described = {"preset": preset, **asdict(chosen), "size": side, "kernels": KERNELS}
+    return Preprocessing(side, chosen.mean, chosen.std, described, GEOMETRY, lambda side: steps(chosen, side))
 
 
-def geometry(preprocessing: PreprocessCfg, side: int) -> Callable[[Image.Image], Image.Image]:
-    """The steps of open_clip's evaluation transform to pictures of `side` pixels."""
-    return steps_before_tensor(image_transform_v2(replace(preprocessing, size=side), is_train=False).transforms)
+def steps(preprocessing: PreprocessCfg, side: int) -> Sequence[Any]:
+    """Those of open_clip's evaluation transform to pictures of `side` pixels."""
+    transforms: Sequence[Any] = image_transform_v2(replace(preprocessing, size=side), is_train=False).transforms
+    return transforms
