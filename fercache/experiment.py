@@ -1,24 +1,26 @@
 """An experiment as a TOML file: what is trained on what, scored on what, and shown in which report.
 
 A key is called as the option of `extract` and `train` that it stands for. Wrong names, settings, grids and
-sources are found when it is read, before anything is extracted; splits, label files and weights when they are used.
+sources are found when it is read, before anything is extracted; what only a set itself can tell, when it is used.
 """
 
 import itertools
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
 from fercache import registry
+from fercache.backbones import PRETRAINED
 from fercache.corruptions import corruptions
 from fercache.datasets import POOL, DatasetName, check_domain, every_set, source_names
 from fercache.errors import UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
-from fercache.heads import FitSettings, HeadSettings
+from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
 from fercache.selection import POLICIES
 from fercache.views import CLEAN, load_recipe
@@ -86,7 +88,7 @@ class Experiment(_Strict):
     sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     leave_one_out: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = (0, 1, 2, 3, 4)
+    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = (0, 1, 2, 3, 4)
     classes: Literal[7, 8] = 7
     policy: str = "majority"
     labels: str | None = None
@@ -122,6 +124,10 @@ class Experiment(_Strict):
             raise ValueError("leave_one_out needs two sets or more")
         if not self.seeds:
             raise ValueError('seeds: the range is empty; the smaller number comes first, "0-4"')
+        for name in ("seeds", "selection"):
+            given = getattr(self, name)
+            if repeated := [value for place, value in enumerate(given) if value in given[:place]]:
+                raise ValueError(f"{name}: {repeated[0]} is there twice; name every one once")
         if self.selection == (ORACLE,):
             raise ValueError("selection: oracle looks at the target, so it stands beside the others, never alone")
         return self
@@ -225,6 +231,9 @@ def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettin
     for name in given:
         if name not in model.model_fields:
             raise UsageError(f"{where}: '{name}' is not a setting of {head}. {nearest(name, model.model_fields)}")
+    endless = [name for name, value in given.items() if isinstance(value, float) and not math.isfinite(value)]
+    if endless:
+        raise UsageError(f"{where}: {endless[0]} = {given[endless[0]]} is no finite number.")
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
@@ -245,7 +254,7 @@ def _check(experiment: Experiment) -> None:
         for each in [given] if isinstance(given, str) else given:
             if each not in known:
                 raise UsageError(f"{name}: '{each}' is not a policy. {nearest(each, known)}")
-    trials(experiment)
+    _check_splits_and_labels(experiment)
     chosen = variants(experiment)
     if experiment.crops and not any(variant.needs_crops for variant in chosen):
         raise UsageError('crops are for heads that look at pixels, and none does. Give one a trunk = "resnet18".')
@@ -255,6 +264,22 @@ def _check(experiment: Experiment) -> None:
             f'views are for heads that draw from them, and none does. Give one settings = {{ recipe = "{recipe}" }}.'
         )
     _check_baseline(experiment, chosen)
+
+
+def _check_splits_and_labels(experiment: Experiment) -> None:
+    """As far as they are known of a set without looking at it."""
+    found = trials(experiment)
+    names = {name for trial in found for name in (*source_names(trial.source), *map(DatasetName.parse, trial.targets))}
+    label_files: set[str] = set()
+    for name in sorted(names, key=str):
+        family = registry.load("datasets", name.family)
+        label_files |= {column.partition(":")[0] for column in family.vote_columns}
+        splits = family.expected(None, name.domain).keys() - {""}
+        if name.split and splits and name.split not in splits:
+            raise UsageError(f"{name}: {name.whole} has no split '{name.split}'. {nearest(name.split, splits)}")
+    if experiment.labels and experiment.labels not in label_files:
+        known = nearest(experiment.labels, label_files) if label_files else "None of its sets has several."
+        raise UsageError(f"labels: no set here has label files called '{experiment.labels}'. {known}")
 
 
 def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
@@ -267,12 +292,16 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
         raise UsageError(f"statistics.baseline: no head here is '{baseline}'. {nearest(baseline, known)}")
     if len(fitting) > 1:
         raise UsageError(f"statistics.baseline: '{baseline}' is several methods here: {'; '.join(fitting)}.")
+    if len(chosen) == 1:
+        raise UsageError(f"statistics.baseline: '{baseline}' is the only method here, so nothing is compared with it.")
     if BY_VALIDATION not in experiment.selection:
         raise UsageError(f"statistics.baseline: methods are compared by {BY_VALIDATION}; add it to selection.")
 
 
 def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
-    side = getattr(settings, "crops", None)
+    side, weights = getattr(settings, "crops", None), getattr(settings, "trunk_weights", RANDOM)
+    if weights not in (RANDOM, PRETRAINED) and not Path(weights).is_file():
+        raise UsageError(f"{where}: trunk_weights = {weights}: there is no such file in {Path.cwd()}.")
     if needs_crops and experiment.crops is None:
         raise UsageError(f"{where} looks at pixels: write crops = SIDE, such as 112, above the heads.")
     if side not in (None, experiment.crops):
@@ -330,11 +359,22 @@ def _complaint(error: ValidationError) -> str:
         known = table[str(place[0])] if place else Experiment
         return f"'{last}' is no key of {_where(place) or 'an experiment'}. {nearest(str(last), known.model_fields)}"
     where, told = _where([*place, last]), first["msg"].removeprefix("Value error, ")
+    if where.startswith(("sources.", "seeds.")):
+        where, told = str(place[0]), _MEMBERS[str(place[0])]
+    if first["type"] in ("model_type", "model_attributes_type"):
+        told = f"write a table, [{where}]"
     if first["type"] == "tuple_type":
         told = (
             "write a table, [[heads]], with double brackets" if where == "heads" else f"write a list, {_listed(first)}"
         )
     return f"{where}: {told}." if where else f"{told}."
+
+
+_MEMBERS = {
+    "sources": 'write the names of sets, and lists of one or more names for those that are pooled: ["rafdb", ["sfew"]]',
+    "seeds": "write whole numbers, 0 or more",
+}
+"""What may stand in a list."""
 
 
 def _listed(problem: Any) -> str:

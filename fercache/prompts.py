@@ -59,6 +59,11 @@ def prompt_set(name: str) -> Prompts:
     raise UsageError(f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file of your own.")
 
 
+def as_stored(prompts: Prompts) -> dict[str, list[str]]:
+    """As a table's identity holds them."""
+    return {expression: list(sentences) for expression, sentences in prompts.items()}
+
+
 def set_label(name: str) -> str:
     """The set's name in file names."""
     return Path(name).stem

@@ -99,6 +99,9 @@ def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path, top: str, head
         ("grid = { epochs = [1, 0] }", "epochs = 0: Input should be greater than or equal to 1"),
         ('grid = { mask = ["off", "of"] }', "mask = 'of': Input should be 'sigmoid', 'linear', 'off'"),
         ("grid = { epochs = 3 }", "[[heads]] number 1, grid.epochs: write a list, [3]"),
+        ("grid = { learning_rate = [0.1, nan] }", "learning_rate = nan is no finite number"),
+        ("settings = { learning_rate = inf }", "learning_rate = inf is no finite number"),
+        ('[statistics]\nbaseline = "sigmoid-mask"', "'sigmoid-mask' is the only method here"),
     ],
 )
 def test_a_grid_that_cannot_be_is_refused(tmp_path: Path, grid: str, message: str) -> None:
@@ -116,6 +119,14 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path: Path, grid: str, message: st
         (STUDIO + '\nseeds = "4-0"', "the smaller number comes first"),
         (STUDIO + '\nseeds = "many"', 'seeds: write a range, "0-4", or a list'),
         (STUDIO + '\nselection = ["oracle"]', "never alone"),
+        (STUDIO + '\nselection = ["last", "oracle", "oracle"]', "selection: oracle is there twice"),
+        (STUDIO + "\nseeds = [0, 2, 0]", "seeds: 0 is there twice"),
+        (STUDIO + "\nseeds = [true]", "seeds: write whole numbers"),
+        (STUDIO + "\nstatistics = 3", "statistics: write a table, [statistics]"),
+        ("sources = [[]]", "sources: write the names of sets"),
+        (STUDIO + '\ntargets = ["synthetic:webcam@tset"]', "no split 'tset'. Did you mean 'test'?"),
+        (STUDIO + '\nlabels = "fer2013new"', "None of its sets has several"),
+        ('sources = ["ferplus"]\nlabels = "fer2013nw"', "Did you mean 'fer2013new'?"),
         ('sources = [["rafdb", "sfew", "rafdb"]]', "holds rafdb more than once"),
         ('sources = [["ferplus", "ferplus@test"]]', "holds ferplus more than once"),
         ('leave_one_out = ["rafdb"]', "leave_one_out needs two sets or more"),
@@ -152,7 +163,7 @@ def test_views_and_crops_must_be_those_that_are_made(tmp_path: Path) -> None:
 
 
 def test_a_baseline_is_one_method(tmp_path: Path) -> None:
-    baseline = '[statistics]\nbaseline = "sigmoid-mask"'
+    baseline = '[[heads]]\nhead = "linear-probe"\n[statistics]\nbaseline = "sigmoid-mask"'
     assert loaded(tmp_path, heads=PLAIN + baseline).statistics.baseline == "sigmoid-mask"
     two = PLAIN + "grid = { epochs = [1, 2] }\n" + baseline
     assert "'sigmoid-mask' is several methods here: sigmoid-mask (epochs=1); sigmoid-mask (epochs=2)" in refused(

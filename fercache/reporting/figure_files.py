@@ -46,8 +46,9 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w.]+", "-", text).strip("-")
 
 
-def write_figures(drawings: Mapping[str, Drawing], folder: Path) -> None:
-    """As SVG and PNG. An earlier report's figures that this one does not have are removed."""
+def write_figures(drawings: Mapping[str, Drawing], report: Path) -> list[str]:
+    """As SVG and PNG in `figures/`; returns their names. An earlier report's other figures are removed."""
+    folder = report / "figures"
     names = {f"{name}{suffix}" for name in drawings for suffix in (".svg", ".png")}
     for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
         if old.name not in names:
@@ -55,8 +56,9 @@ def write_figures(drawings: Mapping[str, Drawing], folder: Path) -> None:
     if not drawings:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-        return
+        return []
     folder.mkdir(exist_ok=True)
     for name, drawing in drawings.items():
         (folder / f"{name}.svg").write_text(drawing.document, encoding="utf-8", newline="\n")
         (folder / f"{name}.png").write_bytes(drawing.png)
+    return [f"figures/{name}" for name in sorted(names)]

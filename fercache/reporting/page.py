@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict
 
 from fercache.corruptions import KINDS
 from fercache.errors import UsageError
@@ -23,6 +24,19 @@ from fercache.reporting.masks import MaskFigure, mask_drawings, mask_figures
 from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
+
+MADE = "report.json"
+"""Beside the page: by which one sees whether it is still what an experiment asks for."""
+
+
+class Made(BaseModel):
+    """What a report was asked for, and the files that it consists of."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    baseline: str | None
+    about: str
+    files: tuple[str, ...]
 
 
 def write_report(
@@ -68,8 +82,20 @@ def write_report(
             (folder / name).unlink(missing_ok=True)
         else:
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    write_figures(named_drawings(views, spoilt_views) | mask_drawings(masks) | extras.drawings, folder / "figures")
+    figures = write_figures(named_drawings(views, spoilt_views) | mask_drawings(masks) | extras.drawings, folder)
+    present = [name for name, text in (texts | extras.files).items() if text is not None]
+    made = Made(baseline=baseline, about=about, files=tuple(sorted([*present, *figures])))
+    (folder / MADE).write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return folder / "index.html"
+
+
+def made_before(folder: Path) -> Made | None:
+    """What the report in `folder` was made of; None where there is none, or a file of it is gone."""
+    try:
+        made = Made.model_validate_json((folder / MADE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return made if all((folder / name).is_file() for name in made.files) else None
 
 
 def _check_distinct(records: Sequence[Record]) -> None:

@@ -14,7 +14,7 @@ from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
-from fercache.records import ALL, read_record
+from fercache.records import ALL, Record, read_record
 from fercache.selection import POLICIES
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
@@ -142,6 +142,19 @@ def _refuse_unscored_targets(
             )
 
 
+def records_on(
+    folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, read: Callable[[Path], FeatureTable]
+) -> list[Record]:
+    """A run's records about the target's present table and its split; none where it has no such split."""
+    name, table = target
+    try:
+        split = name.split or target_split(read(table.path), name, config.parts) or ALL
+    except UsageError:
+        return []  # whoever scores it says what is wrong
+    records = (read_record(path) for path in sorted((folder / "records").glob(f"{name.slug}@{split}.*.json")))
+    return [record for record in records if record.keys["target"] == table.clean_key]
+
+
 def is_scored(
     folder: Path,
     target: tuple[DatasetName, TableInfo],
@@ -150,13 +163,7 @@ def is_scored(
     request: EvaluateRequest,
 ) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
-    name, table = target
-    try:
-        split = name.split or target_split(read(table.path), name, config.parts) or ALL
-    except UsageError:
-        return False  # whoever scores it says what is wrong
-    records = [read_record(path) for path in (folder / "records").glob(f"{name.slug}@{split}.*.json")]
-    present = {(r.selection, r.without_duplicates): r for r in records if r.keys["target"] == table.clean_key}
+    present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config, read)}
     plain = [present.get((policy, False)) for policy in POLICIES]
     if None in plain or not request.exclude_duplicates:
         return None not in plain

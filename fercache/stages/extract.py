@@ -25,7 +25,7 @@ from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Views, extract_shards, prepare
 from fercache.identity import key_of
-from fercache.prompts import BUILT_IN, prompt_set, set_label
+from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.settings import Settings
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
@@ -175,7 +175,7 @@ def _corrupted(
 def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:
     """The prompt table of a set; what is there already is kept."""
     prompts = prompt_set(name)
-    identity = {"encoder": encoder.text_identity(), "prompts": {k: list(v) for k, v in prompts.items()}}
+    identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
     with suppress(UsageError):  # absent, or damaged
         return read_prompts(path).path

@@ -10,6 +10,7 @@ from typing import Any
 from fercache import registry
 from fercache.datasets import DatasetName, check_domain
 from fercache.errors import UsageError, nearest
+from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
 from fercache.store.tables import TableInfo, find_tables
@@ -95,10 +96,12 @@ def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return {**one, "precision": ""} == {**other, "precision": ""}
 
 
-def find_prompts(cache: Path, table: TableInfo, label: str) -> PromptTable | None:
-    """The prompt table `label` in the space of a feature table, newest first; None when its encoder knows no text.
+def find_prompts(cache: Path, table: TableInfo, name: str) -> PromptTable | None:
+    """The table of a prompt set in the space of a feature table; None when its encoder knows no text.
 
-    Raises UsageError when the encoder has prompt tables, but not this one.
+    A built-in set and a file are known by what they say now, so another file of the same name is another set; the name
+    alone of a file that was embedded means its newest table. Raises UsageError when the encoder has prompt tables, but
+    not this one.
     """
     folder = cache / "prompts" / table.provenance["encoder"]
     encoder = table.identity["encoder"]
@@ -106,11 +109,18 @@ def find_prompts(cache: Path, table: TableInfo, label: str) -> PromptTable | Non
     fitting = [p for p in map(read_prompts, paths) if p.identity["encoder"].items() <= encoder.items()]
     if not fitting:
         return None
-    labelled = {p.path.stem.rpartition("-")[0]: p for p in reversed(fitting)}
-    if label not in labelled:
-        dataset = table.identity["dataset"]
+    labels = [found.path.stem.rpartition("-")[0] for found in fitting]
+    if name in BUILT_IN or name.endswith(".toml"):
+        wanted = as_stored(prompt_set(name))
+        same = [found for found in fitting if found.identity["prompts"] == wanted]
+    else:
+        same = [found for found, label in zip(fitting, labels, strict=True) if label == name]
+    if not same:
+        changed = set_label(name) in labels
+        told = "are not embedded as they are now" if changed else "are not embedded"
+        known = "" if changed else f" {nearest(name, set(labels))}"
         raise UsageError(
-            f"The prompts '{label}' are not embedded by {table.provenance['encoder']}. {nearest(label, labelled)} "
-            f"Run: fercache extract --dataset {dataset} --prompts {label}"
+            f"The prompts '{name}' {told} by {table.provenance['encoder']}.{known} "
+            f"Run: {extract_command(table)} --prompts {name}"
         )
-    return labelled[label]
+    return same[0]

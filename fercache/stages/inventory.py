@@ -1,8 +1,9 @@
 """What there is of an experiment's steps, looked up without reading a picture or loading an encoder.
 
-A table counts as out of date when a file of the set's root, of the encoder's weights or of the prompts was written
+A table counts as out of date when a file of the set's root or of the encoder's weights was written, or put where it is,
 after it, which is cheap to see; what a manifest points at outside of its root is not looked at. `extract` itself
-compares contents: where nothing has changed it encodes nothing, and the table counts as fresh again.
+compares contents: where nothing has changed it encodes nothing, and the table counts as fresh again. Prompts are
+compared by what they say.
 """
 
 import csv
@@ -18,10 +19,10 @@ from fercache.datasets import DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
-from fercache.prompts import set_label
-from fercache.records import Record, find_records, read_record, record_path
+from fercache.records import Record, record_path
+from fercache.reporting.page import made_before
 from fercache.settings import Settings
-from fercache.stages.evaluate import EvaluateRequest, is_scored, targets_of
+from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
 from fercache.stages.finding import find_prompts, holds
 from fercache.stages.run_config import read_config
@@ -43,7 +44,10 @@ def take_inventory(settings: Settings, steps: Sequence[Step]) -> tuple[Found, ..
     found: list[Found] = []
     for step in steps:
         runs = {number: there.runs for number, there in enumerate(found)}
-        found.append(_look(settings, steps, step, tables, runs))
+        try:
+            found.append(_look(settings, steps, step, tables, runs))
+        except UsageError as error:  # a file that cannot be read; the other steps can be told about
+            found.append(Found(1, 0, wrong=str(error)))
     return tuple(found)
 
 
@@ -105,9 +109,9 @@ def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str
     if request.crops and request.crops not in [info.side for info in crops]:
         return f"there are no crops of {request.crops} pixels"
     try:
-        find_prompts(settings.cache, table, set_label(request.prompts))
+        find_prompts(settings.cache, table, request.prompts)
     except UsageError:
-        return f"the prompts {set_label(request.prompts)} are not embedded"
+        return f"the prompts {request.prompts} are not embedded as they are now"
     return ""
 
 
@@ -126,9 +130,8 @@ def _changed_since(settings: Settings, request: ExtractRequest, table: TableInfo
     """The first file found that the table is made of and that was written after it."""
     name = DatasetName.parse(request.dataset)
     root = settings.root_of(str(name.clean)) if registry.load("datasets", name.family).needs_root else None
-    roots = [root, request.encoder.weights, Path(request.prompts) if request.prompts.endswith(".toml") else None]
     written = table.path.stat().st_mtime_ns
-    everything = (path for root in roots if root is not None for path in _files(root))
+    everything = (path for root in (root, request.encoder.weights) if root is not None for path in _files(root))
     return next((path for path in everything if _time_of(path) > written), None)
 
 
@@ -140,10 +143,12 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _time_of(path: Path) -> int:
+    """When its content was written, or it was moved or copied there with its old date, whichever was later."""
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except OSError:  # gone, or a link to nowhere: whoever extracts says so
         return 0
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def on_tables(steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -> TrainRequest:
@@ -202,39 +207,40 @@ def _scores_found(
 
 
 def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> list[Record]:
-    """What the report shows: the experiment's runs on its targets, by the policies that it names."""
-    scored = [each for number in step.needs if isinstance(each := steps[number], Evaluate)]
-    targets = {folder.name: each.targets for each in scored for folder in finished_runs(each, runs)}
-    records = (read_record(path) for path in find_records(settings.cache) if path.parent.parent.name in targets)
-    return [r for r in records if r.selection in step.selection and set(_names_of(r)) & set(targets[r.run])]
+    """What the report shows: the experiment's runs on its targets and their splits, by the policies that it names.
 
-
-def _names_of(record: Record) -> tuple[str, str]:
-    """How a file may have named the target: with or without its split."""
-    return record.target, f"{record.target}@{record.target_split}"
+    Scores without duplicates are among them only where it asks for them.
+    """
+    tables, read = find_tables(settings.cache), cache(read_table)
+    found: list[Record] = []
+    for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
+        request = EvaluateRequest(scored.targets)
+        for folder in finished_runs(scored, runs):
+            _, config = read_config(folder)
+            for target in targets_of(settings, request, config, tables):
+                found += [
+                    record
+                    for record in records_on(folder, target, config, read)
+                    if record.selection in step.selection and record.without_duplicates <= scored.exclude_duplicates
+                ]
+    return found
 
 
 def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> Found:
     folder = settings.report(step.name)
-    page, results = folder / "index.html", folder / "results.csv"
-    if not (page.is_file() and results.is_file()):
+    made = made_before(folder)
+    if made is None:
         return Found(1, 0)
+    if made.baseline != step.baseline:
+        return Found(1, 1, changed=f"it compares with {made.baseline or 'no baseline'}")
+    if made.about != step.about:
+        return Found(1, 1, changed="it says something else of what it is about")
     records = records_of(settings, steps, step, runs)
-    if step.baseline and _baselines(folder / "differences.csv") != {step.baseline}:
-        return Found(1, 1, changed=f"it has no comparison with {step.baseline}")
-    with results.open(encoding="utf-8", newline="") as stream:
-        shown = {(row["run"], row["target"], row["selection"]) for row in csv.DictReader(stream)}
-    if shown != {(record.run, record.target, record.selection) for record in records}:
+    with (folder / "results.csv").open(encoding="utf-8", newline="") as stream:
+        shown = {(row["run"], row["target"], row["target_split"], row["selection"]) for row in csv.DictReader(stream)}
+    if shown != {(record.run, record.target, record.target_split, record.selection) for record in records}:
         return Found(1, 1, changed="it shows other scores than there are")
     written = [record_path(settings.cache / "runs" / r.run, r).stat().st_mtime_ns for r in records]
-    if max(written, default=0) > page.stat().st_mtime_ns:
+    if max(written, default=0) > (folder / "index.html").stat().st_mtime_ns:
         return Found(1, 1, changed="there are newer scores than it shows")
     return Found(1, 1)
-
-
-def _baselines(differences: Path) -> set[str]:
-    """The heads that methods are compared with in a report."""
-    if not differences.is_file():
-        return set()
-    with differences.open(encoding="utf-8", newline="") as stream:
-        return {row["baseline"].partition(" (")[0] for row in csv.DictReader(stream)}

@@ -63,16 +63,17 @@ def run(settings: Settings, request: RunRequest) -> Outcome:
         told = f"[{number + 1}/{len(steps)}] {step.title}"
         if status.state == State.DONE:
             _say(f"{told}: done before")
-        elif reason := work.cannot(step):
-            work.failures[number] = Failure(step.title, reason)
-            _say(f"{told}: {reason}")
-        else:
-            _say(f"{told} ...")
-            try:
+            continue
+        try:
+            if reason := work.cannot(step):
+                work.failures[number] = Failure(step.title, reason)
+                _say(f"{told}: {reason}")
+            else:
+                _say(f"{told} ...")
                 work.do(number, step)
-            except Exception as error:  # whatever it is, the other steps need not suffer
-                work.failures[number] = Failure(step.title, _told(error))
-                _say(f"{told}: failed: {_told(error)}")
+        except Exception as error:  # whatever it is, the other steps need not suffer
+            work.failures[number] = Failure(step.title, _told(error))
+            _say(f"{told}: failed: {_told(error)}")
     return work.outcome()
 
 

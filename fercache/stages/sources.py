@@ -14,7 +14,6 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
 from fercache.identity import key_of, seed_from
-from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import find_prompts, find_table, same_encoder
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
@@ -151,7 +150,7 @@ def read_source(
         train=train,
         validation=validation,
         dropped=dict(dropped),
-        prompts=find_prompts(settings.cache, parts[0].table, set_label(request.prompts)),
+        prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
         device=device,
         views=views,
     )

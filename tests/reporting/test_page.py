@@ -65,7 +65,15 @@ def records() -> list[Record]:
 @pytest.fixture(scope="module")
 def page(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> str:
     path = write_report(records, tmp_path_factory.mktemp("reports") / "trial")
-    assert files(path.parent) == ["figures", "index.html", "results.csv", "summary.csv", "table.md", "table.tex"]
+    assert files(path.parent) == [
+        "figures",
+        "index.html",
+        "report.json",
+        "results.csv",
+        "summary.csv",
+        "table.md",
+        "table.tex",
+    ]
     return path.read_text(encoding="utf-8")
 
 
@@ -215,7 +223,7 @@ def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(spoilt: Pat
 def test_corrupted_targets_alone_make_a_page(tmp_path: Path) -> None:
     path = write_report(list(corrupted_records(seeds=1, corruption="blur")), tmp_path)
     text = path.read_text(encoding="utf-8")
-    assert files(tmp_path) == ["figures", "index.html", "results.csv", "robustness.csv"]
+    assert files(tmp_path) == ["figures", "index.html", "report.json", "results.csv", "robustness.csv"]
     assert "Only corrupted targets were scored" in text and "summary.csv" not in text
     test_the_page_is_well_formed_and_says_nothing_undefined(text)
 
@@ -229,7 +237,15 @@ def test_files_that_an_earlier_report_left_are_gone_when_there_is_nothing_for_th
     write_report([fake_record(), fake_record(target="ferplus"), fake_record(target="ferplus+blur:1")], tmp_path)
     (tmp_path / "figures" / "mine.txt").touch()
     write_report([fake_record()], tmp_path)
-    assert files(tmp_path) == ["figures", "index.html", "results.csv", "summary.csv", "table.md", "table.tex"]
+    assert files(tmp_path) == [
+        "figures",
+        "index.html",
+        "report.json",
+        "results.csv",
+        "summary.csv",
+        "table.md",
+        "table.tex",
+    ]
     assert files(tmp_path / "figures") == [
         "mine.txt",
         "recall-synthetic-studio-synthetic-webcam.png",
@@ -240,7 +256,7 @@ def test_files_that_an_earlier_report_left_are_gone_when_there_is_nothing_for_th
 def test_the_folder_of_figures_goes_with_its_last_figure(tmp_path: Path) -> None:
     write_report([fake_record()], tmp_path)
     write_report([fake_record(target="ferplus+blur:1", selection="oracle")], tmp_path)
-    assert files(tmp_path) == ["index.html", "results.csv", "robustness.csv"]
+    assert files(tmp_path) == ["index.html", "report.json", "results.csv", "robustness.csv"]
 
 
 def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Experiments as steps: what each needs, what is done, stale or missing, and how they are run to the end."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from fercache import Settings, registry
 from fercache.datasets import POOL
 from fercache.encoders import EncoderRequest
 from fercache.experiment import Experiment, load_experiment
+from fercache.expressions import EXPRESSIONS
 from fercache.stages import run as run_stage
 from fercache.stages.demo import DEMO
 from fercache.stages.extract import ExtractRequest, extract
@@ -218,13 +220,73 @@ def test_methods_are_compared_with_the_baseline(settings: Settings) -> None:
     plain = experiment(targets=[FOLDERS[1]])
     with_baseline = experiment(targets=[FOLDERS[1]], statistics={"baseline": "linear-probe"})
     done(settings, plain)
-    assert plan(settings, with_baseline)[-1][1].reason == "it has no comparison with linear-probe"
+    assert plan(settings, with_baseline)[-1][1].reason == "it compares with no baseline"
     assert done(settings, with_baseline).failures == ()
     compared = pd.read_csv(settings.reports / "two" / "differences.csv")
     assert set(compared.baseline) == {"linear-probe"} and set(compared.target) == {FOLDERS[1]}
     assert state_of(settings, with_baseline, Compare) == [State.DONE]
     other = experiment(targets=[FOLDERS[1]], statistics={"baseline": "sigmoid-mask"})
     assert state_of(settings, other, Compare) == [State.STALE]
+    assert state_of(settings, plain, Compare) == [State.STALE], "a baseline that is not asked for any more is shown"
+
+
+def test_a_page_without_one_of_its_files_is_missing(settings: Settings) -> None:
+    wanted = experiment(name="torn")
+    folder = settings.report("torn")
+    done(settings, wanted)
+    for file in ("table.tex", "summary.csv", next((folder / "figures").iterdir()).relative_to(folder)):
+        (folder / file).unlink()
+        assert state_of(settings, wanted, Compare) == [State.MISSING], file
+        done(settings, wanted)
+        assert (folder / file).is_file() and state_of(settings, wanted, Compare) == [State.DONE]
+    renamed = wanted.model_copy(update={"about": "Something else."})
+    assert state_of(settings, renamed, Compare) == [State.STALE]
+    done(settings, renamed)
+    assert "Something else." in (folder / "index.html").read_text() and state_of(settings, renamed, Compare) == ["done"]
+
+
+def test_a_report_shows_the_split_that_is_asked_for_and_duplicates_where_they_are(settings: Settings) -> None:
+    other = f"{FOLDERS[1]}@train"
+    once = experiment(name="split", targets=[FOLDERS[1]])
+    done(settings, experiment(name="other", targets=[other], statistics={"exclude_duplicates": True}))
+    records = done(settings, once).records
+    assert {(record.target_split, record.without_duplicates) for record in records} == {("test", False)}
+    again = done(settings, experiment(name="other", targets=[other])).records
+    assert {record.target_split for record in again} == {"train"}
+
+
+def test_prompts_of_the_same_name_are_not_taken_for_each_other(settings: Settings, tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "own.toml", tmp_path / "b" / "own.toml"
+    for file, sentence in ((first, "a glad face"), (second, "a merry face")):
+        file.parent.mkdir()
+        words = "".join(f'{name} = ["{sentence} {name}"]\n' for name in EXPRESSIONS)
+        file.write_text(words)
+        os.utime(file, (0, 0))  # older than anything, as files are that come out of an archive
+    heads = [{"head": "text-similarity", "settings": {"epochs": 1}}]
+
+    def asking_for(file: Path) -> Experiment:
+        return experiment(name="words", targets=[FOLDERS[1]], prompts=str(file), heads=heads)
+
+    runs = {record.run for record in done(settings, asking_for(first)).records}
+    assert state_of(settings, asking_for(second), Extract)[0] == State.MISSING
+    others = {record.run for record in done(settings, asking_for(second)).records}
+    assert runs and others and not runs & others
+    assert {line.partition(":")[0] for line in told(settings, asking_for(first))} <= {"done", "stale"}
+    assert state_of(settings, asking_for(first), Train) == [State.DONE], "its runs are there still"
+    first.write_text(second.read_text())
+    assert state_of(settings, asking_for(first), Train) == [State.DONE], "it says now what the other says"
+
+
+def test_a_record_that_cannot_be_read_is_told_of_and_stops_nothing(settings: Settings) -> None:
+    wanted = experiment(name="hurt", targets=[FOLDERS[1]])
+    record = next((settings.cache / "runs" / done(settings, wanted).records[0].run / "records").iterdir())
+    whole = record.read_text()
+    record.write_text(whole[:100])
+    statuses = plan(settings, wanted)
+    assert [status.state for _, status in statuses[:3]] == [State.DONE] * 3
+    assert record.name in statuses[-2][1].reason
+    assert done(settings, wanted).failures
+    record.write_text(whole)
 
 
 def test_an_interrupted_experiment_goes_on(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
