@@ -193,10 +193,18 @@ class Record(_Strict):
 
     @property
     def target_label(self) -> str:
-        """How reports name the target: the split and the label policy appear where they are not the usual ones."""
+        """How reports name the target: split, policy and label file appear where they are not the usual ones."""
         split = "" if self.target_split in (ALL, _usual_split(self.target)) else f"@{self.target_split}"
-        policy = "" if self.policy == "majority" else f" ({self.policy})"
-        return f"{self.target}{split}{policy}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+        how = [self.policy] if self.policy != "majority" else []
+        how += [self.label_file] if self.label_file in _other_label_files(self.target) else []
+        told = f" ({', '.join(how)})" if how else ""
+        return f"{self.target}{split}{told}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+
+    @property
+    def label_file(self) -> str:
+        """Which of the target's label files was asked for; "" where none was named."""
+        asked = self.options.get("train", {}) | self.options.get("import-predictions", {})
+        return asked.get("labels", "")
 
 
 @cache
@@ -207,6 +215,16 @@ def _usual_split(target: str) -> str:
     except UsageError:  # somebody's own plugin, which is not here
         split = "test"
     return split or ALL
+
+
+@cache
+def _other_label_files(target: str) -> tuple[str, ...]:
+    """Those of a set that are taken only when they are named."""
+    try:
+        columns = registry.load("datasets", DatasetName.parse(target).family).vote_columns
+    except UsageError:  # somebody's own plugin, which is not here
+        return ()
+    return tuple(dict.fromkeys(column.partition(":")[0] for column in columns))[1:]
 
 
 def record_path(folder: Path, record: Record) -> Path:

@@ -210,3 +210,12 @@ def test_a_target_is_called_by_its_split_where_that_is_not_the_usual_one() -> No
         *("ferplus", "ferplus@validation", "affectnet", "affectnet@train"),
         *("ckplus", "ckplus@test", "folder:mine", "somebodys"),
     ]
+
+
+def test_a_label_file_that_is_not_the_usual_one_is_named() -> None:
+    usual, other = ({"train": {"labels": name}} for name in ("fer2013new", "folders"))
+    labels = [fake_record(target="ferplus", options=options).target_label for options in ({}, usual, other)]
+    assert labels == ["ferplus", "ferplus", "ferplus (folders)"]
+    both = fake_record(target="ferplus", policy="plurality", options={"import-predictions": {"labels": "folders"}})
+    assert both.target_label == "ferplus (plurality, folders)"
+    assert fake_record(target="synthetic:night", options=other).target_label == "synthetic:night"

@@ -13,12 +13,14 @@ from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
 
 
-def commands(records: Sequence[Record], name: str, baseline: str | None = None) -> list[str]:
+def commands(records: Sequence[Record], name: str, baseline: str | None = None, thumbnails: bool = False) -> list[str]:
     """In order: extract, train, evaluate, and compare into the report `name`, where the cache holds nothing else."""
-    return list(dict.fromkeys(_commands(records, name, baseline)))
+    flag = " --thumbnails" if thumbnails else ""
+    last = _command("compare", {"name": name} | ({"baseline": baseline} if baseline else {})) + flag
+    return [*dict.fromkeys(_scoring(records)), last]
 
 
-def _commands(every: Sequence[Record], name: str, baseline: str | None) -> Iterable[str]:
+def _scoring(every: Sequence[Record]) -> Iterable[str]:
     records = [record for record in every if record.encoder != IMPORTED]
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for record in records:
@@ -47,7 +49,6 @@ def _commands(every: Sequence[Record], name: str, baseline: str | None) -> Itera
         if record.encoder == IMPORTED:
             options = dict(record.options.get("import-predictions", {}))
             yield _command(f"import-predictions {shlex.quote(options.pop('file', 'FILE'))}", options)
-    yield _command("compare", {"name": name} | ({"baseline": baseline} if baseline else {}))
 
 
 def _with_split(record: Record) -> str:

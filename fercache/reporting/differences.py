@@ -213,7 +213,10 @@ def _read(row: Row, target: str, of_cell: OfCell, cache: Path) -> list[ReadFaces
 def _compared(
     method: Method, baseline: Method, target: str, ours: Sequence[ReadFaces], theirs: Sequence[ReadFaces]
 ) -> Iterable[MethodDifference]:
-    """In both metrics; p is not adjusted yet. McNemar's test is one of accuracy."""
+    """In both metrics; p is not adjusted yet.
+
+    McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
+    """
     shared = shared_faces([*ours, *theirs])
     right = np.array([each.right for each in shared])
     gain = right[: len(ours)].mean(axis=0) - right[len(ours) :].mean(axis=0)
@@ -221,5 +224,6 @@ def _compared(
     for metric in METRICS:
         seed = seed_from("difference", method.key, method.readout, baseline.key, target, metric)
         difference = paired_difference(gain, truth, metric, seed=seed, subjects=shared[0].subjects)
-        mcnemar_p = mcnemar(*right) if len(right) == 2 and metric == "accuracy" else None
+        tested = len(right) == 2 and metric == "accuracy" and shared[0].subjects is None
+        mcnemar_p = mcnemar(*right) if tested else None
         yield MethodDifference(method, target, metric, difference, difference.p, len(truth), mcnemar_p)

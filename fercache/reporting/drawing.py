@@ -7,6 +7,7 @@ light and dark mode. As a file it stands on white.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape
 from io import BytesIO, StringIO
 from math import ceil, floor
@@ -92,14 +93,17 @@ def inline(svg: str, description: str) -> str:
     view, body = _trimmed(svg)
     for of_files, of_page in _PAGE_COLOURS.items():
         body = body.replace(of_files, of_page)
+    names, own = set(re.findall(r' id="([\w.-]+)"', body)), sha256(svg.encode()).hexdigest()[:6]
+    # Matplotlib gives the parts of all figures the same names, which must differ within a page.
+    body = re.sub(r'(id="|#)([\w.-]+)', lambda found: f"{found[0]}-{own}" if found[2] in names else found[0], body)
     return f'<svg role="img" class="figure" {view}><title>{escape(description)}</title>{body}'
 
 
 def _trimmed(svg: str) -> tuple[str, str]:
     """The view box of matplotlib's document, and what follows its opening tag without anything that is not needed."""
     body = svg[svg.index("<svg") :]
-    used = set(re.findall(r"#([\w-]+)[\")]", body))
-    body = re.sub(r' id="([\w-]+)"', lambda match: match[0] if match[1] in used else "", body)
+    used = set(re.findall(r"#([\w.-]+)[\")]", body))
+    body = re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", body)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
     # A picture may have more columns than the screen has pixels for it: those are to be averaged, not left out.

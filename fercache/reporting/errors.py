@@ -12,7 +12,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.metrics import predict
 from fercache.records import MAIN, Record, predictions_path
-from fercache.reporting.boards import BASELINES, Board, Method, Row
+from fercache.reporting.boards import BASELINES, UNSEEN, Board, Method, Row
 from fercache.statistics import probabilities
 from fercache.store.runs import read_predictions
 
@@ -63,7 +63,9 @@ def _is_of(record: Record, board: Board) -> bool:
 
 
 def _accuracies(board: Board, row: Row) -> tuple[float, float]:
-    """What methods are ranked by; one that was not scored everywhere comes last."""
+    """What methods are ranked by; one that was not scored everywhere, or on fewer faces than others, comes last."""
+    if board.fewer(row, UNSEEN):
+        return -1.0, -1.0
     unseen, source = row.unseen_mean["accuracy"].mean, board.source_scores(row)
     return -1.0 if unseen is None else unseen, (source and source["accuracy"].mean) or -1.0
 

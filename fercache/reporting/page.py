@@ -47,14 +47,15 @@ def write_report(
     pictures: Pictures | None = None,
     baseline: str | None = None,
     about: str = "",
+    thumbnails: bool = False,
 ) -> Path:
     """Writes tables as CSV, `index.html` and `figures/` into `folder`; returns the page.
 
     `summary.csv` is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
     there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
-    that has them. `pictures` gives the faces that the page may show; `baseline`, a head or a run, is what all other
-    methods are tested against; `about` is shown at the top. Raises UsageError when there is nothing to report, when two
-    records fill the same cell, or when there is no such baseline.
+    that has them. `pictures` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a
+    head or a run, is what all other methods are tested against; `about` is shown at the top. Raises UsageError when
+    there is nothing to report, when two records fill the same cell, or when there is no such baseline.
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
@@ -67,7 +68,7 @@ def write_report(
     extras = find_extras(records, found, cache, pictures, baseline)
     views = [board_view(board, records, extras.errors.get((board.encoder_key, board.source))) for board in found]
     spoilt_views = [robustness_view(table, found) for table in spoilt]
-    repeated = commands(stored, folder.name, baseline)
+    repeated = commands(stored, folder.name, baseline, thumbnails)
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {

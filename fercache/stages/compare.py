@@ -35,6 +35,7 @@ def compare(
         settings.cache,
         pictures=pictures_of(settings, thumbnails),
         baseline=baseline,
+        thumbnails=thumbnails,
     )
     return settings.report(name) / "index.html", records
 

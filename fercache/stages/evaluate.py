@@ -1,7 +1,7 @@
 """run x target -> predictions and records."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -46,7 +46,8 @@ class EvaluateRequest:
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     """Scores every run on every target that has no record yet; returns the paths of the new records.
 
-    Raises UsageError for a run or target that does not exist, and when no run can be scored on a target asked for.
+    A run is not scored on what it was trained on. Raises UsageError for a run or target that does not exist, and when
+    no run can be scored on a target asked for.
     """
     folders = _chosen_runs(settings, request)
     configs = {folder: read_config(folder)[1] for folder in folders}
@@ -54,10 +55,12 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     jobs = [(f, t) for f in folders for t in targets_of(settings, request, configs[f], tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs])
     read = cache(read_table)
-    missing = [(f, t) for f, t in jobs if request.again or not is_scored(f, t, configs[f], read, request)]
+    done = [(f, t) for f, t in jobs if not request.again and is_scored(f, t, configs[f], read, request)]
+    missing = [job for job in jobs if job not in done]
+    scored = {str(name) for _, (name, _) in done}
     written: list[Path] = []
     copies = _Copies(tables, resolve_device(request.device))
-    skipped: set[str] = set()
+    skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
             bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
@@ -69,17 +72,24 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
             except UsageError as error:
-                if request.targets:
-                    raise
-                skipped.add(str(error))  # nobody asked for this one
+                skipped.append((str(name), str(error)))
                 continue
+            scored.add(str(name))
             run = load_run(folder, request.device)
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
             written += score_run(run, target)
-    for reason in sorted(skipped):
-        print(f"skipped: {reason}", file=sys.stderr)
+    _tell_skipped(request, skipped, scored)
     return written
+
+
+def _tell_skipped(request: EvaluateRequest, skipped: Sequence[tuple[str, str]], scored: Collection[str]) -> None:
+    """Targets and why a run was not scored there. Raises UsageError for a target asked for on which none could be."""
+    for name, reason in skipped:
+        if request.targets and name not in scored:
+            raise UsageError(reason)
+    for reason in sorted({reason for _, reason in skipped}):
+        print(f"skipped: {reason}", file=sys.stderr)
 
 
 def _chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:

@@ -16,7 +16,7 @@ from fercache.datasets import POOL, DatasetName, check_domain, source_names, sou
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, write_record
+from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
 from fercache.settings import Settings
 from fercache.stages.extract import versions
 from fercache.stages.finding import find_table, holds
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 ID, MODEL = "id", "model"
 SUM_TOLERANCE = 1e-2
 """How far a row of probabilities may be from adding up to 1, for rounding in the file."""
+
+
+Logits = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,19 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     rows = _read(request.file)
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
-    written = []
+    read = []
     for model, part in rows.groupby(MODEL) if MODEL in rows else [(request.model, rows)]:
         if not model:
             raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
-        written.append(_import_one(settings, request, str(model), part, table, name))
-    return written
+        read.append(_read_one(request, _model_name(request, str(model)), part, table, name))
+    return [_write_one(settings, *each) for each in read]
+
+
+def _model_name(request: ImportRequest, text: str) -> str:
+    """Raises UsageError for what would tear a table's line apart."""
+    if not text.isprintable() or not text.strip():
+        raise UsageError(f"{request.file}: {text!r} is no name for a model. Write one line of ordinary characters.")
+    return text.strip()
 
 
 def _labels_of(settings: Settings, name: DatasetName) -> Path:
@@ -75,9 +85,10 @@ def _labels_of(settings: Settings, name: DatasetName) -> Path:
     return (there or find_table(settings.cache, str(name), None)).path
 
 
-def _import_one(
-    settings: Settings, request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
-) -> Path:
+def _read_one(
+    request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
+) -> tuple[Target, Record, Logits]:
+    """The record of one model's predictions, with what it is about."""
     sources = source_names(request.source)
     _warn_of_unknown(sources)
     column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
@@ -120,7 +131,14 @@ def _import_one(
         options={"import-predictions": _options(request, model)},
         **measures(logits, target.faces, expressions, target.known, seed),
     )
-    folder = settings.cache / "runs" / run
+    return target, record, logits
+
+
+def _write_one(settings: Settings, target: Target, record: Record, logits: Logits) -> Path:
+    folder = settings.cache / "runs" / record.run
+    path = record_path(folder, record)
+    if path.exists() and read_record(path).keys != record.keys:
+        print(f"{record.head} on {record.target_label}: replaces what was imported before", file=sys.stderr)
     _write_predictions(predictions_path(folder, record), target, record, logits)
     return write_record(folder, record)
 
@@ -135,7 +153,7 @@ def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
             print(f"warning: --source {name}: {error} It is taken as it is.", file=sys.stderr)
 
 
-def _write_predictions(path: Path, target: Target, record: Record, logits: dict[str, NDArray[np.float32]]) -> None:
+def _write_predictions(path: Path, target: Target, record: Record, logits: Logits) -> None:
     predictions = Predictions(
         expressions=record.classes,
         id=target.faces.id,

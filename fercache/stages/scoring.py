@@ -16,6 +16,7 @@ from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
 from fercache.metrics import score
+from fercache.prompts import BUILT_IN
 from fercache.records import (
     ALL,
     MAIN,
@@ -35,6 +36,7 @@ from fercache.statistics import label_shuffle_test
 from fercache.store.runs import Predictions, write_predictions
 from fercache.training import in_parts
 from fercache.trunks import Faces
+from fercache.views import RECIPES
 
 Logits = dict[str, dict[str, NDArray[np.float32]]]
 """Snapshot -> readout -> (N, L)."""
@@ -219,8 +221,11 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
     asked["preprocessing"] = config.encoder_request["preprocessing"]
     asked["precision"] = config.encoder_identity.get("precision")
     if config.views:
-        asked |= {"views": config.views, "recipe": config.settings["recipe"]}
+        recipe = config.settings["recipe"]
+        asked |= {"views": config.views, "recipe": recipe if recipe in RECIPES else f"{recipe}.toml"}
     asked["crops"] = config.crop_side
+    if config.prompts not in (None, *BUILT_IN):  # those are always embedded
+        asked["prompts"] = _prompts_option(config)
     usual = asdict(EncoderRequest())
     return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
 
@@ -236,5 +241,10 @@ def _train_options(config: RunConfig) -> dict[str, str]:
     if config.faces is not None:
         options["faces"] = str(config.faces)
     if config.prompts:
-        options["prompts"] = config.prompts
+        options["prompts"] = _prompts_option(config)
     return options
+
+
+def _prompts_option(config: RunConfig) -> str:
+    """A set of one's own goes by the name of its file."""
+    return str(config.prompts) if config.prompts in BUILT_IN else f"{config.prompts}.toml"

@@ -156,3 +156,27 @@ def test_records_of_a_run_that_is_not_finished_are_refused(run: Run, theirs: Pat
     assert outcome.code == 2 and "has records, but is no finished run" in outcome.err
     config = json.loads((done.parent / "config.json").read_text(encoding="utf-8"))
     assert config["source"] == "manifest:mine"
+
+
+def test_nothing_of_a_file_is_taken_when_one_of_its_models_is_wrong(run: Run, theirs: Path) -> None:
+    table = pd.read_csv(theirs, dtype={"id": str})
+    outcome = imported(run, changed(theirs, pd.concat([table.assign(model="a"), table[5:].assign(model="b")])))
+    assert outcome.code == 2 and "have no prediction" in outcome.err
+    assert not any(record.encoder == "imported" for record in records())
+
+
+def test_an_import_that_replaces_another_says_so(run: Run, theirs: Path) -> None:
+    assert "replaces" not in imported(run, theirs, "--model", "net").err
+    assert "replaces" not in imported(run, theirs, "--model", "net").err, "the same file again changes nothing"
+    table = pd.read_csv(theirs, dtype={"id": str})
+    table["fear"] += 1
+    assert (
+        "net on manifest:mine: replaces what was imported"
+        in imported(run, changed(theirs, table), "--model", "net").err
+    )
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "bell\a", " "])
+def test_a_name_that_would_tear_a_table_apart_is_refused(run: Run, theirs: Path, name: str) -> None:
+    outcome = imported(run, theirs, "--model", name)
+    assert outcome.code == 2 and "is no name for a model" in outcome.err

@@ -35,6 +35,7 @@ def scored_record(
     truth: NDArray[np.int64] = TRUTH,
     ids: NDArray[np.object_] = IDS,
     logits: NDArray[np.float32] | None = None,
+    subject: NDArray[np.object_] | None = None,
     **changes: Any,
 ) -> Record:
     """A record of what was predicted, by readout or in the main one, and in `cache` the predictions it is about.
@@ -53,6 +54,7 @@ def scored_record(
         sample=np.empty(0, np.int64),
         features=np.empty((0, 0), np.float16),
         mask_mean=None,
+        subject=subject,
     )
     write_predictions(predictions_path(cache / "runs" / record.run, record), predictions, {"run": record.run})
     return record

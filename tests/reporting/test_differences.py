@@ -220,3 +220,13 @@ def test_the_frame_has_a_row_per_method_target_and_metric_in_points(tmp_path: Pa
         points = [100 * value for value in (each.difference.value, each.difference.low, each.difference.high)]
         assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(points)
     assert list(differences_frame([])) == list(table)
+
+
+def test_where_subjects_are_known_mcnemars_test_which_ignores_them_is_left_out(tmp_path: Path) -> None:
+    subject = np.array([f"person {number % 30}" for number in range(len(TRUTH))], dtype=object)
+    records = [
+        scored_record(tmp_path, readings(seed, 0.5), head=head, target=WEBCAM, subject=subject)
+        for head, seed in (("zero-shot", 0), ("linear-probe", 10))
+    ]
+    found = found_by(records, tmp_path)["linear-probe", "main", WEBCAM, "accuracy"]
+    assert found.mcnemar_p is None and 0 < found.difference.p <= 1

@@ -105,3 +105,13 @@ def test_numbers_that_are_text_are_not_rounded() -> None:
 )
 def test_axes_end_at_round_numbers(values: list[float], step: int, expected: tuple[int, int]) -> None:
     assert tens_around(values, step) == expected
+
+
+def test_parts_of_different_figures_have_different_names_on_a_page() -> None:
+    found = [re.findall(r' id="([^"]*)"', each.svg) for each in drawings()]
+    assert sum(map(len, found)) > 0
+    assert len({name for names in found for name in names}) == sum(map(len, found))
+    for each in drawings():
+        names = set(re.findall(r' id="([^"]*)"', each.svg))
+        used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', each.svg))
+        assert used == names, "a part is used that is not there, or the other way round"

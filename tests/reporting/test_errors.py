@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fercache.expressions import EXPRESSIONS
-from fercache.records import Record, frame, predictions_path
+from fercache.records import Record, ScoresRecord, frame, predictions_path
 from fercache.reporting.boards import boards
 from fercache.reporting.errors import ConfidentError, confident_errors, errors_by_board, leader
 from fercache.reporting.page import environment
@@ -153,3 +153,18 @@ def test_the_page_says_how_pictures_come_in_and_nothing_where_there_is_no_error(
     part = rendered([error("a.png", None)])
     assert "<img" not in part and "no picture" not in part and "fercache compare --thumbnails" in part
     assert rendered([]).strip() == ""
+
+
+def test_a_method_that_was_scored_on_fewer_faces_does_not_lead() -> None:
+    """The best of all, but it knows six expressions."""
+    kept = [record for record in demo_records() if record.head != "text-similarity"]
+    few = [record for record in demo_records() if record.head == "text-similarity"]
+    six = [record.model_copy(update={"kept": record.kept - 90}) for record in few]
+    records = [*kept, *(record.model_copy(update={"scores": _without_faces(record, 90)}) for record in six)]
+    (board,) = boards(frame(records))
+    leading = leader(board, records)
+    assert leading is not None and leading.method.head == "sigmoid-mask"
+
+
+def _without_faces(record: Record, count: int) -> dict[str, ScoresRecord]:
+    return {name: scores.model_copy(update={"n": scores.n - count}) for name, scores in record.scores.items()}

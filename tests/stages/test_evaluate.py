@@ -166,3 +166,15 @@ def test_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, tmp
     with pytest.raises(UsageError, match="trained on"):
         evaluated(settings, "folder:mine")
     assert evaluated(settings) == []
+
+
+def test_a_run_that_was_trained_on_a_target_is_left_out_of_it_and_others_are_scored(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that one command scores every run on every target, as the foot of a report has it."""
+    for name in ("mine", "other"):
+        extracted(settings, f"folder:{name}", draw_folder(tmp_path / name, per_class={"train": 6}))
+        trained(settings, f"folder:{name}@train")
+    assert {record.source for record in evaluated(settings, "folder:mine@train")} == {"folder:other"}
+    assert "skipped: folder:mine@train is what the run was trained on" in capsys.readouterr().err
+    assert evaluated(settings, "folder:mine@train") == []
