@@ -21,7 +21,7 @@ COMMANDS = {
     "datasets": "What is known, where it is, what was found.",
     "list": "Encoders, heads, trunks, tables, runs.",
     "cache": "Care of the cache: verify.",
-    "bench": "How fast this machine trains: train.",
+    "bench": "How fast this machine is: train, extract.",
 }
 
 

@@ -1,6 +1,10 @@
 """fercache bench"""
 
+from pathlib import Path
+
 import click
+
+from fercache.cli.options import encoder_options
 
 
 @click.group("bench")
@@ -31,4 +35,33 @@ def train_command(
     scaled = "" if epochs == WHOLE_EPOCHS else f", scaled from {epochs}"
     click.echo(f"{faces:,} faces, {WHOLE_EPOCHS} epochs{scaled}; ratio to the bare loop; accuracy over the seeds")
     click.echo(table.to_string(index=False, na_rep="-"))
+    click.echo(f"table: {path}")
+
+
+@command.command("extract")
+@encoder_options
+@click.option("--images", type=click.IntRange(2), default=512, show_default=True, help="To draw, of 48 to 224 pixels.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="The least time counts.")
+def extract_command(
+    encoder: str,
+    weights: Path | None,
+    preprocessing: str,
+    device: str,
+    precision: str,
+    images: int,
+    rounds: int,
+) -> None:
+    """Encode drawn faces: each stage alone, all of it, and with the loop that one would write without fercache.
+
+    Also says what the encoder's matrix products take alone.
+    """
+    from fercache.encoders import EncoderRequest
+    from fercache.settings import load_settings
+    from fercache.stages.bench_extraction import ExtractionBenchRequest, bench_extraction
+
+    wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
+    path, table = bench_extraction(load_settings(), ExtractionBenchRequest(wanted, images, rounds))
+    click.echo(table.to_string(index=False, na_rep="-"))
+    click.echo("encode_ratio, end_to_end_ratio: the rate of encode, and of end to end, over that of the line")
+    click.echo("peak_mib: what this process held at most (getrusage) until its first end to end was over")
     click.echo(f"table: {path}")

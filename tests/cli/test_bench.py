@@ -57,3 +57,32 @@ def test_the_bare_loop_learns_what_ours_learns() -> None:
     fit(heads[1], train, faces(35, 2), chosen, seed=1)
     for one, two in zip(heads[0].parameters(), heads[1].parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
+
+
+def test_the_stages_of_an_extraction_are_shown_and_written(run: Run, tmp_path: Path) -> None:
+    outcome = run("bench", "extract", "--device", "cpu", "--images", "4", "--rounds", "1")
+    assert outcome.code == 0, outcome.err
+    assert "round 1 of 1" in outcome.err
+    table = pd.read_csv(tmp_path / "reports" / "bench-extract.csv")
+    assert (table["faces_per_second"] > 0).all()
+    assert all(stage in outcome.out for stage in table["stage"])
+    assert "bench-extract.csv" in outcome.out
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--images", "1"), "--images"),
+        (("--rounds", "0"), "--rounds"),
+        (("--encoder", "nonsense"), "No encoder is called 'nonsense'"),
+        (("--weights", "absent.safetensors"), "absent.safetensors: there is no such file"),
+    ],
+)
+def test_what_an_extraction_cannot_be_timed_with_is_refused(
+    run: Run, tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    outcome = run("bench", "extract", *options)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert not (tmp_path / "reports").exists()
