@@ -49,7 +49,11 @@ def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None
         return None
 
     def encode(change: Callable[[Pixels], Pixels]) -> NDArray[np.floating]:
-        return encoder.encode_images(np.stack([encoder.preprocess(change(picture)) for picture in readable]))
+        faces = np.stack([encoder.preprocess(change(picture)) for picture in readable])
+        size = encoder.batch_size
+        return np.concatenate(
+            [encoder.encode_images(faces[begin : begin + size]) for begin in range(0, len(faces), size)]
+        )
 
     return Copies(encode(np.asarray), {name: encode(change) for name, change in CHANGES.items()})
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.corruptions import Corruption, corruptions
 from fercache.datasets import Dataset, DatasetName, Expected, FaceImage, check_domain, default_split
-from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
+from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, NetworkEncoder, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import cut_faces
@@ -83,6 +83,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
+    request = replace(request, encoder=_on_a_right_device(request.encoder))
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     some = _first_faces(listing, encoder, str(name))
     measured = _settle(settings, name, listing, encoder, request, views, some)
@@ -100,6 +101,18 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         store_crops(settings.cache, path, listing, encoder, request.crops)
     os.utime(path)  # what was asked for last is what `train` takes
     return path
+
+
+def _on_a_right_device(request: EncoderRequest) -> EncoderRequest:
+    """See `reference.trusted`; encoders that are no torch networks choose for themselves."""
+    from fercache.encoders.bundled.reference import trusted
+
+    if not issubclass(registry.encoder_family(request.name), NetworkEncoder):
+        return request
+    chosen, warning = trusted(request)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    return chosen
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
