@@ -52,7 +52,7 @@ def test_a_device_that_deviates_gives_way_unless_it_was_named() -> None:
 
 @pytest.mark.usefixtures("other_device")
 def test_extract_says_that_it_takes_another_device(
-    settings: Settings, studio_folder: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, studio_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extract(settings, ExtractRequest("folder:faces", studio_folder))
+    extract(Settings(cache=tmp_path / "cache"), ExtractRequest("folder:faces", studio_folder))
     assert "warning: cuda computes other features" in capsys.readouterr().err

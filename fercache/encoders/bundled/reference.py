@@ -35,9 +35,7 @@ def trusted(request: EncoderRequest) -> tuple[EncoderRequest, str]:
         return request, ""
     told = f"{device} computes other features than it should: of known faces the least cosine is {cosine.min():.3f}"
     if request.device != "auto" or device == "cpu":
-        raise FercacheError(
-            f"{told}. Nothing that it computes can be relied on: check its drivers, or use --device cpu."
-        )
+        raise FercacheError(f"{told}. What it computes cannot be relied on: check its drivers, or use --device cpu.")
     checked, _ = trusted(replace(request, device="cpu"))
     return checked, f"{told}; the processor is taken instead"
 
