@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 
 import click
@@ -20,7 +21,7 @@ COMMANDS = {
     "audit": "Copies, swapped labels and doubtful ones in your sets.",
     "datasets": "What is known, where it is, what was found.",
     "list": "Encoders, heads, trunks, tables, runs.",
-    "cache": "Care of the cache: verify.",
+    "cache": "Care of the cache: verify, repair.",
     "bench": "How fast this machine is: train, extract.",
 }
 
@@ -62,6 +63,7 @@ def cli(debug: bool) -> None:
 def main() -> None:
     """Runs the command line; turns errors into one message and an exit code."""
     debug = "--debug" in sys.argv[1:]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants what Ctrl-C wants
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:

@@ -24,3 +24,21 @@ def verify_command() -> None:
     if problems:
         sys.exit(1)
     click.echo(f"{cache}: {len(find_tables(cache))} tables, nothing wrong.")
+
+
+@command.command("repair")
+def repair_command() -> None:
+    """Make damaged tables, copies and crops again; exit code 1 when something is left to do by hand.
+
+    Damaged files are set aside, not deleted. The pictures and the encoder's weights must be where they were.
+    """
+    from fercache.settings import load_settings
+    from fercache.stages.repair import repair
+
+    left = 0
+    for found in repair(load_settings()):
+        click.echo(f"{found.path}: {found.told}")
+        left += not found.done
+    if left:
+        sys.exit(1)
+    click.echo("Nothing is left to do.")

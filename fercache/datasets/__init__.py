@@ -38,7 +38,8 @@ class FaceImage:
     `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`,
     -1 where a label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is
     `column=value;...`; `fingerprint` (32 bytes) stands for the image where it is known without reading it; `path` is
-    its file, where it has one of its own; `corruption` is applied to the decoded, cropped picture.
+    its file, where it has one of its own (as text: a million `Path`s would take 300 MB); `corruption` is applied to the
+    decoded, cropped picture.
     """
 
     id: str
@@ -50,13 +51,14 @@ class FaceImage:
     group: str = ""
     box: tuple[int, int, int, int] | None = None
     fingerprint: bytes | None = None
-    path: Path | None = None
+    path: str | None = None
     corruption: Corruption | None = None
 
 
 def face_file(path: Path, root: Path, split: str, label: str | None, id: str | None = None, **more: Any) -> FaceImage:
     """A face that is a file below `root`; its id is the path below `root` unless given."""
-    return FaceImage(id or id_below(path, root), partial(read_inside, path, root), split, label, path=path, **more)
+    file = str(path)
+    return FaceImage(id or id_below(path, root), partial(read_inside, file, root), split, label, path=file, **more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class Dataset(ABC):
 
     def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
         """The check of `faces`, which lie at `root`."""
-        absent = {face.id for face in faces if face.path is not None and not face.path.exists()}
+        absent = {face.id for face in faces if face.path is not None and not Path(face.path).exists()}
         expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
         for counts in expected.values():
             counts.setdefault("", sum(counts.values()))

@@ -15,26 +15,31 @@ _NOT_OURS = ("thumbs.db", "desktop.ini", "__macosx")
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
-def read_inside(path: Path, root: Path) -> bytes:
+def read_inside(path: str | Path, root: Path) -> bytes:
     """The bytes of a file. Raises OSError when it is none, too large for a picture, or a link that leaves `root`."""
-    where = path.resolve() if path.is_symlink() else _resolved(path.parent) / path.name
-    if not where.is_relative_to(_resolved(root)):
-        raise PermissionError(f"a link that leaves {root}")
+    file = str(path)  # text is looked at three times as fast as a `Path`, which counts for small pictures
     try:
-        found = path.stat()
+        found = os.stat(file)  # noqa: PTH116
     except OSError:
         raise FileNotFoundError("no such file") from None
     if not stat.S_ISREG(found.st_mode):
         raise FileNotFoundError("no such file")
+    is_link = os.path.islink(file)  # noqa: PTH114
+    folder, _, _ = file.rpartition(os.sep)
+    if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
+        raise PermissionError(f"a link that leaves {root}")
     if found.st_size > LARGEST_FILE:
         raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
-    return path.read_bytes()
+    with open(file, "rb") as stream:  # noqa: PTH123
+        return stream.read()
 
 
-@cache
-def _resolved(folder: Path) -> Path:
-    """Looked up once: many faces lie in one folder, and this takes longer than reading a small one."""
-    return folder.resolve()
+def _leads_inside(path: str, root: Path) -> bool:
+    return Path(path).resolve().is_relative_to(root.resolve())
+
+
+_lies_inside = cache(_leads_inside)
+"""Of folders: many faces lie in one, and this takes longer than reading a small picture."""
 
 
 def visible(folder: Path, root: Path) -> list[Path]:

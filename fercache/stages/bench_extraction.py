@@ -293,7 +293,7 @@ def plain_loop(faces: Sequence[FaceImage], encoder: NetworkEncoder, precision: s
     Its workers stay from one pass to the next, so that starting them costs no time.
     """
     transform = Compose(encoder._preprocessing.steps(encoder.image_size))
-    pictures = Pictures([face.path for face in faces if face.path is not None], transform)
+    pictures = Pictures([Path(face.path) for face in faces if face.path is not None], transform)
     workers: dict[str, Any] = {}
     if "fork" in multiprocessing.get_all_start_methods():  # nothing else hands the transform over to them
         workers = {"num_workers": os.cpu_count() or 1, "multiprocessing_context": "fork", "persistent_workers": True}

@@ -123,7 +123,7 @@ def _count(dataset: Dataset, faces: list[FaceImage], finding: Finding) -> int | 
     if finding.label == "":
         return len(rows)
     if finding.label == ABSENT:
-        return sum(face.path is not None and not face.path.exists() for face in rows)
+        return sum(face.path is not None and not Path(face.path).exists() for face in rows)
     file, colon, name = finding.label.partition(":")
     if colon:
         return _labels(dataset, rows, file).count(name)

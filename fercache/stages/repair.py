@@ -1,0 +1,98 @@
+"""What `cache verify` finds damaged -> made again, where the cache itself says what was asked for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fercache.encoders import EncoderRequest
+from fercache.errors import FercacheError
+from fercache.settings import Settings
+from fercache.stages.extract import ExtractRequest, extract
+from fercache.store.atomic import set_aside
+from fercache.store.copies import copies_path
+from fercache.store.crops import crop_files, find_crops
+from fercache.store.tables import RECIPE, TableInfo, find_tables, quarantine_path, table_files
+from fercache.store.verify import Problem, verify
+from fercache.views import RECIPES
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A file that was not as it should be; `done`: it has been made again, else `told` says what is left to do."""
+
+    path: Path
+    done: bool
+    told: str
+
+
+def repair(settings: Settings) -> Iterator[Repair]:
+    """Makes damaged tables, copies and crops again, by the same request; what was damaged is set aside first.
+
+    A table's good rows are not kept: its checksums are of whole columns. Rows that another table has are copied.
+    """
+    tables = find_tables(settings.cache)
+    requests = {path: request for table in tables for path, request in _files_of(settings, table).items()}
+    aside: dict[ExtractRequest, list[Path]] = {}
+    for problem in verify(settings.cache):
+        request = requests.get(problem.path)
+        if request is None:
+            yield Repair(problem.path, False, _left(settings, problem))
+        else:
+            aside.setdefault(request, []).append(problem.path)
+    for request, paths in aside.items():
+        yield from _made_again(settings, request, paths)
+
+
+def _files_of(settings: Settings, table: TableInfo) -> Mapping[Path, ExtractRequest]:
+    """The files that come of extracting a table, and what to ask for to get each."""
+    asked = request_of(table)
+    if asked is None:
+        return {}
+    crops = {info.path: replace(asked, crops=info.side) for info in find_crops(settings.cache, table)}
+    return {table.path: asked, quarantine_path(table.path): asked, copies_path(table.path): asked, **crops}
+
+
+def request_of(table: TableInfo) -> ExtractRequest | None:
+    """What was asked for when a table was extracted; None where its views are of a recipe in somebody's own file."""
+    identity, provenance = table.identity, table.provenance
+    recipe = identity.get(RECIPE, {}).get("name", ExtractRequest.recipe)
+    if recipe not in RECIPES:
+        return None
+    given = {name: provenance["encoder_request"].get(name) for name in ("name", "weights", "preprocessing")}
+    encoder = EncoderRequest(
+        given["name"],
+        Path(given["weights"]) if given["weights"] else None,
+        given["preprocessing"],
+        precision=identity["encoder"].get("precision", "auto"),
+    )
+    split = f"@{identity['split']}" if identity.get("split") else ""
+    root = provenance["root"]
+    return ExtractRequest(
+        identity["dataset"] + split,
+        Path(root) if root else None,
+        encoder,
+        views=len(table.views) - 1,
+        recipe=recipe,
+        batch_size=provenance["batch_size"],
+    )
+
+
+def _made_again(settings: Settings, request: ExtractRequest, paths: list[Path]) -> Iterator[Repair]:
+    old = [path for path in paths if path.suffix == ".h5" and path.exists()]
+    moved = {path: set_aside(path) for path in old}
+    try:
+        extract(settings, request)
+    except FercacheError as error:
+        for path, damaged in moved.items():
+            damaged.replace(path)  # as it was: `verify` goes on telling of it
+        yield from (Repair(path, False, f"it cannot be made again: {error}") for path in paths)
+        return
+    for path in paths:
+        where = f"; what was damaged is {moved[path].name}" if path in moved else ""
+        yield Repair(path, True, f"made again{where}")
+
+
+def _left(settings: Settings, problem: Problem) -> str:
+    """What a person has to do: the file does not say any more what was asked for, or only they know."""
+    lost = problem.path in {*table_files(settings.cache), *crop_files(settings.cache)}
+    return f"what it was made of cannot be read either. {problem.remedy}" if lost else problem.remedy

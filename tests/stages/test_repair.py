@@ -1,0 +1,97 @@
+"""What `cache verify` finds damaged is made again, or somebody is told what is left to do."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.stages.repair import Repair, repair
+from fercache.store.copies import copies_path, read_copies
+from fercache.store.crops import check_crops
+from fercache.store.tables import read_info, read_table
+from fercache.store.verify import verify
+from tests.faults.kills import same
+from tests.pixel_encoder import PixelEncoder
+from tests.stages.test_extract import save
+
+FACES = 120
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    save(tmp_path / "faces" / "happy", FACES)
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def table(settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]) -> Path:
+    return extract(settings, ExtractRequest("folder:mine", root, EncoderRequest("pixels"), views=1, crops=32))
+
+
+def flip(path: Path, share: float) -> None:
+    """One bit, at that share of the file."""
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= 1
+    path.write_bytes(data)
+
+
+def repaired(settings: Settings) -> list[Repair]:
+    return list(repair(settings))
+
+
+def test_a_whole_cache_is_left_alone(settings: Settings, table: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in settings.cache.rglob("*")}
+    assert repaired(settings) == []
+    assert before == {path: path.stat().st_mtime_ns for path in settings.cache.rglob("*")}
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
+def test_a_damaged_table_is_made_again(
+    settings: Settings, table: Path, share: float, pixel_encoder: type[PixelEncoder]
+) -> None:
+    whole, encoded = read_table(table), pixel_encoder.encoded
+    flip(table, share)
+    (found,) = repaired(settings)
+    assert found == Repair(table, True, f"made again; what was damaged is {table.name}.damaged")
+    assert same(read_table(table), whole) and pixel_encoder.encoded > encoded
+    assert [problem.path.name for problem in verify(settings.cache)] == [f"{table.name}.damaged"]
+
+
+def test_damaged_copies_and_crops_are_made_again_and_nothing_is_encoded_twice(
+    settings: Settings, table: Path, pixel_encoder: type[PixelEncoder]
+) -> None:
+    whole, (crops,) = read_copies(copies_path(table)), (settings.cache / "crops").glob("*.h5")
+    encoded = pixel_encoder.encoded
+    flip(copies_path(table), 0.7)
+    flip(crops, 0.7)
+    assert {(found.path, found.done) for found in repaired(settings)} == {(copies_path(table), True), (crops, True)}
+    np.testing.assert_array_equal(read_copies(copies_path(table)).original, whole.original)
+    check_crops(crops)
+    of_copies = len(whole.original) * (1 + len(whole.changed))
+    assert pixel_encoder.encoded == encoded + of_copies
+
+
+def test_without_the_pictures_the_damaged_table_stays_and_it_is_said(
+    settings: Settings, table: Path, root: Path
+) -> None:
+    shutil.rmtree(root)
+    flip(table, 0.5)
+    damaged = table.read_bytes()
+    (found,) = repaired(settings)
+    assert not found.done and "cannot be made again" in found.told and "does not exist" in found.told
+    assert table.read_bytes() == damaged and read_info(table).rows == FACES
+
+
+def test_a_file_that_does_not_say_what_it_is_is_left_to_its_owner(settings: Settings, table: Path) -> None:
+    table.write_bytes(table.read_bytes()[:100])
+    found = next(found for found in repaired(settings) if found.path == table)
+    assert not found.done and "run the same `fercache extract` again" in found.told
+
+
+def test_leftovers_and_prompts_are_told_of(settings: Settings, table: Path) -> None:
+    prompts = next((settings.cache / "prompts").rglob("*.h5"))
+    flip(prompts, 0.5)
+    (found,) = repaired(settings)
+    assert found.path == prompts and not found.done and "extract" in found.told
