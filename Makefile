@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/fercache demo
 
 test: $(VENV)/installed-dev
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist loadgroup
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -26,6 +26,8 @@ from fercache.cli.options import encoder_options
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
 )
+@click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True)
+@click.option("--address", help="Of a Ray cluster; default: the one that this machine belongs to, else a new one.")
 def command(
     dataset: str,
     root: Path | None,
@@ -40,6 +42,8 @@ def command(
     crops: int | None,
     batch_size: int | None,
     shard_rows: int,
+    engine: str,
+    address: str | None,
 ) -> None:
     """Encode a data set's faces, and the prompts, into HDF5 tables in the cache.
 
@@ -55,9 +59,10 @@ def command(
     settings = load_settings()
     wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
     for name in every_set((dataset,)):
-        path = extract(
-            settings, ExtractRequest(name, root, wanted, prompts, views, recipe, crops, batch_size, shard_rows)
+        request = ExtractRequest(
+            name, root, wanted, prompts, views, recipe, crops, batch_size, shard_rows, engine, address
         )
+        path = extract(settings, request)
         table = read_info(path)
         done = table.provenance
         rate = f", {done['encoded'] / done['seconds']:.0f} faces/s on {done['device']}" if done["encoded"] else ""

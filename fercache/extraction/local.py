@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
@@ -114,20 +115,21 @@ def prepared_faces(
     encoder: Encoder,
     views: Views = CLEAN_VIEW,
     crop_side: int | None = None,
+    workers: int | None = None,
 ) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
     """`prepare` in threads, in order, with about READ_AHEAD faces in memory."""
-    return in_threads(faces, partial(prepare, encoder=encoder, views=views, crop_side=crop_side))
+    return in_threads(faces, partial(prepare, encoder=encoder, views=views, crop_side=crop_side), workers)
 
 
 def in_threads(
-    faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int = WORKERS
+    faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int | None = None
 ) -> Iterator[tuple[FaceImage, Result]]:
     """Each face with what `do` makes of it in a thread, in order, with about READ_AHEAD faces in memory."""
 
     def do_some(some: Sequence[FaceImage]) -> list[Result]:
         return [do(face) for face in some]
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or WORKERS) as pool:
         waiting: deque[tuple[Sequence[FaceImage], Future[list[Result]]]] = deque()
         try:
             for begin in range(0, len(faces), PER_TASK):
@@ -173,11 +175,7 @@ def extract_shards(
         for shard in missing:
             PHASES.debug("shard %d: encoding", shard)
             collected = _Shard(encoder, queue, known, batch_size, bar, counts)
-            for face, result in islice(stream, len(rows[shard])):
-                collected.add(face, result)
-                if isinstance(result, Prepared):
-                    _warn_once(name, face, result.warning)
-            collected.encode_waiting()
+            collected.take(islice(stream, len(rows[shard])), name)
             if written is not None:
                 written.result()
             written = writing.submit(write, shard, collected)
@@ -185,6 +183,27 @@ def extract_shards(
             written.result()
     counts.seconds = round(time.perf_counter() - start, 3)
     return counts
+
+
+def encode_rows(
+    faces: Sequence[FaceImage],
+    dataset: Dataset,
+    encoder: Encoder,
+    known: Mapping[str, KnownFeatures],
+    batch_size: int,
+    name: str,
+    views: Views,
+) -> tuple[Columns, list[Quarantined], Counts]:
+    """One shard on its own, with as many threads as the encoder takes: the work of one task of an engine."""
+    counts = Counts()
+    with (
+        tqdm(disable=True) as bar,
+        one_core_each(),
+        _dropping(ThreadPoolExecutor(encoder.at_once)) as encoding,
+    ):
+        collected = _Shard(encoder, _Queue(encoder, encoding), known, batch_size, bar, counts)
+        collected.take(prepared_faces(faces, encoder, views, workers=encoder.at_once), name)
+        return collected.columns(dataset), collected.quarantined, counts
 
 
 @contextmanager
@@ -252,6 +271,14 @@ class _Shard:
         self.quarantined: list[Quarantined] = []
         self._waiting: list[tuple[str, int, NDArray[np.uint8]]] = []
         self._encoding: list[tuple[list[tuple[str, int]], Future[NDArray[np.float32]]]] = []
+
+    def take(self, rows: Iterable[tuple[FaceImage, Prepared | Quarantined]], name: str) -> None:
+        """All the rows of the shard, of a set of that name."""
+        for face, result in rows:
+            self.add(face, result)
+            if isinstance(result, Prepared):
+                _warn_once(name, face, result.warning)
+        self.encode_waiting()
 
     def add(self, face: FaceImage, result: Prepared | Quarantined) -> None:
         """Takes the next row: copied, waiting to be encoded, or quarantined."""

@@ -52,6 +52,7 @@ class ExtractRequest:
 
     `views` augmented ones are encoded beside the clean one, by a `recipe` (built in, or a TOML file); `crops` is the
     side of the pictures stored for trunks that look at pixels, None for none. `batch_size` None is the encoder's own.
+    The `engine` is `local`, or `ray` on the cluster at an `address`.
     """
 
     dataset: str = "synthetic:studio"
@@ -63,6 +64,8 @@ class ExtractRequest:
     crops: int | None = None
     batch_size: int | None = None
     shard_rows: int = 2048
+    engine: str = "local"
+    address: str | None = None
 
 
 def extract(settings: Settings, request: ExtractRequest) -> Path:
@@ -295,7 +298,13 @@ def _write_table(
         batch_size = (writer.settled or {}).get("batch_size", request.batch_size or encoder.batch_size)
         tables = same_encoder if writer.missing() else []
         known = {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in views.names}
-        counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)
+        if request.engine == "ray" and writer.missing():
+            from fercache.extraction.cluster import Task, extract_on_cluster
+
+            task = Task(dataset, replace(request.encoder, precision=encoder.precision), batch_size, str(name), views)
+            counts = extract_on_cluster(listing.faces, task, encoder.identity(), writer, known, request.address)
+        else:
+            counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)
         return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
 
 

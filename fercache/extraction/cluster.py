@@ -1,0 +1,162 @@
+"""The engine for many machines: a shard is a task of a Ray cluster, which tries it elsewhere when a worker dies.
+
+The driver lists, hands out shards, and writes what comes back; it holds the table's lock. Workers load the encoder once
+and keep it. When the driver dies, the same command goes on with the shards that it has not written.
+"""
+
+import importlib.util
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fercache import registry
+from fercache.datasets import Dataset, FaceImage
+from fercache.encoders import Encoder, EncoderRequest
+from fercache.errors import FercacheError, UsageError
+from fercache.extraction.local import Counts, Views, encode_rows
+from fercache.progress import progress
+from fercache.store.schema import Columns, Quarantined
+from fercache.store.shards import TableWriter
+from fercache.store.tables import KnownFeatures
+
+TRIES = 4
+"""Of a shard: it may be what kills the workers."""
+AHEAD = 2
+"""Shards handed out for each that is worked on, so that no worker waits for the driver."""
+CORES_PER_GPU = 8
+"""At most: what decodes for one GPU."""
+
+Encoded = tuple[Columns, list[Quarantined], Counts]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What all shards of a table have in common; `encoder` with the precision that the driver settled on."""
+
+    dataset: Dataset
+    encoder: EncoderRequest
+    batch_size: int
+    name: str
+    views: Views
+
+
+Shared = tuple[Task, Mapping[str, Any], Mapping[str, KnownFeatures]]
+"""What workers fetch once: the task, the encoder's identity, the features that there are already."""
+
+
+def extract_on_cluster(
+    faces: Sequence[FaceImage],
+    task: Task,
+    identity: Mapping[str, Any],
+    writer: TableWriter,
+    known: Mapping[str, KnownFeatures],
+    address: str | None,
+) -> Counts:
+    """Encodes and writes every shard `writer` misses, with an encoder of that `identity`, on the cluster at `address`.
+
+    Raises UsageError without Ray, or a cluster; FercacheError for a shard that cannot be done, and for workers that see
+    other files than the driver or have another encoder.
+    """
+    ray = _connected(address)
+    counts, start, missing = Counts(), time.perf_counter(), writer.missing()
+    resources, slots = _share(ray, task.encoder.device)
+    encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
+    shared = ray.put((task, dict(identity), dict(known)))
+    waiting = list(reversed(missing))
+    running: dict[Any, int] = {}
+    with progress(f"extract {task.name}", len(faces), "face") as bar:
+        bar.update(len(faces) - sum(len(writer.rows_of(shard)) for shard in missing))
+        while waiting or running:
+            while waiting and len(running) < AHEAD * slots:
+                shard = waiting.pop()
+                running[encode.remote(shared, [faces[row] for row in writer.rows_of(shard)])] = shard
+            done, _ = ray.wait(list(running), num_returns=1)
+            shard = running.pop(done[0])
+            rows = [faces[row] for row in writer.rows_of(shard)]
+            columns, quarantined, some = _result(ray, done[0], rows)
+            _check_same_files(rows, quarantined)
+            writer.write(shard, columns, quarantined, {"batch_size": task.batch_size})
+            bar.update(len(rows))
+            for name in ("encoded", "copied", "quarantined"):
+                setattr(counts, name, getattr(counts, name) + getattr(some, name))
+    counts.seconds = round(time.perf_counter() - start, 3)
+    return counts
+
+
+def _connected(address: str | None) -> Any:
+    """Ray, connected. Without an address: to the cluster that this machine belongs to, else to one of its own."""
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("--engine ray needs Ray: pip install 'fercache[ray]'")
+    import ray
+
+    if ray.is_initialized():
+        return ray
+    try:
+        ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(f"There is no Ray cluster at {address}: {error}. Start one with `ray start --head`.") from None
+    return ray
+
+
+def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
+    """What a task takes, a GPU where there are some, else a core; and how many can run at once."""
+    there = ray.cluster_resources()
+    gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 1))
+    if gpus and device != "cpu":
+        return {"num_gpus": 1, "num_cpus": max(1, min(CORES_PER_GPU, cores // gpus))}, gpus
+    return {"num_cpus": 1}, max(1, cores)
+
+
+def _encode_shard(
+    shared: tuple[Task, Mapping[str, Any], Mapping[str, KnownFeatures]], rows: list[FaceImage]
+) -> Encoded:
+    task, identity, known = shared
+    encoder = _encoder(task.encoder)
+    if encoder.identity() != identity:
+        raise FercacheError(
+            f"{encoder.name} is another encoder on a worker than here. All need the same fercache, PyTorch and weights."
+        )
+    return encode_rows(rows, task.dataset, encoder, known, task.batch_size, task.name, task.views)
+
+
+@cache
+def _encoder(request: EncoderRequest) -> Encoder:
+    """Once for a worker, which does one shard after another."""
+    encoder: Encoder = registry.encoder_family(request.name).load(request)
+    return encoder
+
+
+def _result(ray: Any, reference: Any, rows: Sequence[FaceImage]) -> Encoded:
+    about = f"the shard from {rows[0].id} to {rows[-1].id}"
+    try:
+        encoded: Encoded = ray.get(reference)
+        return encoded
+    except ray.exceptions.RayTaskError as error:
+        raise FercacheError(f"{about} failed on a worker: {error.cause}") from error
+    except ray.exceptions.RayError as error:
+        raise FercacheError(
+            f"{about} was tried {TRIES} times, and each time its worker died: {_first_line(error)} Look for a picture "
+            "that takes too much memory, or for workers with too little. Finished shards are kept."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _check_same_files(rows: Sequence[FaceImage], quarantined: Sequence[Quarantined]) -> None:
+    """A file that only the driver can read is no damaged picture."""
+    of = {face.id: face for face in rows}
+    unread = next((q for q in quarantined if q.reason.startswith("cannot be read")), None)
+    if unread is None:
+        return
+    try:
+        of[unread.id].read()
+    except OSError:
+        return
+    raise FercacheError(
+        f"{unread.id} can be read here but not by a worker ({unread.reason}). All machines of the cluster must see the "
+        "same files under the same paths: mount the same folder on each."
+    )
