@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercache.errors import UsageError, nearest
+from fercache.remote import address_of
 
 FILE = "fercache.toml"
 
@@ -50,8 +51,12 @@ def load_settings(folder: Path | None = None) -> Settings:
     return Settings(
         cache=base / settings.cache,
         reports=base / settings.reports,
-        datasets={name: base / root.expanduser() for name, root in settings.datasets.items()},
+        datasets={name: _root(base, root) for name, root in settings.datasets.items()},
     )
+
+
+def _root(base: Path, root: Path) -> Path:
+    return root if address_of(root) else base / root.expanduser()
 
 
 def _read(file: Path) -> dict[str, object]:

@@ -37,7 +37,7 @@ class FaceImage:
 
     `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`,
     -1 where a label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is
-    `column=value;...`; `fingerprint` (32 bytes) stands for the image where it is known without reading it; `path` is
+    `column=value;...`; `fingerprint` (32 bytes, or what gives them) stands for the image without reading it; `path` is
     its file, where it has one of its own (as text: a million `Path`s would take 300 MB); `corruption` is applied to the
     decoded, cropped picture.
     """
@@ -50,7 +50,7 @@ class FaceImage:
     subject: str = ""
     group: str = ""
     box: tuple[int, int, int, int] | None = None
-    fingerprint: bytes | None = None
+    fingerprint: bytes | Callable[[], bytes] | None = None
     path: str | None = None
     corruption: Corruption | None = None
 

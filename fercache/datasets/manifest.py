@@ -1,15 +1,21 @@
-"""Anybody's own images, listed in a CSV file: `path,label[,split][,subject][,box][,...]`. The root is that file."""
+"""Anybody's own images, listed in a CSV or Parquet file: `path,label[,split][,subject][,box][,...]`: the root.
+
+File and pictures may be at an address (`s3://bucket/faces.csv`).
+"""
 
 import csv
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fercache.datasets import Dataset, FaceImage, face_file, split_name
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
+from fercache.remote import address_of, exists, opened, read, stamp
 
 NEEDED = ("path", "label")
 OPTIONAL = ("split", "subject", "box")
@@ -30,7 +36,7 @@ class Manifest(Dataset):
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = None
     layout: ClassVar = (
-        "a CSV file with the columns path and label, perhaps split, subject and box; any other goes into the group."
+        "a CSV or Parquet file with the columns path, label, perhaps split, subject, box; others go into the group."
     )
     licence: ClassVar = "your own images"
     homepage: ClassVar = ""
@@ -38,9 +44,9 @@ class Manifest(Dataset):
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """The lines in their order; the id is the path, and the box if it has one. Raises UsageError with the line."""
-        if root is None or not root.is_file():
+        if root is None or not (root.is_file() or (address_of(root) and exists(root))):
             raise self.refuse_root(f"{root or 'no root'} is not a file.")
-        meaning = _read_meanings(root.with_suffix(LABELS))
+        meaning = read_meanings(root.with_suffix(LABELS))
         lines: dict[str, int] = {}
         any_there = False
         for line, cells in _rows(root):
@@ -54,7 +60,7 @@ class Manifest(Dataset):
                     f"{root}: lines {lines[face.id]} and {line} are both {face.id}. Remove one, or give each a box."
                 )
             lines[face.id] = line
-            any_there = any_there or (root.parent / path).exists()
+            any_there = any_there or exists(root.parent / path)
             yield face
         if not lines:
             raise UsageError(f"{root} lists no images: there is nothing below its header.")
@@ -66,8 +72,11 @@ class Manifest(Dataset):
 
 def _rows(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and cells by lower-case column name, one at a time."""
+    if path.suffix.lower() == ".parquet":
+        yield from _parquet_rows(path, needed)
+        return
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
+        with opened(path) as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as stream:
             header = stream.readline()
             rows = csv.reader(stream, delimiter=_separator(header))
             names = _columns(header, path, needed)
@@ -82,6 +91,25 @@ def _rows(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[int, dic
         raise UsageError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8.") from None
     except csv.Error as error:
         raise UsageError(f"{path}, line {rows.line_num + 1}: {error}. Save it as plain CSV in UTF-8.") from None
+
+
+def _parquet_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of a Parquet file, whose rows have numbers from 1 on; some thousand are in memory."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'fercache[parquet]'") from None
+    number = 0
+    try:
+        with opened(path) as stream, ParquetFile(stream) as file:
+            names = _columns(",".join(file.schema_arrow.names), path, needed)
+            for batch in file.iter_batches():
+                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    number += 1
+                    yield number, {n: "" if c is None else str(c).strip() for n, c in zip(names, cells, strict=True)}
+    except (ArrowException, OSError) as error:
+        raise UsageError(f"{path} is no Parquet file that can be read, after {number} rows: {error}") from None
 
 
 def _separator(header: str) -> str:
@@ -104,9 +132,9 @@ def _columns(header: str, path: Path, needed: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_meanings(path: Path) -> dict[str, str | None] | None:
-    """Label -> expression; None where there is no such file."""
-    if not path.is_file():
+def read_meanings(path: Path) -> dict[str, str | None] | None:
+    """Label -> expression; None where there is no such file. Raises UsageError, naming the line, for a wrong one."""
+    if not exists(path):
         return None
     meanings: dict[str, str | None] = {}
     for line, cells in _rows(path, ("label", "expression")):
@@ -117,7 +145,8 @@ def _read_meanings(path: Path) -> dict[str, str | None] | None:
     return meanings
 
 
-def _label(text: str, meaning: dict[str, str | None] | None) -> str | None:
+def label_of(text: str, meaning: dict[str, str | None] | None) -> str | None:
+    """The expression that a label stands for, by a file of labels where there is one. Raises UsageError for none."""
     if not text:
         return None
     if meaning is None:
@@ -131,11 +160,12 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
     box = _box(cells.get("box", ""))
     # `;` parts the columns of a group, so it cannot stand in a value
     others = {name: cell.replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL}
-    return face_file(
+    face = _remote_face if address_of(folder) else face_file
+    return face(
         folder / path,
         folder,
         split_name(cells.get("split", "")),
-        _label(cells["label"], meaning),
+        label_of(cells["label"], meaning),
         id=path if box is None else f"{path}#{','.join(map(str, box))}",
         subject=cells.get("subject", ""),
         group=";".join(f"{name}={cell}" for name, cell in others.items()),
@@ -143,11 +173,16 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
     )
 
 
+def _remote_face(path: Path, folder: Path, split: str, label: str | None, id: str, **more: Any) -> FaceImage:
+    """What its store says of it stands for its content, so that it is fetched once."""
+    return FaceImage(id, partial(read, path), split, label, fingerprint=partial(stamp, path), **more)
+
+
 def _inside(path: str, folder: Path) -> str:
     """`path` relative to `folder`, with slashes. Raises UsageError when it leads out; links are looked at when read."""
     if not path or "\0" in path:
         raise UsageError("the path is empty, or has a NUL character in it.")
-    base = Path(os.path.normpath(folder.absolute()))
+    base = folder if address_of(folder) else Path(os.path.normpath(folder.absolute()))
     full = Path(os.path.normpath(base / path.replace("\\", "/")))
     if base not in full.parents:
         raise UsageError(

@@ -79,9 +79,11 @@ def _fingerprints(faces: Sequence[FaceImage]) -> list[bytes]:
 
 
 def _fingerprint(face: FaceImage) -> bytes:
-    if face.fingerprint is not None:
+    if isinstance(face.fingerprint, bytes):
         return face.fingerprint
     try:
+        if face.fingerprint is not None:
+            return face.fingerprint()
         data = face.read()
     except OSError:
         return ABSENT

@@ -26,6 +26,7 @@ from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Views, extract_shards, prepare
 from fercache.identity import key_of
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
+from fercache.remote import address_of, exists
 from fercache.settings import Settings
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
@@ -128,9 +129,10 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
         raise UsageError(
             f'Where is {whole}? Give --root, or write `[datasets]` and `"{whole}" = "..."` in fercache.toml.'
         )
-    if not root.exists():
+    if not exists(root):
         raise UsageError(
-            f"{root} does not exist; --root must be where {whole} lies. See `fercache datasets show {whole}`."
+            f"{address_of(root) or root} does not exist; --root must be where {whole} lies. "
+            f"See `fercache datasets show {whole}`."
         )
     return root
 
@@ -329,10 +331,14 @@ def _provenance(
         "batch_size": batch_size,
         "encoder": encoder.name,
         "encoder_request": asked,
-        "root": str(request.root.resolve()) if request.root else None,
+        "root": _whole_path(request.root) if request.root else None,
         "seen": list(encoder.seen),
         **asdict(counts),
     }
+
+
+def _whole_path(root: Path) -> str:
+    return address_of(root) or str(root.resolve())
 
 
 def versions() -> dict[str, str]:

@@ -17,10 +17,10 @@ def test_the_list_gives_order_splits_and_pictures(tmp_path: Path) -> None:
     assert [face.id for face in faces][:2] == ["train_00001.jpg", "train_00002.jpg"]
     assert [face.split for face in faces] == ["train"] * 7 + ["test"] * 2
     assert plugin.target_split == "test"
-    assert faces[0].path == tmp_path / "Image" / "aligned" / "train_00001_aligned.jpg"
+    assert faces[0].path == str(tmp_path / "Image" / "aligned" / "train_00001_aligned.jpg")
     official(tmp_path / "unaligned", kinds=("original",))
     path = next(plugin.faces(tmp_path / "unaligned")).path
-    assert path == tmp_path / "unaligned" / "Image" / "original" / "train_00001.jpg"
+    assert path == str(tmp_path / "unaligned" / "Image" / "original" / "train_00001.jpg")
 
 
 def test_published_counts() -> None:

@@ -6,7 +6,18 @@ The truth is written by hand after the sets' own descriptions, never asked of a 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.datasets.miniatures import affectnet, ckplus, fer2013, ferplus, mmafedb, own_images, rafdb, sfew, synthetic
+from tests.datasets.miniatures import (
+    affectnet,
+    ckplus,
+    fer2013,
+    ferplus,
+    mmafedb,
+    own_images,
+    rafdb,
+    sfew,
+    synthetic,
+    webdataset,
+)
 from tests.datasets.miniatures.pictures import Miniature
 
 MINIATURES: Mapping[str, Mapping[str, Callable[[Path], Miniature]]] = {
@@ -20,5 +31,6 @@ MINIATURES: Mapping[str, Mapping[str, Callable[[Path], Miniature]]] = {
     "rafdb": rafdb.VARIANTS,
     "sfew": sfew.VARIANTS,
     "synthetic": {"webcam": synthetic.synthetic},
+    "webdataset": webdataset.VARIANTS,
 }
 """Set -> variant -> what writes it into a folder."""

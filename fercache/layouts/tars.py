@@ -1,0 +1,92 @@
+"""Tar files as stores of pictures: gone through once, read by place, never unpacked."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from fercache.errors import UsageError
+from fercache.layouts.folders import LARGEST_FILE
+from fercache.remote import opened, read
+
+LARGEST_NOTE = 2**20
+"""Bytes of a label or description."""
+_BLOCK, _RECORD = 2**20, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a tar: where its bytes are, and their SHA-256; `refused` says why it is not to be read.
+
+    `note` holds the bytes of a small one whose name ends as asked.
+    """
+
+    name: str
+    offset: int
+    size: int
+    sha256: bytes
+    refused: str
+    note: bytes | None
+
+
+def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
+    """Every member but folders, in their order; one block of one member is in memory.
+
+    Raises UsageError for a file that is no tar, a compressed one, whose members cannot be read by place, and for one
+    that ends too early.
+    """
+    number, end = 0, 0
+    try:
+        # Larger blocks than its own, for each of which it would ask anew.
+        with opened(tar) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:
+            for info in archive:
+                number, end = number + 1, info.offset_data + -(-info.size // _RECORD) * _RECORD
+                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps what it has gone past
+                if not info.isdir():
+                    yield _member(archive, info, notes)
+        if read(tar, end, _RECORD) != bytes(_RECORD):  # whoever goes through a tar is not told that its end is missing
+            raise tarfile.ReadError("it ends too early")
+    except tarfile.TarError as error:
+        raise UsageError(
+            f"{tar} is no plain tar, or damaged after {number} members: {error}. A compressed one must be unpacked "
+            "to .tar, since its members cannot be read by place."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{tar} cannot be read: {error.strerror or error}.") from None
+
+
+def read_member(tar: Path, offset: int, size: int, refused: str) -> bytes:
+    """The bytes of a member. Raises OSError when it is refused, too large for a picture, or not there any more."""
+    if refused:
+        raise PermissionError(refused)
+    if size > LARGEST_FILE:
+        raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
+    data = read(tar, offset, size)
+    if len(data) < size:
+        raise OSError("the tar is shorter than it was")
+    return data
+
+
+def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, notes: tuple[str, ...]) -> Member:
+    refused = _refused(info)
+    stream = None if refused else archive.extractfile(info)
+    digest, note = hashlib.sha256(), None
+    if stream is not None:
+        if info.name.lower().endswith(notes) and info.size <= LARGEST_NOTE:
+            note = stream.read()
+        else:
+            for block in iter(partial(stream.read, _BLOCK), b""):
+                digest.update(block)
+    return Member(info.name, info.offset_data, info.size, digest.digest(), refused, note)
+
+
+def _refused(info: tarfile.TarInfo) -> str:
+    if not info.isreg():
+        return "a link or device in a tar"
+    if info.name.startswith("/") or ".." in info.name.split("/"):
+        return "its name leads out of the tar"
+    if info.issparse():
+        return "a sparse file in a tar"
+    return ""

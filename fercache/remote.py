@@ -1,0 +1,111 @@
+"""Files that fsspec reaches: `s3://bucket/faces`, `gs://...`, `https://...`. A local path is a local path.
+
+A `Path` made of an address has lost one of its two slashes; `address_of` gives it back.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fercache.errors import UsageError
+
+_STAMPS = ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "last_modified", "mtime", "size")
+"""What the stores that fsspec knows say of a file's content."""
+
+
+def address_of(path: Path) -> str | None:
+    """The address that a path was made of; None for a local one."""
+    match = re.fullmatch(r"([a-z][a-z0-9+.-]+):/+(.+)", path.as_posix())
+    return f"{match[1]}://{match[2]}" if match else None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is a file or folder. Raises UsageError for an address that cannot be reached at all."""
+    if address_of(path) is None:
+        return path.exists()
+    system, name = _system(path)
+    with _reached(path):
+        return bool(system.exists(name))
+
+
+def files_in(folder: Path, suffix: str) -> list[Path]:
+    """The files directly in a folder whose names end so, by name; a file is in itself."""
+    address = address_of(folder)
+    if address is None:
+        found = folder.iterdir() if folder.is_dir() else [folder]
+        return sorted(path for path in found if path.name.endswith(suffix) and path.is_file())
+    system, name = _system(folder)
+    with _reached(folder):
+        names = [name] if not system.isdir(name) else system.ls(name, detail=False)
+    scheme = address.partition("://")[0]
+    paths = (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
+    return sorted(path for path in paths if path.name.endswith(suffix))
+
+
+def opened(path: Path) -> BinaryIO:
+    """For reading from its start. Raises OSError."""
+    if address_of(path) is None:
+        return path.open("rb")
+    system, name = _system(path)
+    with _as_os_error(path):
+        stream: BinaryIO = system.open(name, "rb")
+    return stream
+
+
+def read(path: Path, begin: int = 0, size: int | None = None) -> bytes:
+    """Some bytes, or all from `begin` on; of a remote file only these are fetched. Raises OSError."""
+    if address_of(path) is None:
+        with path.open("rb") as stream:
+            stream.seek(begin)
+            return stream.read(-1 if size is None else size)
+    system, name = _system(path)
+    with _as_os_error(path):
+        data: bytes = system.cat_file(name, start=begin, end=None if size is None else begin + size)
+    return data
+
+
+def stamp(path: Path) -> bytes:
+    """32 bytes that change with a remote file's content, as far as its store tells; nothing of it is read.
+
+    Raises OSError when it is not there.
+    """
+    system, name = _system(path)
+    with _as_os_error(path):
+        info = system.info(name)
+    told = {key: str(info[key]) for key in _STAMPS if info.get(key) is not None}
+    return hashlib.sha256(repr([name, *told.items()]).encode()).digest()
+
+
+def _system(path: Path) -> tuple[Any, str]:
+    """The file system that an address is of, and the file's name there. Raises UsageError for one that is unknown."""
+    import fsspec
+
+    address = address_of(path)
+    try:
+        system, name = fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{address} cannot be read: {error}") from None
+    return system, name
+
+
+@contextmanager
+def _reached(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:  # every store has exceptions of its own
+        raise UsageError(f"{address_of(path)} cannot be reached: {str(error) or type(error).__name__}") from None
+
+
+@contextmanager
+def _as_os_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # every store has exceptions of its own
+        raise OSError(f"{address_of(path)}: {str(error) or type(error).__name__}") from error

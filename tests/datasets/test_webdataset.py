@@ -1,0 +1,100 @@
+"""Tar shards: gone through once, read by place, with nothing in them trusted."""
+
+import gzip
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from fercache.datasets import FaceImage
+from fercache.datasets.webdataset import plugin
+from fercache.errors import UsageError
+from fercache.extraction.listing import list_faces
+from tests.datasets.miniatures.webdataset import picture, tar
+
+
+def faces(root: Path) -> list[FaceImage]:
+    return list(plugin.faces(root, "mine"))
+
+
+def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        (special("1.png", tarfile.SYMTYPE, "/etc/passwd"), "a link or device"),
+        (special("1.png", tarfile.LNKTYPE, "0.png"), "a link or device"),
+        (special("1.png", tarfile.FIFOTYPE), "a link or device"),
+        (special("1.png", tarfile.CHRTYPE), "a link or device"),
+        ("../1.png", "leads out"),
+        ("/1.png", "leads out"),
+        ("a/../../1.png", "leads out"),
+    ],
+)
+def test_members_that_lead_elsewhere_are_not_read(tmp_path: Path, member: str | tarfile.TarInfo, reason: str) -> None:
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (member, b""), ("2.png", picture(2))])
+    first, wrong, last = faces(path)
+    assert (first.read(), last.read()) == (picture(0), picture(2))
+    with pytest.raises(OSError, match=reason):
+        wrong.read()
+    assert not (tmp_path / "1.png").exists()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_shard_that_ends_too_early_is_named(tmp_path: Path, share: float) -> None:
+    path = tar(tmp_path / "a.tar", [(f"{n}.png", picture(n)) for n in range(30)])
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data)) // 512 * 512 + 100])
+    with pytest.raises(UsageError, match=r"a\.tar is no plain tar, or damaged after \d+ members"):
+        faces(path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not there"):
+        faces(tmp_path / "absent")
+    with pytest.raises(UsageError, match="holds no tar files"):
+        faces(tmp_path)
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0))])
+    (tmp_path / "b.tar").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(UsageError, match=r"b\.tar is no plain tar.*must be unpacked"):
+        faces(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("0.cls", b"7", "not an expression"),
+        ("0.cls", b"\xff\xfe", "Expected UTF-8"),
+        ("0.json", b"{", "Expected UTF-8 text, or JSON"),
+        ("0.json", b"[" * 100_000, "Expected UTF-8 text, or JSON"),
+    ],
+)
+def test_labels_that_mean_nothing_are_named(tmp_path: Path, name: str, data: bytes, told: str) -> None:
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (name, data)])
+    with pytest.raises(UsageError, match=rf"a\.tar, 0\.(png|cls|json): .*{told}"):
+        faces(path)
+
+
+def test_a_shard_that_changes_afterwards_is_no_longer_read(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0))])
+    (face,) = faces(path)
+    path.write_bytes(path.read_bytes()[:600])
+    with pytest.raises(OSError, match="shorter"):
+        face.read()
+
+
+def test_listing_a_shard_takes_little_memory(tmp_path: Path) -> None:
+    """4,000 members of 20 kB: none of their 80 MB is kept."""
+    data = bytes(20_000)
+    path = tar(tmp_path / "a.tar", ((f"{n:05}.png", data) for n in range(4_000)))
+    tracemalloc.start()
+    listing = list_faces("webdataset:mine", faces(path))
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(listing.faces) == 4_000
+    assert kept < 4_000 * 1_500 and peak < kept + 8 * 2**20
