@@ -1,0 +1,32 @@
+"""Exactly the damaged pictures are left out, each with a reason, and every other row is right."""
+
+from pathlib import Path
+
+import pytest
+
+from fercache import EncoderRequest
+from tests.extraction.test_decode import DAMAGED
+from tests.hostile import pictures
+from tests.hostile.pictures import judge
+from tests.pixel_encoder import PixelEncoder
+
+
+def test_a_tenth_is_damaged_and_left_out(tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+    verdict = judge(tmp_path, 1_000, EncoderRequest("pixels"))
+    assert verdict.wrong == []
+    assert (verdict.damaged, verdict.right) == (100, 900)
+    assert len(DAMAGED) >= 10 and len(verdict.reasons) >= 5
+
+
+def test_a_picture_taken_for_another_is_found(
+    tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = pictures.write_pictures
+
+    def with_two_exchanged(root: Path, images: int) -> dict[str, bytes]:
+        expected = write(root, images)
+        first, second = list(expected)[:2]
+        return expected | {first: expected[second], second: expected[first]}
+
+    monkeypatch.setattr(pictures, "write_pictures", with_two_exchanged)
+    assert len(judge(tmp_path, 30, EncoderRequest("pixels")).wrong) == 2
