@@ -4,7 +4,6 @@ The same picture gives the same pixels from every lossless format. What cannot b
 else, in bounded memory: sizes are known before pixels are decoded, and large pictures are decoded one at a time.
 """
 
-import io
 import re
 import threading
 import warnings
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from fercache.errors import FercacheError
+from fercache.extraction import bombs
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
@@ -28,6 +28,7 @@ WIDEST_FACE_CROP = 2.5
 LARGEST_FACE_CROP = 2048
 
 _ORIENTATION_TAG = 0x0112
+_PROFILE = "Raw profile type exif"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -94,8 +95,10 @@ def _pixels_of_array(array: NDArray[np.uint8], box: Box | None) -> NDArray[np.ui
 
 
 def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-        _refuse_bombs(picture, MAX_PIXELS_AS_TEXT if data[:2] in (b"P1", b"P2", b"P3") else MAX_PIXELS)
+    bombs.check_entries(data)
+    with bombs.PatientFile(data) as stream, Image.open(stream, formats=FORMATS) as picture:
+        _refuse_bombs(picture, data)
+        stream.now_pixels()
         with _one_large_picture if picture.width * picture.height > LARGE else nullcontext():
             picture.load()
             upright = _upright(picture)
@@ -104,21 +107,33 @@ def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
             return _rgb(upright, picture.format)
 
 
-def _refuse_bombs(picture: Image.Image, most: int) -> None:
+def _refuse_bombs(picture: Image.Image, data: bytes) -> None:
     width, height = picture.size
+    most = MAX_PIXELS_AS_TEXT if data[:2] in (b"P1", b"P2", b"P3") else MAX_PIXELS
     if width * height > most or max(width, height) > MAX_SIDE:
         limits = f"{most // 1_000_000} megapixels or {MAX_SIDE:,} pixels a side"
         raise Unreadable(f"{width} x {height} pixels are more than {limits}")
+    if picture.format == "JPEG":
+        bombs.check_density(width * height, data)
+    if picture.info.get("progressive"):
+        bombs.check_scans(data)
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     if not picture.info:  # no metadata, so no orientation: looking for it would cost a third of reading a small picture
         return picture
     try:
-        orientation = picture.getexif().get(_ORIENTATION_TAG)
+        exif = _exif(picture)
+        orientation = bombs.orientation(exif) if exif else picture.getexif().get(_ORIENTATION_TAG)  # of TIFF, or in XMP
     except Exception:  # damaged metadata do not make the pixels worse
         return picture
     return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+
+
+def _exif(picture: Image.Image) -> bytes:
+    if _PROFILE in picture.info:  # as text, which older ImageMagicks write into PNG
+        return bytes.fromhex("".join(picture.info[_PROFILE].split("\n")[3:]))
+    return bytes(picture.info.get("exif", b""))
 
 
 def _rgb(picture: Image.Image, format: str | None) -> NDArray[np.uint8]:

@@ -38,8 +38,8 @@ PHASES = logging.getLogger("fercache.phases")
 FP32 = "Use --precision fp32, and check the weights."
 PER_TASK = 32
 """Faces decoded by one thread in a row: handing over single small ones costs more than decoding them."""
-WORKERS = os.cpu_count() or 1
-"""Threads that decode. They wait where the encoder is behind, so they take no more of a core than they have to."""
+WORKERS = max(1, (os.cpu_count() or 1) - 1)
+"""Threads that decode. One more would wait for the interpreter's lock more often than it helps."""
 READ_AHEAD = 512
 """Faces decoded ahead of the encoder: what bounds memory, with the batches and shards that wait."""
 BATCHES_AHEAD = 2
