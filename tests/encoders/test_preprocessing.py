@@ -1,0 +1,42 @@
+"""The bundled encoder's features do not tell whether Pillow or PyTorch resized the picture."""
+
+import numpy as np
+from numpy.typing import NDArray
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image
+
+from fercache.encoders import EncoderRequest
+from fercache.encoders.bundled import Bundled, weights
+from fercache.precisions import centred_cosine
+from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
+
+SIZES = [(48, 48), (64, 64), (100, 100), (112, 96), (224, 224), (350, 700), (900, 300), (1500, 1500), (3000, 2000)]
+
+
+def mixed() -> list[NDArray[np.uint8]]:
+    """Small and large, tall and wide, every other one grey."""
+    pictures = []
+    for number, (width, height) in enumerate(SIZES * 3):
+        drawn = draw(
+            sample_face(9, number, DOMAINS[number % len(DOMAINS)], EXPRESSIONS[number % len(EXPRESSIONS)]), 300
+        )
+        picture = Image.fromarray(drawn).resize((width, height), Image.Resampling.BICUBIC)
+        pictures.append(np.array(picture.convert("L").convert("RGB") if number % 2 else picture))
+    return pictures
+
+
+def test_features_are_those_of_open_clips_own_pictures() -> None:
+    encoder = Bundled.load(EncoderRequest(device="cpu", precision="fp32"))
+    config = weights.architecture()
+    own = PreprocessCfg(size=config["vision_cfg"]["image_size"], **config["preprocess_cfg"])
+    steps = image_transform_v2(own, is_train=False).transforms[:-2]
+
+    def by_pillow(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        picture = Image.fromarray(pixels)
+        for step in steps:
+            picture = step(picture)
+        return np.asarray(picture)
+
+    ours = encoder.encode_images(np.stack([encoder.preprocess(pixels) for pixels in mixed()]))
+    theirs = encoder.encode_images(np.stack([by_pillow(pixels) for pixels in mixed()]))
+    assert centred_cosine(ours, theirs).min() >= 0.999
