@@ -219,6 +219,18 @@ class Board(MethodTable):
         """A row's scores on the source's own held-out faces; None where they are no column."""
         return mean_scores([row.cells[label] for label in self.source_labels]) if self.source_labels else None
 
+    def comparable_mean(self, row: Row) -> float | None:
+        """A row's mean accuracy over the unseen targets; None where it lacks one, or some faces that others have."""
+        return None if self.fewer(row, UNSEEN) else row.unseen_mean["accuracy"].mean
+
+    def leading(self, rows: Iterable[Row]) -> Row | None:
+        """Of `rows` the most accurate on the unseen targets, and where none can be compared there, on the source."""
+        return max(rows, key=self._accuracies, default=None)
+
+    def _accuracies(self, row: Row) -> tuple[float, float]:
+        unseen, source = self.comparable_mean(row), self.source_scores(row)
+        return -1.0 if unseen is None else unseen, (source and source["accuracy"].mean) or -1.0
+
 
 def is_corrupted(target: str) -> bool:
     """Whether a target is made from another one, as `ferplus+blur:3` is from `ferplus`."""

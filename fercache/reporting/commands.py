@@ -11,30 +11,51 @@ from fercache.corruptions import EVERY, corruptions
 from fercache.datasets import POOL, DatasetName
 from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
+from fercache.selection import POLICIES
 
 
-def commands(records: Sequence[Record], name: str, baseline: str | None = None, thumbnails: bool = False) -> list[str]:
+def commands(
+    records: Sequence[Record],
+    name: str,
+    baseline: str | None = None,
+    *,
+    about: str = "",
+    thumbnails: bool = False,
+) -> list[str]:
     """In order: extract, train, evaluate, and compare into the report `name`, where the cache holds nothing else."""
-    flag = " --thumbnails" if thumbnails else ""
-    last = _command("compare", {"name": name} | ({"baseline": baseline} if baseline else {})) + flag
-    return [*dict.fromkeys(_scoring(records)), last]
+    trained = [record for record in records if record.encoder != IMPORTED]
+    imported = [record for record in records if record.encoder == IMPORTED]
+    steps = [*_extractions(trained, imported), *_trainings(trained), *_evaluations(trained), *_imports(imported)]
+    told = {"name": name, "baseline": baseline or "", "about": about}
+    last = _command("compare", {option: text for option, text in told.items() if text})
+    last += "".join(f" --selection {policy}" for policy in _shown(trained)) + " --thumbnails" * thumbnails
+    return [*dict.fromkeys(steps), last]
 
 
-def _scoring(every: Sequence[Record]) -> Iterable[str]:
-    records = [record for record in every if record.encoder != IMPORTED]
+def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Iterable[str]:
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
-    for record in records:
+    for record in trained:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
-        # A corrupted set's table holds one split, so it is extracted by the name that it is evaluated by.
-        target = _with_split(record) if is_corrupted(record.target) else record.target
-        sets[tuple(options.items())] += (*record.source.split(POOL), target)
+        sets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
     for chosen, names in sets.items():
         for dataset in collapsed(names):
             yield _command("extract", {"dataset": dataset} | dict(chosen))
+    there = {name for names in sets.values() for name in names}
+    for dataset in collapsed(_extracted(record) for record in imported):
+        if dataset not in there:  # an import takes its labels from the features of any encoder
+            yield _command("extract", {"dataset": dataset})
+
+
+def _extracted(record: Record) -> str:
+    """A corrupted set's table holds one split, so it is extracted by the name that it is evaluated by."""
+    return _with_split(record) if is_corrupted(record.target) else record.target
+
+
+def _trainings(trained: Sequence[Record]) -> Iterable[str]:
     seeds: dict[str, set[int]] = defaultdict(set)
-    for record in records:
+    for record in trained:
         seeds[record.method_key].add(record.seed)
-    for key, record in {record.method_key: record for record in records}.items():
+    for key, record in {record.method_key: record for record in trained}.items():
         options = {
             "encoder": record.encoder,
             "source": record.source,
@@ -42,13 +63,34 @@ def _scoring(every: Sequence[Record]) -> Iterable[str]:
             "seeds": ",".join(map(str, sorted(seeds[key]))),
         }
         yield _command("train", options | record.options.get("train", {}), record.settings)
-    without = collapsed(_with_split(record) for record in records if record.duplicates is not None)
-    for target in collapsed(_with_split(record) for record in records):
-        yield _command("evaluate", {"target": target}) + (" --exclude-duplicates" if target in without else "")
-    for record in every:
-        if record.encoder == IMPORTED:
-            options = dict(record.options.get("import-predictions", {}))
-            yield _command(f"import-predictions {shlex.quote(options.pop('file', 'FILE'))}", options)
+
+
+def _evaluations(trained: Sequence[Record]) -> Iterable[str]:
+    """A line per target; the runs are named, by the keys at their ends, where it is not all of them."""
+    runs_on: dict[str, set[str]] = defaultdict(set)
+    for record in trained:
+        runs_on[_with_split(record)].add(record.run.rpartition("-")[2])
+    every = set().union(*runs_on.values())
+    without = {_with_split(record) for record in trained if record.duplicates is not None}
+    alike: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for target, runs in runs_on.items():
+        named = "" if runs == every else "".join(f" --run {run}" for run in sorted(runs))
+        alike[named, " --exclude-duplicates" if target in without else ""].append(target)
+    for (named, flag), targets in alike.items():
+        for target in collapsed(targets):
+            yield _command("evaluate", {"target": target}) + named + flag
+
+
+def _imports(imported: Sequence[Record]) -> Iterable[str]:
+    for record in imported:
+        options = dict(record.options.get("import-predictions", {}))
+        yield _command(f"import-predictions {shlex.quote(options.pop('file', 'FILE'))}", options)
+
+
+def _shown(trained: Sequence[Record]) -> list[str]:
+    """The selection policies to ask for: none where all are shown, as every evaluation writes all of them."""
+    present = {record.selection for record in trained}
+    return [] if present == set(POLICIES) else [policy for policy in POLICIES if policy in present]
 
 
 def _with_split(record: Record) -> str:

@@ -12,7 +12,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.metrics import predict
 from fercache.records import MAIN, Record, predictions_path
-from fercache.reporting.boards import BASELINES, UNSEEN, Board, Method, Row
+from fercache.reporting.boards import BASELINES, Board, Method
 from fercache.statistics import probabilities
 from fercache.store.runs import read_predictions
 
@@ -49,9 +49,10 @@ def leader(board: Board, records: Sequence[Record]) -> Leader | None:
     here = [record for record in records if _is_of(record, board)]
     trained = {record.method_key for record in here}
     rows = [row for row in board.headline if row.method.readout == MAIN and row.method.key in trained]
-    if not rows:
+    leading = board.leading(rows)
+    if leading is None:
         return None
-    method = max(rows, key=lambda row: _accuracies(board, row)).method
+    method = leading.method
     own = [record for record in here if record.method_key == method.key]
     of_label = {label: [record for record in own if record.target_label == label] for label in board.columns}
     return Leader(method, {label: found for label, found in of_label.items() if found})
@@ -60,14 +61,6 @@ def leader(board: Board, records: Sequence[Record]) -> Leader | None:
 def _is_of(record: Record, board: Board) -> bool:
     same = (record.encoder_key, record.source) == (board.encoder_key, board.source)
     return same and record.selection == SELECTION and not record.without_duplicates and record.head != UNTRAINED
-
-
-def _accuracies(board: Board, row: Row) -> tuple[float, float]:
-    """What methods are ranked by; one that was not scored everywhere, or on fewer faces than others, comes last."""
-    if board.fewer(row, UNSEEN):
-        return -1.0, -1.0
-    unseen, source = row.unseen_mean["accuracy"].mean, board.source_scores(row)
-    return -1.0 if unseen is None else unseen, (source and source["accuracy"].mean) or -1.0
 
 
 def errors_by_board(

@@ -68,7 +68,7 @@ def write_report(
     extras = find_extras(records, found, cache, pictures, baseline)
     views = [board_view(board, records, extras.errors.get((board.encoder_key, board.source))) for board in found]
     spoilt_views = [robustness_view(table, found) for table in spoilt]
-    repeated = commands(stored, folder.name, baseline, thumbnails)
+    repeated = commands(stored, folder.name, baseline, about=about, thumbnails=thumbnails)
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {

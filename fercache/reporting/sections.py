@@ -77,10 +77,9 @@ def _best(board: Board, selection: str) -> Best:
 
 
 def _leader(board: Board) -> Row | None:
-    """The headline row with the best mean accuracy over the unseen targets."""
-    scored = [row for row in board.headline if not board.fewer(row, UNSEEN)]
-    complete = [row for row in scored if row.unseen_mean["accuracy"].mean is not None]
-    return max(complete, key=lambda row: row.unseen_mean["accuracy"].mean or 0.0, default=None)
+    """The headline row with the best mean accuracy over the unseen targets; None where no row has such a mean."""
+    leader = board.leading(board.headline)
+    return leader if leader and board.comparable_mean(leader) is not None else None
 
 
 def _leader_gap(board: Board, leader: Row | None) -> float | None:
