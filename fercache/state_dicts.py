@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -123,6 +124,11 @@ def first_line(error: Exception) -> str:
 def _read(path: Path, device: str) -> object:
     if path.suffix == ".safetensors":
         return load_file(path, device) if device != "meta" else _names_only(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                # torch.save compresses nothing, and PyTorch would take the compressed bytes for numbers.
+                raise ValueError("its records are compressed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about archives with code, which the error explains better
         return torch.load(path, map_location=device, weights_only=True, mmap=True)

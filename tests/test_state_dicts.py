@@ -1,5 +1,9 @@
 """Files of weights: what is read, what is left out, what is refused."""
 
+import io
+import json
+import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +173,39 @@ def test_long_lists_are_cut() -> None:
     assert listed([]) == "none"
     assert listed("abc") == "a, b, c"
     assert listed("abcdefgh") == "a, b, c, d, e, f and 2 more"
+
+
+ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+
+
+@pytest.mark.parametrize(
+    ("header", "length"),
+    [
+        (json.dumps({"a": ONE}).encode(), 2**63),
+        (json.dumps({"a": ONE}).encode(), 9_000),
+        (json.dumps({"a": {**ONE, "shape": [2**40], "data_offsets": [0, 2**42]}}).encode(), None),
+        (json.dumps({"a": {**ONE, "shape": [9]}}).encode(), None),
+        (json.dumps({"a": {**ONE, "shape": [-1]}}).encode(), None),
+        (json.dumps({"a": ONE, "b": ONE}).encode(), None),
+        (b"[" * 100_000 + b"]" * 100_000, None),
+    ],
+    ids=["endless", "longer", "huge", "shape", "negative", "overlapping", "deep"],
+)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_header_that_lies_is_refused(tmp_path: Path, header: bytes, length: int | None, device: str) -> None:
+    path = tmp_path / "lying.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + b"0000")
+    with pytest.raises(UsageError, match="cannot be read as weights"):
+        read_state(path, device)
+
+
+def test_compressed_records_are_refused_and_not_unpacked(tmp_path: Path) -> None:
+    """64 MB of zeros in 64 kB; PyTorch would take the compressed bytes for the numbers."""
+    packed, plain = io.BytesIO(), written(tmp_path / "plain.pt", {"a": torch.zeros(4)})
+    with zipfile.ZipFile(plain) as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in archive.namelist():
+            bomb.writestr(name, bytes(2**26) if "/data/" in name else archive.read(name))
+    path = tmp_path / "bomb.pt"
+    path.write_bytes(packed.getvalue())
+    with pytest.raises(UsageError, match="its records are compressed"):
+        read_state(path)

@@ -9,8 +9,23 @@ from fercache.cli.options import show_report
 @click.argument("runs", nargs=-1)
 @click.option("--name", default="latest", show_default=True, help="The folder in reports/.")
 @click.option("--baseline", help="A head, or a run, that all other methods are tested against, face by face.")
+@click.option(
+    "--selection",
+    "selections",
+    multiple=True,
+    type=click.Choice(("source-val", "last", "oracle")),
+    help="Only records of that policy; may be given again.",
+)
+@click.option("--about", default="", help="What the page says at its top.")
 @click.option("--thumbnails", is_flag=True, help="Show pictures of real faces as well; drawn ones are always shown.")
-def command(runs: tuple[str, ...], name: str, baseline: str | None, thumbnails: bool) -> None:
+def command(
+    runs: tuple[str, ...],
+    name: str,
+    baseline: str | None,
+    selections: tuple[str, ...],
+    about: str,
+    thumbnails: bool,
+) -> None:
     """Put the records of RUNS (default: all) side by side: a table here, CSV files and a page in reports/.
 
     With two runs, also what differs between them: settings, scores with intervals, and the faces that flipped.
@@ -20,7 +35,9 @@ def command(runs: tuple[str, ...], name: str, baseline: str | None, thumbnails: 
     from fercache.stages.compare import compare, compare_two
 
     settings = load_settings()
-    page, records = compare(settings, runs, name, baseline=baseline, thumbnails=thumbnails)
+    page, records = compare(
+        settings, runs, name, baseline=baseline, about=about, selections=selections, thumbnails=thumbnails
+    )
     show_report(page, records)
     if len(runs) == 2:
         flips, pair = compare_two(settings, (runs[0], runs[1]), name)

@@ -64,7 +64,7 @@ class MethodDifference:
     """How much better a method is than the board's baseline on a target, as fractions.
 
     `p_holm` is adjusted for all differences of the board. `mcnemar_p`, exact and not adjusted, is there for
-    accuracy where both methods have one seed.
+    accuracy where both methods have one seed and no subjects are known.
     """
 
     method: Method

@@ -93,7 +93,7 @@ def inline(svg: str, description: str) -> str:
     view, body = _trimmed(svg)
     for of_files, of_page in _PAGE_COLOURS.items():
         body = body.replace(of_files, of_page)
-    names, own = set(re.findall(r' id="([\w.-]+)"', body)), sha256(svg.encode()).hexdigest()[:6]
+    names, own = set(re.findall(r' id="([\w.-]+)"', body)), sha256((description + svg).encode()).hexdigest()[:6]
     # Matplotlib gives the parts of all figures the same names, which must differ within a page.
     body = re.sub(r'(id="|#)([\w.-]+)', lambda found: f"{found[0]}-{own}" if found[2] in names else found[0], body)
     return f'<svg role="img" class="figure" {view}><title>{escape(description)}</title>{body}'

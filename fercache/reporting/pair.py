@@ -59,13 +59,14 @@ class PairedTarget:
     """Both runs on the faces of one target that both read.
 
     `scores` are by metric; `recall` is by expression that a face shows. `only_a` and `only_b` are the faces that one
-    run alone read right, in the order of their ids.
+    run alone read right, in the order of their ids. `mcnemar_p` takes faces for independent: None where subjects are
+    known.
     """
 
     target: str
     faces: int
     scores: dict[str, PairedScore]
-    mcnemar_p: float
+    mcnemar_p: float | None
     recall: dict[str, PairedScore]
     only_a: tuple[Flip, ...]
     only_b: tuple[Flip, ...]
@@ -171,7 +172,7 @@ def _paired(label: str, a: ReadFaces, b: ReadFaces, seed: int) -> PairedTarget:
         target=label,
         faces=len(a.id),
         scores={metric: _score(a, b, metric, seed) for metric in METRICS},
-        mcnemar_p=mcnemar(a.right, b.right),
+        mcnemar_p=mcnemar(a.right, b.right) if a.subjects is None else None,
         recall={name: _score(a.of(a.truth == name), b.of(a.truth == name), "accuracy", seed) for name in shown},
         only_a=_flips(a, b, a.right & ~b.right),
         only_b=_flips(a, b, b.right & ~a.right),
@@ -209,7 +210,7 @@ def _changed_lines(pair: Pair) -> list[str]:
 
 def _flips_line(each: PairedTarget) -> str:
     alone = f"A alone is right on {len(each.only_a):,}, B alone on {len(each.only_b):,}"
-    return f"{each.target}: {alone} (McNemar's exact p {_p(each.mcnemar_p)})"
+    return f"{each.target}: {alone}" + ("" if each.mcnemar_p is None else f" (McNemar's exact p {_p(each.mcnemar_p)})")
 
 
 def _lines(each: PairedTarget) -> Iterable[list[str]]:

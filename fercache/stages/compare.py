@@ -20,21 +20,24 @@ def compare(
     name: str = "latest",
     *,
     baseline: str | None = None,
+    about: str = "",
+    selections: Sequence[str] = (),
     thumbnails: bool = False,
 ) -> tuple[Path, list[Record]]:
-    """Writes `reports/<name>/`; returns the page and the records it shows (of `runs`, default all).
+    """Writes `reports/<name>/`; returns the page and the records it shows (of `runs` and `selections`, default all).
 
-    With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. Pictures of
-    drawn faces are always shown, those of real ones only with `thumbnails`. Raises UsageError when there is nothing to
-    compare.
+    With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. `about` is
+    shown at the top. Pictures of drawn faces are always shown, those of real ones only with `thumbnails`. Raises
+    UsageError when there is nothing to compare.
     """
-    records = _records_of(settings, runs)
+    records = _chosen(_records_of(settings, runs), selections)
     write_report(
         records,
         settings.report(name),
         settings.cache,
         pictures=pictures_of(settings, thumbnails),
         baseline=baseline,
+        about=about,
         thumbnails=thumbnails,
     )
     return settings.report(name) / "index.html", records
@@ -68,6 +71,14 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
         raise UsageError(f"There are no records in {settings.cache / 'runs'}. Run: fercache evaluate")
     _refuse_unfinished({path.parent.parent for path in paths})
     return [read_record(path) for path in paths]
+
+
+def _chosen(records: list[Record], selections: Sequence[str]) -> list[Record]:
+    chosen = [record for record in records if not selections or record.selection in selections]
+    if not chosen:
+        there = ", ".join(sorted({record.selection for record in records}))
+        raise UsageError(f"No record has the selection {' or '.join(selections)}. There are records of: {there}.")
+    return chosen
 
 
 def _refuse_unfinished(folders: Iterable[Path]) -> None:

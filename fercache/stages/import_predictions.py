@@ -64,19 +64,28 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     rows = _read(request.file)
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
-    read = []
-    for model, part in rows.groupby(MODEL) if MODEL in rows else [(request.model, rows)]:
-        if not model:
-            raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
-        read.append(_read_one(request, _model_name(request, str(model)), part, table, name))
+    read = [_read_one(request, model, part, table, name) for model, part in _by_model(request, rows).items()]
+    for _, record, _ in read:
+        _tell_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
 
 
-def _model_name(request: ImportRequest, text: str) -> str:
+def _by_model(request: ImportRequest, rows: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """The lines of each model. Raises UsageError where nobody says whose they are, and for a name that is none."""
+    if MODEL not in rows:
+        if not request.model:
+            raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
+        _check_model(request.model, "--model")
+        return {request.model.strip(): rows}
+    for line, model in rows[MODEL].drop_duplicates().items():
+        _check_model(model, f"{request.file}, line {line}")
+    return dict(list(rows.groupby(rows[MODEL].str.strip())))
+
+
+def _check_model(text: str, place: str) -> None:
     """Raises UsageError for what would tear a table's line apart."""
     if not text.isprintable() or not text.strip():
-        raise UsageError(f"{request.file}: {text!r} is no name for a model. Write one line of ordinary characters.")
-    return text.strip()
+        raise UsageError(f"{place}: {text!r} is no name for a model. Write one line of ordinary characters.")
 
 
 def _labels_of(settings: Settings, name: DatasetName) -> Path:
@@ -97,7 +106,7 @@ def _read_one(
     target = read_target(table, name, LabelPolicy(expressions, request.policy, request.label_file), trained_on)
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
-    numbers = rows[[column_of[expression] for expression in expressions]].to_numpy(float)
+    numbers = rows[[column_of[expression] for expression in expressions]]
     logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target)]}
     method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
     method |= {"policy": request.policy, "labels": request.label_file or ""}
@@ -134,11 +143,14 @@ def _read_one(
     return target, record, logits
 
 
-def _write_one(settings: Settings, target: Target, record: Record, logits: Logits) -> Path:
-    folder = settings.cache / "runs" / record.run
-    path = record_path(folder, record)
+def _tell_replaced(settings: Settings, record: Record) -> None:
+    path = record_path(settings.cache / "runs" / record.run, record)
     if path.exists() and read_record(path).keys != record.keys:
         print(f"{record.head} on {record.target_label}: replaces what was imported before", file=sys.stderr)
+
+
+def _write_one(settings: Settings, target: Target, record: Record, logits: Logits) -> Path:
+    folder = settings.cache / "runs" / record.run
     _write_predictions(predictions_path(folder, record), target, record, logits)
     return write_record(folder, record)
 
@@ -175,7 +187,7 @@ def _options(request: ImportRequest, model: str) -> dict[str, str]:
 
 
 def _read(file: Path) -> "pd.DataFrame":
-    """The file's rows, ids as text. Raises UsageError for what is no such file."""
+    """The file's rows by the lines where they stand, ids as text. Raises UsageError for what is no such file."""
     import pandas as pd
 
     try:
@@ -184,7 +196,7 @@ def _read(file: Path) -> "pd.DataFrame":
         raise UsageError(f"There is no file {file}.") from error
     except (OSError, ValueError, UnicodeDecodeError) as error:  # pandas' own are ValueErrors
         raise UsageError(f"{file} is not a CSV file that can be read: {error}.") from error
-    rows = rows.rename(columns=str.strip)
+    rows = rows.rename(columns=str.strip).set_axis(np.arange(len(rows)) + 2)  # below a line of headings
     if ID not in rows or not len(rows):
         raise UsageError(
             f"{file}: expected a line per face with its '{ID}' and a column for each expression, found "
@@ -200,20 +212,19 @@ def _read(file: Path) -> "pd.DataFrame":
         raise UsageError(f"{file} has columns for {len(named)} expressions; predictions need two or more.")
     for expression, column in named.items():
         numbers = pd.to_numeric(rows[column], errors="coerce")
-        wrong = np.flatnonzero(~np.isfinite(numbers.to_numpy(float)))
-        if len(wrong):
-            found = rows[column].iloc[wrong[0]]
-            raise UsageError(f"{file}, line {wrong[0] + 2}: {expression} is '{found}', expected a finite number.")
+        for line, found in rows[column][~np.isfinite(numbers.to_numpy(float))].items():
+            raise UsageError(f"{file}, line {line}: {expression} is '{found}', expected a finite number.")
         rows[column] = numbers
     if MODEL in rows and rows[MODEL].isna().any():
-        raise UsageError(f"{file}, line {int(np.argmax(rows[MODEL].isna())) + 2}: the model's name is missing.")
+        raise UsageError(f"{file}, line {rows[MODEL].isna().idxmax()}: the model's name is missing.")
     if rows[ID].isna().any():
-        raise UsageError(f"{file}, line {int(np.argmax(rows[ID].isna())) + 2}: the id is missing.")
+        raise UsageError(f"{file}, line {rows[ID].isna().idxmax()}: the id is missing.")
     return rows
 
 
-def _as_logits(file: Path, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
+def _as_logits(file: Path, rows: "pd.DataFrame") -> NDArray[np.float32]:
     """(N, L) logits; probabilities become their logarithms, which a softmax turns back."""
+    numbers: NDArray[np.float64] = rows.to_numpy(float)
     sums = numbers.sum(axis=1)
     if numbers.min() < 0 or numbers.max() > 1:
         if numbers.min() >= 0 and np.abs(sums - 100).max() < 1:
@@ -221,11 +232,11 @@ def _as_logits(file: Path, numbers: NDArray[np.float64]) -> NDArray[np.float32]:
         if np.abs(numbers).max() > np.finfo(np.float32).max:
             raise UsageError(f"{file}: {np.abs(numbers).max():g} is too large for a logit.")
         return numbers.astype(np.float32)
-    if np.abs(sums - 1).max() > SUM_TOLERANCE:
-        line = int(np.argmax(np.abs(sums - 1))) + 2
+    off = np.abs(sums - 1)
+    if off.max() > SUM_TOLERANCE:
         raise UsageError(
-            f"{file}, line {line}: numbers between 0 and 1 are taken for probabilities, but these add up to "
-            f"{sums[line - 2]:.4g}. Write probabilities of all the model's classes, or logits."
+            f"{file}, line {rows.index[off.argmax()]}: numbers between 0 and 1 are taken for probabilities, but these "
+            f"add up to {sums[off.argmax()]:.4g}. Write probabilities of all the model's classes, or logits."
         )
     return np.log(np.maximum(numbers, 1e-12)).astype(np.float32)
 

@@ -6,6 +6,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fercache.datasets import FaceImage
 from fercache.datasets.webdataset import plugin
@@ -98,3 +100,24 @@ def test_listing_a_shard_takes_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(listing.faces) == 4_000
     assert kept < 4_000 * 1_500 and peak < kept + 8 * 2**20
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flips=st.lists(st.tuples(st.integers(0, 5 * 512 - 1), st.integers(0, 255)), max_size=8), cut=st.integers(0, 10_240)
+)
+def test_any_bytes_are_read_or_refused(tmp_path: Path, flips: list[tuple[int, int]], cut: int) -> None:
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), ("0.cls", b"anger"), ("1.json", b'{"label": "sad"}')])
+    data = bytearray(path.read_bytes())
+    for place, value in flips:
+        data[place % len(data)] = value
+    path.write_bytes(data[:cut])
+    try:
+        found = faces(path)
+    except UsageError:
+        return
+    for face in found:
+        try:
+            face.read()
+        except OSError:
+            continue
