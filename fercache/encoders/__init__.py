@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,7 @@ class NetworkEncoder(Encoder):
         self._resizing: dict[int, Resizing] = {}
         self._model: Any = network.eval().requires_grad_(False).to(self.device)
         self._towers: dict[str, nn.Module] = {}
+        self._building = threading.Lock()
         self._most_faces = sys.maxsize
         on_processor = self.device == "cpu"
         self.at_once = torch.get_num_threads() if on_processor else QUEUED
@@ -213,8 +215,9 @@ class NetworkEncoder(Encoder):
     def _encode(self, faces: NDArray[np.uint8], precision: str) -> NDArray[np.float32]:
         pixels = torch.from_numpy(np.ascontiguousarray(faces)).to(self.device).permute(0, 3, 1, 2)
         normalised = pixels.float().div_(255).sub_(self._mean).div_(self._deviation)
-        if precision not in self._towers:
-            self._towers[precision] = self._tower(precision)
+        with self._building:  # several threads come at once
+            if precision not in self._towers:
+                self._towers[precision] = self._tower(precision)
         with precisions.casting(self.device, precision):
             features: Tensor = self._towers[precision](normalised)
         return features.float().cpu().numpy()

@@ -125,6 +125,13 @@ def test_a_model_without_some_expression_is_scored_on_what_both_know(run: Run, t
         (lambda t: t[["id", "fear"]], "columns for 1 expressions"),
         (lambda t: t.assign(**{c: 0.4 for c in t if c != "id"}), "these add up to 2.8"),
         (lambda t: t[:0], "found 0 lines"),
+        (lambda t: t.assign(fear=1e39), "1e+39 is too large for a logit"),
+        (lambda t: t.assign(model=[*["net"] * 4, "two\nlines", *t["id"][5:]]), "line 6: 'two\\nlines' is no name"),
+        (
+            lambda t: pd.concat([t.assign(model="a"), t.assign(model="b", **{c: 0.4 for c in t if c != "id"})]),
+            "line 72: numbers between 0 and 1",
+        ),
+        (lambda t: pd.concat([t.assign(model="net"), t.assign(model="net ")]), "more than once"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(run: Run, theirs: Path, damage: object, complaint: str) -> None:

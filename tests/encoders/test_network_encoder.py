@@ -1,6 +1,8 @@
 """What all encoders that are networks share."""
 
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +99,19 @@ def test_without_memory_for_one_face_it_says_so(folder: Path, monkeypatch: pytes
 def test_other_errors_are_not_taken_for_a_lack_of_memory(folder: Path) -> None:
     with pytest.raises(RuntimeError):
         load(folder).encode_images(np.zeros((2, 31, 32, 3), np.uint8))
+
+
+def test_threads_that_come_at_once_share_one_layout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, built = load(folder), []
+    real = OpenClip._tower
+
+    def slowly(self: OpenClip, precision: str) -> torch.nn.Module:
+        built.append(precision)
+        time.sleep(0.05)
+        return real(self, precision)
+
+    monkeypatch.setattr(OpenClip, "_tower", slowly)
+    with ThreadPoolExecutor(4) as threads:
+        features = list(threads.map(encoder.encode_images, [np.stack(FACES[:2])] * 4))
+    assert built == ["fp32"]
+    assert all(np.array_equal(each, features[0]) for each in features)

@@ -7,14 +7,14 @@ import pytest
 from fercache import registry
 from fercache.cli.options import parse_settings
 from fercache.reporting.commands import _command, collapsed, commands
-from tests.fake_records import corrupted_records, fake_record
+from tests.fake_records import SKILL, corrupted_records, demo_records, fake_record
 
 BLUR = [f"ferplus+blur:{severity}@test" for severity in range(1, 6)]
 
 
 def test_thirty_corrupted_targets_are_one_line_each() -> None:
-    records = [fake_record(target="ferplus"), *corrupted_records(seeds=1)]
-    lines = commands(records, "trial")
+    corrupted = list(corrupted_records(seeds=1))
+    lines = commands([fake_record(head, target="ferplus") for head in SKILL] + corrupted, "trial")
     assert [line for line in lines if "extract" in line] == [
         "fercache extract --dataset synthetic:studio --encoder bundled",
         "fercache extract --dataset ferplus --encoder bundled",
@@ -62,3 +62,34 @@ def test_a_written_train_command_is_read_back_as_the_same_settings(head: str, gi
     words = shlex.split(_command("train", {"head": head}, chosen.model_dump(mode="json")))
     pairs = tuple(word for before, word in pairwise(words) if before == "--set")
     assert plugin.Settings.model_validate(parse_settings(pairs)) == chosen
+
+
+def test_the_runs_of_a_target_are_named_where_it_is_not_all_of_them() -> None:
+    """As of a leave-one-out: each run is scored on what it was not given, and `evaluate` alone scores everything."""
+    pairs = {"ferplus": "rafdb & sfew", "rafdb": "ferplus & sfew"}
+    records = [fake_record("linear-probe", seed, target, source=pairs[target]) for target in pairs for seed in (0, 1)]
+    keys = {target: sorted(r.keys["run"][:8] for r in records if r.target == target) for target in pairs}
+    assert [line for line in commands(records, "trial") if "evaluate" in line] == [
+        f"fercache evaluate --target {target}@test --run {one} --run {other}" for target, (one, other) in keys.items()
+    ]
+
+
+def test_what_the_page_was_asked_for_stands_in_its_command() -> None:
+    every = list(demo_records(seeds=1))
+    some = [record for record in every if record.selection != "oracle"]
+    assert commands(every, "trial", about="Ours & theirs")[-1] == (
+        "fercache compare --name trial --about 'Ours & theirs'"
+    )
+    assert commands(some, "trial", "zero-shot", thumbnails=True)[-1] == (
+        "fercache compare --name trial --baseline zero-shot --selection source-val --selection last --thumbnails"
+    )
+
+
+def test_what_was_only_imported_is_extracted_for_its_labels() -> None:
+    options = {"import-predictions": {"file": "net.csv", "model": "net", "target": "ferplus@test", "source": "rafdb"}}
+    record = fake_record(target="ferplus", source="rafdb", encoder="imported", options=options)
+    assert commands([record], "trial") == [
+        "fercache extract --dataset ferplus",
+        "fercache import-predictions net.csv --model net --target ferplus@test --source rafdb",
+        "fercache compare --name trial",
+    ]

@@ -115,3 +115,9 @@ def test_parts_of_different_figures_have_different_names_on_a_page() -> None:
         names = set(re.findall(r' id="([^"]*)"', each.svg))
         used = set(re.findall(r'(?:href="|url\()#([\w.-]+)', each.svg))
         assert used == names, "a part is used that is not there, or the other way round"
+
+
+def test_figures_that_look_alike_have_parts_of_different_names_as_well() -> None:
+    source = drawings()[0].source
+    one, other = (set(re.findall(r' id="([^"]*)"', inline(source, told))) for told in ("of one set", "of another"))
+    assert one and not one & other

@@ -170,3 +170,13 @@ def test_the_table_says_everything_in_aligned_columns(tmp_path: Path) -> None:
     assert lines[at + 4].split()[4:] == ["+0.0", "+0.0", "+0.0", "1.000"]
     heading = next(line for line in lines if line.split()[:1] == ["faces"])
     assert {len(line) for line in (heading, *lines[at + 1 : at + 5])} == {len(heading)}
+
+
+def test_where_subjects_are_known_mcnemars_test_which_ignores_them_is_left_out(tmp_path: Path) -> None:
+    subject = np.array([f"person {number % 30}" for number in range(len(TRUTH))], dtype=object)
+    a, b = (
+        [scored_record(tmp_path, readings(seed, 0.7), head=head, subject=subject)]
+        for seed, head in ((1, "text-similarity"), (2, "linear-probe"))
+    )
+    (target,) = (pair := compare_pair(a, b, tmp_path)).targets
+    assert target.mcnemar_p is None and "McNemar" not in pair_table(pair)

@@ -2,8 +2,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from fercache.records import Record, frame
+from fercache.records import Record, ScoresRecord, frame
 from fercache.reporting.boards import UNSEEN, boards
+from fercache.reporting.errors import leader
 from fercache.reporting.robustness import robustness
 from fercache.reporting.sections import BoardView, board_view, robustness_view
 from tests.fake_records import corrupted_records, demo_records, fake_record
@@ -72,3 +73,20 @@ def test_a_robustness_table_without_a_board_is_drawn_all_the_same() -> None:
     (table,) = robustness(frame(list(corrupted_records(seeds=1, corruption="blur"))))
     figure = robustness_view(table, []).figure
     assert figure and "blur" in figure.description
+
+
+def test_the_leader_of_the_page_is_the_one_whose_errors_are_shown() -> None:
+    """Where the best of all was scored on fewer faces, too."""
+    every = list(demo_records())
+    few = [record.model_copy(update={"scores": fewer_faces(record)}) for record in every if record.head in SPARSE]
+    records = [record for record in every if record.head not in SPARSE] + few
+    (board,) = boards(frame(records))
+    shown, leading = board_view(board, records).leader, leader(board, records)
+    assert shown and leading and shown.method == leading.method and shown.method.head == "sigmoid-mask"
+
+
+SPARSE = ("text-similarity",)
+
+
+def fewer_faces(record: Record) -> dict[str, ScoresRecord]:
+    return {name: scores.model_copy(update={"n": scores.n - 90}) for name, scores in record.scores.items()}
