@@ -1,5 +1,8 @@
 """`fercache compare`: two runs beside each other, a baseline, faces that may be shown; and that it needs no torch."""
 
+import html
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -7,11 +10,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fercache.expressions import EXPRESSIONS
 from fercache.records import find_records
 from tests.audits.planted import draw_folder
 from tests.command_line import Run
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
+CLASSES = EXPRESSIONS[:7]
 
 
 @pytest.fixture
@@ -66,6 +71,65 @@ def test_real_faces_are_shown_only_when_asked_for(run: Run, scored: list[str]) -
     assert "data:image" not in page.read_text(encoding="utf-8")
     assert run("compare", "--thumbnails").code == 0
     assert "data:image" in page.read_text(encoding="utf-8")
+
+
+def test_only_the_selections_asked_for_are_shown_under_what_the_page_is_about(run: Run, scored: list[str]) -> None:
+    outcome = run("compare", "--selection", "source-val", "--selection", "last", "--about", "Is one <enough>?")
+    assert outcome.code == 0, outcome.err
+    assert set(pd.read_csv("reports/latest/results.csv")["selection"]) == {"source-val", "last"}
+    assert "Is one &lt;enough&gt;?" in Path("reports/latest/index.html").read_text(encoding="utf-8")
+    for path in find_records(Path("cache")):
+        if ".source-val." not in path.name:
+            path.unlink()
+    none = run("compare", "--selection", "last")
+    assert none.code == 2 and "No record has the selection last. There are records of: source-val." in none.err
+
+
+def lines_at_the_foot(page: Path) -> list[list[str]]:
+    """The words of the commands that a page names."""
+    (found,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [shlex.split(html.unescape(line)) for line in found.splitlines()]
+
+
+def test_the_commands_at_the_foot_make_the_page_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With prompts and a recipe of one's own, another's predictions, and runs on some of the targets alone."""
+    few = {"train": 4, "test": 2}
+    folders = {f"folder:{name}": draw_folder(tmp_path / name, first, few) for first, name in ((0, "one"), (100, "two"))}
+    for place in (tmp_path, tmp_path / "again"):
+        place.mkdir(exist_ok=True)
+        roots = "".join(f'"{name}" = "{root.as_posix()}"\n' for name, root in folders.items())
+        (place / "fercache.toml").write_text(f"[datasets]\n{roots}")
+        (place / "words.toml").write_text("".join(f'{name} = ["{name}!"]\n' for name in EXPRESSIONS))
+        (place / "soft.toml").write_text('steps = [{kind = "flip", p = 0.5}]\n')
+    faces = [path for path in sorted((tmp_path / "two" / "test").glob("*/*.png")) if path.parent.name != "contempt"]
+    ids = [path.relative_to(tmp_path / "two").as_posix() for path in faces]
+    guesses = {name: [0.7 if name == path.parent.name else 0.05 for path in faces] for name in CLASSES}
+    theirs = tmp_path / "theirs.csv"
+    pd.DataFrame({"id": ids, **guesses}).to_csv(theirs, index=False)
+    extract = ("extract", "--encoder", "pixels", "--prompts", "words.toml", "--views", 1, "--recipe", "soft.toml")
+    fit = ("--head", "text-similarity", "--prompts", "words.toml", "--seeds", "0,1")
+    settings = ("--set", "epochs=1", "--set", "recipe=soft")
+    for command in (
+        (*extract, "--dataset", "folder:one"),
+        (*extract, "--dataset", "folder:two"),
+        ("train", "--source", "folder:one", *fit, *settings),
+        ("evaluate",),
+        ("train", "--source", "folder:two", "--head", "linear-probe", "--seeds", 0),
+        ("evaluate", "--target", "folder:one"),
+        ("import-predictions", theirs, "--model", "net", "--target", "folder:two", "--source", "folder:one"),
+        ("compare", "--name", "trial", "--about", "Words", "--selection", "source-val", "--thumbnails"),
+    ):
+        outcome = run(*command)
+        assert outcome.code == 0, outcome.err
+    monkeypatch.chdir(tmp_path / "again")
+    for program, *words in lines_at_the_foot(tmp_path / "reports/trial/index.html"):
+        outcome = run(*words)
+        assert program == "fercache" and outcome.code == 0, (words, outcome.err)
+    for file in ("index.html", "summary.csv"):
+        once, again = (place / "reports/trial" / file for place in (tmp_path, tmp_path / "again"))
+        assert once.read_bytes() == again.read_bytes(), file
 
 
 def test_wrong_names_are_told(run: Run, scored: list[str]) -> None:

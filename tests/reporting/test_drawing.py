@@ -17,6 +17,7 @@ from fercache.reporting.drawing import (
     canvas,
     draw_legend,
     drawing,
+    inline,
     legend_height,
     tens_around,
 )
