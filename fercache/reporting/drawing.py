@@ -7,9 +7,9 @@ light and dark mode. As a file it stands on white.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from html import escape
 from io import BytesIO, StringIO
+from itertools import count
 from math import ceil, floor
 from textwrap import wrap
 from typing import Any
@@ -93,10 +93,20 @@ def inline(svg: str, description: str) -> str:
     view, body = _trimmed(svg)
     for of_files, of_page in _PAGE_COLOURS.items():
         body = body.replace(of_files, of_page)
-    names, own = set(re.findall(r' id="([\w.-]+)"', body)), sha256((description + svg).encode()).hexdigest()[:6]
-    # Matplotlib gives the parts of all figures the same names, which must differ within a page.
-    body = re.sub(r'(id="|#)([\w.-]+)', lambda found: f"{found[0]}-{own}" if found[2] in names else found[0], body)
     return f'<svg role="img" class="figure" {view}><title>{escape(description)}</title>{body}'
+
+
+def with_own_names(page: str) -> str:
+    """A page whose figures have parts of different names: matplotlib gives those of all figures the same."""
+    places = count(1)
+    figure = re.compile(r'<svg [^>]*class="figure".*?</svg>', re.DOTALL)
+    return figure.sub(lambda found: _renamed(found[0], next(places)), page)
+
+
+def _renamed(svg: str, place: int) -> str:
+    names = set(re.findall(r' id="([\w.-]+)"', svg))
+    own = rf'(id="|#)({"|".join(map(re.escape, names))})\b'
+    return re.sub(own, rf"\g<0>-{place}", svg) if names else svg
 
 
 def _trimmed(svg: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from textwrap import shorten
+from textwrap import wrap
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +17,7 @@ from fercache.reporting.boards import MISSING, Cell
 from fercache.reporting.drawing import (
     FAINT,
     INK,
+    LINE,
     SERIES,
     STYLE,
     WIDTH,
@@ -27,6 +28,7 @@ from fercache.reporting.drawing import (
     draw_legend,
     drawing,
     legend_height,
+    with_own_names,
 )
 
 BAND = 20  # pixels, the height of an expression in a map of masks
@@ -69,26 +71,34 @@ def _bars(axes: Axes, bars: Sequence[Bar], places: NDArray[np.floating], height:
 
 def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: str) -> Drawing:
     """Per method the accuracy on its source and the mean on unseen targets, in percent, each seed as a dot."""
+    lines = [wrap(name, 40) for name in methods]
+    heights = [29 + LINE * len(each) for each in lines]
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(height=46 + 46 * len(methods), margins=(10, 14, 38, 4))
+        figure, axes = _figure(height=46 + sum(heights), margins=(10, 14, 38, 4))
         axes.grid(axis="x", color=FAINT, linewidth=0.8)
         axes.set_axisbelow(True)
         across = axes.get_yaxis_transform()
-        for row, (colour, name) in enumerate(zip(colours(len(methods)), methods, strict=True)):
-            source, unseen = methods[name]
-            axes.text(0, row - 0.22, shorten(name, 40, placeholder=" …"), va="center", transform=across)
-            if source.mean is None or unseen.mean is None:
-                axes.text(1, row - 0.22, MISSING, va="center", ha="right", transform=across)
-                continue
-            gap, place = unseen.mean - source.mean, row + 0.15
-            axes.text(
-                1, row - 0.22, f"{gap:+.1f}".replace("-", "−"), va="center", ha="right", weight="bold", transform=across
-            )
-            axes.hlines(place, unseen.mean, source.mean, color=colour, linewidth=5, alpha=0.3)
-            _dots(axes, [(value, place) for value in source.values], colour=colour, size=26)
-            _dots(axes, [(value, place) for value in unseen.values], colour="none", size=26, edge=colour)
-        axes.set(xlim=(0, 100), ylim=(len(methods) - 0.5, -0.5), yticks=[], xlabel="accuracy, %")
+        first = 13  # pixels from the top to the middle of a method's first line
+        for colour, named, height, (source, unseen) in zip(
+            colours(len(methods)), lines, heights, methods.values(), strict=True
+        ):
+            for i, line in enumerate(named):
+                axes.text(0, first + LINE * i, line, va="center", transform=across)
+            place = first + LINE * len(named)
+            axes.text(1, first, _gap(source, unseen), va="center", ha="right", weight="bold", transform=across)
+            if source.mean is not None and unseen.mean is not None:
+                axes.hlines(place, unseen.mean, source.mean, color=colour, linewidth=5, alpha=0.3)
+                _dots(axes, [(value, place) for value in source.values], colour=colour, size=26)
+                _dots(axes, [(value, place) for value in unseen.values], colour="none", size=26, edge=colour)
+            first += height
+        axes.set(xlim=(0, 100), ylim=(sum(heights), 0), yticks=[], xlabel="accuracy, %")
         return drawing(figure, description)
+
+
+def _gap(source: Cell, unseen: Cell) -> str:
+    if source.mean is None or unseen.mean is None:
+        return MISSING
+    return f"{unseen.mean - source.mean:+.1f}".replace("-", "−")
 
 
 def mask_map(
@@ -145,7 +155,7 @@ def side_by_side(drawings: Sequence[Drawing], description: str) -> str:
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
         f'viewBox="0 0 {WIDTH * len(drawings)} {height}" font-family="sans-serif" '
         'style="color-scheme: light dark; color: CanvasText; background: Canvas">'
-        f"<title>{escape(description)}</title>{''.join(placed)}</svg>\n"
+        f"<title>{escape(description)}</title>{with_own_names(''.join(placed))}</svg>\n"
     )
 
 

@@ -16,6 +16,7 @@ from fercache.records import WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
 from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, boards
 from fercache.reporting.commands import collapsed, commands
+from fercache.reporting.drawing import with_own_names
 from fercache.reporting.errors import Pictures
 from fercache.reporting.extras import Extras, find_extras
 from fercache.reporting.figure_files import named_drawings, write_figures
@@ -75,7 +76,7 @@ def write_report(
         "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        "index.html": render(records, views, spoilt_views, masks, extras, repeated, folder.name, about),
+        "index.html": with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (texts | extras.files).items():

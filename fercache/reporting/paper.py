@@ -26,6 +26,8 @@ from fercache.reporting.published import NO_SOURCE, PublishedRow, PublishedScore
 
 NOT_PUBLISHED = "–"
 OURS = "ours"
+MOST_SETTINGS = 40
+"""Characters: where a method's changed settings are longer, they stand below the table."""
 
 Rank = Literal["", "best", "second"]
 Faces = Mapping[tuple[str, str], int]
@@ -127,7 +129,8 @@ def _encoder(board: Board, found: Sequence[Board]) -> str:
 
 
 def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow], encoder: str) -> PaperTable:
-    rows = [_ours(board, row, metric) for row in board.headline]
+    settings = _numbered_settings(board)
+    rows = [_ours(board, row, metric, settings) for row in board.headline]
     rows += _published(board, metric, kept, published)
     reasons = dict.fromkeys(reason for row in rows for reason in row.departures)
     numbers = {reason: str(number) for number, reason in enumerate(reasons, 1)}
@@ -138,8 +141,21 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
         caption=_caption(board, metric, encoder),
         columns=tuple(_columns(board)),
         blocks=tuple(Block(title, tuple(line for row, line in lines if row.title == title)) for title in titles),
-        notes=tuple(_notes(board, kept, rows, numbers)),
+        notes=(*_notes(board, kept, rows, numbers), *_settings_note(settings)),
     )
+
+
+def _numbered_settings(board: Board) -> dict[str, str]:
+    """S1, S2 ... for the changed settings of the board's methods; none where all are short."""
+    told = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
+    if max(map(len, told), default=0) <= MOST_SETTINGS:
+        return {}
+    return {text: f"S{number}" for number, text in enumerate(told, 1)}
+
+
+def _settings_note(settings: Mapping[str, str]) -> Iterable[str]:
+    if settings:
+        yield f"Settings: {'; '.join(f'{number}: {text}' for text, number in settings.items())}."
 
 
 def _caption(board: Board, metric: str, encoder: str) -> str:
@@ -165,10 +181,12 @@ def _heading(board: Board, label: str) -> str:
     return label.removesuffix(WITHOUT_DUPLICATES) + ("†" if label in board.seen_by_encoder else "") + unique
 
 
-def _ours(board: Board, row: Row, metric: str) -> _Scored:
+def _ours(board: Board, row: Row, metric: str, settings: Mapping[str, str]) -> _Scored:
     entries = tuple(_our_entry(row.scores(column)[metric]) for column in board.shown)
     fewer = tuple(i for i, column in enumerate(board.shown) if board.fewer(row, column))
-    return _Scored("", str(replace(row.method, trunk="")), row.method.trunk or "none", entries, fewer=fewer)
+    number = settings.get(row.method.changed_text)
+    method = replace(row.method, trunk="", changed=(("settings", number),) if number else row.method.changed)
+    return _Scored("", str(method), row.method.trunk or "none", entries, fewer=fewer)
 
 
 def _our_entry(cell: Cell) -> Entry:

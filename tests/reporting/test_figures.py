@@ -104,3 +104,10 @@ def test_drawings_side_by_side_are_a_document_of_their_own() -> None:
     assert (root.tag, root[0].text) == (f"{name}svg", "Two <maps>")
     assert [(part.get("x"), part.get("width")) for part in root.findall(f"{name}svg")] == [("0", "340"), ("340", "340")]
     assert str(root.get("viewBox")).startswith("0 0 680 ")
+
+
+def test_a_long_name_beside_a_gap_is_whole() -> None:
+    name = "text-similarity (mlp trunk, learning_rate=0.0003, label_smoothing=0.1, recipe=cafe)"
+    svg = generalisation_gap({name: (Cell((80.0,)), Cell((50.0,))), "knn": GAPS["zero-shot"]}, "").svg
+    lines = re.findall(r">([^<>]*)</text>", svg)
+    assert " ".join(lines).count(name) == 1 and max(map(len, lines)) <= 40 and "−30.0" in lines

@@ -3,8 +3,10 @@
 import os
 import shutil
 from collections.abc import Iterator
+from io import BytesIO
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from fercache.reporting.page import write_report
@@ -119,6 +121,18 @@ def test_the_keyboard_switches_the_policy(page: Page) -> None:
 def test_the_page_itself_does_not_scroll_sideways(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_a_table_that_goes_on_has_a_shadow_until_its_end(page: Page) -> None:
+    def is_shaded(width: int, end: bool) -> bool:
+        page.set_viewport_size({"width": width, "height": 900})
+        table = page.locator(".scroll").first
+        table.evaluate("(element, end) => { element.scrollLeft = end ? element.scrollWidth : 0; }", end)
+        picture = Image.open(BytesIO(table.screenshot())).convert("L")
+        # Beside the caption, which never reaches the edge.
+        return picture.getpixel((picture.width - 2, 4)) < picture.getpixel((picture.width // 2, 1)) - 8
+
+    assert [is_shaded(390, False), is_shaded(390, True), is_shaded(1440, False)] == [True, False, False]
 
 
 def test_the_dark_page_is_dark(page: Page) -> None:

@@ -249,3 +249,18 @@ def test_every_line_of_a_markdown_table_has_all_columns(name: str) -> None:
     for part in markdown(tables_of(RECORDS[name])).split("\n\n"):
         lines = [line for line in part.splitlines() if line.startswith("|")]
         assert len({line.replace(r"\|", "").count("|") for line in lines}) <= 1
+
+
+def test_settings_that_would_widen_the_table_stand_below_it() -> None:
+    def first_table(**more: float) -> PaperTable:
+        first, second = ({"batch_size": 8 * i} | {name: value * i for name, value in more.items()} for i in (1, 2))
+        return tables_of([made("linear-probe", 0, "ferplus", 50, settings=each) for each in (first, second)], ())[0]
+
+    beside, below = first_table(), first_table(learning_rate=0.5, label_smoothing=0.25)
+    assert set(column(beside, "ferplus")) == {"linear-probe (batch_size=8)", "linear-probe (batch_size=16)"}
+    assert not any("Settings" in note for note in beside.notes)
+    assert list(column(below, "ferplus")) == ["linear-probe (settings=S1)", "linear-probe (settings=S2)"]
+    assert below.notes[-1] == (
+        "Settings: S1: batch_size=16, learning_rate=1, label_smoothing=0.5; "
+        "S2: batch_size=8, learning_rate=0.5, label_smoothing=0.25."
+    )
