@@ -101,12 +101,17 @@ def _connected(address: str | None) -> Any:
 
 
 def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
-    """What a task takes, a GPU where there are some, else a core; and how many can run at once."""
-    there = ray.cluster_resources()
-    gpus, cores = int(there.get("GPU", 0)), int(there.get("CPU", 1))
-    if gpus and device != "cpu":
-        return {"num_gpus": 1, "num_cpus": max(1, min(CORES_PER_GPU, cores // gpus))}, gpus
-    return {"num_cpus": 1}, max(1, cores)
+    """What a task takes, a GPU where there are some, else a core; and how many can run at once.
+
+    No more cores for a GPU than each machine that has GPUs can give: a task that fits no machine waits for ever.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
+    if with_gpu and device != "cpu":
+        cores = min(int(node.get("CPU", 0) // node["GPU"]) for node in with_gpu)
+        gpus = sum(int(node["GPU"]) for node in with_gpu)
+        return {"num_gpus": 1, "num_cpus": max(1, min(CORES_PER_GPU, cores))}, gpus
+    return {"num_cpus": 1}, max(1, sum(int(node.get("CPU", 0)) for node in nodes))
 
 
 def _encode_shard(

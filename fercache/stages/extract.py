@@ -81,6 +81,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     check_domain(dataset, name.family, name.domain)
     corruption = one_corruption(name)
     root = root_of(settings, name, dataset, request.root)
+    if request.engine == "ray" and root is not None:
+        root = Path(_whole_path(root))  # workers stand in other folders
     request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
     _warn_of_missing(name, dataset.expected(root, name.domain), faces)
@@ -303,7 +305,9 @@ def _write_table(
         if request.engine == "ray" and writer.missing():
             from fercache.extraction.cluster import Task, extract_on_cluster
 
-            task = Task(dataset, replace(request.encoder, precision=encoder.precision), batch_size, str(name), views)
+            weights = request.encoder.weights and request.encoder.weights.resolve()
+            same = replace(request.encoder, precision=encoder.precision, weights=weights)
+            task = Task(dataset, same, batch_size, str(name), views)
             counts = extract_on_cluster(listing.faces, task, encoder.identity(), writer, known, request.address)
         else:
             counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)

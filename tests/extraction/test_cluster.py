@@ -51,7 +51,8 @@ def nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     os.environ["PYTHONPATH"] = str(REPOSITORY)
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(3):
         found.add_node(num_cpus=1, object_store_memory=MEMORY)
     found.wait_for_nodes()
@@ -123,6 +124,34 @@ def test_a_shard_that_kills_every_worker_is_named(
     monkeypatch.setattr(cluster, "_encode_shard", lambda shared, rows: os._exit(1))
     with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 4 times"):
         extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray"))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "device", "share"),
+    [
+        ([{"CPU": 16.0}, {"CPU": 2.0, "GPU": 1.0}], "auto", ({"num_gpus": 1, "num_cpus": 2}, 1)),
+        ([{"CPU": 64.0, "GPU": 8.0}, {"CPU": 128.0, "GPU": 4.0}], "auto", ({"num_gpus": 1, "num_cpus": 8}, 12)),
+        ([{"CPU": 4.0, "GPU": 8.0}], "auto", ({"num_gpus": 1, "num_cpus": 1}, 8)),
+        ([{"CPU": 16.0, "GPU": 1.0}, {}], "cpu", ({"num_cpus": 1}, 16)),
+    ],
+)
+def test_a_task_asks_for_no_more_than_a_machine_has(nodes: list[dict[str, float]], device: str, share: Any) -> None:
+    class Fake:
+        @staticmethod
+        def nodes() -> list[dict[str, Any]]:
+            return [{"Alive": True, "Resources": each} for each in nodes] + [
+                {"Alive": False, "Resources": {"GPU": 9.0}}
+            ]
+
+    assert cluster._share(Fake, device) == share
+
+
+def test_a_relative_root_is_found_by_workers(
+    nodes: Any, root: Path, whole: FeatureTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root.parent)
+    relative = request(Path(root.name), engine="ray")
+    assert same(read_table(extract(Settings(cache=tmp_path / "cache"), relative)), whole)
 
 
 def test_without_ray_it_says_how_to_get_it(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
