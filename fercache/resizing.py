@@ -1,6 +1,6 @@
 """A library's evaluation transform on 8-bit pictures, by PyTorch's kernels for them instead of Pillow's.
 
-The pictures are the same up to 2 levels of 255, and made two to nine times as fast; see docs/scale.md.
+The pictures are the same up to a few levels of 255, and made faster; see docs/scale.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,8 +18,6 @@ from torchvision.transforms.functional import center_crop
 Resizing = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """(H, W, 3) -> (S, S, 3), both RGB."""
 
-KERNELS = "pytorch"
-"""What an identity says of them."""
 _TO_RGB = ("_convert_to_rgb", "MaybeConvertMode")
 """Steps of open_clip's that have nothing to do, since our pictures are RGB already."""
 
@@ -29,12 +27,20 @@ def on_pixels(transforms: Sequence[Any]) -> Resizing:
 
     With a step that these kernels do not have, such as borders, Pillow makes all of them.
     """
+    steps, resize = _steps(transforms), _by_pytorch if kernels(transforms) == "pytorch" else _by_pillow
+    return lambda pixels: resize(pixels, steps)
+
+
+def kernels(transforms: Sequence[Any]) -> str:
+    """Whose kernels make the pictures, as an identity says it: `pytorch` or `pillow`."""
+    ours = all(type(step) is CenterCrop or _is_known_resize(step) for step in _steps(transforms))
+    return "pytorch" if ours else "pillow"
+
+
+def _steps(transforms: Sequence[Any]) -> list[Any]:
     names = [getattr(step, "__name__", type(step).__name__) for step in transforms]
     until = next(place for place, name in enumerate(names) if name.endswith("ToTensor"))
-    steps = [transforms[place] for place in range(until) if names[place] not in _TO_RGB]
-    if all(type(step) is CenterCrop or _is_known_resize(step) for step in steps):
-        return lambda pixels: _by_pytorch(pixels, steps)
-    return lambda pixels: _by_pillow(pixels, steps)
+    return [transforms[place] for place in range(until) if names[place] not in _TO_RGB]
 
 
 def _is_known_resize(step: Any) -> bool:
@@ -43,7 +49,7 @@ def _is_known_resize(step: Any) -> bool:
 
 
 def _by_pytorch(pixels: NDArray[np.uint8], steps: Sequence[Any]) -> NDArray[np.uint8]:
-    picture = torch.from_numpy(pixels[None]).permute(0, 3, 1, 2)
+    picture = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
     for step in steps:
         if isinstance(step, Resize):
             picture = _resized(picture, step)
@@ -62,11 +68,7 @@ def _resized(picture: Tensor, step: Resize) -> Tensor:
         size = (int(side * height / min(height, width)), int(side * width / min(height, width)))
     if tuple(size) == (height, width):
         return picture
-    # Between its two passes a picture is cut to 8 bits, so their order counts; this is Pillow's.
-    columns_first = height > 2 * width and size[0] < height
-    turned, wanted = (picture.mT, (size[1], size[0])) if columns_first else (picture, tuple(size))
-    resized = F.interpolate(turned, wanted, mode=step.interpolation.value, antialias=True)
-    return resized.mT if columns_first else resized
+    return F.interpolate(picture, tuple(size), mode=step.interpolation.value, antialias=True)
 
 
 def _by_pillow(pixels: NDArray[np.uint8], steps: Sequence[Any]) -> NDArray[np.uint8]:

@@ -21,7 +21,7 @@ from fercache.encoders import (
 )
 from fercache.errors import UsageError
 from fercache.identity import file_hash
-from fercache.resizing import KERNELS
+from fercache.resizing import kernels
 from fercache.state_dicts import state_hash
 
 PREFIX = "timm/"
@@ -86,7 +86,7 @@ def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
 def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:
     """timm's own preprocessing."""
     side = square_side(*config["input_size"][1:])
-    described = {"preset": preset, **config, "size": side, "kernels": KERNELS}
+    described = {"preset": preset, **config, "size": side, "kernels": kernels(steps(config, side))}
     del described["input_size"]
     # Borders, where there are any, have the mean colour.
     geometry = (*GEOMETRY, "mean") if config["crop_mode"] == "border" else GEOMETRY

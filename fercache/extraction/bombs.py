@@ -28,23 +28,29 @@ _MOST_ENTRIES = 65_535
 Entry = tuple[int, int, int, bytes]
 
 
-class PatientFile(io.BytesIO):
-    """Bytes that may be read in so many pieces only: millions of empty chunks or fill bytes would take minutes."""
+def opened(data: bytes) -> io.BytesIO:
+    """Bytes that may be read in so many pieces only: millions of empty chunks or fill bytes would take minutes.
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._reads_left = MAX_READS
+    What has fewer bytes than that is not counted, which would take a quarter of the time of a small picture.
+    """
+    return io.BytesIO(data) if len(data) <= MAX_READS else _CountedReads(data)
+
+
+def now_pixels(stream: io.BytesIO) -> None:
+    """What precedes the pixels has been read; they may take as many more pieces as their bytes warrant."""
+    if isinstance(stream, _CountedReads):
+        stream.reads_left = MAX_READS + stream.getbuffer().nbytes // BYTES_PER_READ
+
+
+class _CountedReads(io.BytesIO):
+    reads_left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As any file. Raises ValueError when it was read too often."""
-        self._reads_left -= 1
-        if self._reads_left < 0:
+        self.reads_left -= 1
+        if self.reads_left < 0:
             raise ValueError("too many parts")
         return super().read(size)
-
-    def now_pixels(self) -> None:
-        """What precedes the pixels has been read; they may take as many more pieces as their bytes warrant."""
-        self._reads_left = MAX_READS + self.getbuffer().nbytes // BYTES_PER_READ
 
 
 def check_entries(data: bytes) -> None:

@@ -15,12 +15,15 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 
 from fercache.errors import FercacheError
 from fercache.extraction import bombs
+from fercache.extraction.plain_jpeg import decode_plain
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_AS_TEXT = 1_000_000
 """Of a PPM whose numbers are written out: Pillow takes more than a second for each million."""
 MAX_SIDE = 30_000
+MAX_RATIO = 100
+"""Of the longer side to the shorter, which encoders enlarge to theirs: a strip would become gigabytes."""
 LARGE = 4_000_000
 """Pixels from which on a picture waits until no other large one is being decoded."""
 
@@ -60,12 +63,12 @@ def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[n
     the picture. Raises Unreadable for anything that does not give at least one pixel.
     """
     if isinstance(data, np.ndarray):
-        return _pixels_of_array(data, box)
+        return _no_strip(_pixels_of_array(data, box))
     if not data:
         raise Unreadable("zero bytes")
     try:
-        return _pixels_of_file(data, box)
-    except Unreadable:
+        return _no_strip(_pixels_of_file(data, box))
+    except (Unreadable, MemoryError):  # of which only one is the picture's fault
         raise
     except UnidentifiedImageError:
         raise Unreadable(_what_else(data)) from None
@@ -85,20 +88,34 @@ def looks_like_no_face_crop(pixels: NDArray[np.uint8]) -> str | None:
     return None
 
 
+def _no_strip(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width, _ = pixels.shape
+    if max(height, width) > MAX_RATIO * min(height, width):
+        raise Unreadable(f"a strip of {width} x {height} pixels")
+    return pixels
+
+
 def _pixels_of_array(array: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise Unreadable(f"an array of shape {array.shape} and type {array.dtype} is no (H, W, 3) uint8 picture")
-    if box is not None:
-        left, top, right, bottom = _clip(box, array.shape[1], array.shape[0])
-        array = array[top:bottom, left:right]
-    return np.array(array, order="C")
+    return np.array(_inside(box, array), order="C")
+
+
+def _inside(box: Box | None, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if box is None:
+        return pixels
+    left, top, right, bottom = _clip(box, pixels.shape[1], pixels.shape[0])
+    return np.ascontiguousarray(pixels[top:bottom, left:right])
 
 
 def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
+    plain = decode_plain(data, LARGE)
+    if plain is not None and max(plain.shape) <= MAX_SIDE:
+        return _inside(box, plain)
     bombs.check_entries(data)
-    with bombs.PatientFile(data) as stream, Image.open(stream, formats=FORMATS) as picture:
+    with bombs.opened(data) as stream, Image.open(stream, formats=FORMATS) as picture:
         _refuse_bombs(picture, data)
-        stream.now_pixels()
+        bombs.now_pixels(stream)
         with _one_large_picture if picture.width * picture.height > LARGE else nullcontext():
             picture.load()
             upright = _upright(picture)

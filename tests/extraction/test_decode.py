@@ -351,6 +351,22 @@ def test_an_empty_box_is_unreadable(box: tuple[int, int, int, int]) -> None:
             decode(data, box)
 
 
+def test_a_strip_is_no_face_however_it_comes_about() -> None:
+    for size, box in (((1, 101), None), ((20_200, 200), None), ((300, 300), (5, 0, 7, 300))):
+        with pytest.raises(Unreadable, match="a strip of"):
+            decode(saved(Image.new("L", size), "PNG"), box)
+    assert decode(saved(Image.new("L", (1, 100)), "PNG")).shape == (100, 1, 3)
+
+
+def test_memory_that_is_short_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(room, "_rgb", fail)
+    with pytest.raises(MemoryError):
+        decode(rgb(picture(0))[0])
+
+
 def test_arrays_are_taken_as_they_are() -> None:
     pixels = picture(3)
     found = decode(pixels)

@@ -21,7 +21,7 @@ from fercache.encoders import (
     square_side,
 )
 from fercache.errors import UsageError
-from fercache.resizing import KERNELS
+from fercache.resizing import kernels
 
 GEOMETRY = ("resize_mode", "interpolation", "fill_color", "kernels")
 TEXT_BATCH = 256
@@ -104,7 +104,7 @@ def image_side(preprocessing: PreprocessCfg) -> int:
 def described_as(preset: str, chosen: PreprocessCfg) -> Preprocessing:
     """open_clip's own preprocessing."""
     side = image_side(chosen)
-    described = {"preset": preset, **asdict(chosen), "size": side, "kernels": KERNELS}
+    described = {"preset": preset, **asdict(chosen), "size": side, "kernels": kernels(steps(chosen, side))}
     return Preprocessing(side, chosen.mean, chosen.std, described, GEOMETRY, lambda side: steps(chosen, side))
 
 
