@@ -32,6 +32,11 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def content_hash(data: bytes | NDArray[np.uint8]) -> bytes:
+    """SHA-256 (32 bytes) of a file's bytes, or of pixels that are no file."""
+    return hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()
+
+
 def pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
     """SHA-256 (32 bytes) of a decoded (H, W, 3) image: equal for equal pictures in different containers."""
     height, width, _ = pixels.shape

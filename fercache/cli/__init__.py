@@ -75,6 +75,10 @@ def main() -> None:
         if debug:
             raise
         _end(str(error), error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        _end("There was not enough memory. What was finished is kept; --debug shows more.", 1)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has gone; the interpreter would complain once more on exit
     except OSError as error:

@@ -26,7 +26,6 @@ PRECISIONS = precisions.PRECISIONS
 OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")
 """Preprocessing: the network's own, or CAFE's: 224 x 224 without a crop, ImageNet's mean and deviation."""
 
-TRIAL_FACES = 32
 BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
 """Measured on a processor; see docs/scale.md."""
 QUEUED = 2
@@ -77,7 +76,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
-        """Fix precision `auto`: the fastest whose features of the first 32 preprocessed `faces` agree with fp32's.
+        """Fix precision `auto`: the fastest whose features of some preprocessed `faces` agree with fp32's.
 
         Features are centred by their mean; every cosine must be >= 0.995 and their average >= 0.999. Returns what was
         measured, for the provenance; returns {} when the precision was given.
@@ -169,7 +168,7 @@ class NetworkEncoder(Encoder):
         """See `Encoder.settle`. Fewer than two faces cannot be centred: they leave fp32."""
         if self._asked_precision != "auto" or len(faces) < 2:
             return {}
-        batch = np.stack(faces[:TRIAL_FACES])
+        batch = np.stack(faces)
         self.precision, trials = precisions.fastest(self.device, lambda precision: self._encode(batch, precision))
         self._towers = {name: tower for name, tower in self._towers.items() if name == self.precision}
         return {"precision": self.precision, "trials": trials}

@@ -7,15 +7,15 @@ and keep it. When the driver dies, the same command goes on with the shards that
 import importlib.util
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from fercache import registry
-from fercache.datasets import Dataset, FaceImage
+from fercache.datasets import FaceImage
 from fercache.encoders import Encoder, EncoderRequest
+from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
-from fercache.extraction.local import Counts, Views, encode_rows
+from fercache.extraction.listing import UNREAD, Listing
+from fercache.extraction.local import Counts, Task, encode_rows
 from fercache.progress import progress
 from fercache.store.schema import Columns, Quarantined
 from fercache.store.shards import TableWriter
@@ -31,39 +31,30 @@ CORES_PER_GPU = 8
 Encoded = tuple[Columns, list[Quarantined], Counts]
 
 
-@dataclass(frozen=True)
-class Task:
-    """What all shards of a table have in common; `encoder` with the precision that the driver settled on."""
-
-    dataset: Dataset
-    encoder: EncoderRequest
-    batch_size: int
-    name: str
-    views: Views
-
-
-Shared = tuple[Task, Mapping[str, Any], Mapping[str, KnownFeatures]]
-"""What workers fetch once: the task, the encoder's identity, the features that there are already."""
+Shared = tuple[Task, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
+"""What workers fetch once: the task, the encoder asked for and its identity, the features that there are already."""
 
 
 def extract_on_cluster(
-    faces: Sequence[FaceImage],
+    listing: Listing,
     task: Task,
+    encoder: EncoderRequest,
     identity: Mapping[str, Any],
     writer: TableWriter,
     known: Mapping[str, KnownFeatures],
     address: str | None,
 ) -> Counts:
-    """Encodes and writes every shard `writer` misses, with an encoder of that `identity`, on the cluster at `address`.
+    """Encodes and writes every shard `writer` misses, on the cluster at `address`.
 
+    The `encoder` is asked for in the precision that the driver settled on, and must turn out to be of that `identity`.
     Raises UsageError without Ray, or a cluster; FercacheError for a shard that cannot be done, and for workers that see
     other files than the driver or have another encoder.
     """
     ray = _connected(address)
-    counts, start, missing = Counts(), time.perf_counter(), writer.missing()
-    resources, slots = _share(ray, task.encoder.device)
+    counts, start, missing, faces = Counts(), time.perf_counter(), writer.missing(), listing.faces
+    resources, slots = _share(ray, encoder.device)
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
-    shared = ray.put((task, dict(identity), dict(known)))
+    shared = ray.put((task, encoder, dict(identity), dict(known)))
     waiting = list(reversed(missing))
     running: dict[Any, int] = {}
     with progress(f"extract {task.name}", len(faces), "face") as bar:
@@ -77,6 +68,7 @@ def extract_on_cluster(
             rows = [faces[row] for row in writer.rows_of(shard)]
             columns, quarantined, some = _result(ray, done[0], rows)
             _check_same_files(rows, quarantined)
+            listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
             writer.write(shard, columns, quarantined, {"batch_size": task.batch_size})
             bar.update(len(rows))
             for name in ("encoded", "copied", "quarantined"):
@@ -114,23 +106,20 @@ def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
     return {"num_cpus": 1}, max(1, sum(int(node.get("CPU", 0)) for node in nodes))
 
 
-def _encode_shard(
-    shared: tuple[Task, Mapping[str, Any], Mapping[str, KnownFeatures]], rows: list[FaceImage]
-) -> Encoded:
-    task, identity, known = shared
-    encoder = _encoder(task.encoder)
+def _encode_shard(shared: Shared, rows: list[FaceImage]) -> Encoded:
+    task, request, identity, known = shared
+    encoder = _encoder(request)
     if encoder.identity() != identity:
         raise FercacheError(
             f"{encoder.name} is another encoder on a worker than here. All need the same fercache, PyTorch and weights."
         )
-    return encode_rows(rows, task.dataset, encoder, known, task.batch_size, task.name, task.views)
+    return encode_rows(rows, task, encoder, known)
 
 
 @cache
 def _encoder(request: EncoderRequest) -> Encoder:
     """Once for a worker, which does one shard after another."""
-    encoder: Encoder = registry.encoder_family(request.name).load(request)
-    return encoder
+    return load_checked(request)
 
 
 def _result(ray: Any, reference: Any, rows: Sequence[FaceImage]) -> Encoded:
@@ -154,7 +143,7 @@ def _first_line(error: Exception) -> str:
 def _check_same_files(rows: Sequence[FaceImage], quarantined: Sequence[Quarantined]) -> None:
     """A file that only the driver can read is no damaged picture."""
     of = {face.id: face for face in rows}
-    unread = next((q for q in quarantined if q.reason.startswith("cannot be read")), None)
+    unread = next((q for q in quarantined if q.reason.startswith(UNREAD)), None)
     if unread is None:
         return
     try:

@@ -13,6 +13,7 @@ from fercache.extraction.decode import Unreadable, decode
 from fercache.store.copies import Copies
 
 MOST = 64
+_AS_IT_IS = ""
 SHARE = 100
 """One face in this many is copied, MOST at the most: a table costs at most 6 % more. Smaller sets have no copies."""
 
@@ -43,23 +44,25 @@ CHANGES: Mapping[str, Callable[[Pixels], Pixels]] = {
 def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None:
     """Some faces, evenly spread over `faces`, as they are and after each change; None where few are, or can be read."""
     wanted = min(MOST, len(faces) // SHARE)
-    pictures = [_pixels(faces[row]) for row in np.linspace(0, len(faces) - 1, wanted).astype(int)]
-    readable = [picture for picture in pictures if picture is not None]
-    if not readable:
+    chosen = [faces[row] for row in np.linspace(0, len(faces) - 1, wanted).astype(int)]
+    squares = [square for square in (_squares(face, encoder) for face in chosen) if square is not None]
+    if not squares:
         return None
 
-    def encode(change: Callable[[Pixels], Pixels]) -> NDArray[np.floating]:
-        faces = np.stack([encoder.preprocess(change(picture)) for picture in readable])
-        size = encoder.batch_size
+    def encode(name: str) -> NDArray[np.floating]:
+        faces, size = np.stack([square[name] for square in squares]), encoder.batch_size
         return np.concatenate(
             [encoder.encode_images(faces[begin : begin + size]) for begin in range(0, len(faces), size)]
         )
 
-    return Copies(encode(np.asarray), {name: encode(change) for name, change in CHANGES.items()})
+    return Copies(encode(_AS_IT_IS), {name: encode(name) for name in CHANGES})
 
 
-def _pixels(face: FaceImage) -> Pixels | None:
+def _squares(face: FaceImage, encoder: Encoder) -> dict[str, Pixels] | None:
+    """The picture and its copies as the encoder takes them: of all chosen faces, they are what memory has to hold."""
     try:
-        return decode(face.read(), face.box)
+        picture = decode(face.read(), face.box)
     except (Unreadable, OSError):
         return None
+    changed = {name: encoder.preprocess(change(picture)) for name, change in CHANGES.items()}
+    return {_AS_IT_IS: encoder.preprocess(picture), **changed}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.decode import Unreadable, picture_of
 from fercache.extraction.local import in_threads
 from fercache.identity import pixel_hash
 from fercache.progress import progress
@@ -29,11 +29,9 @@ def cut_faces(
 
     def cut(face: FaceImage) -> tuple[NDArray[np.uint8], tuple[int, int], bytes]:
         try:
-            pixels = decode(face.read(), face.box)
+            pixels = picture_of(face, face.read())
         except (Unreadable, OSError) as error:
             raise _changed(face.id) from error
-        if face.corruption is not None:
-            pixels = face.corruption(pixels)
         return encoder.preprocess(pixels, side), pixels.shape[:2], pixel_hash(pixels)
 
     with progress(f"crops of {side} pixels", len(faces), "face") as bar:

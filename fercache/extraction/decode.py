@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
+from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
 from fercache.extraction import bombs
 from fercache.extraction.plain_jpeg import decode_plain
@@ -76,6 +77,12 @@ def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[n
         raise Unreadable(f"more than {MAX_PIXELS // 1_000_000} megapixels") from None
     except Exception as error:  # decoders raise nearly everything on damaged data
         raise Unreadable(_damage(error)) from None
+
+
+def picture_of(face: FaceImage, data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What `face` shows, which has read `data`: `decode`d, cropped, and corrupted where its set is. As that raises."""
+    pixels = decode(data, face.box)
+    return pixels if face.corruption is None else face.corruption(pixels)
 
 
 def looks_like_no_face_crop(pixels: NDArray[np.uint8]) -> str | None:

@@ -3,29 +3,55 @@
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fercache.datasets import FaceImage
-from fercache.errors import UsageError
-from fercache.identity import canonical_json
+from fercache.errors import FercacheError, UsageError
+from fercache.identity import canonical_json, content_hash
 from fercache.progress import progress
+from fercache.store.schema import Columns, Quarantined
 
 PER_TASK = 256
 NAMED = 10
 """Absent images that a message names; the quarantine list has all."""
 ABSENT = bytes(32)
 """Stands for a file that cannot be read; it becomes a line of the quarantine list."""
+UNREAD = "cannot be read"
+"""How the reason of such a line begins."""
+_AGAIN = "Run the same command again: what was finished is kept."
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All faces of a set, and the hash of what they are and how they are labelled."""
+    """All faces of a set, the hash of what they are and how they are labelled, and of each picture's file (N, 32)."""
 
     faces: tuple[FaceImage, ...]
     manifest_hash: str
+    fingerprints: NDArray[np.uint8]
+
+    def check_unchanged(self, rows: Iterable[int], columns: Columns, quarantined: Sequence[Quarantined]) -> None:
+        """Raises FercacheError where what became of `rows` is not of the pictures that were listed.
+
+        One may have been replaced since, or cannot be read for the moment: its row would be wrong, or lost, under
+        the key of the right one. Pictures that were listed without being read are not looked at.
+        """
+        encoded = dict(zip(columns.id, columns.file_sha256, strict=True))
+        reasons = {face.id: face.reason for face in quarantined}
+        for row in rows:
+            face, listed = self.faces[row], self.fingerprints[row].tobytes()
+            if face.fingerprint is not None:
+                continue
+            reason = reasons.get(face.id)
+            if (encoded[face.id].tobytes() if reason is None else _fingerprint(face)) != listed:
+                raise FercacheError(f"The picture of {face.id} has changed since it was listed. {_AGAIN}")
+            if listed != ABSENT and reason is not None and reason.startswith(UNREAD):
+                raise FercacheError(f"{face.id} could be read when it was listed, but not later: {reason}. {_AGAIN}")
 
 
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
@@ -36,16 +62,19 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
     if not faces:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
     _refuse_repeated_ids(name, faces)
-    manifest = hashlib.sha256()
+    manifest, fingerprints = hashlib.sha256(), np.empty((len(faces), 32), np.uint8)
     absent: list[str] = []
     some = [faces[begin : begin + PER_TASK] for begin in range(0, len(faces), PER_TASK)]
     with progress(f"hash {name}", len(faces), "face") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for face, fingerprint in zip(faces, chain.from_iterable(pool.map(_fingerprints, some)), strict=True):
+        for row, (face, fingerprint) in enumerate(
+            zip(faces, chain.from_iterable(pool.map(_fingerprints, some)), strict=True)
+        ):
             manifest.update(_manifest_line(face, fingerprint))
+            fingerprints[row] = np.frombuffer(fingerprint, np.uint8)
             absent += [face.id] if fingerprint == ABSENT else []
             bar.update()
     _report_absent(name, absent, len(faces))
-    return Listing(tuple(faces), manifest.hexdigest())
+    return Listing(tuple(faces), manifest.hexdigest(), fingerprints)
 
 
 def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
@@ -84,7 +113,6 @@ def _fingerprint(face: FaceImage) -> bytes:
     try:
         if face.fingerprint is not None:
             return face.fingerprint()
-        data = face.read()
+        return content_hash(face.read())
     except OSError:
         return ABSENT
-    return hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()

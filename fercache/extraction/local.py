@@ -1,6 +1,5 @@
 """The engine for one machine: threads decode, others encode, one writes each finished shard to disk."""
 
-import hashlib
 import logging
 import os
 import sys
@@ -23,8 +22,9 @@ from tqdm import tqdm
 from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.decode import Unreadable, decode, looks_like_no_face_crop
-from fercache.identity import pixel_hash
+from fercache.extraction.decode import Unreadable, looks_like_no_face_crop, picture_of
+from fercache.extraction.listing import UNREAD, Listing
+from fercache.identity import content_hash, pixel_hash
 from fercache.progress import Bar, progress
 from fercache.store.schema import CLEAN, Columns, Quarantined
 from fercache.store.shards import TableWriter
@@ -91,23 +91,30 @@ class Views:
 CLEAN_VIEW = Views()
 
 
+@dataclass(frozen=True)
+class Task:
+    """What all shards of a table have in common."""
+
+    name: str
+    dataset: Dataset
+    batch_size: int
+    views: Views = CLEAN_VIEW
+
+
 def prepare(
     face: FaceImage, encoder: Encoder, views: Views = CLEAN_VIEW, crop_side: int | None = None
 ) -> Prepared | Quarantined:
     """Read, decode, crop, hash, render. What cannot be read comes back as a line for the quarantine list."""
     try:
         data = face.read()
-        pixels = decode(data, face.box)
-        if face.corruption is not None:
-            pixels = face.corruption(pixels)
+        pixels = picture_of(face, data)
     except Unreadable as error:
         return Quarantined(face.id, str(error))
     except OSError as error:
-        return Quarantined(face.id, f"cannot be read: {error.strerror or error}")
-    file_sha256 = hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()
+        return Quarantined(face.id, f"{UNREAD}: {error.strerror or error}")
     warning, pixel_sha256 = looks_like_no_face_crop(pixels), pixel_hash(pixels)
     crop = None if crop_side is None else encoder.preprocess(pixels, crop_side)
-    return Prepared(views.render(pixels, pixel_sha256, encoder), crop, file_sha256, pixel_sha256, warning)
+    return Prepared(views.render(pixels, pixel_sha256, encoder), crop, content_hash(data), pixel_sha256, warning)
 
 
 def prepared_faces(
@@ -129,42 +136,43 @@ def in_threads(
     def do_some(some: Sequence[FaceImage]) -> list[Result]:
         return [do(face) for face in some]
 
-    with ThreadPoolExecutor(workers or WORKERS) as pool:
-        waiting: deque[tuple[Sequence[FaceImage], Future[list[Result]]]] = deque()
-        try:
-            for begin in range(0, len(faces), PER_TASK):
-                some = faces[begin : begin + PER_TASK]
-                waiting.append((some, pool.submit(do_some, some)))
-                if len(waiting) * PER_TASK >= READ_AHEAD:
-                    first, future = waiting.popleft()
-                    yield from zip(first, future.result(), strict=True)
-            for first, future in waiting:
+    pool = ThreadPoolExecutor(workers or WORKERS)
+    waiting: deque[tuple[Sequence[FaceImage], Future[list[Result]]]] = deque()
+    try:
+        for begin in range(0, len(faces), PER_TASK):
+            some = faces[begin : begin + PER_TASK]
+            waiting.append((some, pool.submit(do_some, some)))
+            if len(waiting) * PER_TASK >= READ_AHEAD:
+                first, future = waiting.popleft()
                 yield from zip(first, future.result(), strict=True)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for first, future in waiting:
+            yield from zip(first, future.result(), strict=True)
+    finally:
+        # Who fails leaves this generator to the garbage collector, which may come while a lock of threads is held:
+        # to wait for a thread then would be to wait for ever.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def extract_shards(
-    faces: Sequence[FaceImage],
-    dataset: Dataset,
-    encoder: Encoder,
-    writer: TableWriter,
-    known: Mapping[str, KnownFeatures],
-    batch_size: int,
-    name: str,
-    views: Views,
+    listing: Listing, task: Task, encoder: Encoder, writer: TableWriter, known: Mapping[str, KnownFeatures]
 ) -> Counts:
-    """Encodes and writes every shard `writer` misses. Raises FercacheError for features that are not finite."""
+    """Encodes and writes every shard `writer` misses.
+
+    Raises FercacheError for features that are not finite, and for pictures that have changed since they were listed.
+    """
+    faces = listing.faces
     counts, start = Counts(), time.perf_counter()
     missing = writer.missing()
     rows = {shard: writer.rows_of(shard) for shard in missing}
-    stream = prepared_faces([faces[row] for shard in missing for row in rows[shard]], encoder, views)
+    stream = prepared_faces([faces[row] for shard in missing for row in rows[shard]], encoder, task.views)
 
     def write(shard: int, collected: _Shard) -> None:
-        writer.write(shard, collected.columns(dataset), collected.quarantined, {"batch_size": batch_size})
+        columns = collected.columns(task.dataset)
+        listing.check_unchanged(rows[shard], columns, collected.quarantined)
+        writer.write(shard, columns, collected.quarantined, {"batch_size": task.batch_size})
 
     with (
-        progress(f"extract {name}", len(faces), "face") as bar,
+        progress(f"extract {task.name}", len(faces), "face") as bar,
         one_core_each(),
         _dropping(ThreadPoolExecutor(encoder.at_once)) as encoding,
         _dropping(ThreadPoolExecutor(1)) as writing,
@@ -174,8 +182,8 @@ def extract_shards(
         written: Future[None] | None = None
         for shard in missing:
             PHASES.debug("shard %d: encoding", shard)
-            collected = _Shard(encoder, queue, known, batch_size, bar, counts)
-            collected.take(islice(stream, len(rows[shard])), name)
+            collected = _Shard(encoder, queue, known, task.batch_size, bar, counts)
+            collected.take(islice(stream, len(rows[shard])), task.name)
             if written is not None:
                 written.result()
             written = writing.submit(write, shard, collected)
@@ -186,13 +194,7 @@ def extract_shards(
 
 
 def encode_rows(
-    faces: Sequence[FaceImage],
-    dataset: Dataset,
-    encoder: Encoder,
-    known: Mapping[str, KnownFeatures],
-    batch_size: int,
-    name: str,
-    views: Views,
+    faces: Sequence[FaceImage], task: Task, encoder: Encoder, known: Mapping[str, KnownFeatures]
 ) -> tuple[Columns, list[Quarantined], Counts]:
     """One shard on its own, with as many threads as the encoder takes: the work of one task of an engine."""
     counts = Counts()
@@ -201,9 +203,9 @@ def encode_rows(
         one_core_each(),
         _dropping(ThreadPoolExecutor(encoder.at_once)) as encoding,
     ):
-        collected = _Shard(encoder, _Queue(encoder, encoding), known, batch_size, bar, counts)
-        collected.take(prepared_faces(faces, encoder, views, workers=encoder.at_once), name)
-        return collected.columns(dataset), collected.quarantined, counts
+        collected = _Shard(encoder, _Queue(encoder, encoding), known, task.batch_size, bar, counts)
+        collected.take(prepared_faces(faces, encoder, task.views, workers=encoder.at_once), task.name)
+        return collected.columns(task.dataset), collected.quarantined, counts
 
 
 @contextmanager

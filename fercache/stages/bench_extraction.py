@@ -1,6 +1,5 @@
 """How fast faces are encoded: each stage alone, the whole, and the loop that one would write without this package."""
 
-import hashlib
 import math
 import multiprocessing
 import os
@@ -30,14 +29,14 @@ from fercache.datasets import Dataset as FaceSet
 from fercache.datasets import DatasetName, FaceImage
 from fercache.encoders import EncoderRequest, NetworkEncoder
 from fercache.errors import UsageError
-from fercache.extraction.decode import decode
+from fercache.extraction.decode import picture_of
 from fercache.extraction.listing import list_faces
-from fercache.extraction.local import CLEAN_VIEW, Prepared, extract_shards, in_threads, one_core_each, prepare
-from fercache.identity import key_of, pixel_hash
+from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
+from fercache.identity import content_hash, key_of, pixel_hash
 from fercache.precisions import REDUCED, casting, centred_cosine
 from fercache.progress import progress
 from fercache.settings import Settings
-from fercache.stages.extract import FACES_TO_SETTLE_ON, ExtractRequest, table_identity
+from fercache.stages.extract import ExtractRequest, first_faces, table_identity
 from fercache.store.atomic import write_text
 from fercache.store.schema import Columns
 from fercache.store.shards import TableWriter
@@ -137,7 +136,7 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
         draw_pictures(folder / "pictures", request.images)
         dataset = registry.load("datasets", NAME.family)
         faces = list(dataset.faces(folder / "pictures", NAME.domain))
-        encoder.settle([prepared_picture(face, encoder) for face in faces[:FACES_TO_SETTLE_ON]])
+        encoder.settle(first_faces(faces, encoder, str(NAME)))
         table = _measure(folder, faces, dataset, encoder, request.rounds)
     return write_text(settings.reports / "bench-extract.csv", table.to_csv(index=False)), table
 
@@ -201,13 +200,6 @@ def draw_pictures(root: Path, number: int) -> None:
             bar.update()
 
 
-def prepared_picture(face: FaceImage, encoder: NetworkEncoder) -> NDArray[np.uint8]:
-    """The face as the encoder takes it, (S, S, 3)."""
-    prepared = prepare(face, encoder)
-    assert isinstance(prepared, Prepared), prepared  # it was drawn above
-    return prepared.views[0]
-
-
 def extract_faces(
     faces: Sequence[FaceImage], dataset: FaceSet, encoder: NetworkEncoder, cache: Path
 ) -> tuple[Path, int]:
@@ -215,11 +207,12 @@ def extract_faces(
 
     Returns the table, and how many faces were encoded. The audit's copies, of one face in a hundred, are left out.
     """
-    identity = table_identity(NAME, list_faces(str(NAME), faces), encoder)
+    listing, task = list_faces(str(NAME), faces), Task(str(NAME), dataset, encoder.batch_size)
+    identity = table_identity(NAME, listing, encoder)
     path = table_path(cache, encoder.name, NAME.slug, key_of(identity))
-    known = {name: KnownFeatures((), name) for name in CLEAN_VIEW.names}
+    known = {name: KnownFeatures((), name) for name in task.views.names}
     with _writer(path, identity, dataset, len(faces)) as writer:
-        counts = extract_shards(faces, dataset, encoder, writer, known, encoder.batch_size, str(NAME), CLEAN_VIEW)
+        counts = extract_shards(listing, task, encoder, writer, known)
         return writer.assemble({}), counts.encoded
 
 
@@ -275,8 +268,8 @@ def _in_queue(encoder: NetworkEncoder, work: Sequence[Callable[[], Sized]]) -> i
 def read_and_hash(face: FaceImage) -> NDArray[np.uint8]:
     """What an extraction does with a face before it is resized."""
     data = face.read()
-    pixels = decode(data, face.box)
-    hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()
+    pixels = picture_of(face, data)
+    content_hash(data)
     pixel_hash(pixels)
     return pixels
 

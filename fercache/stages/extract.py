@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.corruptions import Corruption, corruptions
 from fercache.datasets import Dataset, DatasetName, Expected, FaceImage, check_domain, default_split
-from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, NetworkEncoder, TextEncoder
+from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
+from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
-from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Views, extract_shards, prepare
+from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Task, Views, extract_shards, prepare
 from fercache.identity import key_of
+from fercache.precisions import reduced_precisions
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists
 from fercache.settings import Settings
@@ -38,7 +40,6 @@ from fercache.store.tables import (
     clean_key_of,
     find_tables,
     parts_folder,
-    read_info,
     read_table,
     table_path,
 )
@@ -89,9 +90,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
-    request = replace(request, encoder=_on_a_right_device(request.encoder))
-    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
-    some = _first_faces(listing, encoder, str(name))
+    encoder = load_checked(request.encoder)
+    some = first_faces(listing.faces, encoder, str(name))
     measured = _settle(settings, name, listing, encoder, request, views, some)
     if isinstance(encoder, TextEncoder):
         for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
@@ -102,23 +102,11 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         _say_what_views_cost(views, listing, encoder, some)
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
     if corruption is None:
-        _write_copies(path, listing, encoder)
+        _write_copies(path, key_of(identity), listing, encoder)
     if request.crops is not None:
-        store_crops(settings.cache, path, listing, encoder, request.crops)
+        store_crops(settings.cache, path, identity, listing, encoder, request.crops)
     os.utime(path)  # what was asked for last is what `train` takes
     return path
-
-
-def _on_a_right_device(request: EncoderRequest) -> EncoderRequest:
-    """See `reference.trusted`; encoders that are no torch networks choose for themselves."""
-    from fercache.encoders.bundled.reference import trusted
-
-    if not issubclass(registry.encoder_family(request.name), NetworkEncoder):
-        return request
-    chosen, warning = trusted(request)
-    if warning:
-        print(f"warning: {warning}", file=sys.stderr)
-    return chosen
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
@@ -231,7 +219,8 @@ def _settle(
 ) -> dict[str, Any]:
     """Fixes precision `auto`, and returns what was measured for it.
 
-    Faces of which there is a table, with whatever views, keep the one it has; so does a table that was begun.
+    Faces of which there is a table, with whatever views, keep the one it has; so does a table that was begun. Raises
+    UsageError where this device does not have it.
     """
     if request.encoder.precision == "auto":
         there = {table.clean_key for table in find_tables(settings.cache)}
@@ -240,6 +229,11 @@ def _settle(
             identity["encoder"]["precision"] = precision
             begun = parts_folder(table_path(settings.cache, encoder.name, name.slug, key_of(identity)))
             if clean_key_of(identity) in there or begun.exists():
+                if precision not in ("fp32", *reduced_precisions(encoder.device)):
+                    raise UsageError(
+                        f"{name} has a table in {precision}, which {encoder.device} cannot compute in. Extract it on a "
+                        "device like the first, or with --precision fp32 for a table of its own."
+                    )
                 encoder.precision = precision
                 return {}
     return encoder.settle(faces)
@@ -258,23 +252,20 @@ def _say_what_views_cost(views: Views, listing: Listing, encoder: Encoder, faces
     print(f"views: {views.recipe.name} x {views.count}: {told}, less what is there already", file=sys.stderr)
 
 
-def _first_faces(listing: Listing, encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
-    """The first few faces that can be read. Raises FercacheError when none can."""
-    results = (prepare(face, encoder) for face in listing.faces)
-    faces: list[NDArray[np.uint8]] = []
+def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
+    """The first few of `faces` that can be read, as the encoder takes them. Raises FercacheError when none can."""
+    squares: list[NDArray[np.uint8]] = []
     reasons: list[str] = []
-    for result in results:
+    for result in (prepare(face, encoder) for face in faces):
         if isinstance(result, Prepared):
-            faces.append(result.views[0])
+            squares.append(result.views[0])
         else:
             reasons.append(f"{result.id} ({result.reason})")
-        if len(faces) == FACES_TO_SETTLE_ON:
+        if len(squares) == FACES_TO_SETTLE_ON:
             break
-    if not faces:
-        raise FercacheError(
-            f"{name}: none of the {len(listing.faces)} images can be read: {', '.join(reasons[:3])} ..."
-        )
-    return faces
+    if not squares:
+        raise FercacheError(f"{name}: none of the {len(faces)} images can be read: {', '.join(reasons[:3])} ...")
+    return squares
 
 
 def _write_table(
@@ -302,24 +293,24 @@ def _write_table(
         batch_size = (writer.settled or {}).get("batch_size", request.batch_size or encoder.batch_size)
         tables = same_encoder if writer.missing() else []
         known = {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in views.names}
+        task = Task(str(name), dataset, batch_size, views)
         if request.engine == "ray" and writer.missing():
-            from fercache.extraction.cluster import Task, extract_on_cluster
+            from fercache.extraction.cluster import extract_on_cluster
 
             weights = request.encoder.weights and request.encoder.weights.resolve()
             same = replace(request.encoder, precision=encoder.precision, weights=weights)
-            task = Task(dataset, same, batch_size, str(name), views)
-            counts = extract_on_cluster(listing.faces, task, encoder.identity(), writer, known, request.address)
+            counts = extract_on_cluster(listing, task, same, encoder.identity(), writer, known, request.address)
         else:
-            counts = extract_shards(listing.faces, dataset, encoder, writer, known, batch_size, str(name), views)
+            counts = extract_shards(listing, task, encoder, writer, known)
         return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
 
 
-def _write_copies(table: Path, listing: Listing, encoder: Encoder) -> None:
+def _write_copies(table: Path, key: str, listing: Listing, encoder: Encoder) -> None:
     path = copies_path(table)
     if not path.exists():
         copies = encode_copies(listing.faces, encoder)
         if copies is not None:
-            write_copies(path, read_info(table).key, copies)
+            write_copies(path, key, copies)
 
 
 def _provenance(
@@ -351,15 +342,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
-def store_crops(cache: Path, table: Path, listing: Listing, encoder: Encoder, side: int) -> Path:
+def store_crops(
+    cache: Path, table: Path, table_identity: dict[str, Any], listing: Listing, encoder: Encoder, side: int
+) -> Path:
     """Square crops of a table's faces, cut as the encoder cuts them; those that are there already are kept."""
-    found = read_table(table)
-    identity = crops_identity(found.identity, encoder.geometry(), side)
+    identity = crops_identity(table_identity, encoder.geometry(), side)
     path = crops_path(cache, table, side, key_of(identity))
     with suppress(UsageError):  # absent, or damaged
         read_crops(path)
         os.utime(path)  # what was asked for last is what `train` takes
         return path
-    face = {face.id: face for face in listing.faces}
-    cuts = cut_faces([face[id] for id in found.columns.id], found.columns.pixel_sha256, encoder, side)
-    return write_crops(path, identity, id=found.columns.id, pixel_sha256=found.columns.pixel_sha256, parts=cuts)
+    columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
+    cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side)
+    return write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)

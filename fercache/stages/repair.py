@@ -11,7 +11,7 @@ from fercache.stages.extract import ExtractRequest, extract
 from fercache.store.atomic import set_aside
 from fercache.store.copies import copies_path
 from fercache.store.crops import crop_files, find_crops
-from fercache.store.tables import RECIPE, TableInfo, find_tables, quarantine_path, table_files
+from fercache.store.tables import RECIPE, TableInfo, find_tables, table_files
 from fercache.store.verify import Problem, verify
 from fercache.views import RECIPES
 
@@ -49,7 +49,7 @@ def _files_of(settings: Settings, table: TableInfo) -> Mapping[Path, ExtractRequ
     if asked is None:
         return {}
     crops = {info.path: replace(asked, crops=info.side) for info in find_crops(settings.cache, table)}
-    return {table.path: asked, quarantine_path(table.path): asked, copies_path(table.path): asked, **crops}
+    return {table.path: asked, copies_path(table.path): asked, **crops}
 
 
 def request_of(table: TableInfo) -> ExtractRequest | None:
@@ -78,18 +78,18 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
 
 
 def _made_again(settings: Settings, request: ExtractRequest, paths: list[Path]) -> Iterator[Repair]:
-    old = [path for path in paths if path.suffix == ".h5" and path.exists()]
-    moved = {path: set_aside(path) for path in old}
+    aside = {path: set_aside(path) for path in paths}
     try:
         extract(settings, request)
+        why = "the pictures, or what they are encoded with, have changed since"
     except FercacheError as error:
-        for path, damaged in moved.items():
+        why = str(error)
+    for path, damaged in aside.items():
+        if path.exists():
+            yield Repair(path, True, f"made again; what was damaged is {damaged.name}")
+        else:
             damaged.replace(path)  # as it was: `verify` goes on telling of it
-        yield from (Repair(path, False, f"it cannot be made again: {error}") for path in paths)
-        return
-    for path in paths:
-        where = f"; what was damaged is {moved[path].name}" if path in moved else ""
-        yield Repair(path, True, f"made again{where}")
+            yield Repair(path, False, f"it cannot be made again: {why}")
 
 
 def _left(settings: Settings, problem: Problem) -> str:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
 from fercache.extraction import local
-from fercache.extraction.local import CLEAN_VIEW, extract_shards
+from fercache.extraction.listing import list_faces
+from fercache.extraction.local import CLEAN_VIEW, Task, extract_shards
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures, read_table
 
@@ -56,7 +57,7 @@ def extracted(path: Path, encoder: Any, count: int = 100) -> NDArray[np.float32]
     names = {"classes": DATASET.expressions, "vote_columns": ()}
     with TableWriter(path, identity={"a": 1}, rows=count, shard_rows=30, **names) as writer:
         known = {name: KnownFeatures((), name) for name in CLEAN_VIEW.names}
-        extract_shards(faces(count), DATASET, encoder, writer, known, 4, "faces", CLEAN_VIEW)
+        extract_shards(list_faces("faces", faces(count)), Task("faces", DATASET, 4), encoder, writer, known)
         return read_table(writer.assemble({})).columns.features["clean"].ravel()
 
 
@@ -118,3 +119,14 @@ def test_a_failure_to_write_is_heard_of(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(TableWriter, "write", full)
     with pytest.raises(FercacheError, match="the disk is full"):
         extracted(tmp_path / "t.h5", Slow())
+
+
+def test_what_is_left_half_way_is_waited_for_by_nobody() -> None:
+    """The garbage collector closes it wherever it happens to come by, with locks of threads held or not."""
+    held = threading.Event()
+    stream = local.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)
+    next(stream)
+    start = time.monotonic()
+    stream.close()
+    assert time.monotonic() - start < 10
+    held.set()

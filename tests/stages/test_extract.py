@@ -2,20 +2,27 @@
 
 import csv
 import shutil
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
-from fercache.errors import FercacheError
+from fercache.datasets import FaceImage
+from fercache.errors import FercacheError, UsageError
 from fercache.extraction import local
+from fercache.extraction.listing import Listing, list_faces
+from fercache.identity import content_hash
 from fercache.store.tables import read_table
 from tests.extraction.test_decode import DAMAGED, EXACT, picture
 from tests.pixel_encoder import PixelEncoder
 
 PIXELS = EncoderRequest("pixels")
+stage = import_module("fercache.stages.extract")
 
 
 def request(root: Path, name: str = "mine", **options: int) -> ExtractRequest:
@@ -127,3 +134,77 @@ def test_pictures_that_look_like_no_face_are_warned_about_once(
         Image.new("RGB", (400, 40)).save(folder / f"{name}.png")
     extract(settings, request(tmp_path / "faces"))
     assert capsys.readouterr().err.count("very wide") == 1
+
+
+def after_listing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Does something when the pictures have been listed, and are not encoded yet."""
+
+    def listed(*args: Any) -> Listing:
+        listing = list_faces(*args)
+        do()
+        return listing
+
+    monkeypatch.setattr(stage, "list_faces", listed)
+
+
+def test_a_picture_that_is_replaced_meanwhile_never_stands_for_the_old_one(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 40)
+    changing = root / "happy" / "035.png"
+    old = changing.read_bytes()
+    with monkeypatch.context() as patch:
+        after_listing(patch, lambda: Image.fromarray(picture(99)).save(changing))
+        with pytest.raises(FercacheError, match=r"happy/035\.png has changed since it was listed"):
+            extract(settings, request(root, shard_rows=10))
+    changing.write_bytes(old)
+    columns = read_table(extract(settings, request(root))).columns
+    assert columns.file_sha256[35].tobytes() == content_hash(old)
+
+
+def test_a_picture_that_cannot_be_read_for_a_moment_is_not_lost(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 40)
+    gone, away = root / "happy" / "035.png", tmp_path / "away.png"
+    with monkeypatch.context() as patch:
+        after_listing(patch, lambda: gone.rename(away))
+        with pytest.raises(FercacheError, match=r"happy/035\.png"):
+            extract(settings, request(root, shard_rows=10))
+    away.rename(gone)
+    table = read_table(extract(settings, request(root)))
+    assert len(table.columns) == 40 and table.quarantined == 0
+
+
+def test_a_read_that_fails_once_is_not_a_damaged_picture(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 40)
+    with monkeypatch.context() as patch:
+        render = local.picture_of
+
+        def failing(face: FaceImage, data: bytes) -> Any:
+            if face.id.endswith("037.png"):
+                raise OSError(5, "Input/output error")
+            return render(face, data)
+
+        patch.setattr(local, "picture_of", failing)
+        with pytest.raises(FercacheError, match="could be read when it was listed, but not later"):
+            extract(settings, request(root, shard_rows=10))
+    assert len(read_table(extract(settings, request(root))).columns) == 40
+
+
+def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "faces"
+    save(root / "happy", 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(PixelEncoder, "precision", "fp16")
+        extract(settings, request(root))
+    monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("bf16",))
+    with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
+        extract(settings, request(root))

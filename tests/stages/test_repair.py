@@ -10,7 +10,7 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.stages.repair import Repair, repair
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.crops import check_crops
-from fercache.store.tables import read_info, read_table
+from fercache.store.tables import quarantine_path, read_info, read_table
 from fercache.store.verify import verify
 from tests.faults.kills import same
 from tests.pixel_encoder import PixelEncoder
@@ -82,6 +82,28 @@ def test_without_the_pictures_the_damaged_table_stays_and_it_is_said(
     (found,) = repaired(settings)
     assert not found.done and "cannot be made again" in found.told and "does not exist" in found.told
     assert table.read_bytes() == damaged and read_info(table).rows == FACES
+
+
+def test_where_the_pictures_have_changed_the_damaged_table_stays_too(
+    settings: Settings, table: Path, root: Path
+) -> None:
+    save(root / "happy", 1, first=FACES)
+    flip(table, 0.6)
+    (found,) = repaired(settings)
+    assert found == Repair(
+        table, False, "it cannot be made again: the pictures, or what they are encoded with, have changed since"
+    )
+    assert read_info(table).rows == FACES
+
+
+def test_a_lost_list_of_what_was_left_out_is_told_of(
+    settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]
+) -> None:
+    (root / "happy" / "000.png").write_bytes(b"no picture")
+    table = extract(settings, ExtractRequest("folder:mine", root, EncoderRequest("pixels")))
+    quarantine_path(table).unlink()
+    (found,) = repaired(settings)
+    assert found.path == quarantine_path(table) and not found.done and f"Delete {table.name}" in found.told
 
 
 def test_a_file_that_does_not_say_what_it_is_is_left_to_its_owner(settings: Settings, table: Path) -> None:

@@ -143,6 +143,7 @@ def test_more_views_keep_the_precision_that_was_settled(
         return {"precision": precision}
 
     monkeypatch.setattr(pixel_encoder, "settle", settle)
+    monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("fp16", "bf16"))
     precision = "fp16"
     first = table_of(settings, root, views=1)
     precision = "bf16"

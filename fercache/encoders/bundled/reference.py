@@ -4,6 +4,7 @@
 fp32; `python -m fercache.encoders.bundled.reference` writes it again after the weights have changed.
 """
 
+import sys
 from dataclasses import replace
 from functools import cache
 
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from fercache import precisions
+from fercache import precisions, registry
 from fercache.devices import resolve_device
-from fercache.encoders import EncoderRequest
+from fercache.encoders import Encoder, EncoderRequest, NetworkEncoder
 from fercache.encoders.bundled import Bundled
 from fercache.encoders.bundled.weights import FOLDER
 from fercache.errors import FercacheError
@@ -21,6 +22,20 @@ from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 
 FILE = FOLDER / "reference.safetensors"
 FACES = 8
+
+
+def load_checked(request: EncoderRequest) -> Encoder:
+    """The encoder asked for, on a device whose features are right; see `trusted`. Raises UsageError as `load` does.
+
+    Encoders that are no torch networks choose for themselves.
+    """
+    family = registry.encoder_family(request.name)
+    if issubclass(family, NetworkEncoder):
+        request, warning = trusted(request)
+        if warning:
+            print(f"warning: {warning}", file=sys.stderr)
+    encoder: Encoder = family.load(request)
+    return encoder
 
 
 def trusted(request: EncoderRequest) -> tuple[EncoderRequest, str]:
