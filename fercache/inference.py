@@ -1,7 +1,6 @@
 """The same network laid out for inference: attention as few large products, weights in the precision they serve in.
 
-Measured with ViT-B/32 on two AVX512-BF16 cores, against the network as open_clip builds it: 1.2 times the faces per
-second in fp32, 2.8 times in bf16; see docs/scale.md.
+What that is worth: docs/scale.md.
 """
 
 from collections.abc import Callable

@@ -49,6 +49,8 @@ def command(
 
     What an interrupted call finished is kept; the same command goes on from there.
     """
+    from datetime import UTC, datetime
+
     from fercache.datasets import every_set
     from fercache.encoders import EncoderRequest
     from fercache.settings import load_settings
@@ -59,6 +61,7 @@ def command(
     settings = load_settings()
     wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
     for name in every_set((dataset,)):
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
         request = ExtractRequest(
             name, root, wanted, prompts, views, recipe, crops, batch_size, shard_rows, engine, address
         )
@@ -66,6 +69,9 @@ def command(
         table = read_info(path)
         done = table.provenance
         rate = f", {done['encoded'] / done['seconds']:.0f} faces/s on {done['device']}" if done["encoded"] else ""
+        work = f"{done['encoded']} encoded, {done['copied']} copied{rate}"
+        if done["date"] < begun:
+            work = f"as extracted on {done['date'][:10]}"
         left_out = (
             f"; {done['quarantined']} unreadable, see {path.with_suffix('.quarantine.csv')}"
             if done["quarantined"]
@@ -74,7 +80,7 @@ def command(
         if crops is not None:
             found = find_crops(settings.cache, table)[0]
             click.echo(f"{found.path}: {table.rows} crops of {found.side} pixels")
-        click.echo(f"{path}: {table.rows} faces ({done['encoded']} encoded, {done['copied']} copied{rate}){left_out}")
+        click.echo(f"{path}: {table.rows} faces ({work}){left_out}")
     if "+" in dataset:
         click.echo(f"next: fercache evaluate --target {dataset}")
     else:

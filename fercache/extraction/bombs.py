@@ -18,7 +18,7 @@ MAX_STRIPS = 200_000
 PIXELS_PER_BYTE = 512
 """Of a JPEG at most: a block of 64 takes at least one bit."""
 
-_ORIENTATION = 274
+ORIENTATION = 274
 _STRIP_LISTS = (273, 279, 324, 325)
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 """Bytes of a number by its kind; of the others it is 1."""
@@ -89,7 +89,7 @@ def orientation(tiff: bytes) -> int | None:
     tiff = tiff.removeprefix(b"Exif\0\0")
     order = _order(tiff)
     for tag, kind, _, field in _entries(tiff):
-        if tag == _ORIENTATION and kind in _WHOLE_NUMBERS:
+        if tag == ORIENTATION and kind in _WHOLE_NUMBERS:
             found: int = struct.unpack_from(f"{order}{_WHOLE_NUMBERS[kind]}", field)[0]
             return found
     return None

@@ -56,16 +56,16 @@ def extract_on_cluster(
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
     shared = ray.put((task, encoder, dict(identity), dict(known)))
     waiting = list(reversed(missing))
-    running: dict[Any, int] = {}
+    running: dict[Any, tuple[int, list[FaceImage]]] = {}
     with progress(f"extract {task.name}", len(faces), "face") as bar:
         bar.update(len(faces) - sum(len(writer.rows_of(shard)) for shard in missing))
         while waiting or running:
             while waiting and len(running) < AHEAD * slots:
                 shard = waiting.pop()
-                running[encode.remote(shared, [faces[row] for row in writer.rows_of(shard)])] = shard
+                rows = [faces[row] for row in writer.rows_of(shard)]
+                running[encode.remote(shared, rows)] = shard, rows
             done, _ = ray.wait(list(running), num_returns=1)
-            shard = running.pop(done[0])
-            rows = [faces[row] for row in writer.rows_of(shard)]
+            shard, rows = running.pop(done[0])
             columns, quarantined, some = _result(ray, done[0], rows)
             _check_same_files(rows, quarantined)
             listing.check_unchanged(writer.rows_of(shard), columns, quarantined)

@@ -31,7 +31,6 @@ LARGE = 4_000_000
 WIDEST_FACE_CROP = 2.5
 LARGEST_FACE_CROP = 2048
 
-_ORIENTATION_TAG = 0x0112
 _PROFILE = "Raw profile type exif"
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -148,7 +147,9 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture
     try:
         exif = _exif(picture)
-        orientation = bombs.orientation(exif) if exif else picture.getexif().get(_ORIENTATION_TAG)  # of TIFF, or in XMP
+        orientation = (
+            bombs.orientation(exif) if exif else picture.getexif().get(bombs.ORIENTATION)
+        )  # of TIFF, or in XMP
     except Exception:  # damaged metadata do not make the pixels worse
         return picture
     return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture

@@ -1,6 +1,7 @@
 """The main job through the command line, on a small folder of drawn faces."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -86,6 +87,8 @@ def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path:
     shutil.copy(picture, grown / "train" / "fear" / "another.png")
     Image.open(picture).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
     assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+    time.sleep(1)  # when it was extracted is known to the second
+    assert "142 faces (as extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
 
 
 def test_predict_names_own_pictures(run: Run, studio_folder: Path) -> None:
