@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_a_shard_that_kills_every_worker_is_named(
 ) -> None:
     monkeypatch.setattr(cluster, "_encode_shard", lambda shared, rows: os._exit(1))
     with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 4 times"):
-        extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray"))
+        extract(Settings(cache=tmp_path / "cache"), replace(request(root, engine="ray"), shard_rows=FACES))
 
 
 @pytest.mark.parametrize(
