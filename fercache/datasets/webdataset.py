@@ -97,7 +97,7 @@ def _told(shard: Path, sample: list[Member]) -> dict[str, Any]:
             text = member.note.decode("utf-8")
             if member.name.lower().endswith(ABOUT):
                 about = json.loads(text)
-                told |= about if isinstance(about, dict) else {}
+                told |= {n: v for n, v in about.items() if v is not None} if isinstance(about, dict) else {}
             else:
                 told["label"] = text
         except (ValueError, RecursionError) as error:

@@ -6,14 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from fercache.errors import UsageError
 from fercache.layouts.folders import LARGEST_FILE
 from fercache.remote import opened, read
 
 LARGEST_NOTE = 2**20
-"""Bytes of a label or description."""
+"""Bytes of a label or description, and of a name or header that stands before a member."""
 _BLOCK, _RECORD = 2**20, 512
+_HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +39,45 @@ class Member:
     note: bytes | None
 
 
+class _Info(tarfile.TarInfo):
+    """Refuses what `tarfile` would read into memory whole, whatever size it claims."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _HEADERS and info.size > LARGEST_NOTE:
+            raise tarfile.ReadError(f"a header of {info.size} bytes")
+        return info
+
+
 def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
     """Every member but folders, in their order; one block of one member is in memory.
 
-    Raises UsageError for a file that is no tar, a compressed one, whose members cannot be read by place, and for one
-    that ends too early.
+    Raises UsageError for a file that is no tar, a compressed one, whose members cannot be read by place, for one that
+    ends too early, and for a note that is too large.
     """
     number, end = 0, 0
     try:
         # Larger blocks than its own, for each of which it would ask anew.
-        with opened(tar) as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as archive:
+        with (
+            opened(tar) as stream,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info) as archive,
+        ):
             for info in archive:
+                if info.size < 0:
+                    raise tarfile.ReadError(f"{info.name} has a size of {info.size} bytes")
+                if info.size > LARGEST_NOTE and info.name.lower().endswith(notes):
+                    raise UsageError(
+                        f"{tar}: {info.name} has {info.size} bytes, but a label or description has at most "
+                        f"{LARGEST_NOTE}. Is it one? Leave it out, or call it something else."
+                    )
                 number, end = number + 1, info.offset_data + -(-info.size // _RECORD) * _RECORD
                 archive.members.clear()  # type: ignore[attr-defined]  # else it keeps what it has gone past
                 if not info.isdir():
                     yield _member(archive, info, notes)
         if read(tar, end, _RECORD) != bytes(_RECORD):  # whoever goes through a tar is not told that its end is missing
             raise tarfile.ReadError("it ends too early")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # the last two are of numbers in headers
         raise UsageError(
             f"{tar} is no plain tar, or damaged after {number} members: {error}. A compressed one must be unpacked "
             "to .tar, since its members cannot be read by place."
@@ -74,7 +103,7 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, notes: tuple[str, .
     stream = None if refused else archive.extractfile(info)
     digest, note = hashlib.sha256(), None
     if stream is not None:
-        if info.name.lower().endswith(notes) and info.size <= LARGEST_NOTE:
+        if info.name.lower().endswith(notes):
             note = stream.read()
         else:
             for block in iter(partial(stream.read, _BLOCK), b""):

@@ -13,6 +13,7 @@ from fercache.datasets import FaceImage
 from fercache.datasets.webdataset import plugin
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
+from fercache.layouts.tars import LARGEST_NOTE
 from tests.datasets.miniatures.webdataset import picture, tar
 
 
@@ -80,6 +81,52 @@ def test_labels_that_mean_nothing_are_named(tmp_path: Path, name: str, data: byt
     path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (name, data)])
     with pytest.raises(UsageError, match=rf"a\.tar, 0\.(png|cls|json): .*{told}"):
         faces(path)
+
+
+def test_null_says_nothing(tmp_path: Path) -> None:
+    about = b'{"label": null, "split": null, "subject": null}'
+    (face,) = faces(tar(tmp_path / "train-0.tar", [("0.png", picture(0)), ("0.json", about)]))
+    assert (face.label, face.split, face.subject) == (None, "train", "")
+
+
+@pytest.mark.parametrize("name", ["0.cls", "0.json"])
+def test_a_label_too_large_to_be_one_is_named(tmp_path: Path, name: str) -> None:
+    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (name, b" " * (LARGEST_NOTE + 1))])
+    with pytest.raises(UsageError, match=rf"a\.tar: {name} has {LARGEST_NOTE + 1} bytes"):
+        faces(path)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"size": "-1"}, {"size": "-5"}, {"GNU.sparse.map": "a,b"}, {"GNU.sparse.size": "x"}],
+)
+def test_headers_that_lie_are_refused(tmp_path: Path, headers: dict[str, str]) -> None:
+    info = tarfile.TarInfo("0.png")
+    info.pax_headers = headers
+    with pytest.raises(UsageError, match=r"a\.tar is no plain tar, or damaged"):
+        faces(tar(tmp_path / "a.tar", [(info, b"")]))
+
+
+def test_a_header_of_endless_length_is_refused(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar", [(special("h", tarfile.XHDTYPE), b"9" * 30 + b" x=y\n"), ("0.png", picture(0))])
+    with pytest.raises(UsageError, match=r"a\.tar is no plain tar, or damaged"):
+        faces(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    info = special("long", kind)
+    info.size = 2**30
+    path = tmp_path / "a.tar"
+    with path.open("wb") as stream:
+        stream.write(info.tobuf())
+        stream.truncate(2**30)
+    tracemalloc.start()
+    with pytest.raises(UsageError, match="a header of 1073741824 bytes"):
+        faces(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
 
 
 def test_a_shard_that_changes_afterwards_is_no_longer_read(tmp_path: Path) -> None:
