@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fercache.errors import UsageError
+from fercache.errors import FercacheError, UsageError
 
 NAMED = 6
 """Keys that a message names."""
@@ -20,30 +20,32 @@ NAMED = 6
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """What training scripts call the entry that holds the weights."""
 
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint64, torch.uint32, torch.uint16, torch.uint8)
+NUMBERS = frozenset((*_FLOATS, *_WHOLE, torch.bool))
+"""Types that networks compute with, or that turn into such: not complex, quantised, or mere bits."""
+
 State = dict[str, Tensor]
 
 
 def read_state(path: Path, device: str = "cpu") -> State:
     """Names and tensors; on the device `meta` without their numbers. What training scripts put beside them is left out.
 
-    Raises UsageError for a file that is none of weights, or that holds code.
+    Raises UsageError for a file that is none of weights, or that holds code or other than plain tensors of numbers;
+    FercacheError when it does not fit in memory.
     """
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file.")
     try:
         loaded = _read(path, device)
-    except (
-        SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        OSError,
-        KeyError,
-        AttributeError,
-    ) as error:
+    except MemoryError:
+        raise FercacheError(f"{path} ({path.stat().st_size / 2**20:.0f} MiB) does not fit in memory.") from None
+    except Exception as error:  # damaged files make unpickling raise nearly anything
+        # Of a pickle with more in it PyTorch says how to run that.
+        is_pickle = isinstance(error, pickle.UnpicklingError)
+        reason = "it is something else than names and tensors." if is_pickle else first_line(error)
         raise UsageError(
-            f"{path} cannot be read as weights: {first_line(error)} Expected .safetensors, or a state dict saved with "
+            f"{path} cannot be read as weights: {reason} Expected .safetensors, or a state dict saved with "
             "torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: "
             "fetch the .safetensors instead."
         ) from None
@@ -53,7 +55,20 @@ def read_state(path: Path, device: str = "cpu") -> State:
     if not state:
         found = f"{type(loaded).__name__} of {listed(map(str, entries))}" if entries else type(loaded).__name__
         raise UsageError(f"{path} is not a state dict: expected names and tensors, found {found}.")
+    odd = [name for name, tensor in state.items() if not _is_plain(tensor, device)]
+    if odd:
+        raise UsageError(
+            f"{path} holds other than plain tensors of real numbers: {listed(odd)}. Sparse, nested, quantised and "
+            "complex ones, and ones without numbers, are not read; save the weights of the plain network."
+        )
     return state
+
+
+def _is_plain(tensor: Tensor, device: str) -> bool:
+    if tensor.is_nested:  # asked first, since such tensors cannot answer the rest
+        return False
+    has_numbers = device == "meta" or not tensor.is_meta
+    return has_numbers and tensor.layout == torch.strided and tensor.dtype in NUMBERS
 
 
 def fill(
@@ -131,7 +146,8 @@ def _read(path: Path, device: str) -> object:
                 raise ValueError("its records are compressed")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about archives with code, which the error explains better
-        return torch.load(path, map_location=device, weights_only=True, mmap=True)
+        # What torch.save wrote before it wrote archives cannot be mapped.
+        return torch.load(path, map_location=device, weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def _names_only(path: Path) -> State:

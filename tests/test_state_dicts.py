@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,57 @@ def test_code_is_refused_and_not_run(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"cannot be read as weights: .*archives with code in them"):
             read_state(path)
     assert not ran.exists()
+
+
+def test_how_to_run_code_is_not_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_state(written(tmp_path / "object.pt", {"model": Object()}))
+    assert "it is something else than names and tensors" in str(caught.value)
+    assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
+
+
+def test_files_of_old_pytorch_are_read(tmp_path: Path) -> None:
+    state = network().state_dict()
+    torch.save(state, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert same(read_state(tmp_path / "old.pt"), state)
+
+
+ZEROS = torch.zeros(3, 4)
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, about tensors that hardly anybody uses
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ZEROS.to_sparse,
+        ZEROS.to_sparse_csr,
+        lambda: torch.quantize_per_tensor(ZEROS, 0.1, 0, torch.qint8),
+        lambda: torch.nested.nested_tensor([torch.ones(4), torch.ones(3)]),
+        lambda: torch.empty(3, 4, device="meta"),
+        lambda: torch.zeros(3, 4, dtype=torch.bits8),
+        lambda: torch.zeros(3, 4, dtype=torch.complex64),
+    ],
+    ids=["sparse", "csr", "quantised", "nested", "meta", "bits", "complex"],
+)
+def test_tensors_that_are_not_plain_are_refused_by_name(tmp_path: Path, odd: Callable[[], Tensor]) -> None:
+    path = written(tmp_path / "odd.pt", {"plain": ZEROS, "odd": odd()})
+    with pytest.raises(UsageError, match=r"odd\.pt holds other than plain tensors of real numbers: odd\."):
+        read_state(path)
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [b"\x80\x02.", b"\x80\x02K\x05Q.", b"\x80\x02}]K\x02s.", b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R."],
+    ids=["index", "assertion", "unhashable", "arguments"],
+)
+def test_a_pickle_that_makes_no_sense_is_refused(tmp_path: Path, instructions: bytes) -> None:
+    path, plain = tmp_path / "odd.pt", written(tmp_path / "plain.pt", {"a": ZEROS})
+    with zipfile.ZipFile(plain) as archive, zipfile.ZipFile(path, "w") as hostile:
+        for name in archive.namelist():
+            data = instructions if name.endswith("data.pkl") else archive.read(name)
+            hostile.writestr(name.replace("plain", "odd"), data)
+    with pytest.raises(UsageError, match=r"odd\.pt cannot be read as weights"):
+        read_state(path)
 
 
 def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:

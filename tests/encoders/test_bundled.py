@@ -117,7 +117,17 @@ def test_votes_become_shares() -> None:
 
 
 def test_wrong_weights_and_roots(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no such file"):
-        Bundled.load(EncoderRequest(weights=tmp_path / "absent.safetensors", device="cpu"))
+    for file in (tmp_path, tmp_path / "absent.safetensors"):
+        with pytest.raises(UsageError, match="no such file") as caught:
+            Bundled.load(EncoderRequest(weights=file, device="cpu"))
+        assert "reinstall" not in str(caught.value)
+    (tmp_path / "text.safetensors").write_text("no weights in here")
+    with pytest.raises(UsageError, match=r"text\.safetensors cannot be read as weights"):
+        Bundled.load(EncoderRequest(weights=tmp_path / "text.safetensors", device="cpu"))
+    model = weights.build().state_dict()
+    words = model[weights.EMBEDDING][:1].clone()
+    weights.save({**model, weights.EMBEDDING: words}, torch.tensor([10**6]), tmp_path / "odd.safetensors")
+    with pytest.raises(UsageError, match=r"odd\.safetensors does not fit the bundled encoder"):
+        Bundled.load(EncoderRequest(weights=tmp_path / "odd.safetensors", device="cpu"))
     with pytest.raises(UsageError, match="is not FERPlus"):
         read_ferplus(tmp_path, "train")

@@ -64,18 +64,18 @@ def packed(tower: nn.Module) -> nn.Module:
 
 def checkpoint(path: Path) -> Checkpoint:
     """The model with the weights of `path`."""
-    if not path.is_file():
+    shipped = path.parent == weights.FOLDER
+    if shipped and not path.is_file():
         raise UsageError(f"{path}: there is no such file. The weights ship with the package: reinstall fercache.")
     config = weights.architecture()
     model = weights.build()
     try:
         model.load_state_dict(weights.read(path))
-    except (RuntimeError, KeyError, ValueError) as error:
+    except (RuntimeError, KeyError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise UsageError(
             f"{path} does not fit the bundled encoder ({reason}). It takes what its train.py writes."
         ) from None
-    shipped = path.parent == weights.FOLDER
     return Checkpoint(
         name="bundled" if shipped else f"bundled--{path.stem}",
         model=model,

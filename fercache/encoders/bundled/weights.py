@@ -7,8 +7,10 @@ from typing import Any
 
 import open_clip
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
+
+from fercache.state_dicts import read_state
 
 FOLDER = Path(__file__).parent
 FILE = "bundled.safetensors"
@@ -35,8 +37,11 @@ def save(state: Mapping[str, Tensor], tokens: Tensor, path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The float32 state of the full model, as open_clip has it; tokens that training never met are zero rows."""
-    state = {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
+    """The float32 state of the full model, as open_clip has it; tokens that training never met are zero rows.
+
+    Raises UsageError for a file that is none of weights.
+    """
+    state = {name: value.float() if value.is_floating_point() else value for name, value in read_state(path).items()}
     tokens, rows = state.pop(TOKENS).long(), state[EMBEDDING]
     state[EMBEDDING] = torch.zeros(architecture()["text_cfg"]["vocab_size"], rows.shape[1]).index_copy_(0, tokens, rows)
     return state
