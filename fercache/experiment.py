@@ -6,7 +6,6 @@ sources are found when it is read, before anything is extracted; what only a set
 
 import itertools
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
 from fercache.selection import POLICIES
+from fercache.toml_files import read_toml
 from fercache.views import CLEAN, load_recipe
 
 ORACLE = "oracle"
@@ -162,12 +162,7 @@ class Variant:
 
 def load_experiment(file: Path) -> Experiment:
     """Reads a file. Raises UsageError, which names the file, for whatever could not run as it is written."""
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"Cannot read {file}: {error.strerror or error}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not TOML: {error}.") from None
+    content = read_toml(file)
     try:
         experiment = Experiment.model_validate(content)
         _check(experiment)

@@ -1,11 +1,11 @@
 """Prompt sets: what an expression is called in sentences."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
+from fercache.toml_files import read_toml
 
 Prompts = Mapping[str, tuple[str, ...]]
 
@@ -71,15 +71,14 @@ def set_label(name: str) -> str:
 
 def _read(file: Path) -> Prompts:
     form = 'Expected lines such as: happiness = ["a smiling face", "a happy person"].'
-    try:
-        given = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"Cannot read the prompts in {file}: {error}. {form}") from None
-    prompts = {}
-    for name, sentences in given.items():
+    prompts: dict[str, tuple[str, ...]] = {}
+    for name, sentences in read_toml(file).items():
         if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) for s in sentences):
             raise UsageError(f"{file}: '{name}' is not a list of sentences. {form}")
-        prompts[canonical(name)] = tuple(sentences)
+        expression = canonical(name)
+        if expression in prompts:
+            raise UsageError(f"{file}: '{name}' is {expression}, which stands there already. Write one list of each.")
+        prompts[expression] = tuple(sentences)
     if not prompts:
         raise UsageError(f"{file} holds no prompts. {form}")
     return prompts

@@ -1,13 +1,13 @@
 """`fercache.toml` and the environment -> Settings: where the cache, the reports and the data sets are."""
 
 import os
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercache.errors import UsageError, nearest
 from fercache.remote import address_of
+from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"
 
@@ -39,7 +39,7 @@ def load_settings(folder: Path | None = None) -> Settings:
     """
     base = folder or Path()
     file = base / FILE
-    given = _read(file) if file.is_file() else {}
+    given = read_toml(file) if file.is_file() else {}
     for name in ("cache", "reports"):
         variable = os.environ.get(f"FERCACHE_{name.upper()}")
         if variable:
@@ -57,13 +57,6 @@ def load_settings(folder: Path | None = None) -> Settings:
 
 def _root(base: Path, root: Path) -> Path:
     return root if address_of(root) else base / root.expanduser()
-
-
-def _read(file: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not valid TOML: {error}. Mend that line, or remove the file.") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -4,7 +4,6 @@ Everything random is drawn from a hash of those three, and all geometry is relat
 trunk on smaller crops see the same flip, shift and erased box, today and in a year.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import key_of, seed_from
+from fercache.toml_files import read_toml
 
 ERASED = (124, 116, 104)
 """ImageNet's mean colour, which a network's normalisation turns into about zero; CLIP's is one level away."""
@@ -209,10 +209,7 @@ def load_recipe(text: str) -> Recipe:
     if not path.is_file():
         raise UsageError(f"There is no recipe '{text}', and no such file. {nearest(text, RECIPES)}")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate({"name": path.stem.lower().replace("_", "-"), **content})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not TOML: {error}.") from None
+        recipe = Recipe.model_validate({"name": path.stem.lower().replace("_", "-"), **read_toml(path)})
     except ValidationError as error:
         raise UsageError(f"{path}: {_complaint(error)}") from None
     if recipe.name in RECIPES:

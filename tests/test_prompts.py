@@ -37,6 +37,13 @@ def test_files_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
         prompt_set(str(file))
 
 
+def test_an_expression_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('happy = ["a smile"]\nhappiness = ["a laugh"]\n')
+    with pytest.raises(UsageError, match=r"mine\.toml: 'happiness' is happiness, which stands there already"):
+        prompt_set(str(file))
+
+
 def test_unknown_set_and_absent_file() -> None:
     with pytest.raises(UsageError, match="faces"):
         prompt_set("face")

@@ -1,0 +1,43 @@
+"""TOML files that people write: settings, prompts, recipes, experiments."""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fercache.errors import UsageError
+
+LARGEST = 2**20
+"""Bytes: parsing takes eighty times as much memory."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a file. Raises UsageError for one that cannot be read, is larger than LARGEST, or is no TOML."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UsageError(f"{path} is larger than {LARGEST // 2**20} MiB. Is it the right file?")
+        content = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except RecursionError:
+        raise UsageError(f"{path} is nested too deeply to be read. Is it the right file?") from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not TOML: {error}. Mend that line.") from None
+    for text in _texts(content):
+        if "\0" in text:  # which no path, and nothing that is stored, may hold
+            raise UsageError(f"{path}: {text!r} holds a NUL character. Remove it.")
+    return content
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in a value, keys among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
