@@ -19,7 +19,15 @@ _STAMPS = ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modif
 def address_of(path: Path) -> str | None:
     """The address that a path was made of; None for a local one."""
     match = re.fullmatch(r"([a-z][a-z0-9+.-]+):/+(.+)", path.as_posix())
-    return f"{match[1]}://{match[2]}" if match else None
+    if match is None:
+        return None
+    host = "/" if match[1] == "file" else ""  # the only address without one
+    return f"{match[1]}://{host}{match[2]}"
+
+
+def shown(path: Path) -> str:
+    """A path or address as its user wrote it, for messages."""
+    return address_of(path) or str(path)
 
 
 def exists(path: Path) -> bool:
@@ -27,7 +35,7 @@ def exists(path: Path) -> bool:
     if address_of(path) is None:
         return path.exists()
     system, name = _system(path)
-    with _reached(path):
+    with _failing_as(UsageError, path):
         return bool(system.exists(name))
 
 
@@ -38,7 +46,7 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
         found = folder.iterdir() if folder.is_dir() else [folder]
         return sorted(path for path in found if path.name.endswith(suffix) and path.is_file())
     system, name = _system(folder)
-    with _reached(folder):
+    with _failing_as(UsageError, folder):
         names = [name] if not system.isdir(name) else system.ls(name, detail=False)
     scheme = address.partition("://")[0]
     paths = (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
@@ -50,7 +58,7 @@ def opened(path: Path) -> BinaryIO:
     if address_of(path) is None:
         return path.open("rb")
     system, name = _system(path)
-    with _as_os_error(path):
+    with _failing_as(OSError, path):
         stream: BinaryIO = system.open(name, "rb")
     return stream
 
@@ -62,7 +70,7 @@ def read(path: Path, begin: int = 0, size: int | None = None) -> bytes:
             stream.seek(begin)
             return stream.read(-1 if size is None else size)
     system, name = _system(path)
-    with _as_os_error(path):
+    with _failing_as(OSError, path):
         data: bytes = system.cat_file(name, start=begin, end=None if size is None else begin + size)
     return data
 
@@ -73,7 +81,7 @@ def stamp(path: Path) -> bytes:
     Raises OSError when it is not there.
     """
     system, name = _system(path)
-    with _as_os_error(path):
+    with _failing_as(OSError, path):
         info = system.info(name)
     told = {key: str(info[key]) for key in _STAMPS if info.get(key) is not None}
     return hashlib.sha256(repr([name, *told.items()]).encode()).digest()
@@ -92,20 +100,11 @@ def _system(path: Path) -> tuple[Any, str]:
 
 
 @contextmanager
-def _reached(path: Path) -> Iterator[None]:
+def _failing_as(kind: type[UsageError] | type[OSError], path: Path) -> Iterator[None]:
+    """Every store has exceptions of its own: they become of one `kind`."""
     try:
         yield
-    except UsageError:
+    except kind:
         raise
-    except Exception as error:  # every store has exceptions of its own
-        raise UsageError(f"{address_of(path)} cannot be reached: {str(error) or type(error).__name__}") from None
-
-
-@contextmanager
-def _as_os_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:  # every store has exceptions of its own
-        raise OSError(f"{address_of(path)}: {str(error) or type(error).__name__}") from error
+    except Exception as error:
+        raise kind(f"{address_of(path)} cannot be reached: {str(error) or type(error).__name__}") from error

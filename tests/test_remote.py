@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry, remote
+from fercache.datasets import FaceImage
 from fercache.errors import UsageError
 from fercache.settings import load_settings
 from fercache.stages.extract import FACES_TO_SETTLE_ON
@@ -125,10 +126,11 @@ def test_an_address_that_leads_nowhere_is_told(tmp_path: Path, address: str, tol
 
 
 def test_addresses_and_paths_are_told_apart() -> None:
-    for address in ("s3://bucket/a/b.tar", "http://host:80/x", "memory://a", "gs://b/c.csv"):
-        assert remote.address_of(Path(address)) == address
+    for address in ("s3://bucket/a/b.tar", "http://host:80/x", "memory://a", "gs://b/c.csv", "file:///a/b.csv"):
+        assert remote.address_of(Path(address)) == remote.shown(Path(address)) == address
     for local in ("a/b", "/a/b", "C:/x", ".", "a:b", "x:/y"):
         assert remote.address_of(Path(local)) is None
+        assert remote.shown(Path(local)) == local
 
 
 def test_fercache_toml_may_hold_an_address(tmp_path: Path) -> None:
@@ -136,6 +138,56 @@ def test_fercache_toml_may_hold_an_address(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     assert remote.address_of(settings.datasets["manifest:a"]) == "s3://bucket/a.csv"
     assert settings.datasets["manifest:b"] == tmp_path / "b.csv"
+
+
+def test_a_file_at_an_address_is_that_file(tmp_path: Path) -> None:
+    made = manifest(tmp_path)
+    assert made.root is not None
+    dataset = registry.load("datasets", "manifest")
+    local, there = (list(dataset.faces(root)) for root in (made.root, Path(made.root.as_uri())))
+    assert [(face.id, face.read()) for face in there] == [(face.id, face.read()) for face in local]
+
+
+@pytest.mark.parametrize(("name", "file"), [("manifest", "faces.csv"), ("webdataset", "a.tar")])
+def test_messages_hold_the_address(name: str, file: str) -> None:
+    fsspec.filesystem("memory").pipe_file(f"/told/{file}", b"nonsense")
+    with pytest.raises(UsageError, match=f"^memory://told/{file}"):
+        list(registry.load("datasets", name).faces(Path(f"memory://told/{file}")))
+
+
+def test_a_picture_at_an_address_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = fsspec.filesystem("memory")
+    system.pipe_file("/large/faces.csv", b"path,label\na.png,sad\n")
+    system.pipe_file("/large/a.png", bytes(11))
+    monkeypatch.setattr("fercache.datasets.manifest.LARGEST_FILE", 10)
+    (face,) = registry.load("datasets", "manifest").faces(Path("memory://large/faces.csv"))
+    with pytest.raises(OSError, match="larger than"):
+        face.read()
+
+
+def rows_of(folder: Path, **more: Any) -> list[FaceImage]:
+    """The faces of a Parquet file with one row, and some columns beside path and label."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    (folder / "a.png").touch()
+    parquet.write_table(pyarrow.table({"path": ["a.png"], "label": ["sad"]} | more), folder / "faces.parquet")
+    return list(registry.load("datasets", "manifest").faces(folder / "faces.parquet"))
+
+
+@pytest.mark.parametrize("name", ["age, years", "a\nb", '"q'])
+def test_columns_of_a_parquet_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    (face,) = rows_of(tmp_path, **{name: [3]})
+    assert face.group == f"{name}=3"
+
+
+def test_cells_of_a_parquet_file_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    with pytest.raises(UsageError, match=r"faces\.parquet, row 1: the column path is binary. Expected text"):
+        rows_of(tmp_path, path=[b"a.png"])
+    latin = pyarrow.array([b"Zo\xeb"]).cast(pyarrow.binary()).view(pyarrow.string())
+    late = pyarrow.array([2**62], pyarrow.timestamp("ms"))
+    for odd in (latin, late):
+        with pytest.raises(UsageError, match=r"faces\.parquet is no Parquet file that can be read, after 0 rows"):
+            rows_of(tmp_path, odd=odd)
 
 
 def test_a_parquet_manifest_is_the_csv_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ File and pictures may be at an address (`s3://bucket/faces.csv`).
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from io import TextIOWrapper
@@ -15,12 +16,15 @@ from typing import Any, ClassVar
 from fercache.datasets import Dataset, FaceImage, face_file, split_name
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
-from fercache.remote import address_of, exists, opened, read, stamp
+from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
+from fercache.remote import address_of, exists, opened, read, shown, stamp
 
 NEEDED = ("path", "label")
 OPTIONAL = ("split", "subject", "box")
 SEPARATORS = ",;\t"
 LABELS = ".labels.csv"
+ROWS = 1_024
+"""Of a Parquet file that are in memory."""
 
 Box = tuple[int, int, int, int]
 
@@ -45,28 +49,31 @@ class Manifest(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """The lines in their order; the id is the path, and the box if it has one. Raises UsageError with the line."""
         if root is None or not (root.is_file() or (address_of(root) and exists(root))):
-            raise self.refuse_root(f"{root or 'no root'} is not a file.")
+            raise self.refuse_root(f"{shown(root) if root else 'no root'} is not a file.")
         meaning = read_meanings(root.with_suffix(LABELS))
         lines: dict[str, int] = {}
         any_there = False
         for line, cells in _rows(root):
             try:
+                _refuse_nul(cells)
                 path = _inside(cells["path"], root.parent)
                 face = _face(path, cells, root.parent, meaning)
             except UsageError as error:
-                raise UsageError(f"{root}, line {line}: {error}") from None
+                raise UsageError(f"{shown(root)}, line {line}: {error}") from None
             if face.id in lines:
                 raise UsageError(
-                    f"{root}: lines {lines[face.id]} and {line} are both {face.id}. Remove one, or give each a box."
+                    f"{shown(root)}: lines {lines[face.id]} and {line} are both {face.id}. "
+                    "Remove one, or give each a box."
                 )
             lines[face.id] = line
-            any_there = any_there or exists(root.parent / path)
+            any_there = any_there or _is_there(root.parent / path)
             yield face
         if not lines:
-            raise UsageError(f"{root} lists no images: there is nothing below its header.")
+            raise UsageError(f"{shown(root)} lists no images: there is nothing below its header.")
         if not any_there:
             raise UsageError(
-                f"{root}: none of its {len(lines)} images is there. Paths must be relative to {root.parent}."
+                f"{shown(root)}: none of its {len(lines)} images is there. "
+                f"Paths must be relative to {shown(root.parent)}."
             )
 
 
@@ -78,57 +85,62 @@ def _rows(path: Path, needed: Sequence[str] = NEEDED) -> Iterator[tuple[int, dic
     try:
         with opened(path) as binary, TextIOWrapper(binary, "utf-8-sig", newline="") as stream:
             header = stream.readline()
-            rows = csv.reader(stream, delimiter=_separator(header))
-            names = _columns(header, path, needed)
+            separator = max(SEPARATORS, key=header.count)
+            rows = csv.reader(stream, delimiter=separator)
+            names = _columns(next(csv.reader([header], delimiter=separator), []), path, needed)
             for cells in rows:
                 line = rows.line_num + 1
                 if not any(cells):
                     continue
                 if len(cells) != len(names):
-                    raise UsageError(f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)}.")
+                    raise UsageError(
+                        f"{shown(path)}, line {line}: {len(cells)} cells, but the header has {len(names)}."
+                    )
                 yield line, dict(zip(names, (cell.strip() for cell in cells), strict=True))
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not UTF-8 text. Save it as CSV in UTF-8.") from None
+        raise UsageError(f"{shown(path)} is not UTF-8 text. Save it as CSV in UTF-8.") from None
     except csv.Error as error:
-        raise UsageError(f"{path}, line {rows.line_num + 1}: {error}. Save it as plain CSV in UTF-8.") from None
+        raise UsageError(f"{shown(path)}, line {rows.line_num + 1}: {error}. Save it as plain CSV in UTF-8.") from None
 
 
 def _parquet_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same of a Parquet file, whose rows have numbers from 1 on; some thousand are in memory."""
+    """The same of a Parquet file, whose rows have numbers from 1 on; ROWS of them are in memory."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise UsageError(f"{path}: reading Parquet needs pyarrow: pip install 'fercache[parquet]'") from None
+        raise UsageError(f"{shown(path)}: reading Parquet needs pyarrow: pip install 'fercache[parquet]'") from None
     number = 0
     try:
         with opened(path) as stream, ParquetFile(stream) as file:
-            names = _columns(",".join(file.schema_arrow.names), path, needed)
-            for batch in file.iter_batches():
+            names = _columns(file.schema_arrow.names, path, needed)
+            for batch in file.iter_batches(batch_size=ROWS):
                 for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
+                    binary = [name for name, cell in zip(names, cells, strict=True) if isinstance(cell, bytes)]
+                    if binary:
+                        raise UsageError(
+                            f"{shown(path)}, row {number}: the column {binary[0]} is binary. Expected text: write it "
+                            "as a string, or leave the column out."
+                        )
                     yield number, {n: "" if c is None else str(c).strip() for n, c in zip(names, cells, strict=True)}
-    except (ArrowException, OSError) as error:
-        raise UsageError(f"{path} is no Parquet file that can be read, after {number} rows: {error}") from None
+    except (ArrowException, OSError, ValueError, OverflowError) as error:  # the last two are of single cells
+        raise UsageError(f"{shown(path)} is no Parquet file that can be read, after {number} rows: {error}") from None
 
 
-def _separator(header: str) -> str:
-    return max(SEPARATORS, key=header.count)
-
-
-def _columns(header: str, path: Path, needed: Sequence[str]) -> list[str]:
-    cells = next(csv.reader([header], delimiter=_separator(header)), [])
-    names = [cell.strip().lower() for cell in cells]
+def _columns(header: Sequence[str], path: Path, needed: Sequence[str]) -> list[str]:
+    """The names in a header, in lower case. Raises UsageError for what is missing, or there twice."""
+    names = [cell.strip().lower() for cell in header]
     missing = [name for name in needed if name not in names]
     if missing:
         possible = f", possible {', '.join(OPTIONAL)}" if needed == NEEDED else ""
         raise UsageError(
-            f"{path}: no column {' and no column '.join(missing)}. Needed are {', '.join(needed)}{possible}; "
+            f"{shown(path)}: no column {' and no column '.join(missing)}. Needed are {', '.join(needed)}{possible}; "
             f"the first line has {', '.join(names) or 'nothing'}."
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
-        raise UsageError(f"{path}: more than one column is called {', '.join(repeated)}.")
+        raise UsageError(f"{shown(path)}: more than one column is called {', '.join(repeated)}.")
     return names
 
 
@@ -141,7 +153,7 @@ def read_meanings(path: Path) -> dict[str, str | None] | None:
         try:
             meanings[cells["label"]] = canonical(cells["expression"]) if cells["expression"] else None
         except UsageError as error:
-            raise UsageError(f"{path}, line {line}: {error}") from None
+            raise UsageError(f"{shown(path)}, line {line}: {error}") from None
     return meanings
 
 
@@ -158,8 +170,8 @@ def label_of(text: str, meaning: dict[str, str | None] | None) -> str | None:
 
 def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str | None] | None) -> FaceImage:
     box = _box(cells.get("box", ""))
-    # `;` parts the columns of a group, so it cannot stand in a value
-    others = {name: cell.replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL}
+    # `;` parts the columns of a group, so it cannot stand in one
+    others = [f"{name}={cell}".replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL]
     face = _remote_face if address_of(folder) else face_file
     return face(
         folder / path,
@@ -168,25 +180,44 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
         label_of(cells["label"], meaning),
         id=path if box is None else f"{path}#{','.join(map(str, box))}",
         subject=cells.get("subject", ""),
-        group=";".join(f"{name}={cell}" for name, cell in others.items()),
+        group=";".join(others),
         box=box,
     )
 
 
 def _remote_face(path: Path, folder: Path, split: str, label: str | None, id: str, **more: Any) -> FaceImage:
     """What its store says of it stands for its content, so that it is fetched once."""
-    return FaceImage(id, partial(read, path), split, label, fingerprint=partial(stamp, path), **more)
+    return FaceImage(id, partial(_fetched, path), split, label, fingerprint=partial(stamp, path), **more)
+
+
+def _fetched(path: Path) -> bytes:
+    data = read(path, 0, LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise OSError(TOO_LARGE)
+    return data
+
+
+def _is_there(path: Path) -> bool:
+    """For names that no system takes, too: they are not there."""
+    return exists(path) if address_of(path) else os.path.exists(path)  # noqa: PTH110
+
+
+def _refuse_nul(cells: dict[str, str]) -> None:
+    """Raises UsageError, naming the column, for text that can be neither a path nor stored."""
+    for name, cell in cells.items():
+        if "\0" in name + cell:
+            raise UsageError(f"the column {name!r} has a NUL character in it: {cell!r}.")
 
 
 def _inside(path: str, folder: Path) -> str:
     """`path` relative to `folder`, with slashes. Raises UsageError when it leads out; links are looked at when read."""
-    if not path or "\0" in path:
-        raise UsageError("the path is empty, or has a NUL character in it.")
+    if not path:
+        raise UsageError("the path is empty.")
     base = folder if address_of(folder) else Path(os.path.normpath(folder.absolute()))
     full = Path(os.path.normpath(base / path.replace("\\", "/")))
     if base not in full.parents:
         raise UsageError(
-            f"'{path}' is outside of {folder}. Paths must be relative to the file, and stay in its folder."
+            f"'{path}' is outside of {shown(folder)}. Paths must be relative to the file, and stay in its folder."
         )
     return full.relative_to(base).as_posix()
 

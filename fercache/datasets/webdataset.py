@@ -11,7 +11,7 @@ from fercache.datasets.manifest import label_of, read_meanings
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.layouts.tars import Member, members, read_member
-from fercache.remote import exists, files_in
+from fercache.remote import exists, files_in, shown
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".tiff")
 LABEL, ABOUT = ".cls", ".json"
@@ -41,10 +41,10 @@ class WebDataset(Dataset):
         damaged, and for labels that mean nothing.
         """
         if root is None or not exists(root):
-            raise self.refuse_root(f"{root or 'no root'} is not there.")
+            raise self.refuse_root(f"{shown(root) if root else 'no root'} is not there.")
         shards = files_in(root, ".tar")
         if not shards:
-            raise self.refuse_root(f"{root} holds no tar files; compressed ones must be unpacked to .tar.")
+            raise self.refuse_root(f"{shown(root)} holds no tar files; compressed ones must be unpacked to .tar.")
         meaning = read_meanings((root if root != shards[0] else root.parent) / MEANINGS)
         for shard in shards:
             for sample in _samples(shard):
@@ -76,7 +76,7 @@ def _faces(shard: Path, sample: list[Member], meaning: dict[str, str | None] | N
         try:
             named = label_of("" if label is None else str(label).strip(), meaning)
         except UsageError as error:
-            raise UsageError(f"{shard}, {member.name}: {error}") from None
+            raise UsageError(f"{shown(shard)}, {member.name}: {error}") from None
         yield FaceImage(
             f"{shard.name}/{member.name}",
             partial(read_member, shard, member.offset, member.size, member.refused),
@@ -101,7 +101,9 @@ def _told(shard: Path, sample: list[Member]) -> dict[str, Any]:
             else:
                 told["label"] = text
         except (ValueError, RecursionError) as error:
-            raise UsageError(f"{shard}, {member.name}: {str(error)[:100]}. Expected UTF-8 text, or JSON.") from None
+            raise UsageError(
+                f"{shown(shard)}, {member.name}: {str(error)[:100]}. Expected UTF-8 text, or JSON."
+            ) from None
     return told
 
 

@@ -10,6 +10,7 @@ from fercache.errors import UsageError
 
 LARGEST_FILE = 256 * 2**20
 """Bytes: no face crop is larger, and reading what is would fill the memory."""
+TOO_LARGE = f"larger than {LARGEST_FILE // 2**20} MB"
 
 _NOT_OURS = ("thumbs.db", "desktop.ini", "__macosx")
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -29,7 +30,7 @@ def read_inside(path: str | Path, root: Path) -> bytes:
     if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
         raise PermissionError(f"a link that leaves {root}")
     if found.st_size > LARGEST_FILE:
-        raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
+        raise OSError(TOO_LARGE)
     with open(file, "rb") as stream:  # noqa: PTH123
         return stream.read()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Self
 
 from fercache.errors import UsageError
-from fercache.layouts.folders import LARGEST_FILE
-from fercache.remote import opened, read
+from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
+from fercache.remote import opened, read, shown
 
 LARGEST_NOTE = 2**20
 """Bytes of a label or description, and of a name or header that stands before a member."""
@@ -68,7 +68,7 @@ def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
                     raise tarfile.ReadError(f"{info.name} has a size of {info.size} bytes")
                 if info.size > LARGEST_NOTE and info.name.lower().endswith(notes):
                     raise UsageError(
-                        f"{tar}: {info.name} has {info.size} bytes, but a label or description has at most "
+                        f"{shown(tar)}: {info.name} has {info.size} bytes, but a label or description has at most "
                         f"{LARGEST_NOTE}. Is it one? Leave it out, or call it something else."
                     )
                 number, end = number + 1, info.offset_data + -(-info.size // _RECORD) * _RECORD
@@ -79,11 +79,11 @@ def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
             raise tarfile.ReadError("it ends too early")
     except (tarfile.TarError, ValueError, OverflowError) as error:  # the last two are of numbers in headers
         raise UsageError(
-            f"{tar} is no plain tar, or damaged after {number} members: {error}. A compressed one must be unpacked "
-            "to .tar, since its members cannot be read by place."
+            f"{shown(tar)} is no plain tar, or damaged after {number} members: {error}. A compressed one must be "
+            "unpacked to .tar, since its members cannot be read by place."
         ) from None
     except OSError as error:
-        raise UsageError(f"{tar} cannot be read: {error.strerror or error}.") from None
+        raise UsageError(f"{shown(tar)} cannot be read: {error.strerror or error}.") from None
 
 
 def read_member(tar: Path, offset: int, size: int, refused: str) -> bytes:
@@ -91,7 +91,7 @@ def read_member(tar: Path, offset: int, size: int, refused: str) -> bytes:
     if refused:
         raise PermissionError(refused)
     if size > LARGEST_FILE:
-        raise OSError(f"larger than {LARGEST_FILE // 2**20} MB")
+        raise OSError(TOO_LARGE)
     data = read(tar, offset, size)
     if len(data) < size:
         raise OSError("the tar is shorter than it was")

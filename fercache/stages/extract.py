@@ -28,7 +28,7 @@ from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Task, Views,
 from fercache.identity import key_of
 from fercache.precisions import reduced_precisions
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
-from fercache.remote import address_of, exists
+from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
@@ -121,8 +121,7 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
         )
     if not exists(root):
         raise UsageError(
-            f"{address_of(root) or root} does not exist; --root must be where {whole} lies. "
-            f"See `fercache datasets show {whole}`."
+            f"{shown(root)} does not exist; --root must be where {whole} lies. See `fercache datasets show {whole}`."
         )
     return root
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fercache.datasets import ABSENT
 from fercache.datasets.manifest import plugin
 from fercache.errors import UsageError
 from fercache.extraction.decode import decode
@@ -55,6 +56,9 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, separato
         ("path,label\na.png\n", "line 2: 1 cells, but the header has 2"),
         ("path,label\na.png,sad\n./a.png,happy\n", "lines 2 and 3 are both a.png"),
         ("path,label\n,sad\n", "line 2: the path is empty"),
+        ("path,label\na\0.png,sad\n", "line 2: the column 'path' has a NUL"),
+        ("path,label,subject\na.png,sad,a\0b\n", "line 2: the column 'subject' has a NUL"),
+        ("path,label,a\0b\na.png,sad,1\n", r"line 2: the column 'a\\x00b' has a NUL"),
         ("path,label\n../a.png,sad\n", r"line 2: '../a.png' is outside of"),
         ("path,label\nx/../../a.png,sad\n", "outside of"),
         ("path,label\n..\\a.png,sad\n", "outside of"),
@@ -95,6 +99,12 @@ def test_a_missing_image_is_listed_and_cannot_be_read(tmp_path: Path) -> None:
     _, missing = plugin.faces(manifest_of(tmp_path, "path,label\na.png,sad\nb.png,sad\n"))
     with pytest.raises(FileNotFoundError):
         missing.read()
+
+
+def test_a_name_that_no_system_takes_is_not_there(tmp_path: Path) -> None:
+    path = manifest_of(tmp_path, f"path,label\n{'x' * 300}.png,sad\na.png,sad\n")
+    assert len(list(plugin.faces(path))) == 2
+    assert [f.found for f in plugin.check(path) if f.label == ABSENT] == [1]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
