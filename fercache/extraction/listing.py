@@ -57,7 +57,8 @@ class Listing:
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
     """Reads every image once to hash it, and reports all that are listed but not there in one go.
 
-    Raises UsageError for an empty set, an id that occurs twice, and a set of which no image is there.
+    Raises UsageError for an empty set, an id that occurs twice, text that no table can hold, and a set of which no
+    image is there.
     """
     if not faces:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
@@ -98,9 +99,15 @@ def _report_absent(name: str, absent: Sequence[str], listed: int) -> None:
 
 
 def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:
-    """Everything about a face that a table depends on."""
+    """Everything about a face that a table depends on. Raises UsageError for text that it cannot hold."""
     about = [face.id, face.split, face.label, face.votes, face.subject, face.group, face.box, fingerprint.hex()]
-    return canonical_json(about).encode() + b"\n"
+    try:
+        line = canonical_json(about).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{face.id!r}: its id, split, subject or group is not UTF-8. Rename it.") from None
+    if "\0" in face.id + face.split + face.subject + face.group:
+        raise UsageError(f"{face.id!r}: its id, split, subject or group holds a NUL character. Rename it.")
+    return line + b"\n"
 
 
 def _fingerprints(faces: Sequence[FaceImage]) -> list[bytes]:

@@ -107,6 +107,8 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
     key = str(file.attributes["key"])
     if key != key_of(identity):
         raise ValueError("its key is not that of its identity")
+    if not isinstance(identity.get("encoder"), dict):
+        raise ValueError("its identity has no encoder")
     if "label" not in file.slots:
         raise ValueError("'label' is missing")
     rows = file.slots["label"].shape[0]
@@ -114,8 +116,8 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
 
 
 def table_files(cache: Path) -> list[Path]:
-    """Every file that should be a finished table, by name."""
-    return sorted((cache / "features").glob("*/*.h5"))
+    """Every file that should be a finished table, by name; no links that lead nowhere, and no pipes."""
+    return sorted(path for path in (cache / "features").glob("*/*.h5") if path.is_file())
 
 
 def find_tables(cache: Path) -> list[TableInfo]:

@@ -52,20 +52,23 @@ def _tables(cache: Path) -> Iterator[Problem]:
         try:
             quarantined = read_table(path).quarantined
         except UsageError as error:
-            yield Problem(path, str(error), f"Delete it and {_EXTRACT}.")
+            yield Problem(path, str(error), _AGAIN)
             continue
-        listing = quarantine_path(path)
-        if quarantined != (listed := _listed(listing)):
-            what = f"{quarantined} images were left out of {path.name}, {listed} are listed here"
-            yield Problem(listing, what, f"Delete {path.name} and {_EXTRACT}.")
+        listing, remedy = quarantine_path(path), f"Delete {path.name} and {_EXTRACT}."
+        yield from _attempt(listing, partial(_check_list, table=path.name, quarantined=quarantined), remedy)
 
 
-def _listed(path: Path) -> int:
-    """Rows of a quarantine list."""
-    if not path.exists():
-        return 0
-    with path.open(encoding="utf-8", errors="replace", newline="") as stream:
-        return max(0, sum(1 for _ in csv.reader(stream)) - 1)
+def _check_list(path: Path, table: str, quarantined: int) -> None:
+    """Raises UsageError when a quarantine list does not have the rows that its table left out."""
+    listed = 0
+    if path.exists():
+        try:
+            with path.open(encoding="utf-8", errors="replace", newline="") as stream:
+                listed = max(0, sum(1 for _ in csv.reader(stream)) - 1)
+        except (csv.Error, OSError) as error:
+            raise UsageError(f"no list that can be read: {error}") from None
+    if listed != quarantined:
+        raise UsageError(f"{quarantined} images were left out of {table}, {listed} are listed here")
 
 
 def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:

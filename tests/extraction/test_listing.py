@@ -62,6 +62,12 @@ def test_absent_files_are_reported_in_one_go(capsys: pytest.CaptureFixture[str])
         manifest(absent("a"), absent("b"))
 
 
+@pytest.mark.parametrize("odd", [face("a\ud800"), face("a", subject="\ud800"), face("a", split="b\0"), face("a\0")])
+def test_text_that_no_table_can_hold_is_refused_before_anything_is_encoded(odd: FaceImage) -> None:
+    with pytest.raises(UsageError, match=r"^'a(\\ud800|\\x00)?': its id, split, subject or group"):
+        list_faces("set", [odd])
+
+
 def test_empty_sets_and_repeated_ids_are_refused() -> None:
     with pytest.raises(UsageError, match="no face images"):
         list_faces("set", [])

@@ -1,6 +1,7 @@
 """Finished tables: what was written is read, what another table has is found, what is damaged is refused."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from fercache.errors import UsageError
-from fercache.identity import canonical_json
+from fercache.identity import canonical_json, key_of
 from fercache.store.sealed import save_sealed
 from fercache.store.tables import TABLE, KnownFeatures, find_tables, read_info, read_table, table_path
 from tests.store.damage import damaged, damages
@@ -66,6 +67,20 @@ def test_refuses_columns_that_make_no_table(tmp_path: Path, name: str, change: s
         read_table(forged(tmp_path / "table.h5", arrays=arrays))
 
 
+def test_refuses_an_identity_without_encoder(tmp_path: Path) -> None:
+    identity = {"dataset": "numbers"}
+    with pytest.raises(UsageError, match="its identity has no encoder"):
+        read_info(forged(tmp_path / "table.h5", identity, key=key_of(identity)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_what_is_no_file_is_no_table(tmp_path: Path) -> None:
+    path = forged(place(tmp_path))
+    (path.parent / "dangling.h5").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(path.parent / "pipe.h5")
+    assert [info.path for info in find_tables(tmp_path)] == [path]
+
+
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -103,8 +118,6 @@ def test_damage_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory,
 
 
 def test_finds_tables_newest_first_and_skips_the_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    import os
-
     folder = place(tmp_path).parent
     for age, name in enumerate(["new", "old", "broken"]):
         path = forged(folder / f"{name}.h5")

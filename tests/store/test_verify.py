@@ -57,6 +57,16 @@ def test_a_quarantine_list_that_is_gone(cache: Path) -> None:
     assert "0 are listed" in problem.what
 
 
+@pytest.mark.parametrize("content", [b"x" * 200_000, None], ids=["endless cell", "folder"])
+def test_a_quarantine_list_that_is_none(cache: Path, content: bytes | None) -> None:
+    path = quarantine_path(place(cache))
+    path.unlink()
+    path.mkdir() if content is None else path.write_bytes(content)
+    problem = only(cache)
+    assert problem.path == path
+    assert "no list that can be read" in problem.what
+
+
 def flip_prompt(cache: Path) -> Path:
     (path,) = (cache / "prompts").rglob("*.h5")
     flip(path, test_prompts.EMBEDDINGS.tobytes())
