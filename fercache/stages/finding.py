@@ -13,7 +13,7 @@ from fercache.errors import UsageError, nearest
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
-from fercache.store.tables import TableInfo, find_tables
+from fercache.store.tables import RECIPE, TableInfo, find_tables
 from fercache.views import RECIPES
 
 DEFAULT_ENCODER = "bundled"
@@ -55,9 +55,9 @@ def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLE
 
 
 def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
-    of_recipe = [table for table in tables if table.identity.get("recipe", {}).get("name") == recipe]
+    of_recipe = [table for table in tables if table.identity.get(RECIPE, {}).get("name") == recipe]
     if not of_recipe:
-        has = sorted({table.identity["recipe"]["name"] for table in tables if "recipe" in table.identity})
+        has = sorted({table.identity[RECIPE]["name"] for table in tables if RECIPE in table.identity})
         known = f" It has those of: {', '.join(has)}." if has else ""
         known += "" if recipe in RECIPES else " One of your own goes by the name in its file."
         asked = recipe if recipe in RECIPES else "FILE"

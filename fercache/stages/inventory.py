@@ -104,9 +104,7 @@ def _nowhere(settings: Settings, request: ExtractRequest) -> str:
 
 def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:
     """What stands beside a table and is not there."""
-    cut = table.identity["encoder"].get("preprocessing", {}).items()
-    crops = [info for info in find_crops(settings.cache, table) if info.geometry.items() <= cut]
-    if request.crops and request.crops not in [info.side for info in crops]:
+    if request.crops and request.crops not in [info.side for info in find_crops(settings.cache, table)]:
         return f"there are no crops of {request.crops} pixels"
     try:
         find_prompts(settings.cache, table, request.prompts)

@@ -16,7 +16,7 @@ from fercache.stages.finding import extract_command
 from fercache.stages.labelled import LabelledFaces
 from fercache.store.crops import Crops, find_crops, read_crops, rows_of
 from fercache.store.schema import CLEAN
-from fercache.store.tables import FeatureTable, TableInfo
+from fercache.store.tables import RECIPE, FeatureTable, TableInfo
 from fercache.trunks import Faces
 from fercache.views import Framing, Recipe, draw_view, render_crop, view_names
 
@@ -101,7 +101,7 @@ def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
 
 def stored_views(table: FeatureTable, faces: LabelledFaces, device: str) -> StoredViews:
     """All views that the table has of the faces, of whatever recipe it has."""
-    recipe = Recipe.model_validate(table.identity["recipe"])
+    recipe = Recipe.model_validate(table.identity[RECIPE])
     views = [CLEAN, *view_names(recipe, len(table.columns.features) - 1)]
     return StoredViews(torch.stack([_on(device, table.columns.features[view][faces.row]) for view in views]), recipe)
 
@@ -143,10 +143,9 @@ def _on(device: str, features: NDArray[np.floating]) -> Tensor:
 def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
     """The crops of a table's faces, of the side S asked for, or those stored last.
 
-    Only those cut as the table's encoder cuts. Raises UsageError, with the command that makes them, without any.
+    Raises UsageError, with the command that makes them, without any.
     """
-    cut = table.identity["encoder"].get("preprocessing", {}).items()
-    there = [info for info in find_crops(cache, table) if info.geometry.items() <= cut]
+    there = find_crops(cache, table)
     fitting = [info for info in there if side in (None, info.side)]
     if not fitting:
         dataset = table.identity["dataset"]

@@ -132,8 +132,11 @@ def crop_files(cache: Path) -> list[Path]:
 
 
 def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
-    """The crops of a table's faces, those written last first; a file that cannot be read is skipped with a warning."""
-    faces = _faces_of(table.identity)
+    """The crops of a table's faces, cut as its encoder cuts, those written last first.
+
+    A file that cannot be read is skipped with a warning.
+    """
+    faces, cut = _faces_of(table.identity), table.identity["encoder"].get("preprocessing", {}).items()
     found = []
     for path in sorted(crop_files(cache), key=lambda path: path.stat().st_mtime_ns, reverse=True):
         try:
@@ -142,7 +145,7 @@ def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
         except UsageError as error:
             _log.warning("Skipped: %s", error)
             continue
-        if _faces_of(info.identity) == faces:
+        if _faces_of(info.identity) == faces and info.geometry.items() <= cut:
             found.append(info)
     return found
 

@@ -2,11 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.stages.repair import Repair, repair
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.crops import check_crops
@@ -71,6 +72,29 @@ def test_damaged_copies_and_crops_are_made_again_and_nothing_is_encoded_twice(
     check_crops(crops)
     of_copies = len(whole.original) * (1 + len(whole.changed))
     assert pixel_encoder.encoded == encoded + of_copies
+
+
+def test_crops_are_made_again_by_the_encoder_that_cut_them(
+    settings: Settings, root: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shorter(PixelEncoder):
+        name = "shorter"
+
+        def geometry(self) -> dict[str, Any]:
+            return {"resize_mode": "shortest"}
+
+    families = {"pixels": PixelEncoder, "shorter": Shorter}
+    monkeypatch.setattr(registry, "encoder_family", families.__getitem__)
+    for name in families:
+        extract(settings, ExtractRequest("folder:mine", root, EncoderRequest(name), crops=32))
+    both = sorted((settings.cache / "crops").glob("*.h5"))
+    for crops in both:
+        flip(crops, 0.7)
+    assert [(found.path, found.done) for found in sorted(repaired(settings), key=lambda found: found.path)] == [
+        (crops, True) for crops in both
+    ]
+    for crops in both:
+        check_crops(crops)
 
 
 def test_without_the_pictures_the_damaged_table_stays_and_it_is_said(
