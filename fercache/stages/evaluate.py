@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -54,12 +54,12 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     tables = find_tables(settings.cache)
     jobs = [(f, t) for f in folders for t in targets_of(settings, request, configs[f], tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs])
-    read = cache(read_table)
-    done = [(f, t) for f, t in jobs if not request.again and is_scored(f, t, configs[f], read, request)]
-    missing = [job for job in jobs if job not in done]
-    scored = {str(name) for _, (name, _) in done}
+    done = [not request.again and is_scored(f, t, configs[f], request) for f, t in jobs]
+    missing = [job for job, there in zip(jobs, done, strict=True) if not there]
+    scored = {str(name) for (_, (name, _)), there in zip(jobs, done, strict=True) if there}
     written: list[Path] = []
-    copies = _Copies(tables, resolve_device(request.device))
+    read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
+    copies = _Copies(tables, read, resolve_device(request.device))
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
@@ -75,7 +75,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 skipped.append((str(name), str(error)))
                 continue
             scored.add(str(name))
-            run = load_run(folder, request.device)
+            run = load(folder, request.device)
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
             written += score_run(run, target)
@@ -152,28 +152,20 @@ def _refuse_unscored_targets(
             )
 
 
-def records_on(
-    folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, read: Callable[[Path], FeatureTable]
-) -> list[Record]:
+def records_on(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig) -> list[Record]:
     """A run's records about the target's present table and its split; none where it has no such split."""
     name, table = target
     try:
-        split = name.split or target_split(read(table.path), name, config.parts) or ALL
+        split = name.split or target_split(table.splits, name, config.parts) or ALL
     except UsageError:
         return []  # whoever scores it says what is wrong
     records = (read_record(path) for path in sorted((folder / "records").glob(f"{name.slug}@{split}.*.json")))
     return [record for record in records if record.keys["target"] == table.clean_key]
 
 
-def is_scored(
-    folder: Path,
-    target: tuple[DatasetName, TableInfo],
-    config: RunConfig,
-    read: Callable[[Path], FeatureTable],
-    request: EvaluateRequest,
-) -> bool:
+def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
-    present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config, read)}
+    present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config)}
     plain = [present.get((policy, False)) for policy in POLICIES]
     if None in plain or not request.exclude_duplicates:
         return None not in plain
@@ -186,8 +178,9 @@ def is_scored(
 class _Copies:
     """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
 
-    def __init__(self, tables: Sequence[TableInfo], device: str) -> None:
+    def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:
         self._tables = {table.clean_key: table for table in tables}
+        self._read = read
         self._device = device
         self._found: dict[tuple[str, str, str, str], frozenset[str]] = {}
 
@@ -212,9 +205,8 @@ class _Copies:
         ids, theirs = self._faces(scored, split)
         return frozenset(ids[find_pairs(ours, theirs, device=self._device).right])
 
-    @staticmethod
-    def _faces(info: TableInfo, split: str) -> tuple[NDArray[np.object_], Faces]:
-        table = read_table(info.path)
+    def _faces(self, info: TableInfo, split: str) -> tuple[NDArray[np.object_], Faces]:
+        table = self._read(info.path)
         rows = table.columns.split == split if split else np.ones(info.rows, dtype=bool)
         return table.columns.id[rows], searched_faces(table, rows)
 

@@ -10,7 +10,6 @@ import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,7 +30,7 @@ from fercache.stages.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.stages.train import planned_runs
 from fercache.store.crops import find_crops
 from fercache.store.runs import find_runs, is_finished
-from fercache.store.tables import RECIPE, TableInfo, find_tables, read_table
+from fercache.store.tables import RECIPE, TableInfo, find_tables
 from fercache.views import load_recipe
 
 Runs: TypeAlias = Mapping[int, Sequence[Path]]
@@ -196,11 +195,11 @@ def _scores_found(
     trains = [each for number in step.needs if isinstance(each := steps[number], Train)]
     wanted = sum(len(train.request.seeds) for train in trains) * len(step.targets)
     request = EvaluateRequest(step.targets, exclude_duplicates=step.exclude_duplicates)
-    read, there = cache(read_table), 0
+    there = 0
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
         targets = targets_of(settings, request, config, tables)
-        there += sum(is_scored(folder, target, config, read, request) for target in targets)
+        there += sum(is_scored(folder, target, config, request) for target in targets)
     return Found(wanted, there)
 
 
@@ -209,7 +208,7 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
 
     Scores without duplicates are among them only where it asks for them.
     """
-    tables, read = find_tables(settings.cache), cache(read_table)
+    tables = find_tables(settings.cache)
     found: list[Record] = []
     for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
         request = EvaluateRequest(scored.targets)
@@ -218,7 +217,7 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
             for target in targets_of(settings, request, config, tables):
                 found += [
                     record
-                    for record in records_on(folder, target, config, read)
+                    for record in records_on(folder, target, config)
                     if record.selection in step.selection and record.without_duplicates <= scored.exclude_duplicates
                 ]
     return found

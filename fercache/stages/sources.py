@@ -163,7 +163,7 @@ def _parts(
     parts = []
     for name in source_names(request.source):
         info = find_table(settings.cache, str(name), request.encoder, recipe)
-        split = name.split or default_split(set(read_table(info.path).columns.split), "train", str(name))
+        split = name.split or default_split(info.splits, "train", str(name))
         crops = crops_of(settings.cache, info, side) if with_crops else None
         parts.append(Part(info, info.clean_key if recipe == CLEAN else info.key, name, split, crops))
     first = parts[0]

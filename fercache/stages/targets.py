@@ -1,6 +1,6 @@
 """What is scored: the labelled faces of a target's split, and the expressions among which its labels choose."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +48,7 @@ def read_target(
 
     Raises UsageError for faces that were trained on, and where no face has a label that counts.
     """
-    split = name.split or target_split(table, name, trained_on)
+    split = name.split or target_split(set(table.columns.split), name, trained_on)
     if any(split in ("", part.split) for part in _same_pictures(name, trained_on)):
         others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
         raise UsageError(
@@ -67,12 +67,12 @@ def read_target(
     return Target(table, replace(name, split=split), faces, known, labels.policy)
 
 
-def target_split(table: FeatureTable, name: DatasetName, trained_on: Sequence[SourcePart]) -> str:
-    """The split that is scored where none is named."""
+def target_split(there: Collection[str], name: DatasetName, trained_on: Sequence[SourcePart]) -> str:
+    """Which of the splits that are `there` is scored where none is named."""
     wanted = registry.load("datasets", name.family).target_split
     if not wanted and _same_pictures(name, trained_on):
         wanted = "test"  # all faces would be those that the run was trained on
-    return default_split(set(table.columns.split), wanted, str(name))
+    return default_split(there, wanted, str(name))
 
 
 def _same_pictures(name: DatasetName, trained_on: Sequence[SourcePart]) -> list[SourcePart]:

@@ -4,6 +4,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ class TableInfo:
     def clean_key(self) -> str:
         """See `clean_key_of`."""
         return clean_key_of(self.identity)
+
+    @cached_property
+    def splits(self) -> frozenset[str]:
+        """Those of its faces, read when they are asked for. Raises UsageError as `read_table`."""
+        with opened(self.path, TABLE) as file:
+            return frozenset(file.array("split"))
 
 
 def clean_key_of(identity: Mapping[str, Any]) -> str:

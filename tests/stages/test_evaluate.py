@@ -1,6 +1,7 @@
 """Which faces are scored: by the default split, and with and without those that the source's train split has."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,8 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import DUPLICATE, Record, read_record
+from fercache.stages import evaluate as evaluate_stage
+from fercache.stages import sources
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.scoring import _is_seen
 from fercache.stages.train import TrainRequest, train
@@ -77,6 +80,26 @@ def test_without_any_duplicate_or_with_nothing_else_there_is_one_score(
     found = {(record.target, record.duplicates == record.kept, record.duplicates == 0) for record in records}
     assert found == {("folder:copied", True, False), ("folder:other", False, True)}
     assert evaluated(settings, *targets, exclude=True) == []
+
+
+def test_a_command_reads_a_table_once_and_builds_a_run_once(
+    settings: Settings, planted_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+
+    def noted(call: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda path, *rest: calls.append(path) or call(path, *rest)
+
+    for stage, name in ((evaluate_stage, "read_table"), (evaluate_stage, "load_run"), (sources, "read_table")):
+        monkeypatch.setattr(stage, name, noted(getattr(stage, name)))
+    tables = [extracted(settings, f"folder:{name}", planted_folder) for name in ("mine", "other")]
+    run = trained(settings, "folder:mine")
+    assert calls == tables[:1]
+    calls.clear()
+    assert evaluated(settings, "folder:mine", "folder:other", exclude=True)
+    assert sorted(calls) == sorted([*tables, settings.cache / "runs" / run])
+    calls.clear()
+    assert evaluated(settings, "folder:mine", "folder:other", exclude=True) == calls == []
 
 
 def test_a_spoilt_target_has_the_duplicates_of_the_clean_one(settings: Settings, planted_folder: Path) -> None:

@@ -46,6 +46,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert_equal(table.columns, columns(KEPT))
     info = read_info(path)
     assert (info.rows, info.views, info.identity) == (len(KEPT), ("clean", "left"), IDENTITY)
+    assert info.splits == set(columns(KEPT).split)
 
 
 def test_an_absent_table_names_the_command(tmp_path: Path) -> None:
