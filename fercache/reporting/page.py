@@ -26,8 +26,8 @@ from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
 
-MADE = "report.json"
-"""Beside the page: by which one sees whether it is still what an experiment asks for."""
+PAGE, MADE = "index.html", "report.json"
+"""The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
 
 
 class Made(BaseModel):
@@ -76,7 +76,7 @@ def write_report(
         "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        "index.html": with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about)),
+        PAGE: with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (texts | extras.files).items():
@@ -88,7 +88,7 @@ def write_report(
     present = [name for name, text in (texts | extras.files).items() if text is not None]
     made = Made(baseline=baseline, about=about, files=tuple(sorted([*present, *figures])))
     (folder / MADE).write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return folder / "index.html"
+    return folder / PAGE
 
 
 def made_before(folder: Path) -> Made | None:

@@ -31,7 +31,7 @@ def compare(
     UsageError when there is nothing to compare.
     """
     records = _chosen(_records_of(settings, runs), selections)
-    write_report(
+    page = write_report(
         records,
         settings.report(name),
         settings.cache,
@@ -40,7 +40,7 @@ def compare(
         about=about,
         thumbnails=thumbnails,
     )
-    return settings.report(name) / "index.html", records
+    return page, records
 
 
 def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:

@@ -19,7 +19,7 @@ from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
 from fercache.records import Record, record_path
-from fercache.reporting.page import made_before
+from fercache.reporting.page import PAGE, made_before
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
@@ -238,6 +238,6 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     if shown != {(record.run, record.target, record.target_split, record.selection) for record in records}:
         return Found(1, 1, changed="it shows other scores than there are")
     written = [record_path(settings.cache / "runs" / r.run, r).stat().st_mtime_ns for r in records]
-    if max(written, default=0) > (folder / "index.html").stat().st_mtime_ns:
+    if max(written, default=0) > (folder / PAGE).stat().st_mtime_ns:
         return Found(1, 1, changed="there are newer scores than it shows")
     return Found(1, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from fercache.errors import FercacheError
 from fercache.experiment import Experiment
 from fercache.records import Record
-from fercache.reporting.page import write_report
+from fercache.reporting.page import PAGE, write_report
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.extract import extract
@@ -77,15 +77,19 @@ def run(settings: Settings, request: RunRequest) -> Outcome:
     return work.outcome()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Work:
-    """What is known while the steps are done: the runs of each training, and the failures, by number of the step."""
+    """What is known while the steps are done: the runs of each training, and the failures, by number of the step.
+
+    `shown` is the page with its records, once it has been written.
+    """
 
     settings: Settings
     steps: Sequence[Step]
     device: str
     runs: dict[int, Sequence[Path]]
     failures: dict[int, Failure]
+    shown: tuple[Path, list[Record]] | None = None
 
     def cannot(self, step: Step) -> str:
         """Why a step has nothing to work on. Training needs all its tables; scores and reports take what there is."""
@@ -137,7 +141,10 @@ class _Work:
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
         pictures = pictures_of(self.settings, show_real=False)
-        write_report(records, folder, self.settings.cache, pictures=pictures, baseline=step.baseline, about=step.about)
+        page = write_report(
+            records, folder, self.settings.cache, pictures=pictures, baseline=step.baseline, about=step.about
+        )
+        self.shown = page, records
 
     def outcome(self) -> Outcome:
         """What there is at the end."""
@@ -146,8 +153,11 @@ class _Work:
         failed = tuple(self.failures[number] for number in sorted(self.failures))
         if len(self.steps) - 1 in self.failures:
             return Outcome(None, [], failed)
-        records = records_of(self.settings, self.steps, last, self.runs)
-        return Outcome(self.settings.report(last.name) / "index.html", records, failed)
+        page, records = self.shown or self._shown_before(last)
+        return Outcome(page, records, failed)
+
+    def _shown_before(self, step: Compare) -> tuple[Path, list[Record]]:
+        return self.settings.report(step.name) / PAGE, records_of(self.settings, self.steps, step, self.runs)
 
 
 def _say(text: str) -> None:

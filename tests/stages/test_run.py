@@ -16,6 +16,8 @@ from fercache.datasets import POOL
 from fercache.encoders import EncoderRequest
 from fercache.experiment import Experiment, load_experiment
 from fercache.expressions import EXPRESSIONS
+from fercache.records import read_record
+from fercache.stages import evaluate as evaluate_stage
 from fercache.stages import run as run_stage
 from fercache.stages.demo import DEMO
 from fercache.stages.extract import ExtractRequest, extract
@@ -161,6 +163,15 @@ def test_what_is_done_is_seen_and_not_done_again(settings: Settings) -> None:
     assert len(done(settings, wanted).records) == len(outcome.records) == 3 * 2 * 3  # runs x targets x policies
     assert written == {path: path.stat().st_mtime_ns for path in settings.cache.rglob("*") if path.is_file()}
     assert outcome.page.stat().st_mtime_ns == page
+
+
+def test_records_are_read_for_the_page_and_not_again_for_the_outcome(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(evaluate_stage, "read_record", lambda path: asked.append(path) or read_record(path))
+    outcome = done(settings, experiment())
+    assert len(asked) == len(outcome.records) > 0
 
 
 def test_a_new_picture_makes_everything_after_it_stale(settings: Settings, drawn: dict[str, Path]) -> None:
