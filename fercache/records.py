@@ -27,6 +27,9 @@ DUPLICATE = "in the source's train split"
 WITHOUT_DUPLICATES = " without duplicates"
 """What marks such a target's name in reports."""
 
+UNIQUE = ".unique"
+"""What marks the names of their records' files."""
+
 IMPORTED = "imported"
 """The encoder of predictions that another program made: they stand beside those of every encoder."""
 
@@ -229,17 +232,26 @@ def _other_label_files(target: str) -> tuple[str, ...]:
 
 def record_path(folder: Path, record: Record) -> Path:
     """Where `record` lies in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
-    unique = ".unique" if record.without_duplicates else ""
-    return folder / "records" / f"{_scored(record)}{unique}.{record.selection}.json"
+    name, unique = _scored(DatasetName.parse(record.target), record.target_split), record.without_duplicates
+    return folder / "records" / f"{name}{UNIQUE if unique else ''}.{record.selection}.json"
+
+
+def record_files(folder: Path, target: DatasetName, split: str, *, unique: bool = False) -> list[Path]:
+    """The records in a run's `folder` about a target's `split` ("" is ALL), by name.
+
+    They are of both kinds, with duplicates and without; with `unique`, of the latter alone.
+    """
+    return sorted((folder / "records").glob(f"{_scored(target, split)}{UNIQUE if unique else ''}.*.json"))
 
 
 def predictions_path(folder: Path, record: Record) -> Path:
     """Where the predictions that `record` is about lie in its run's `folder`: those without duplicates have none."""
-    return folder / "predictions" / f"{_scored(record)}.{record.selection}.h5"
+    name = _scored(DatasetName.parse(record.target), record.target_split)
+    return folder / "predictions" / f"{name}.{record.selection}.h5"
 
 
-def _scored(record: Record) -> str:
-    return f"{record.target.replace(':', '-')}@{record.target_split}"
+def _scored(target: DatasetName, split: str) -> str:
+    return f"{target.slug}@{split or ALL}"
 
 
 def write_record(folder: Path, record: Record) -> Path:

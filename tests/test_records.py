@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.metrics import score
 from fercache.records import (
@@ -20,6 +21,7 @@ from fercache.records import (
     frame,
     predictions_path,
     read_record,
+    record_files,
     record_path,
     write_record,
 )
@@ -70,6 +72,9 @@ def test_a_record_has_a_place_in_its_runs_folder(tmp_path: Path) -> None:
     record = fake_record(target="synthetic:webcam", selection="last")
     path = write_record(tmp_path / "runs" / record.run, record)
     assert path == record_path(tmp_path / "runs" / record.run, record)
+    name = DatasetName.parse(record.target)
+    assert record_files(tmp_path / "runs" / record.run, name, record.target_split) == [path]
+    assert record_files(tmp_path / "runs" / record.run, name, record.target_split, unique=True) == []
     assert path.relative_to(tmp_path).parts == ("runs", record.run, "records", "synthetic-webcam@test.last.json")
     assert find_records(tmp_path) == [path]
 

@@ -14,7 +14,7 @@ from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
-from fercache.records import ALL, Record, read_record
+from fercache.records import Record, read_record, record_files
 from fercache.selection import POLICIES
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
@@ -156,10 +156,10 @@ def records_on(folder: Path, target: tuple[DatasetName, TableInfo], config: RunC
     """A run's records about the target's present table and its split; none where it has no such split."""
     name, table = target
     try:
-        split = name.split or target_split(table.splits, name, config.parts) or ALL
+        split = name.split or target_split(table.splits, name, config.parts)
     except UsageError:
         return []  # whoever scores it says what is wrong
-    records = (read_record(path) for path in sorted((folder / "records").glob(f"{name.slug}@{split}.*.json")))
+    records = map(read_record, record_files(folder, name, split))
     return [record for record in records if record.keys["target"] == table.clean_key]
 
 

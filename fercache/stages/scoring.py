@@ -23,6 +23,7 @@ from fercache.records import (
     MaskRecord,
     Record,
     predictions_path,
+    record_files,
     write_record,
 )
 from fercache.selection import POLICIES, choose
@@ -54,7 +55,7 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
     faces = as_faces(target.faces, target.crops, loaded.device)
     logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
     seconds = time.perf_counter() - start
-    for earlier in loaded.run.folder.glob(f"records/{target.name.slug}@{target.name.split or ALL}.unique.*.json"):
+    for earlier in record_files(loaded.run.folder, target.name, target.name.split, unique=True):
         earlier.unlink()  # it was about other faces, or other duplicates
     masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
     written = []
@@ -188,7 +189,7 @@ def _record(
         settings=config.settings | ({"crops": config.crop_side} if config.crop_side else {}),
         source=config.source,
         target=str(target.name.whole),
-        target_split=target.name.split or "all",
+        target_split=target.name.split or ALL,
         seed=config.seed,
         selection=policy,
         snapshot=snapshot,
