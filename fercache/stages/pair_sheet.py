@@ -1,6 +1,6 @@
 """A picture of pairs that an audit takes for one picture, so that a person can see whether they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fercache import registry
-from fercache.datasets import DatasetName, FaceImage
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.decode import Unreadable
 from fercache.settings import Settings
+from fercache.stages.originals import faces_with, known_root, pixels_of
 from fercache.store.tables import FeatureTable
 
 SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 50, 44, 4
@@ -79,22 +79,11 @@ def _read_pictures(
     found = {}
     for name, table in tables.items():
         here = {picture.id: picture for picture in wanted if picture.dataset == str(name.whole)}
-        with suppress(UsageError):  # the set does not lie there any more
-            for face in _faces(name, _root(settings, name, table), set(here)):
+        with suppress(UsageError, OSError):  # the set does not lie there any more
+            for face in faces_with(here, name, known_root(settings, name, [table])):
                 with suppress(Unreadable, OSError):
-                    found[here[face.id]] = decode(face.read(), face.box)
+                    found[here[face.id]] = pixels_of(face, name)
     return found
-
-
-def _faces(name: DatasetName, root: Path | None, ids: set[str]) -> Iterator[FaceImage]:
-    dataset = registry.load("datasets", name.family)
-    if ids and (not dataset.needs_root or (root is not None and root.exists())):
-        yield from (face for face in dataset.faces(root, name.domain) if face.id in ids)
-
-
-def _root(settings: Settings, name: DatasetName, table: FeatureTable) -> Path | None:
-    extracted_from = table.provenance.get("root")
-    return settings.root_of(str(name.clean)) or (Path(extracted_from) if extracted_from else None)
 
 
 def _draw_pair(sheet: Image.Image, x: int, y: int, pair: Pair, pixels: Mapping[Picture, NDArray[np.uint8]]) -> None:

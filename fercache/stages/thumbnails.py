@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fercache import registry
-from fercache.corruptions import corruptions
-from fercache.datasets import Dataset, DatasetName, FaceImage
+from fercache.datasets import Dataset, DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.decode import Unreadable
 from fercache.reporting.errors import Pictures
 from fercache.settings import Settings
+from fercache.stages.originals import faces_with, known_root, pixels_of
 from fercache.store.tables import TableInfo, find_tables
 
 SIDE = 72
@@ -40,46 +40,18 @@ def pictures_of(settings: Settings, show_real: bool) -> Pictures:
         with suppress(UsageError, OSError):  # a set that is not known any more, or lies elsewhere
             name = DatasetName.parse(target)
             dataset: Dataset = registry.load("datasets", name.family)
-            if dataset.may_show_faces:
-                return dict(_thumbnails(dataset, settings.root_of(str(name.clean)), name, ids))
-            root = settings.root_of(str(name.clean)) or _root_of_table(name, tables())
-            if show_real and root is not None:
-                return dict(_thumbnails(dataset, root, name, ids))
+            if dataset.may_show_faces or show_real:
+                root = known_root(settings, name, tables()) if dataset.needs_root else None
+                return dict(_thumbnails(name, root, ids))
         return {}
 
     return pictures
 
 
-def _root_of_table(name: DatasetName, tables: Sequence[TableInfo]) -> Path | None:
-    """Where the set lay when it was extracted last."""
-    roots = (table.provenance["root"] for table in tables if table.identity["dataset"] == str(name.whole))
-    return next((Path(root) for root in roots if root), None)
-
-
-def _thumbnails(
-    dataset: Dataset, root: Path | None, name: DatasetName, ids: Sequence[str]
-) -> Iterator[tuple[str, str]]:
-    for face in _faces(dataset, root, name, ids):
+def _thumbnails(name: DatasetName, root: Path | None, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for face in faces_with(ids, name, root):
         with suppress(Unreadable, OSError):
-            yield face.id, thumbnail(_pixels(face, name))
-
-
-def _faces(dataset: Dataset, root: Path | None, name: DatasetName, ids: Sequence[str]) -> Iterator[FaceImage]:
-    """Those of the set with these ids; it is listed no further than to the last of them."""
-    wanted = set(ids)
-    for face in dataset.faces(root, name.domain) if wanted else ():
-        if face.id in wanted:
-            yield face
-            wanted.remove(face.id)
-            if not wanted:
-                return
-
-
-def _pixels(face: FaceImage, name: DatasetName) -> NDArray[np.uint8]:
-    pixels = decode(face.read(), face.box)
-    for corruption in corruptions(name.corruption) if name.corruption else ():
-        pixels = corruption(pixels)
-    return pixels
+            yield face.id, thumbnail(pixels_of(face, name))
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:

@@ -1,0 +1,20 @@
+"""The sheet shows pictures wherever they lie."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from fercache import Settings
+from fercache.datasets import DatasetName
+from fercache.stages.pair_sheet import Picture, write_pair_sheet
+from tests.datasets.miniatures.own_images import manifest
+from tests.test_remote import in_memory
+
+
+def test_pairs_of_a_set_at_an_address_are_shown(tmp_path: Path) -> None:
+    manifest(tmp_path / "set")
+    root = f"{in_memory(tmp_path / 'set', 'pairs')}/faces.csv"
+    table: Any = SimpleNamespace(identity={"dataset": "manifest:mine"}, provenance={"root": root})
+    one, other = (Picture("manifest:mine", id, "") for id in ("a/0.png", "a/1.png"))
+    settings, tables = Settings(cache=tmp_path / "cache"), {DatasetName.parse("manifest:mine"): table}
+    assert write_pair_sheet(tmp_path / "sheet.png", settings, [(one, other, 0.9)], tables) is not None
