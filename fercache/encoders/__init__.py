@@ -6,7 +6,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,19 @@ class EncoderRequest:
 
     name: str = "bundled"
     weights: Path | None = None
-    preprocessing: str = "clip"
+    preprocessing: str = OWN
     device: str = "auto"
     precision: str = "auto"
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, for those who ask for the same again, from whatever folder."""
+        return {**asdict(self), "weights": str(self.weights.resolve()) if self.weights else None}
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
+        """The same encoder, on a device and in a precision of one's own."""
+        weights = Path(stored["weights"]) if stored["weights"] else None
+        return cls(stored["name"], weights, stored["preprocessing"], device, precision)
 
 
 class Encoder(ABC):

@@ -315,8 +315,6 @@ def _write_copies(table: Path, key: str, listing: Listing, encoder: Encoder) -> 
 def _provenance(
     request: ExtractRequest, encoder: Encoder, counts: Counts, batch_size: int, measured: dict[str, Any]
 ) -> dict[str, Any]:
-    asked = asdict(request.encoder)
-    asked["weights"] = str(request.encoder.weights.resolve()) if request.encoder.weights else None
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
@@ -324,7 +322,7 @@ def _provenance(
         "precision": measured,
         "batch_size": batch_size,
         "encoder": encoder.name,
-        "encoder_request": asked,
+        "encoder_request": request.encoder.stored(),
         "root": _whole_path(request.root) if request.root else None,
         "seen": list(encoder.seen),
         **asdict(counts),

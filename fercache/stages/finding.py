@@ -9,6 +9,7 @@ from typing import Any
 
 from fercache import registry
 from fercache.datasets import DatasetName, check_domain
+from fercache.encoders import OWN, EncoderRequest
 from fercache.errors import UsageError, nearest
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.store.prompts import PromptTable, read_prompts
@@ -70,11 +71,10 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
 
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     """What to type to come back to a table and add to it, or for another encoder's features of the same faces."""
-    asked = {"name": encoder, "weights": None} if encoder else table.provenance["encoder_request"]
-    root = table.provenance["root"]
-    given = {"dataset": table.identity["dataset"], "root": root, "encoder": asked["name"], "weights": asked["weights"]}
-    given["preprocessing"] = asked.get("preprocessing")
-    usual = {"encoder": DEFAULT_ENCODER, "preprocessing": "clip"}
+    asked = EncoderRequest(encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
+    given = {"dataset": table.identity["dataset"], "root": table.provenance["root"], "encoder": asked.name}
+    given |= {"weights": asked.weights, "preprocessing": asked.preprocessing}
+    usual = {"encoder": DEFAULT_ENCODER, "preprocessing": OWN}
     options = ((name, value) for name, value in given.items() if value and value != usual.get(name))
     return shlex.join(["fercache", "extract", *(word for name, value in options for word in (f"--{name}", str(value)))])
 

@@ -74,9 +74,7 @@ def table_of(request: ExtractRequest, tables: Sequence[TableInfo]) -> TableInfo 
 
 
 def _is_by(table: TableInfo, wanted: EncoderRequest) -> bool:
-    asked = table.provenance["encoder_request"]
-    weights = str(wanted.weights.resolve()) if wanted.weights else None
-    same = (asked["name"], asked["weights"], asked["preprocessing"]) == (wanted.name, weights, wanted.preprocessing)
+    same = EncoderRequest.of(table.provenance["encoder_request"]) == EncoderRequest.of(wanted.stored())
     return same and wanted.precision in ("auto", table.identity["encoder"].get("precision"))
 
 

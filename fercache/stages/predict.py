@@ -119,12 +119,9 @@ def _of_text(request: PredictRequest) -> Classifier:
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.device)
     loaded.load_snapshot(choose("source-val", loaded.run.history, None))
-    asked = loaded.config.encoder_request
-    weights = Path(asked["weights"]) if asked["weights"] else None
     precision = loaded.config.encoder_identity.get("precision", "auto")
-    encoder = registry.encoder_family(asked["name"]).load(
-        EncoderRequest(asked["name"], weights, asked["preprocessing"], request.device, precision)
-    )
+    asked = EncoderRequest.of(loaded.config.encoder_request, device=request.device, precision=precision)
+    encoder = registry.encoder_family(asked.name).load(asked)
     if not same_encoder(encoder.identity(), loaded.config.encoder_identity):
         raise FercacheError(
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "

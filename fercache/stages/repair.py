@@ -58,13 +58,8 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
     recipe = identity.get(RECIPE, {}).get("name", ExtractRequest.recipe)
     if recipe not in RECIPES:
         return None
-    given = {name: provenance["encoder_request"].get(name) for name in ("name", "weights", "preprocessing")}
-    encoder = EncoderRequest(
-        given["name"],
-        Path(given["weights"]) if given["weights"] else None,
-        given["preprocessing"],
-        precision=identity["encoder"].get("precision", "auto"),
-    )
+    precision = identity["encoder"].get("precision", "auto")
+    encoder = EncoderRequest.of(provenance["encoder_request"], precision=precision)
     split = f"@{identity['split']}" if identity.get("split") else ""
     root = provenance["root"]
     return ExtractRequest(

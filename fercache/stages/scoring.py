@@ -218,9 +218,9 @@ def _is_seen(target: DatasetName, config: RunConfig) -> bool:
 
 def _extract_options(config: RunConfig) -> dict[str, str]:
     """What `fercache extract` needs beyond the data set to make the features again."""
-    asked = {"encoder": config.encoder_request["name"], "weights": config.encoder_request["weights"]}
-    asked["preprocessing"] = config.encoder_request["preprocessing"]
-    asked["precision"] = config.encoder_identity.get("precision")
+    precision = config.encoder_identity.get("precision", "auto")
+    request = asdict(EncoderRequest.of(config.encoder_request, precision=precision))
+    asked = {"encoder": request.pop("name"), **request}
     if config.views:
         recipe = config.settings["recipe"]
         asked |= {"views": config.views, "recipe": recipe if recipe in RECIPES else f"{recipe}.toml"}

@@ -1,8 +1,10 @@
 """What all encoders that are networks share."""
 
+import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, precision: str = "auto") -> OpenClip:
     return OpenClip.load(EncoderRequest(name=f"local-dir:{folder}", device="cpu", precision=precision))
+
+
+def test_what_is_stored_of_a_request_asks_for_the_same_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = EncoderRequest("ViT-B-32", Path("own.pt"), "imagenet-224", "cuda", "bf16")
+    stored = json.loads(json.dumps(request.stored()))
+    same = replace(request, weights=tmp_path / "own.pt")
+    assert EncoderRequest.of(stored, device="cuda", precision="bf16") == same
+    assert EncoderRequest.of(stored) == replace(same, device="auto", precision="auto")
 
 
 def test_auto_is_the_precision_that_was_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
