@@ -28,7 +28,7 @@ def train_command(
     Also says what its matrix products take alone.
     """
     from fercache.settings import load_settings
-    from fercache.stages.bench import WHOLE_EPOCHS, BenchRequest, bench_training
+    from fercache.stages.bench_training import WHOLE_EPOCHS, BenchRequest, bench_training
 
     request = BenchRequest(batch_size, epochs, faces, dimension, trunk, crops, rounds)
     path, table = bench_training(load_settings(), request)

@@ -145,7 +145,10 @@ class Preprocessing:
 
 
 class NetworkEncoder(Encoder):
-    """A torch network. `origin` is the part of its identity that says what it is: family, architecture, weights."""
+    """A torch network. `origin` is the part of its identity that says what it is: family, architecture, weights.
+
+    `network` is all of it as its library gives it, on the device, and `preprocessing` the library's own.
+    """
 
     def __init__(
         self,
@@ -162,9 +165,9 @@ class NetworkEncoder(Encoder):
         self.precision = precisions.check_precision(request.precision, self.device)
         self._asked_precision = request.precision
         self._origin = origin
-        self._preprocessing = preprocessing
+        self.preprocessing = preprocessing
         self._resizing: dict[int, Resizing] = {}
-        self._model: Any = network.eval().requires_grad_(False).to(self.device)
+        self.network: Any = network.eval().requires_grad_(False).to(self.device)
         self._towers: dict[str, nn.Module] = {}
         self._building = threading.Lock()
         self._most_faces = sys.maxsize
@@ -185,7 +188,7 @@ class NetworkEncoder(Encoder):
 
     def identity(self) -> dict[str, Any]:
         """See `Encoder.identity`."""
-        identity = {**self._origin, "preprocessing": self._preprocessing.described, "precision": self.precision}
+        identity = {**self._origin, "preprocessing": self.preprocessing.described, "precision": self.precision}
         plain: dict[str, Any] = json.loads(canonical_json(identity))  # as it is read back, lists for tuples
         return plain
 
@@ -193,13 +196,13 @@ class NetworkEncoder(Encoder):
         """See `Encoder.preprocess`: the library's own transform up to where it leaves 8-bit pixels."""
         side = side or self.image_size
         if side not in self._resizing:
-            self._resizing[side] = on_pixels(self._preprocessing.steps(side))
+            self._resizing[side] = on_pixels(self.preprocessing.steps(side))
         return self._resizing[side](pixels)
 
     def geometry(self) -> dict[str, Any]:
         """See `Encoder.geometry`."""
         preprocessing = self.identity()["preprocessing"]
-        return {name: preprocessing[name] for name in self._preprocessing.geometry}
+        return {name: preprocessing[name] for name in self.preprocessing.geometry}
 
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `Encoder.encode_images`. Where memory is short, it takes half as many faces at a time from then on.

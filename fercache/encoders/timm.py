@@ -65,7 +65,7 @@ class Timm(NetworkEncoder):
 
     def _image_network(self) -> nn.Module:
         """See `NetworkEncoder`."""
-        network: nn.Module = self._model
+        network: nn.Module = self.network
         return network
 
 

@@ -285,7 +285,7 @@ def plain_loop(faces: Sequence[FaceImage], encoder: NetworkEncoder, precision: s
 
     Its workers stay from one pass to the next, so that starting them costs no time.
     """
-    transform = Compose(encoder._preprocessing.steps(encoder.image_size))
+    transform = Compose(encoder.preprocessing.steps(encoder.image_size))
     pictures = Pictures([Path(face.path) for face in faces if face.path is not None], transform)
     workers: dict[str, Any] = {}
     if "fork" in multiprocessing.get_all_start_methods():  # nothing else hands the transform over to them
@@ -297,7 +297,7 @@ def plain_loop(faces: Sequence[FaceImage], encoder: NetworkEncoder, precision: s
 
 def _encode_image(encoder: NetworkEncoder) -> Encode:
     """The network as its library gives it: a CLIP's `encode_image`, or all of a network that knows no text."""
-    encode: Encode = getattr(encoder._model, "encode_image", encoder._model)
+    encode: Encode = getattr(encoder.network, "encode_image", encoder.network)
     return encode
 
 
@@ -321,7 +321,7 @@ def matrix_products(encoder: NetworkEncoder) -> Counter[Product]:
             products[batch * output.numel() // layer.out_channels, inner, columns] += layer.groups
 
     layers = [
-        each for each in encoder._model.modules() if isinstance(each, nn.MultiheadAttention | nn.Linear | nn.Conv2d)
+        each for each in encoder.network.modules() if isinstance(each, nn.MultiheadAttention | nn.Linear | nn.Conv2d)
     ]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     with torch.inference_mode():

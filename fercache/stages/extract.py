@@ -1,14 +1,12 @@
 """images -> feature table, prompts -> prompt tables."""
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +41,7 @@ from fercache.store.tables import (
     read_table,
     table_path,
 )
+from fercache.versions import versions
 from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
@@ -331,12 +330,6 @@ def _provenance(
 
 def _whole_path(root: Path) -> str:
     return address_of(root) or str(root.resolve())
-
-
-def versions() -> dict[str, str]:
-    """What a result was made with."""
-    packages = ("fercache", "torch", "open_clip_torch", "timm", "numpy", "h5py", "scikit-learn")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
 def store_crops(

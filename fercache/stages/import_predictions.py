@@ -18,7 +18,6 @@ from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of, seed_from
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
 from fercache.settings import Settings
-from fercache.stages.extract import versions
 from fercache.stages.finding import find_table, holds
 from fercache.stages.labelled import LabelPolicy
 from fercache.stages.measuring import measures
@@ -26,6 +25,7 @@ from fercache.stages.run_config import SourcePart
 from fercache.stages.targets import Target, read_target
 from fercache.store.runs import Predictions, write_predictions
 from fercache.store.tables import FeatureTable, find_tables, read_table
+from fercache.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd

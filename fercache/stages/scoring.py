@@ -27,7 +27,6 @@ from fercache.records import (
     write_record,
 )
 from fercache.selection import POLICIES, choose
-from fercache.stages.extract import versions
 from fercache.stages.loading import LoadedRun
 from fercache.stages.measuring import measures
 from fercache.stages.run_config import RunConfig
@@ -37,6 +36,7 @@ from fercache.statistics import label_shuffle_test
 from fercache.store.runs import Predictions, write_predictions
 from fercache.training import in_parts
 from fercache.trunks import Faces
+from fercache.versions import versions
 from fercache.views import RECIPES
 
 Logits = dict[str, dict[str, NDArray[np.float32]]]

@@ -24,7 +24,6 @@ from fercache.identity import file_hash, key_of, seed_from
 from fercache.progress import progress
 from fercache.prompts import set_label
 from fercache.settings import Settings
-from fercache.stages.extract import versions
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import RunConfig, SourcePart
@@ -34,6 +33,7 @@ from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
+from fercache.versions import versions
 
 
 def train(settings: Settings, request: TrainRequest) -> list[Path]:

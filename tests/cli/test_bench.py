@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
-from fercache.stages.bench import BARE, PRODUCTS, TOGETHER, bare_loop
+from fercache.stages.bench_training import BARE, PRODUCTS, TOGETHER, bare_loop
 from fercache.training import build_head, fit
 from tests.command_line import Run
 from tests.feature_space import faces, task

@@ -127,7 +127,7 @@ class Layers(nn.Module):
 def test_the_products_are_those_of_the_layers(tmp_path: Path) -> None:
     class Small(NetworkEncoder):
         def __init__(self) -> None:
-            self._model, self.image_size, self.device, self.batch_size = Layers().eval(), 4, "cpu", 8
+            self.network, self.image_size, self.device, self.batch_size = Layers().eval(), 4, "cpu", 8
 
     Small.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
     rows = 4 * 8

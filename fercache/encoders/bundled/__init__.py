@@ -26,7 +26,7 @@ class Bundled(ClipEncoder):
     def _tower(self, precision: str) -> nn.Module:
         """See `NetworkEncoder`. The packed tower knows fp32 only."""
         packable = self.device == "cpu" and precision == "fp32"
-        return packed(self._model.visual) if packable else super()._tower(precision)
+        return packed(self.network.visual) if packable else super()._tower(precision)
 
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Precision `auto` is fp32: for so small a model a trial is decided by how busy the machine is.

@@ -53,7 +53,7 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         described = described_as(request.preprocessing, chosen)
         super().__init__(checkpoint.name, checkpoint.model, checkpoint.dimension, checkpoint.origin, described, request)
         self._tokenizer = checkpoint.tokenizer
-        self.logit_scale = float(self._model.logit_scale.exp())
+        self.logit_scale = float(self.network.logit_scale.exp())
 
     def text_identity(self) -> dict[str, Any]:
         """See `TextEncoder.text_identity`."""
@@ -61,7 +61,7 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
 
     def _image_network(self) -> nn.Module:
         """See `NetworkEncoder`."""
-        return _Projected(self._model.visual)
+        return _Projected(self.network.visual)
 
     @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -69,7 +69,7 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         tokens = self._tokenizer(list(texts)).to(self.device)
-        embedded = [self._model.encode_text(batch).float().cpu() for batch in tokens.split(TEXT_BATCH)]
+        embedded = [self.network.encode_text(batch).float().cpu() for batch in tokens.split(TEXT_BATCH)]
         return torch.cat(embedded).numpy()
 
 
