@@ -51,7 +51,7 @@ def test_auto_is_the_precision_that_was_found(folder: Path, monkeypatch: pytest.
     encoder = load(folder)
     assert encoder.settle(FACES) == {"precision": "bf16", "trials": {"bf16": {}}}
     assert encoder.precision == encoder.identity()["precision"] == "bf16"
-    assert seen == [(32, encoder.dimension)]
+    assert seen == [(len(FACES), encoder.dimension)]
 
 
 def test_measuring_for_real(folder: Path) -> None:
