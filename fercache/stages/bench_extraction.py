@@ -218,7 +218,7 @@ def extract_faces(
 
 def write_columns(columns: Columns, dataset: FaceSet, cache: Path) -> int:
     """Writes finished rows as shards, and assembles them."""
-    with _writer(cache / "table.h5", {"dataset": str(NAME)}, dataset, len(columns)) as writer:
+    with _writer(cache / "table.h5", {"dataset": str(NAME), "encoder": {}}, dataset, len(columns)) as writer:
         for shard in writer.missing():
             rows = writer.rows_of(shard)
             some = {name: array[rows.start : rows.stop] for name, array in columns.arrays().items()}

@@ -55,7 +55,7 @@ def faces(count: int) -> list[FaceImage]:
 
 def extracted(path: Path, encoder: Any, count: int = 100) -> NDArray[np.float32]:
     names = {"classes": DATASET.expressions, "vote_columns": ()}
-    with TableWriter(path, identity={"a": 1}, rows=count, shard_rows=30, **names) as writer:
+    with TableWriter(path, identity={"encoder": {}}, rows=count, shard_rows=30, **names) as writer:
         known = {name: KnownFeatures((), name) for name in CLEAN_VIEW.names}
         extract_shards(list_faces("faces", faces(count)), Task("faces", DATASET, 4), encoder, writer, known)
         return read_table(writer.assemble({})).columns.features["clean"].ravel()
