@@ -1,9 +1,9 @@
 """What there is of an experiment's steps, looked up without reading a picture or loading an encoder.
 
 A table counts as out of date when a file of the set's root or of the encoder's weights was written, or put where it is,
-after it, which is cheap to see; what a manifest points at outside of its root is not looked at. `extract` itself
-compares contents: where nothing has changed it encodes nothing, and the table counts as fresh again. Prompts are
-compared by what they say.
+after it, which is cheap to see; what a manifest points at outside of its root, and a root at an address, are not
+looked at. `extract` itself compares contents: where nothing has changed it encodes nothing, and the table counts as
+fresh again. Prompts are compared by what they say.
 """
 
 import csv
