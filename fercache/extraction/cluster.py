@@ -5,6 +5,8 @@ and keep it. When the driver dies, the same command goes on with the shards that
 """
 
 import importlib.util
+import re
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -25,6 +27,7 @@ TRIES = 4
 """Of a shard: it may be what kills the workers."""
 AHEAD = 2
 """Shards handed out for each that is worked on, so that no worker waits for the driver."""
+SECONDS_TO_ANSWER = 10
 CORES_PER_GPU = 8
 """At most: what decodes for one GPU."""
 
@@ -86,10 +89,18 @@ def _connected(address: str | None) -> Any:
     if ray.is_initialized():
         return ray
     try:
+        _knock(address)
         ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"There is no Ray cluster at {address}: {error}. Start one with `ray start --head`.") from None
     return ray
+
+
+def _knock(address: str | None) -> None:
+    """Raises OSError where nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
+    match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
+    if match:
+        socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER).close()
 
 
 def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:

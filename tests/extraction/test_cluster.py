@@ -159,3 +159,11 @@ def test_without_ray_it_says_how_to_get_it(root: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'fercache\[ray\]'"):
         cluster._connected(None)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_where_nobody_answers_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
+    with pytest.raises(UsageError, match=r"There is no Ray cluster at .*refused"):
+        cluster._connected(f"{scheme}127.0.0.1:1")
