@@ -21,8 +21,8 @@ def address_of(path: Path) -> str | None:
     match = re.fullmatch(r"([a-z][a-z0-9+.-]+):/+(.+)", path.as_posix())
     if match is None:
         return None
-    host = "/" if match[1] == "file" else ""  # the only address without one
-    return f"{match[1]}://{host}{match[2]}"
+    root = "/" if match[1] in ("file", "local") else ""  # where the path begins at once, and not with a host
+    return f"{match[1]}://{root}{match[2]}"
 
 
 def shown(path: Path) -> str:

@@ -41,9 +41,11 @@ def read_state(path: Path, device: str = "cpu") -> State:
     except MemoryError:
         raise FercacheError(f"{path} ({path.stat().st_size / 2**20:.0f} MiB) does not fit in memory.") from None
     except Exception as error:  # damaged files make unpickling raise nearly anything
-        # Of a pickle with more in it PyTorch says how to run that.
-        is_pickle = isinstance(error, pickle.UnpicklingError)
-        reason = "it is something else than names and tensors." if is_pickle else first_line(error)
+        reason = first_line(error)
+        if isinstance(error, pickle.UnpicklingError):  # of which PyTorch says how to run what is in it
+            reason = "it holds more than names and tensors (save `model.state_dict()` alone), or is damaged."
+        elif isinstance(error, KeyError):  # whose text is no sentence
+            reason = "it is damaged, or of another format than its name says."
         raise UsageError(
             f"{path} cannot be read as weights: {reason} Expected .safetensors, or a state dict saved with "
             "torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: "
@@ -59,7 +61,7 @@ def read_state(path: Path, device: str = "cpu") -> State:
     if odd:
         raise UsageError(
             f"{path} holds other than plain tensors of real numbers: {listed(odd)}. Sparse, nested, quantised and "
-            "complex ones, and ones without numbers, are not read; save the weights of the plain network."
+            "complex ones, and ones without numbers, are not read; leave them out, or save the plain network's."
         )
     return state
 

@@ -19,16 +19,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         if len(data) > LARGEST:
             raise UsageError(f"{path} is larger than {LARGEST // 2**20} MiB. Is it the right file?")
         content = tomllib.loads(data.decode("utf-8"))
+        _refuse_nul(path, content)
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from None
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply to be read. Is it the right file?") from None
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}. Mend that line.") from None
-    for text in _texts(content):
-        if "\0" in text:  # which no path, and nothing that is stored, may hold
-            raise UsageError(f"{path}: {text!r} holds a NUL character. Remove it.")
     return content
+
+
+def _refuse_nul(path: Path, content: dict[str, Any]) -> None:
+    """No path, and nothing that is stored, may hold one."""
+    for text in _texts(content):
+        if "\0" in text:
+            raise UsageError(f"{path}: {text!r} holds a NUL character. Remove it.")
 
 
 def _texts(value: Any) -> Iterator[str]:

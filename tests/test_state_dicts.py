@@ -80,7 +80,7 @@ def test_code_is_refused_and_not_run(tmp_path: Path) -> None:
 def test_how_to_run_code_is_not_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_state(written(tmp_path / "object.pt", {"model": Object()}))
-    assert "it is something else than names and tensors" in str(caught.value)
+    assert "it holds more than names and tensors" in str(caught.value)
     assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
 
 

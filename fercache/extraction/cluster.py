@@ -88,19 +88,26 @@ def _connected(address: str | None) -> Any:
 
     if ray.is_initialized():
         return ray
+    _knock(address)
     try:
-        _knock(address)
         ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"There is no Ray cluster at {address}: {error}. Start one with `ray start --head`.") from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(address, error) from None
     return ray
 
 
 def _knock(address: str | None) -> None:
-    """Raises OSError where nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
+    """Raises UsageError where nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
     match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
-    if match:
-        socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER).close()
+    try:
+        if match:
+            socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from None
+
+
+def _no_cluster(address: str | None, error: Exception) -> UsageError:
+    return UsageError(f"There is no Ray cluster at {address}: {error}. Start one with `ray start --head`.")
 
 
 def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:

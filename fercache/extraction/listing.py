@@ -24,7 +24,6 @@ ABSENT = bytes(32)
 """Stands for a file that cannot be read; it becomes a line of the quarantine list."""
 UNREAD = "cannot be read"
 """How the reason of such a line begins."""
-_AGAIN = "Run the same command again: what was finished is kept."
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,15 @@ class Listing:
                 continue
             reason = reasons.get(face.id)
             if (encoded[face.id].tobytes() if reason is None else _fingerprint(face)) != listed:
-                raise FercacheError(f"The picture of {face.id} has changed since it was listed. {_AGAIN}")
+                raise FercacheError(
+                    f"The picture of {face.id} has changed since it was listed. Run the same command again when "
+                    "nothing writes to the set any more; it begins anew, since the set is another."
+                )
             if listed != ABSENT and reason is not None and reason.startswith(UNREAD):
-                raise FercacheError(f"{face.id} could be read when it was listed, but not later: {reason}. {_AGAIN}")
+                raise FercacheError(
+                    f"{face.id} could be read when it was listed, but not later: {reason}. "
+                    "Run the same command again: what was finished is kept."
+                )
 
 
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:

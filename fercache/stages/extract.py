@@ -218,16 +218,16 @@ def _settle(
     """Fixes precision `auto`, and returns what was measured for it.
 
     Faces of which there is a table, with whatever views, keep the one it has; so does a table that was begun. Raises
-    UsageError where this device does not have it.
+    UsageError where this device does not have it, and something is left to encode.
     """
     if request.encoder.precision == "auto":
         there = {table.clean_key for table in find_tables(settings.cache)}
         for precision in PRECISIONS:
             identity = table_identity(name, listing, encoder, views)
             identity["encoder"]["precision"] = precision
-            begun = parts_folder(table_path(settings.cache, encoder.name, name.slug, key_of(identity)))
-            if clean_key_of(identity) in there or begun.exists():
-                if precision not in ("fp32", *reduced_precisions(encoder.device)):
+            table = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+            if clean_key_of(identity) in there or parts_folder(table).exists():
+                if not table.exists() and precision not in ("fp32", *reduced_precisions(encoder.device)):
                     raise UsageError(
                         f"{name} has a table in {precision}, which {encoder.device} cannot compute in. Extract it on a "
                         "device like the first, or with --precision fp32 for a table of its own."

@@ -17,7 +17,7 @@ from fercache.errors import FercacheError, UsageError
 from fercache.extraction import local
 from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
-from fercache.store.tables import read_table
+from fercache.store.tables import read_info, read_table
 from tests.extraction.test_decode import DAMAGED, EXACT, picture
 from tests.pixel_encoder import PixelEncoder
 
@@ -206,5 +206,6 @@ def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
         patch.setattr(PixelEncoder, "precision", "fp16")
         extract(settings, request(root))
     monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("bf16",))
+    assert read_info(extract(settings, request(root))).identity["encoder"]["precision"] == "fp16"
     with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
-        extract(settings, request(root))
+        extract(settings, request(root, views=1))
