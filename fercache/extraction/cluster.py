@@ -32,8 +32,6 @@ CORES_PER_GPU = 8
 """At most: what decodes for one GPU."""
 
 Encoded = tuple[Columns, list[Quarantined], Counts]
-
-
 Shared = tuple[Task, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
 """What workers fetch once: the task, the encoder asked for and its identity, the features that there are already."""
 

@@ -62,12 +62,18 @@ def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[n
     orientation is applied. `box` (left, top, right, bottom), in pixels of the upright picture, crops, and is clipped to
     the picture. Raises Unreadable for anything that does not give at least one pixel.
     """
-    if isinstance(data, np.ndarray):
-        return _no_strip(_pixels_of_array(data, box))
+    pixels = _pixels_of_array(data, box) if isinstance(data, np.ndarray) else _pixels_of_bytes(data, box)
+    height, width, _ = pixels.shape
+    if max(height, width) > MAX_RATIO * min(height, width):
+        raise Unreadable(f"a strip of {width} x {height} pixels")
+    return pixels
+
+
+def _pixels_of_bytes(data: bytes, box: Box | None) -> NDArray[np.uint8]:
     if not data:
         raise Unreadable("zero bytes")
     try:
-        return _no_strip(_pixels_of_file(data, box))
+        return _pixels_of_file(data, box)
     except (Unreadable, MemoryError):  # of which only one is the picture's fault
         raise
     except UnidentifiedImageError:
@@ -94,13 +100,6 @@ def looks_like_no_face_crop(pixels: NDArray[np.uint8]) -> str | None:
     return None
 
 
-def _no_strip(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width, _ = pixels.shape
-    if max(height, width) > MAX_RATIO * min(height, width):
-        raise Unreadable(f"a strip of {width} x {height} pixels")
-    return pixels
-
-
 def _pixels_of_array(array: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise Unreadable(f"an array of shape {array.shape} and type {array.dtype} is no (H, W, 3) uint8 picture")
@@ -111,13 +110,13 @@ def _inside(box: Box | None, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if box is None:
         return pixels
     left, top, right, bottom = _clip(box, pixels.shape[1], pixels.shape[0])
-    return np.ascontiguousarray(pixels[top:bottom, left:right])
+    return pixels[top:bottom, left:right]
 
 
 def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
     plain = decode_plain(data, LARGE)
     if plain is not None and max(plain.shape) <= MAX_SIDE:
-        return _inside(box, plain)
+        return np.ascontiguousarray(_inside(box, plain))
     bombs.check_entries(data)
     with bombs.opened(data) as stream, Image.open(stream, formats=FORMATS) as picture:
         _refuse_bombs(picture, data)

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable
+from fercache.extraction.decode import Unreadable, picture_of
 from fercache.settings import Settings
-from fercache.stages.originals import faces_with, known_root, pixels_of
+from fercache.stages.originals import faces_with, known_root
 from fercache.store.tables import FeatureTable
 
 SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 50, 44, 4
@@ -82,7 +82,7 @@ def _read_pictures(
         with suppress(UsageError, OSError):  # the set does not lie there any more
             for face in faces_with(here, name, known_root(settings, name, [table])):
                 with suppress(Unreadable, OSError):
-                    found[here[face.id]] = pixels_of(face, name)
+                    found[here[face.id]] = picture_of(face, face.read())
     return found
 
 

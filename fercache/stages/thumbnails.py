@@ -14,10 +14,10 @@ from PIL import Image, ImageOps
 from fercache import registry
 from fercache.datasets import Dataset, DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable
+from fercache.extraction.decode import Unreadable, picture_of
 from fercache.reporting.errors import Pictures
 from fercache.settings import Settings
-from fercache.stages.originals import faces_with, known_root, pixels_of
+from fercache.stages.originals import faces_with, known_root
 from fercache.store.tables import TableInfo, find_tables
 
 SIDE = 72
@@ -51,7 +51,7 @@ def pictures_of(settings: Settings, show_real: bool) -> Pictures:
 def _thumbnails(name: DatasetName, root: Path | None, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
     for face in faces_with(ids, name, root):
         with suppress(Unreadable, OSError):
-            yield face.id, thumbnail(pixels_of(face, name))
+            yield face.id, thumbnail(picture_of(face, face.read()))
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
