@@ -21,7 +21,7 @@ from fercache.errors import UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
-from fercache.selection import POLICIES
+from fercache.scoring.selection import POLICIES
 from fercache.toml_files import read_toml
 from fercache.views import CLEAN, load_recipe
 

@@ -79,7 +79,7 @@ class ScoresRecord(_Strict):
 class MaskRecord(_Strict):
     """Whether a head's channel masks differ between the target's true expressions.
 
-    `distance`, `null` and `p` are those of `statistics.label_shuffle_test`, with so many `shuffles`.
+    `distance`, `null` and `p` are those of `scoring.label_shuffles`, with so many `shuffles`.
     """
 
     distance: Annotated[float, Field(ge=0)]
@@ -89,7 +89,7 @@ class MaskRecord(_Strict):
 
 
 class CalibrationRecord(_Strict):
-    """How far confidence is from being right, by `statistics.calibration` of the main readout.
+    """How far confidence is from being right, by `scoring.calibration` of the main readout.
 
     `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
     their mean confidence and the share that is right, both None for a bin without faces.
@@ -108,7 +108,7 @@ class CalibrationRecord(_Strict):
 
 
 class AbstentionRecord(_Strict):
-    """What is wrong among the most confident faces, by `statistics.risk_coverage` of the main readout.
+    """What is wrong among the most confident faces, by `scoring.calibration.risk_coverage` of the main readout.
 
     `risk[i]` is the share that is wrong among the share `coverage[i]` of the faces, rising to 1; `area` is the mean
     risk over all coverages.

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fercache import metrics
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
 from fercache.precisions import casting
-from fercache.selection import validation_rank
+from fercache.scoring import metrics
+from fercache.scoring.selection import validation_rank
 from fercache.trunks import Faces
 
 EVEN_SNAPSHOTS = 12

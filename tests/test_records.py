@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.metrics import score
 from fercache.records import (
     Record,
     ScoresRecord,
@@ -25,6 +24,7 @@ from fercache.records import (
     record_path,
     write_record,
 )
+from fercache.scoring.metrics import score
 from tests.fake_records import CLASSES, fake_record, scores_of
 
 names = st.text("abcdefgh:-/ é", min_size=1, max_size=12)

@@ -18,7 +18,7 @@ from fercache.heads import Batch, FitSettings, GradientHead, Task
 from fercache.heads.linear_probe import LinearProbe
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.text_similarity import TextSimilarity
-from fercache.selection import choose
+from fercache.scoring.selection import choose
 from fercache.training import build_head, fit, learning_rate, split_validation, train_head
 from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task

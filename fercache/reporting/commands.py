@@ -11,7 +11,7 @@ from fercache.corruptions import EVERY, corruptions
 from fercache.datasets import POOL, DatasetName
 from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
-from fercache.selection import POLICIES
+from fercache.scoring.selection import POLICIES
 
 
 def commands(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import seed_from
-from fercache.metrics import count_confusion, predict
 from fercache.records import MAIN, METRICS, Record, frame, predictions_path
 from fercache.reporting.boards import METRIC_NAMES, Board, Method, Row, boards, is_without_duplicates
-from fercache.statistics import Difference, holm, mcnemar, paired_difference
+from fercache.scoring.comparison import Difference, holm, mcnemar, paired_difference
+from fercache.scoring.metrics import count_confusion, predict
 from fercache.store.runs import read_predictions
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.metrics import predict
 from fercache.records import MAIN, Record, predictions_path
 from fercache.reporting.boards import BASELINES, Board, Method
-from fercache.statistics import probabilities
+from fercache.scoring.calibration import probabilities
+from fercache.scoring.metrics import predict
 from fercache.store.runs import read_predictions
 
 SELECTION = "source-val"

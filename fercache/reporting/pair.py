@@ -16,7 +16,7 @@ from fercache.identity import seed_from
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting.boards import METRIC_NAMES
 from fercache.reporting.differences import SELECTION, ReadFaces, class_numbers, read_faces, shared_faces
-from fercache.statistics import Difference, mcnemar, paired_difference
+from fercache.scoring.comparison import Difference, mcnemar, paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
 from fercache.records import Record, read_record, record_files
-from fercache.selection import POLICIES
+from fercache.scoring.selection import POLICIES
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces

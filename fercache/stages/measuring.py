@@ -6,10 +6,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.metrics import accuracy, predict, score, uar
 from fercache.records import MAIN, AbstentionRecord, CalibrationRecord, GroupRecord, ScoresRecord
+from fercache.scoring.calibration import calibration, probabilities, risk_coverage
+from fercache.scoring.intervals import Metric, bootstrap_interval
+from fercache.scoring.metrics import accuracy, predict, score, uar
 from fercache.stages.labelled import LabelledFaces
-from fercache.statistics import Metric, bootstrap_interval, calibration, probabilities, risk_coverage
 
 INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 MOST_VALUES = 20

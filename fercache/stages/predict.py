@@ -20,7 +20,7 @@ from fercache.expressions import first_expressions
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.progress import progress
 from fercache.prompts import Prompts, prompt_set
-from fercache.selection import choose
+from fercache.scoring.selection import choose
 from fercache.settings import Settings
 from fercache.stages.evaluate import find_run
 from fercache.stages.finding import same_encoder

@@ -15,7 +15,6 @@ from fercache.datasets import POOL, DatasetName
 from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
-from fercache.metrics import score
 from fercache.prompts import BUILT_IN
 from fercache.records import (
     ALL,
@@ -26,13 +25,14 @@ from fercache.records import (
     record_files,
     write_record,
 )
-from fercache.selection import POLICIES, choose
+from fercache.scoring.label_shuffles import label_shuffle_test
+from fercache.scoring.metrics import score
+from fercache.scoring.selection import POLICIES, choose
 from fercache.stages.loading import LoadedRun
 from fercache.stages.measuring import measures
 from fercache.stages.run_config import RunConfig
 from fercache.stages.stored_faces import as_faces
 from fercache.stages.targets import Target
-from fercache.statistics import label_shuffle_test
 from fercache.store.runs import Predictions, write_predictions
 from fercache.training import in_parts
 from fercache.trunks import Faces

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fercache.metrics import predict
 from fercache.records import Record, find_records, predictions_path, read_record
+from fercache.scoring.metrics import predict
 from fercache.store.runs import read_predictions
 from tests.audits.planted import draw_folder
 from tests.command_line import Outcome, Run

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.metrics import count_confusion
 from fercache.records import MAIN, Record, predictions_path
+from fercache.scoring.metrics import count_confusion
 from fercache.store.runs import Predictions, write_predictions
 from tests.fake_records import CLASSES, fake_record, scores_of
 

@@ -10,7 +10,7 @@ from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
 from fercache.reporting.boards import METRIC_NAMES
 from fercache.reporting.differences import MethodDifference, differences, differences_frame
-from fercache.statistics import holm, mcnemar
+from fercache.scoring.comparison import holm, mcnemar
 from tests.fake_records import fake_record
 from tests.reporting.fake_predictions import IDS, TRUTH, logits_of, readings, scored_record
 

@@ -17,7 +17,7 @@ from fercache.reporting.boards import Board, boards
 from fercache.reporting.differences import BoardDifferences, MethodDifference
 from fercache.reporting.extras import Extras
 from fercache.reporting.page import environment, write_report
-from fercache.statistics import Difference
+from fercache.scoring.comparison import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured
 from tests.reporting.test_figures import gap

@@ -9,7 +9,7 @@ import pytest
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
 from fercache.reporting.pair import Change, compare_pair, flips_frame, pair_table
-from fercache.statistics import mcnemar
+from fercache.scoring.comparison import mcnemar
 from tests.fake_records import CLASSES, fake_record
 from tests.reporting.fake_predictions import IDS, TRUTH, readings, scored_record
 

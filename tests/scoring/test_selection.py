@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fercache.errors import UsageError
-from fercache.selection import POLICIES, choose
+from fercache.scoring.selection import POLICIES, choose
 
 
 def row(epoch: int, accuracy: float, uar: float, snapshot: str = "") -> dict[str, Any]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
-from fercache import metrics
 from fercache.expressions import EXPRESSIONS
+from fercache.scoring import metrics
 
 SEVEN = EXPRESSIONS[:7]
 
