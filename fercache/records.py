@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
+from fercache.scoring.selection import POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """Of what is written. Records of schema 1, which had no calibration, abstention or groups, are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
@@ -141,15 +142,16 @@ class Record(_Strict):
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
     target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
-    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout, `resampled` over "faces" or, where
-    subjects are known, over "subjects". `groups` are by column (age, sex ...) and value, where the target has such
-    columns. `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
-    predictions that were imported has the encoder "imported". `options` are what commands that
-    repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
-    "soft"}}`.
+    head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
+    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % bootstrap intervals of the main
+    readout, `resampled` over "faces" or, where subjects are known, over "subjects". `groups` are by column (age, sex
+    ...) and value, where the target has such columns. `mask` is None for a head without one, and where the target
+    shows fewer than two expressions. A record of predictions that were imported has the encoder "imported". `options`
+    are what commands that repeat the run need beyond the other fields, e.g. `{"extract": {"encoder":
+    "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
     """
 
-    schema_version: Literal[1, 2] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
     run: str
     method_key: str
     encoder: str
@@ -161,7 +163,8 @@ class Record(_Strict):
     target: str
     target_split: str
     seed: int
-    selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
+    key_version: int = 1
+    selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
     duplicates: Count | None = None

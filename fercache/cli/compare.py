@@ -3,6 +3,7 @@
 import click
 
 from fercache.cli.options import show_report
+from fercache.scoring.selection import POLICIES
 
 
 @click.command("compare")
@@ -13,7 +14,7 @@ from fercache.cli.options import show_report
     "--selection",
     "selections",
     multiple=True,
-    type=click.Choice(("source-val", "last", "oracle")),
+    type=click.Choice(POLICIES),
     help="Only records of that policy; may be given again.",
 )
 @click.option("--about", default="", help="What the page says at its top.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SELECTIONS = {
     "source-val": "chosen on source validation",
+    "source-1se": "the most regular within one standard error of the best on source validation",
+    "source-shifted": "chosen on changed pictures of source validation",
     "last": "last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }

@@ -15,7 +15,7 @@ from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
 from fercache.records import Record, read_record, record_files
-from fercache.scoring.selection import POLICIES
+from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
@@ -24,7 +24,7 @@ from fercache.stages.run_config import RunConfig, SourcePart, read_config
 from fercache.stages.scoring import score_run
 from fercache.stages.stored_faces import crops_of
 from fercache.stages.targets import Target, read_target, target_split
-from fercache.store.runs import find_runs
+from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 
 
@@ -166,12 +166,13 @@ def records_on(folder: Path, target: tuple[DatasetName, TableInfo], config: RunC
 def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
     present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config)}
-    plain = [present.get((policy, False)) for policy in POLICIES]
+    policies = policies_of(read_run(folder).history)
+    plain = [present.get((policy, False)) for policy in policies]
     if None in plain or not request.exclude_duplicates:
         return None not in plain
     looked = all(record is not None and record.duplicates is not None for record in plain)
     # Where no face is a duplicate, or every one is, there is nothing to score once more.
-    wanted = {policy for policy, r in zip(POLICIES, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
+    wanted = {policy for policy, r in zip(policies, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
     return looked and all((policy, True) in present for policy in wanted)
 
 

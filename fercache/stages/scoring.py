@@ -27,7 +27,7 @@ from fercache.records import (
 )
 from fercache.scoring.label_shuffles import label_shuffle_test
 from fercache.scoring.metrics import score
-from fercache.scoring.selection import POLICIES, choose
+from fercache.scoring.selection import choose, policies_of
 from fercache.stages.loading import LoadedRun
 from fercache.stages.measuring import measures
 from fercache.stages.run_config import RunConfig
@@ -86,7 +86,7 @@ def _score_without_duplicates(
 def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
     """One per selection policy; masks are tested once where policies choose the same snapshot."""
     tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
-    chosen = {policy: _choose(policy, loaded, target, logits) for policy in POLICIES}
+    chosen = {policy: _choose(policy, loaded, target, logits) for policy in policies_of(loaded.run.history)}
     for snapshot in dict.fromkeys(chosen.values()):
         _refuse_no_numbers(loaded, target, snapshot, logits[snapshot][MAIN])
     return [
@@ -105,11 +105,12 @@ def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits:
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
     """The snapshot; only the oracle is told how each does on the target."""
+    history, faces = loaded.run.history, loaded.config.validation_rows
     if policy != "oracle":
-        return choose(policy, loaded.run.history, None)
+        return choose(policy, history, faces)
     truth, expressions = target.faces.truth, loaded.config.expressions
     on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
-    return choose(policy, loaded.run.history, on_target)
+    return choose(policy, history, faces, on_target)
 
 
 @torch.inference_mode()
@@ -191,6 +192,7 @@ def _record(
         target=str(target.name.whole),
         target_split=target.name.split or ALL,
         seed=config.seed,
+        key_version=config.key_version,
         selection=policy,
         snapshot=snapshot,
         policy=target.policy,
@@ -241,6 +243,8 @@ def _train_options(config: RunConfig) -> dict[str, str]:
         options["labels"] = config.label_file
     if config.faces is not None:
         options["faces"] = str(config.faces)
+    if config.keep_validation_copies:
+        options["keep-validation-copies"] = ""
     if config.prompts:
         options["prompts"] = _prompts_option(config)
     return options

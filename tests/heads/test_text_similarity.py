@@ -11,7 +11,7 @@ from fercache.errors import UsageError
 from fercache.heads import Batch, HeadSettings, Task
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.heads.zero_shot import ZeroShot
-from fercache.training import build_head, fit
+from fercache.training import SourceFaces, build_head, fit
 from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task
 from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden
 
@@ -76,7 +76,7 @@ def test_training_moves_the_faces_and_not_the_texts() -> None:
     chosen = TextSimilarity.Settings(epochs=3)
     head: Any = build_head(TextSimilarity, task(), chosen, seed=1)
     before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-    fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
+    fit(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1)
     moved = {name for name, tensor in head.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name in before if name not in ("text", "logit_scale")}
 
