@@ -13,6 +13,7 @@ from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import (
+    COMMON,
     METRIC_NAMES,
     MISSING,
     SELECTIONS,
@@ -162,9 +163,10 @@ def _caption(board: Board, metric: str, encoder: str) -> str:
     seeds = sorted({len(row.seeds) for row in board.headline} - {1})
     over = f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds; without ±, one seed."
     policy = board.selections[0]
+    common = f" {COMMON}: {board.common_text}." if board.common_text else ""
     return (
         f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {encoder}. "
-        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]})."
+        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]}).{common}"
     )
 
 
