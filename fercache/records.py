@@ -366,7 +366,11 @@ _FIELDS = {"encoder", "file", "model", "seed", "selection", "target"}
 
 def _told_options(record: Record) -> Mapping[str, str]:
     """Options that may tell a method from others; that of the source where it says more than the field: a split."""
-    options = {name: value for group in record.options.values() for name, value in group.items() if name not in _FIELDS}
+    extracted = dict(record.options.get("extract", {}))
+    if "precision" in extracted:  # training has one of its own
+        extracted["encoder precision"] = extracted.pop("precision")
+    others = (group for stage, group in record.options.items() if stage != "extract")
+    options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
     return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
 
 

@@ -20,11 +20,11 @@ Changed = tuple[tuple[str, Any], ...]
 """Names and values of settings and options."""
 
 DEFAULT = "default"
-USUAL: Mapping[str, Any] = {"policy": "majority", "classes": 7, "faces": "all", "labels": DEFAULT, "prompts": "faces"}
+EVERYWHERE: Mapping[str, Any] = {"policy": "majority", "classes": 7, "faces": "all", "labels": DEFAULT}
 """What `fercache train` takes where nothing is said."""
+USUAL: Mapping[str, Any] = {**EVERYWHERE, "prompts": "faces", "encoder precision": "fp32"}
+"""And what not every method has, as a head that reads no text has no prompts."""
 _IDENTITY = ("method_key", "encoder", "head", "trunk", "not_default")
-NOT_EVERYWHERE = {"prompts"}
-"""A head that reads no text has none."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,13 @@ def _described(rows: Sequence[Mapping[str, Any]]) -> _Method:
     """One method, of the different rows that its records have in what describes it."""
     first = rows[0]
     imported = first["encoder"] == IMPORTED
-    usual = {} if imported else {name: value for name, value in USUAL.items() if name not in NOT_EVERYWHERE}
     return _Method(
         key=first["method_key"],
         head=first["head"],
         trunk=first["trunk"],
         imported=imported,
         settings=dict(_constant(rows, SETTING)),
-        options={**usual, **dict(_constant(rows, OPTION))},
+        options={**({} if imported else EVERYWHERE), **dict(_constant(rows, OPTION))},
         not_default=frozenset(first["not_default"].split(",")),
         made={
             name.removeprefix(MADE): "/".join(sorted({str(row[name]) for row in rows if _is_there(row[name])}))
