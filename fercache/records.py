@@ -37,6 +37,9 @@ IMPORTED = "imported"
 ALL = "all"
 """The split of a set that has none."""
 
+SETTING, OPTION, MADE = "setting.", "option.", "made."
+"""What marks a frame's columns of settings, of options, and of the data and code that a run was made with."""
+
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
 
@@ -148,7 +151,8 @@ class Record(_Strict):
     ...) and value, where the target has such columns. `mask` is None for a head without one, and where the target
     shows fewer than two expressions. A record of predictions that were imported has the encoder "imported". `options`
     are what commands that repeat the run need beyond the other fields, e.g. `{"extract": {"encoder":
-    "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
+    "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the settings whose value is not the head's
+    own for that trunk.
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -185,6 +189,7 @@ class Record(_Strict):
     device: str
     seconds: Annotated[float, Field(ge=0)]
     options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
+    not_default: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -306,7 +311,10 @@ def find_records(cache: Path) -> list[Path]:
 
 
 def frame(records: Iterable[Record]) -> "pd.DataFrame":
-    """A row per run, target, selection and readout. Scores are fractions; settings are columns `setting.<name>`."""
+    """A row per run, target, selection and readout. Scores are fractions.
+
+    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`.
+    """
     import pandas as pd
 
     return pd.DataFrame([row for record in records for row in _rows(record)])
@@ -347,10 +355,33 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "run": record.run,
             "method_key": record.method_key,
             "encoder_key": record.encoder_key,
+            "not_default": ",".join(record.not_default),
         }
         row |= {f"recall.{name}": value for name, value in scores.recall.items()}
-        row |= {f"setting.{name}": _scalar(value) for name, value in record.settings.items()}
+        row |= {f"{SETTING}{name}": _scalar(value) for name, value in record.settings.items()}
+        row |= {f"{OPTION}{name}": value for name, value in _told_options(record).items()}
+        row |= {f"{MADE}{name}": value for name, value in _made_with(record).items()}
         yield row
+
+
+_FIELDS = {"encoder", "file", "model", "seed", "selection", "target"}
+"""Options that say what fields of a record say, or where a file lay."""
+
+
+def _told_options(record: Record) -> Mapping[str, str]:
+    """Options that may tell a method from others; that of the source where it says more than the field: a split."""
+    extracted = dict(record.options.get("extract", {}))
+    if "precision" in extracted:  # training has one of its own
+        extracted["encoder precision"] = extracted.pop("precision")
+    others = (group for stage, group in record.options.items() if stage != "extract")
+    options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
+    return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
+
+
+def _made_with(record: Record) -> Mapping[str, str]:
+    """By what runs differ that were asked for alike."""
+    table = {"source table": record.keys["source"][:8]} if "source" in record.keys else {}
+    return {"expressions": "+".join(record.classes), **table, **record.versions}
 
 
 def _scalar(value: JsonValue) -> object:

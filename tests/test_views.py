@@ -197,6 +197,14 @@ def test_a_stored_crop_is_rendered_as_the_picture_is(how: str, side: int) -> Non
         assert np.abs(view.on_square(clean) - expected).mean() > 2 * difference
 
 
+def test_the_papers_recipes_by_number() -> None:
+    flip = {"p": 0.5, "kind": "flip"}
+    erase = {"p": 0.5, "kind": "erase", "least": 0.02, "most": 0.25}
+    noise, shift = {"p": 0.5, "kind": "noise", "variance": 30.0}, {"p": 0.5, "kind": "shift", "most": 4 / 112}
+    assert CAFE.identity() == {"name": "cafe", "seed": 0, "steps": [noise, flip, erase]}
+    assert KE2NT.identity() == {"name": "ke2nt", "seed": 0, "steps": [shift, flip, erase]}
+
+
 def test_the_shares_of_cafes_changes() -> None:
     """Half are flipped, half have a box of 2 to 25 % of the area, half have noise of variance 30."""
     draws = 400

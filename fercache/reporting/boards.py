@@ -4,16 +4,16 @@ A method is a run without its seed, read in one way (readout). A cell needs ever
 missing the cell is X, and then there is no mean over the targets.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.left_out import ALL_OTHERS
+from fercache.reporting.told_apart import Changed, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +29,8 @@ METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall"}
 BASELINES = ("zero-shot", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
-
-Changed = tuple[tuple[str, Any], ...]
-"""Names and values of settings."""
+COMMON = "All methods, where they have it"
+"""What introduces `MethodTable.common_text`."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +57,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Method:
-    """A head with its trunk, readout and settings. `changed` are the settings in which heads of its kind differ."""
+    """A head with its trunk, readout and settings.
+
+    `changed` is what tells it from other methods of its table or is not the default; `common` what all of them share.
+    """
 
     key: str
     head: str
     trunk: str
     readout: str
     changed: Changed
+    common: Changed = ()
 
     @property
     def changed_text(self) -> str:
         """The changed settings, as tables for machines have them."""
-        return ", ".join(f"{name}={value}" for name, value in self.changed)
+        return written(self.changed)
 
     @property
     def details(self) -> str:
         """What there is to say besides the head's name: trunk, readout, changed settings."""
         trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
         readout = [] if self.readout == MAIN else [f"{self.readout} readout"]
-        return ", ".join(trunk + readout + [f"{name}={value}" for name, value in self.changed])
+        return ", ".join([*trunk, *readout, *([self.changed_text] if self.changed else [])])
 
     def __str__(self) -> str:
         return self.head + (f" ({self.details})" if self.details else "")
+
+
+def written(changed: Changed) -> str:
+    """Names and values, as on a command line."""
+    return ", ".join(f"{name}={value}" for name, value in changed)
 
 
 Scores = dict[str, Cell]
@@ -144,6 +152,11 @@ class MethodTable:
         first = {(row.method.key, row.method.readout): row.cells for row in self.headline}
         rows = (row for row in self.rows if row.selection == selection)
         return [row for row in rows if row.cells == first[row.method.key, row.method.readout]]
+
+    @property
+    def common_text(self) -> str:
+        """The settings and options that are not the default, and alike in all methods that have them; "" for none."""
+        return written(tuple(dict.fromkeys(each for row in self.rows for each in row.method.common)))
 
     @property
     def incomplete(self) -> bool:
@@ -290,11 +303,11 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
 def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...] = ()) -> Iterable[Row]:
     """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables."""
-    changed = _changed_settings(part)
+    said = named(part)
     present = set(part["selection"])
     policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
     methods = [
-        (Method(str(key), str(head), str(trunk), str(readout), changed[str(key)]), rows)
+        (Method(str(key), str(head), str(trunk), str(readout), said[str(key)].changed, said[str(key)].common), rows)
         for (key, head, trunk, readout), rows in part.groupby(["method_key", "head", "trunk", "readout"])
     ]
     for method, rows in sorted(methods, key=lambda pair: _method_order(pair[0])):
@@ -326,30 +339,3 @@ def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:
 def _method_order(method: Method) -> tuple[object, ...]:
     rank = BASELINES.index(method.head) if method.head in BASELINES else len(BASELINES)
     return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
-
-
-def _plain(value: Any) -> Any:
-    """A column with gaps holds whole numbers as 30.0."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _changed_settings(part: "pd.DataFrame") -> dict[str, Changed]:
-    """By method key, the settings that tell it from the board's other methods with that head and trunk.
-
-    Methods that differ in something else (the label policy, the source's table) show their keys.
-    """
-    names = [column for column in part.columns if column.startswith("setting.")]
-    changed: dict[str, Changed] = {}
-    for _, rows in part.groupby(["head", "trunk"]):
-        methods = rows.drop_duplicates("method_key").set_index("method_key")[names]
-        differing = [name for name in names if methods[name].nunique(dropna=False) > 1]
-        shown = {
-            str(key): tuple((name.removeprefix("setting."), _plain(values[name])) for name in differing)
-            for key, values in methods.iterrows()
-        }
-        alike = Counter(map(str, shown.values()))
-        changed |= {
-            key: settings if alike[str(settings)] == 1 else (*settings, ("key", key[:8]))
-            for key, settings in shown.items()
-        }
-    return changed

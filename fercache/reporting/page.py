@@ -14,7 +14,7 @@ from fercache.corruptions import KINDS
 from fercache.errors import UsageError
 from fercache.records import WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
-from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, boards
+from fercache.reporting.boards import COMMON, METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, boards
 from fercache.reporting.commands import collapsed, commands
 from fercache.reporting.drawing import with_own_names
 from fercache.reporting.errors import Pictures
@@ -157,6 +157,7 @@ def render(
             selections=SELECTIONS,
             metrics=METRIC_NAMES,
             missing=MISSING,
+            common=COMMON,
             unseen=UNSEEN,
             without_duplicates=WITHOUT_DUPLICATES,
             unique=any(record.without_duplicates for record in records),

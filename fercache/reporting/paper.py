@@ -13,6 +13,7 @@ from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import (
+    COMMON,
     METRIC_NAMES,
     MISSING,
     SELECTIONS,
@@ -22,7 +23,8 @@ from fercache.reporting.boards import (
     Row,
     is_without_duplicates,
 )
-from fercache.reporting.published import NO_SOURCE, PublishedRow, PublishedScore, published_rows
+from fercache.reporting.latex import latex_text
+from fercache.reporting.published import NO_SOURCE, NOT_OURS, PublishedRow, PublishedScore, published_rows
 
 NOT_PUBLISHED = "–"
 OURS = "ours"
@@ -98,6 +100,7 @@ class _Scored:
     entries: tuple[Entry, ...]
     departures: tuple[str, ...] = ()
     fewer: tuple[int, ...] = ()
+    misprint: str = ""
 
     @property
     def competing(self) -> list[str]:
@@ -162,9 +165,10 @@ def _caption(board: Board, metric: str, encoder: str) -> str:
     seeds = sorted({len(row.seeds) for row in board.headline} - {1})
     over = f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds; without ±, one seed."
     policy = board.selections[0]
+    common = f" {COMMON}: {board.common_text}." if board.common_text else ""
     return (
         f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {encoder}. "
-        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]})."
+        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]}).{common}"
     )
 
 
@@ -204,7 +208,8 @@ def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedR
                 percents = {column: score.percent for column, score in scores.items()}
                 percents |= _mean(board, percents)
                 entries = tuple(_published_entry(percents.get(column)) for column in board.shown)
-                yield _Scored(row.reference, row.method, row.trunk, entries, tuple(_departures(board, scores, kept)))
+                departures = tuple(_departures(board, scores, kept))
+                yield _Scored(row.reference, row.method, row.trunk, entries, departures, misprint=row.misprint)
 
 
 def _published_entry(percent: float | None) -> Entry:
@@ -283,6 +288,10 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if numbers:
         listed = "; ".join(f"({number}) {reason}" for reason, number in numbers.items())
         yield f"Published protocols that are not ours: {listed}."
+    if any(row.title for row in rows):
+        yield NOT_OURS
+    if misprints := [row.misprint for row in rows if row.misprint]:
+        yield f"Means are computed from the scores: {'; '.join(misprints)}."
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
@@ -368,28 +377,3 @@ def _latex_entry(entry: Entry) -> str:
     text = latex_text(entry.mean)
     marked = {"best": f"\\textbf{{{text}}}", "second": f"\\underline{{{text}}}"}.get(entry.rank, text)
     return f"{marked}\\,{{\\scriptsize$\\pm${entry.deviation}}}" if entry.deviation else marked
-
-
-_LATEX = str.maketrans(
-    {
-        **{character: "\\" + character for character in "{}$&#%_"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "[": "{[}",  # after a line's end it would be an argument, as a star would
-        "*": "{*}",
-        '"': "''",
-        "±": r"$\pm$",
-        "†": r"$^\dagger$",
-        "‡": r"$^\ddagger$",
-        "–": "--",
-    }
-)
-
-
-def latex_text(text: str) -> str:
-    """Plain text with nothing left in it that LaTeX would take for a command or print as something else."""
-    return text.translate(_LATEX)

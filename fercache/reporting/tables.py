@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
-from fercache.records import METRICS, WITHOUT_DUPLICATES
+from fercache.records import MADE, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import (
+    COMMON,
     METRIC_NAMES,
     MISSING,
     SELECTIONS,
@@ -16,6 +17,7 @@ from fercache.reporting.boards import (
     Row,
     Scores,
     boards,
+    written,
 )
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
@@ -24,9 +26,10 @@ if TYPE_CHECKING:
 
 
 def results(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Every row of the frame, sorted; scores are fractions."""
+    """Every row of the frame, sorted; scores are fractions. What runs were made with is left to their records."""
     order = ["encoder", "source", "head", "trunk", "readout", "method_key", "seed", "target_label", "selection"]
-    return frame.sort_values(order, ignore_index=True).drop(columns="target_label")
+    made = [column for column in frame.columns if column.startswith(MADE)]
+    return frame.sort_values(order, ignore_index=True).drop(columns=["target_label", *made])
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -96,6 +99,7 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
         "trunk": row.method.trunk,
         "readout": row.method.readout,
         "changed_settings": row.method.changed_text,
+        "common_settings": written(row.method.common),
         "selection": row.selection,
     }
 
@@ -129,6 +133,7 @@ def screen_table(frame: "pd.DataFrame") -> str:
 
 def _screen_board(board: Board) -> Iterable[str]:
     yield f"Trained on {board.source}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
+    yield from _common(board)
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
     yield "acc: accuracy. mcr: mean class recall."
     if board.seen_by_encoder:
@@ -136,6 +141,11 @@ def _screen_board(board: Board) -> Iterable[str]:
     if board.incomplete:
         yield f"{MISSING}: not scored for every seed, or under this policy."
     yield from (f"not compared: {told}." for told in board.scored_on_fewer)
+
+
+def _common(table: MethodTable) -> Iterable[str]:
+    if table.common_text:
+        yield f"{COMMON}: {table.common_text}."
 
 
 def _screen_robustness(table: Robustness) -> Iterable[str]:
@@ -146,6 +156,7 @@ def _screen_robustness(table: Robustness) -> Iterable[str]:
         f"Robustness on {table.target}{mark}, trained on {table.source}, encoder {table.encoder}. "
         "Percent, mean ± deviation over seeds."
     )
+    yield from _common(table)
     yield from _screen_rows(table, {column: headings[column] for column in table.columns})
     yield "Below a corruption: the severities that its cell is the mean of. drop: from clean to mean, in % of clean."
     yield "acc: accuracy. mcr: mean class recall."

@@ -1,14 +1,16 @@
 """One run on one target: logits of every snapshot, predictions, and a record for each selection policy."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from fercache import registry
 from fercache.datasets import POOL, DatasetName
@@ -180,6 +182,7 @@ def _record(
 ) -> Record:
     config = loaded.config
     seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
+    settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
     return Record(
         run=config.name,
         method_key=config.method_key,
@@ -187,7 +190,8 @@ def _record(
         encoder_key=key_of(config.encoder_identity),
         head=config.head,
         trunk=config.trunk,
-        settings=config.settings | ({"crops": config.crop_side} if config.crop_side else {}),
+        settings=settings,
+        not_default=_not_default(config.head, settings),
         source=config.source,
         target=str(target.name.whole),
         target_split=target.name.split or ALL,
@@ -210,6 +214,17 @@ def _record(
         options={"extract": _extract_options(config), "train": _train_options(config)},
         **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
     )
+
+
+def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that are not the head's own for the trunk that it has."""
+    plugin = registry.load("heads", head)
+    trunk = {name: value for name, value in settings.items() if name == "trunk"}
+    try:
+        defaults = plugin.Settings.model_validate(trunk).model_dump(mode="json")
+    except ValidationError:  # a head of somebody's own, with a setting that has to be given
+        defaults = trunk
+    return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
 
 
 def _is_seen(target: DatasetName, config: RunConfig) -> bool:
