@@ -38,6 +38,8 @@ class BoardView:
     gains: list[Gain]
     sweeps: list[Sweep]
     panels: list[Panel]
+    not_compared: list[str]
+    """Sets that were trained on and in which nobody looked for images of the targets."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,13 @@ def board_view(board: Board, records: Sequence[Record], errors: Mapping[str, Seq
         gains=_gains(board),
         sweeps=sweeps(board),
         panels=[each for each in panels if each],
+        not_compared=_not_compared(board, records),
     )
+
+
+def _not_compared(board: Board, records: Sequence[Record]) -> list[str]:
+    methods = {row.method.key for row in board.rows}
+    return sorted({name for record in records if record.method_key in methods for name in record.not_compared})
 
 
 def _best(board: Board, selection: str) -> Best:

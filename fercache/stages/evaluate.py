@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Faces, find_pairs
+from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
@@ -20,6 +20,7 @@ from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import load_run
+from fercache.stages.provenance import Provenance, source_rows, split_rows
 from fercache.stages.run_config import RunConfig, SourcePart, read_config
 from fercache.stages.scoring import score_run
 from fercache.stages.stored_faces import crops_of
@@ -59,7 +60,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     scored = {str(name) for (_, (name, _)), there in zip(jobs, done, strict=True) if there}
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
-    copies = _Copies(tables, read, resolve_device(request.device))
+    copies, provenance = _Copies(tables, read, resolve_device(request.device)), Provenance(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
@@ -75,6 +76,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 skipped.append((str(name), str(error)))
                 continue
             scored.add(str(name))
+            target = provenance.of(target, config.encoder_seen, config.parts)
             run = load(folder, request.device)
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
@@ -201,14 +203,11 @@ class _Copies:
                 f"{run} was trained on a table of {part.name} that is not in the cache any more, so nobody "
                 f"can tell which faces are in both. Run: fercache extract --dataset {part.name}"
             )
-        _, ours = self._faces(self._tables[part.key], part.split)
-        ids, theirs = self._faces(scored, split)
-        return frozenset(ids[find_pairs(ours, theirs, device=self._device).right])
-
-    def _faces(self, info: TableInfo, split: str) -> tuple[NDArray[np.object_], Faces]:
-        table = self._read(info.path)
-        rows = table.columns.split == split if split else np.ones(info.rows, dtype=bool)
-        return table.columns.id[rows], searched_faces(table, rows)
+        source, target = self._read(self._tables[part.key].path), self._read(scored.path)
+        rows = split_rows(target, split)
+        name = replace(DatasetName.parse(scored.identity["dataset"]), split=split)
+        ours, theirs = searched_faces(source, source_rows(source, part, name)), searched_faces(target, rows)
+        return frozenset(target.columns.id[rows][find_pairs(ours, theirs, device=self._device).right])
 
     def _clean(self, target: Target) -> TableInfo:
         """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import POOL
 from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
@@ -200,7 +199,9 @@ def _record(
         mask=mask,
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
-        seen_by_encoder=_is_seen(target.name, config),
+        seen_by_encoder=any(each.by == "encoder" for each in target.seen),
+        seen=target.seen,
+        not_compared=target.not_compared,
         keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,
@@ -208,12 +209,6 @@ def _record(
         options={"extract": _extract_options(config), "train": _train_options(config)},
         **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
     )
-
-
-def _is_seen(target: DatasetName, config: RunConfig) -> bool:
-    """Whether the encoder was trained on the target's set, or on one with the same pictures."""
-    same = {target.family, *registry.load("datasets", target.family).pictures_of}
-    return any(DatasetName.parse(seen).family in same for seen in config.encoder_seen)
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:

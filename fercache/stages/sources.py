@@ -187,14 +187,14 @@ _Split = tuple[LabelledFaces, LabelledFaces]
 def _split_source(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Split:
     """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
     faces = labelled_faces(table, part.name, part.split, policy)
-    if part.split == "train" and _has_spare_validation(table, part.name):
+    if part.split == "train" and has_spare_validation(table, part.name):
         return faces, labelled_faces(table, part.name, "validation", policy)
     seed = seed_from("validation", table.clean_key, part.split)
     held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
     return faces.take(~held_out), faces.take(held_out)
 
 
-def _has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
+def has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
     """Whether there is a validation split that is not scored: where there is no test split, it is (SFEW, AffectNet)."""
     splits, wanted = set(table.columns.split), registry.load("datasets", name.family).target_split
     return "validation" in splits and default_split(splits, wanted or "test", str(name)) != "validation"
