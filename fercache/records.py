@@ -144,8 +144,8 @@ class Record(_Strict):
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
     head's expressions. `intervals` are 95 % bootstrap intervals of the main readout, `resampled` over "faces" or, where
     subjects are known, over "subjects". `groups` are by column (age, sex ...) and value, where the target has such
-    columns. `seen` is all that the run has seen of the target, also where that is its source, and `not_compared` the sets
-    in which identical images were not looked for; of records before schema 3, `seen` is what the names say.
+    columns. `seen` is all that the run has seen of the target, of its own source too; `not_compared` are the sets in
+    which identical images were not looked for; of records before schema 3, `seen` is what the names say.
     `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
     predictions that were imported has the encoder "imported". `options` are what commands that
     repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
