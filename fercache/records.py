@@ -13,6 +13,7 @@ from fercache import registry
 from fercache.datasets import POOL, DatasetName
 from fercache.errors import UsageError
 from fercache.provenance import Seen, reasons, seen_by_names
+from fercache.scoring.drift import Drift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,6 +147,7 @@ class Record(_Strict):
     subjects are known, over "subjects". `groups` are by column (age, sex ...) and value, where the target has such
     columns. `seen` is all that the run has seen of the target, of its own source too; `not_compared` are the sets in
     which identical images were not looked for; of records before schema 3, `seen` is what the names say.
+    `drift` is None where the source's features were not in the cache, or of few faces.
     `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
     predictions that were imported has the encoder "imported". `options` are what commands that
     repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
@@ -182,6 +184,7 @@ class Record(_Strict):
     seen_by_encoder: bool
     seen: tuple[Seen, ...] = ()
     not_compared: tuple[str, ...] = ()
+    drift: Drift | None = None
     keys: dict[str, str]
     versions: dict[str, str]
     device: str
@@ -368,6 +371,11 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "seen_by_encoder": record.seen_by_encoder,
             "seen_by_head": not record.is_own and any(each.by == "source" for each in record.seen),
             "seen": "; ".join(record.why_seen),
+            "norm_ratio": record.drift and record.drift.norm_ratio,
+            "frechet": record.drift and record.drift.frechet,
+            "frechet_floor": record.drift and record.drift.frechet_floor,
+            "a_distance": record.drift and record.drift.a_distance,
+            "a_distance_floor": record.drift and record.drift.a_distance_floor,
             "device": record.device,
             "seconds": record.seconds,
             "run": record.run,

@@ -8,6 +8,7 @@ from typing import Any
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting import curves, figures
 from fercache.reporting.boards import Board, Cell, Method, Row
+from fercache.reporting.distances import Distance, distances
 from fercache.reporting.drawing import Drawing, colours
 from fercache.reporting.panels import Panel, drawn_methods, panel, source_accuracy
 from fercache.reporting.robustness import CLEAN, DROP, Robustness
@@ -39,7 +40,8 @@ class BoardView:
     sweeps: list[Sweep]
     panels: list[Panel]
     not_compared: list[str]
-    """Sets that were trained on and in which nobody looked for images of the targets."""
+    """Sets that were trained on, but not searched for images of the targets."""
+    distances: list[Distance]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def board_view(board: Board, records: Sequence[Record], errors: Mapping[str, Seq
         sweeps=sweeps(board),
         panels=[each for each in panels if each],
         not_compared=_not_compared(board, records),
+        distances=distances(board, records),
     )
 
 

@@ -17,6 +17,7 @@ from fercache.progress import progress
 from fercache.records import Record, read_record, record_files
 from fercache.scoring.selection import POLICIES
 from fercache.settings import Settings
+from fercache.stages.drift import Drifts
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import load_run
@@ -33,7 +34,7 @@ from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_tab
 class EvaluateRequest:
     """Which runs on which targets. No runs: all finished ones. No targets: every extracted set of a run's encoder.
 
-    `exclude_duplicates`: score once more without the faces whose picture the source's train split has.
+    `exclude_duplicates`: score once more without the faces whose picture the source has to train on or validate with.
     """
 
     targets: tuple[str, ...] = ()
@@ -60,7 +61,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     scored = {str(name) for (_, (name, _)), there in zip(jobs, done, strict=True) if there}
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
-    copies, provenance = _Copies(tables, read, resolve_device(request.device)), Provenance(tables, read)
+    copies = _Copies(tables, read, resolve_device(request.device))
+    provenance, drifts = Provenance(tables, read), Drifts(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
@@ -77,6 +79,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 continue
             scored.add(str(name))
             target = provenance.of(target, config.encoder_seen, config.parts)
+            target = replace(target, drift=drifts.of(target, config.parts))
             run = load(folder, request.device)
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
@@ -178,7 +181,7 @@ def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunCo
 
 
 class _Copies:
-    """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
+    """Which faces of a target have their picture in what a source trains on; each pair of tables is searched once."""
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:
         self._tables = {table.clean_key: table for table in tables}

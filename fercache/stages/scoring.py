@@ -202,6 +202,7 @@ def _record(
         seen_by_encoder=any(each.by == "encoder" for each in target.seen),
         seen=target.seen,
         not_compared=target.not_compared,
+        drift=target.drift,
         keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,

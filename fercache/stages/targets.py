@@ -11,6 +11,7 @@ from fercache.datasets import DatasetName, default_split
 from fercache.errors import UsageError
 from fercache.provenance import IDENTICAL, By, How, Seen
 from fercache.records import DUPLICATE
+from fercache.scoring.drift import Drift
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.run_config import SourcePart
 from fercache.store.crops import Crops
@@ -46,7 +47,8 @@ class Target:
     """The faces to be scored, and the expressions among which the set's labels choose.
 
     `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
-    that they are left out. `trained_on` are the sets that the run may have seen them in.
+    that they are left out. `trained_on` are the sets that the run may have seen them in, `drift` is how
+    far all the split's faces are from the source's.
     """
 
     table: FeatureTable
@@ -58,6 +60,7 @@ class Target:
     duplicate: NDArray[np.bool_] | None = None
     unique: bool = False
     trained_on: tuple[TrainedOn, ...] = ()
+    drift: Drift | None = None
 
     @property
     def seen(self) -> tuple[Seen, ...]:

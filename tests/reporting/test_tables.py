@@ -49,12 +49,12 @@ bundled,synthetic:studio,linear-probe,none,main,,source-val,2,synthetic:webcam,s
 
 RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,selection,snapshot,n,\
-accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,seen_by_head,seen,device,seconds,\
+accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,seen_by_head,seen,norm_ratio,frechet,frechet_floor,a_distance,a_distance_floor,device,seconds,\
 run,method_key,encoder_key,recall.happiness,recall.anger
 bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,source-val,final,20,\
-0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,False,,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
+0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
 bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,source-val,final,20,\
-0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,False,,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
+0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
 """
 
 

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from fercache import Settings
 from fercache.records import Record, frame, read_record
 from fercache.reporting.boards import Board, boards
+from fercache.scoring.drift import drift
+from fercache.stages import drift as drift_stage
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted
@@ -125,7 +128,29 @@ def test_a_source_that_is_gone_is_said_to_be_not_compared(settings: Settings, tm
     trained(settings, "folder:mine")
     table.unlink()
     (record,) = scored(settings, "folder:other").values()
-    assert (record.seen, record.not_compared) == ((), ("folder:mine",))
+    assert (record.seen, record.not_compared, record.drift) == ((), ("folder:mine",), None)
+
+
+def test_the_drift_of_a_target_is_measured_once_for_all_runs(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(drift_stage, "drift", lambda *features, seed: calls.append(seed) or drift(*features, seed=seed))
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", 0, {"train": 8, "test": 4}))
+    dark = draw_folder(tmp_path / "dark", 5000, {"test": 4})
+    for path in dark.glob("*/*/*.png"):
+        Image.open(path).point(lambda value: value // 4).save(path)
+    extracted(settings, "folder:dark", dark)
+    for head in ("linear-probe", "knn"):
+        trained(settings, "folder:mine", head)
+    records = [read_record(path) for path in evaluate(settings, EvaluateRequest(device="cpu"))]
+    assert len({record.run for record in records}) == 2 and len(calls) == len(set(calls)) == 2
+    found = {record.target: record.drift for record in records}
+    mine, dark_ones = found["folder:mine"], found["folder:dark"]
+    assert mine and dark_ones and mine.faces == dark_ones.faces == 28
+    assert dark_ones.frechet > 2 * mine.frechet and dark_ones.a_distance > mine.a_distance
+    again = [read_record(path) for path in evaluate(settings, EvaluateRequest(device="cpu", again=True))]
+    assert {record.target: record.drift for record in again} == found
 
 
 def test_what_the_encoder_was_trained_on_is_looked_for_as_well(
