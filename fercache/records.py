@@ -5,20 +5,22 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import POOL, DatasetName
 from fercache.errors import UsageError
+from fercache.provenance import Seen, reasons, seen_by_names
+from fercache.scoring.drift import Drift
 from fercache.scoring.selection import POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = 3
-"""Of what is written. Records of schema 1, which had no calibration, abstention or groups, are still read."""
+"""Of what is written. Records of schema 1, without calibration, abstention and groups, and of 2 are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
@@ -148,11 +150,13 @@ class Record(_Strict):
     head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
     two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % bootstrap intervals of the main
     readout, `resampled` over "faces" or, where subjects are known, over "subjects". `groups` are by column (age, sex
-    ...) and value, where the target has such columns. `mask` is None for a head without one, and where the target
-    shows fewer than two expressions. A record of predictions that were imported has the encoder "imported". `options`
-    are what commands that repeat the run need beyond the other fields, e.g. `{"extract": {"encoder":
-    "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the settings whose value is not the head's
-    own for that trunk.
+    ...) and value, where the target has such columns. `seen` is all that the run has seen of the target, of its own
+    source too; `not_compared` are the sets in which identical images were not looked for; of records before schema 3,
+    `seen` is what the names say. `drift` is None where the source's features were not in the cache, or of few faces.
+    `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
+    predictions that were imported has the encoder "imported". `options` are what commands that repeat the run need
+    beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
+    `not_default` names the settings whose value is not the head's own for that trunk.
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -184,6 +188,9 @@ class Record(_Strict):
     kept: Count
     dropped: dict[str, Count]
     seen_by_encoder: bool
+    seen: tuple[Seen, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    drift: Drift | None = None
     keys: dict[str, str]
     versions: dict[str, str]
     device: str
@@ -191,8 +198,20 @@ class Record(_Strict):
     options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
     not_default: tuple[str, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _judge_by_names(cls, given: Any) -> Any:
+        """What a record that does not say what was seen says by its names."""
+        if not isinstance(given, dict) or "seen" in given or not {"source", "target"} <= given.keys():
+            return given
+        source, target = str(given["source"]), str(given["target"])
+        seen = seen_by_names(target, source, given.get("seen_by_encoder") is True)
+        return given | {"seen": seen, "not_compared": tuple(source.split(POOL))}
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
+            raise ValueError("seen_by_encoder and seen disagree")
         if MAIN not in self.scores:
             raise ValueError("scores hold no readout 'main'")
         for readout, scores in self.scores.items():
@@ -210,6 +229,16 @@ class Record(_Strict):
         how += [self.label_file] if self.label_file in _other_label_files(self.target) else []
         told = f" ({', '.join(how)})" if how else ""
         return f"{self.target}{split}{told}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the target is a set of the source, corrupted or not: its score is the one on the source."""
+        return not {self.target, self.target.partition("+")[0]}.isdisjoint(self.source.split(POOL))
+
+    @property
+    def why_seen(self) -> list[str]:
+        """Why the target is not unseen, nothing for one that is; of a set of the source, what the encoder has seen."""
+        return reasons(self.seen, self.kept, "encoder" if self.is_own else None)
 
     @property
     def label_file(self) -> str:
@@ -350,6 +379,13 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "dropped": sum(record.dropped.values()),
             "duplicates": record.duplicates,
             "seen_by_encoder": record.seen_by_encoder,
+            "seen_by_head": not record.is_own and any(each.by == "source" for each in record.seen),
+            "seen": "; ".join(record.why_seen),
+            "norm_ratio": record.drift and record.drift.norm_ratio,
+            "frechet": record.drift and record.drift.frechet,
+            "frechet_floor": record.drift and record.drift.frechet_floor,
+            "a_distance": record.drift and record.drift.a_distance,
+            "a_distance_floor": record.drift and record.drift.a_distance_floor,
             "device": record.device,
             "seconds": record.seconds,
             "run": record.run,

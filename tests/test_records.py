@@ -92,8 +92,8 @@ def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest
 
 
 def test_a_newer_schema_asks_for_an_upgrade(written: Path) -> None:
-    with pytest.raises(UsageError, match=r"schema 3; this fercache reads up to 2\. Upgrade") as caught:
-        read_record(spoil(written, schema=3, invented=1))
+    with pytest.raises(UsageError, match=r"schema 4; this fercache reads up to 3\. Upgrade") as caught:
+        read_record(spoil(written, schema=4, invented=1))
     assert str(written) in str(caught.value)
 
 
@@ -204,7 +204,7 @@ def test_reading_records_needs_neither_torch_nor_pandas() -> None:
 
 
 def test_a_record_is_written_under_its_schema(written: Path) -> None:
-    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 2
+    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 3
     assert isinstance(read_record(written), Record)
 
 
@@ -224,3 +224,34 @@ def test_a_label_file_that_is_not_the_usual_one_is_named() -> None:
     both = fake_record(target="ferplus", policy="plurality", options={"import-predictions": {"labels": "folders"}})
     assert both.target_label == "ferplus (plurality, folders)"
     assert fake_record(target="synthetic:night", options=other).target_label == "synthetic:night"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "by_encoder", "seen"),
+    [
+        ("ferplus", "fer2013", False, [("source", "ferplus", "same pictures")]),
+        ("rafdb & fer2013", "mmafedb+blur:3", False, [("source", "fer2013", "same pictures")]),
+        ("ferplus", "ferplus", False, [("source", "ferplus", "same set")]),
+        ("rafdb", "ferplus", True, [("encoder", "", "same set")]),
+        ("rafdb", "ferplus", False, []),
+        ("synthetic:studio", "synthetic:webcam", False, []),
+        ("my model's own data", "ferplus", False, []),
+    ],
+)
+def test_a_record_of_an_older_schema_is_judged_by_names(
+    written: Path, source: str, target: str, by_encoder: bool, seen: list[tuple[str, str, str]]
+) -> None:
+    """Schema 2 says whether the encoder has seen a target, and looks for no images."""
+    old = json.loads(written.read_text(encoding="utf-8"))
+    del old["seen"], old["not_compared"]
+    old |= {"schema": 2, "source": source, "target": target, "seen_by_encoder": by_encoder}
+    written.write_text(json.dumps(old), encoding="utf-8")
+    record = read_record(written)
+    assert [(each.by, each.through, each.how) for each in record.seen] == seen
+    assert {each.images for each in record.seen} <= {None}
+    assert record.not_compared == tuple(source.split(" & "))
+
+
+def test_a_record_does_not_contradict_itself_about_what_was_seen(written: Path) -> None:
+    with pytest.raises(UsageError, match="seen_by_encoder and seen disagree"):
+        read_record(spoil(written, seen_by_encoder=True))

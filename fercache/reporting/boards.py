@@ -4,7 +4,7 @@ A method is a run without its seed, read in one way (readout). A cell needs ever
 missing the cell is X, and then there is no mean over the targets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
@@ -31,6 +31,8 @@ MISSING = "X"
 UNSEEN = "unseen"
 COMMON = "All methods, where they have it"
 """What introduces `MethodTable.common_text`."""
+BY_ENCODER, BY_HEAD = "†", "§"
+"""Mark the targets that the encoder, and the head in its source, has seen."""
 
 
 @dataclass(frozen=True)
@@ -199,18 +201,36 @@ class MethodTable:
 class Board(MethodTable):
     """Methods x targets.
 
-    Its columns are target labels: the source's `own`, those that the encoder was trained on (`seen`), and the `unseen`.
+    Its columns are target labels: the source's `own`, others that the encoder or the head has `seen`, and the `unseen`.
+    `why` says by label of what is not unseen why it is not. `counted` are the targets that the mean is over: the unseen
+    ones, without duplicates only where the set with them is not unseen.
     """
 
     own: tuple[str, ...]
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
     seen_by_encoder: frozenset[str]
+    seen_by_head: frozenset[str]
+    why: Mapping[str, str]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All target labels, in the order of every table."""
         return (*self.own, *self.seen, *self.unseen)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The targets that the mean is over."""
+        return counted(self.unseen)
+
+    def mark(self, label: str) -> str:
+        """What stands beside a target's name where it was seen, † or §."""
+        return (BY_ENCODER if label in self.seen_by_encoder else "") + (BY_HEAD if label in self.seen_by_head else "")
+
+    @property
+    def seen_notes(self) -> list[str]:
+        """A line for each target that was seen, saying why it is not unseen."""
+        return [f"{self.mark(label)} {label}: {self.why[label]}" for label in self.columns if label in self.why]
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -219,9 +239,9 @@ class Board(MethodTable):
 
     def kind(self, label: str) -> str:
         """What a target is to the head and to the encoder."""
-        if label in self.seen_by_encoder:
-            return "source, seen by encoder" if label in self.own else "seen by encoder"
-        return "source" if label in self.own else UNSEEN
+        by = [who for who, seen in (("encoder", self.seen_by_encoder), ("head", self.seen_by_head)) if label in seen]
+        kinds = (["source"] if label in self.own else []) + ([f"seen by {' and '.join(by)}"] if by else [])
+        return ", ".join(kinds) or UNSEEN
 
     @property
     def source_labels(self) -> tuple[str, ...]:
@@ -260,7 +280,8 @@ def is_without_duplicates(label: str) -> bool:
 def boards(frame: "pd.DataFrame") -> list[Board]:
     """One board per encoder and source. Every target of the frame is a column of every board, but for corrupted ones.
 
-    Scores without duplicates stand beside the target's own where there are any, and count in no mean.
+    Scores without duplicates stand beside the target's own where there are any. A mean is over one of both, the
+    target's own where it is unseen.
     Every method has a row under the board's first policy, whatever it was scored under: the oracle never stands alone.
     There are no boards where all targets are corrupted.
     """
@@ -277,13 +298,24 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
         optional = set(here) if source.startswith(ALL_OTHERS) else mine
         here = [label for label in here if label in scored or label not in optional]
         own = tuple(label for label in here if label in mine)
-        known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
-        seen = tuple(label for label in here if label not in own and label in known)
-        unseen = tuple(label for label in here if label not in own and label not in known)
-        counted = tuple(label for label in unseen if not is_without_duplicates(label))
-        rows = tuple(method_rows(part, here, counted))
-        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, known))
+        by_encoder = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
+        by_head = frozenset(part.loc[part["seen_by_head"], "target_label"]).intersection(here).difference(own)
+        seen = tuple(label for label in here if label not in own and label in by_encoder | by_head)
+        unseen = tuple(label for label in here if label not in own and label not in seen)
+        rows, why = tuple(method_rows(part, here, counted(unseen))), _why(part, here)
+        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, by_encoder, by_head, why))
     return found
+
+
+def counted(unseen: Sequence[str]) -> tuple[str, ...]:
+    """The unseen targets that a mean is over: no face twice, so without duplicates only where the whole set is seen."""
+    return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
+
+
+def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
+    """By label why it is not unseen, as the record of most faces says it: heads may know fewer expressions."""
+    told = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
+    return {str(label): str(why) for label, why in zip(told["target_label"], told["seen"], strict=True)}
 
 
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:

@@ -15,6 +15,7 @@ _LATEX = str.maketrans(
         "±": r"$\pm$",
         "†": r"$^\dagger$",
         "‡": r"$^\ddagger$",
+        "§": r"$^\S$",
         "–": "--",
     }
 )

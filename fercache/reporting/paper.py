@@ -13,6 +13,8 @@ from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import (
+    BY_ENCODER,
+    BY_HEAD,
     COMMON,
     METRIC_NAMES,
     MISSING,
@@ -174,7 +176,9 @@ def _caption(board: Board, metric: str, encoder: str) -> str:
 
 def _columns(board: Board) -> Iterable[Columns]:
     """Over `board.shown`, in its order."""
-    groups = {"Source": board.own, "Seen by encoder": board.seen, "Unseen targets": board.unseen}
+    who = {board.kind(label) for label in board.seen}
+    seen = who.pop().capitalize() if len(who) == 1 else "Seen"
+    groups = {"Source": board.own, seen: board.seen, "Unseen targets": board.unseen}
     named = {title: tuple(_heading(board, label) for label in labels) for title, labels in groups.items() if labels}
     for title, names in named.items():
         yield Columns(title, (*names, "Mean") if title == "Unseen targets" else names)
@@ -182,7 +186,7 @@ def _columns(board: Board) -> Iterable[Columns]:
 
 def _heading(board: Board, label: str) -> str:
     unique = "‡" if is_without_duplicates(label) else ""
-    return label.removesuffix(WITHOUT_DUPLICATES) + ("†" if label in board.seen_by_encoder else "") + unique
+    return label.removesuffix(WITHOUT_DUPLICATES) + board.mark(label) + unique
 
 
 def _ours(board: Board, row: Row, metric: str, settings: Mapping[str, str]) -> _Scored:
@@ -226,9 +230,8 @@ def _column(board: Board, target: str) -> str | None:
 
 def _mean(board: Board, percents: Mapping[str, float]) -> dict[str, float]:
     """By the mean's column, the mean over the targets that count in ours; nothing where one is missing."""
-    counted = [label for label in board.unseen if not is_without_duplicates(label)]
-    complete = counted and all(label in percents for label in counted)
-    return {UNSEEN: fmean(percents[label] for label in counted)} if complete else {}
+    complete = board.counted and all(label in percents for label in board.counted)
+    return {UNSEEN: fmean(percents[label] for label in board.counted)} if complete else {}
 
 
 def _departures(board: Board, scores: Mapping[str, PublishedScore], kept: Faces) -> Iterable[str]:
@@ -276,9 +279,14 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if board.unseen:
         yield "Mean: over the unseen targets, and only where none is missing."
     if board.seen_by_encoder:
-        yield "†: the encoder was trained on this set, so it is not unseen and counts in no mean."
-    if any(map(is_without_duplicates, board.columns)):
-        yield "‡: without the faces whose picture the source's train split has; counts in no mean."
+        yield f"{BY_ENCODER}: the encoder was trained on this set, so it is not unseen and counts in no mean."
+    if board.seen_by_head:
+        yield f"{BY_HEAD}: the head was trained on pictures of this set, so it is not unseen and counts in no mean."
+    if board.seen_notes:
+        yield f"Seen: {'; '.join(board.seen_notes)}."
+    if unique := list(filter(is_without_duplicates, board.columns)):
+        counts = "in the mean where the set with them is seen" if {*unique} & {*board.counted} else "in no mean"
+        yield f"‡: without the faces whose picture the source has; counts {counts}."
     if MISSING in missing:
         yield f"{MISSING}: not scored for every seed."
     if NOT_PUBLISHED in missing:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from fercache.datasets import POOL
 from fercache.records import MADE, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import (
+    BY_ENCODER,
+    BY_HEAD,
     COMMON,
     METRIC_NAMES,
     MISSING,
@@ -36,7 +38,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Methods x targets in percent: mean and deviation over seeds of both metrics, `source` apart, X where missing.
 
     The cell of a target that is the row's own source is empty: that score stands under `source`. `unseen` is the mean
-    over the targets that neither the head nor the encoder was trained on.
+    over the targets of which neither the head nor the encoder has seen anything; `seen` are the others but the source.
     """
     import pandas as pd
 
@@ -50,6 +52,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, object]:
     entry = _named(board, row) | {"seeds": len(row.seeds), "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder))}
+    entry |= {"seen": ", ".join(board.seen)}
     own = () if POOL in board.source else board.source_labels
     columns = [("source", board.source_scores(row))]
     columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
@@ -137,7 +140,10 @@ def _screen_board(board: Board) -> Iterable[str]:
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
     yield "acc: accuracy. mcr: mean class recall."
     if board.seen_by_encoder:
-        yield f"†: the encoder itself was trained on this data set, so it is not {UNSEEN}."
+        yield f"{BY_ENCODER}: the encoder itself was trained on this data set, so it is not {UNSEEN}."
+    if board.seen_by_head:
+        yield f"{BY_HEAD}: the head was trained on pictures of this data set, so it is not {UNSEEN}."
+    yield from board.seen_notes
     if board.incomplete:
         yield f"{MISSING}: not scored for every seed, or under this policy."
     yield from (f"not compared: {told}." for told in board.scored_on_fewer)
@@ -149,11 +155,10 @@ def _common(table: MethodTable) -> Iterable[str]:
 
 
 def _screen_robustness(table: Robustness) -> Iterable[str]:
-    mark = "†" if table.seen_by_encoder else ""
     headings = {CLEAN: (CLEAN, ""), MEAN: (MEAN, ""), DROP: (DROP, "%")}
     headings |= {kind: (kind, spans(severities)) for kind, severities in table.severities.items()}
     yield (
-        f"Robustness on {table.target}{mark}, trained on {table.source}, encoder {table.encoder}. "
+        f"Robustness on {table.target}{table.mark}, trained on {table.source}, encoder {table.encoder}. "
         "Percent, mean ± deviation over seeds."
     )
     yield from _common(table)
@@ -161,7 +166,9 @@ def _screen_robustness(table: Robustness) -> Iterable[str]:
     yield "Below a corruption: the severities that its cell is the mean of. drop: from clean to mean, in % of clean."
     yield "acc: accuracy. mcr: mean class recall."
     if table.seen_by_encoder:
-        yield "†: the encoder itself was trained on this data set."
+        yield f"{BY_ENCODER}: the encoder itself was trained on this data set."
+    if table.seen_by_head:
+        yield f"{BY_HEAD}: the head was trained on pictures of this data set."
     if table.incomplete:
         yield f"{MISSING}: not scored for every seed and severity (`fercache evaluate` scores what is missing)."
 
@@ -178,9 +185,9 @@ def _heading(column: str, board: Board) -> tuple[str, str]:
         return "mean", UNSEEN
     target = column.removesuffix(WITHOUT_DUPLICATES)
     if target != column:
-        return target, "no duplicates" + ("†" if column in board.seen_by_encoder else "")
+        return target, "no duplicates" + board.mark(column)
     family, _, domain = column.rpartition(":")
-    return "source" if column in board.own else family, domain + ("†" if column in board.seen_by_encoder else "")
+    return "source" if column in board.own else family, domain + board.mark(column)
 
 
 def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) -> Iterable[str]:

@@ -21,6 +21,7 @@ from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
 from fercache.stages.labelled import LabelPolicy
 from fercache.stages.measuring import measures
+from fercache.stages.provenance import Provenance
 from fercache.stages.run_config import SourcePart
 from fercache.stages.targets import Target, read_target
 from fercache.store.runs import Predictions, write_predictions
@@ -64,7 +65,10 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     rows = _read(request.file)
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
-    read = [_read_one(request, model, part, table, name) for model, part in _by_model(request, rows).items()]
+    provenance = Provenance(find_tables(settings.cache), cache(read_table))
+    read = [
+        _read_one(request, model, part, table, name, provenance) for model, part in _by_model(request, rows).items()
+    ]
     for _, record, _ in read:
         _tell_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
@@ -95,7 +99,12 @@ def _labels_of(settings: Settings, name: DatasetName) -> Path:
 
 
 def _read_one(
-    request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
+    request: ImportRequest,
+    model: str,
+    rows: "pd.DataFrame",
+    table: FeatureTable,
+    name: DatasetName,
+    provenance: Provenance,
 ) -> tuple[Target, Record, Logits]:
     """The record of one model's predictions, with what it is about."""
     sources = source_names(request.source)
@@ -104,6 +113,7 @@ def _read_one(
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
     target = read_target(table, name, LabelPolicy(expressions, request.policy, request.label_file), trained_on)
+    target = provenance.of(target, (), trained_on)
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
     numbers = rows[[column_of[expression] for expression in expressions]]
@@ -133,6 +143,8 @@ def _read_one(
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
         seen_by_encoder=False,
+        seen=target.seen,
+        not_compared=target.not_compared,
         keys={"run": key, "target": table.clean_key, "file": file_hash(request.file)},
         versions=versions(),
         device="unknown",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import POOL
 from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
@@ -206,7 +206,10 @@ def _record(
         mask=mask,
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
-        seen_by_encoder=_is_seen(target.name, config),
+        seen_by_encoder=any(each.by == "encoder" for each in target.seen),
+        seen=target.seen,
+        not_compared=target.not_compared,
+        drift=target.drift,
         keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,
@@ -225,12 +228,6 @@ def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
     except ValidationError:  # a head of somebody's own, with a setting that has to be given
         defaults = trunk
     return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
-
-
-def _is_seen(target: DatasetName, config: RunConfig) -> bool:
-    """Whether the encoder was trained on the target's set, or on one with the same pictures."""
-    same = {target.family, *registry.load("datasets", target.family).pictures_of}
-    return any(DatasetName.parse(seen).family in same for seen in config.encoder_seen)
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:

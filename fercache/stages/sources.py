@@ -243,7 +243,7 @@ def _parts(
 def _learned(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Learned:
     """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
     faces = labelled_faces(table, part.name, part.split, policy)
-    if part.split == "train" and _has_spare_validation(table, part.name):
+    if part.split == "train" and has_spare_validation(table, part.name):
         return _Learned(table, part, faces, labelled_faces(table, part.name, "validation", policy), "validation")
     seed = seed_from("validation", _digest(table, faces, policy))
     held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
@@ -264,7 +264,7 @@ def _shifted(cache: Path, learned: _Learned, policy: LabelPolicy) -> LabelledFac
     return faces.take(kept) if kept.any() else None
 
 
-def _has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
+def has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
     """Whether there is a validation split that is not scored: where there is no test split, it is (SFEW, AffectNet)."""
     splits, wanted = set(table.columns.split), registry.load("datasets", name.family).target_split
     return "validation" in splits and default_split(splits, wanted or "test", str(name)) != "validation"

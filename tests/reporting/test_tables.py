@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fercache.provenance import Seen
 from fercache.records import Record, frame
 from fercache.reporting.tables import csv_text, results, screen_table, summary
 from tests.fake_records import demo_records, fake_record, scores_of
@@ -101,6 +102,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
     ]
     assert "as under source-val: zero-shot" in text
     assert "ferplus†" in text and "†: the encoder itself was trained" in text
+    assert "† ferplus: the encoder was trained on this set, or on one with its pictures" in text
     assert "X: not scored for every seed" in text
 
 
@@ -109,3 +111,13 @@ def test_the_screen_table_is_aligned_and_fits() -> None:
     scores = [line for line in lines if "  acc  " in line or "  mcr  " in line]
     assert len({len(line) for line in scores if "±" in line}) == 1
     assert max(map(len, lines)) <= 100
+
+
+def test_the_summary_names_what_is_seen_and_leaves_it_out_of_the_mean() -> None:
+    shown = Seen(by="source", through="synthetic:studio", how="identical images", images=7)
+    records = [r.model_copy(update={"seen": (shown,)}) if r.target == "synthetic:night" else r for r in GRID]
+    row = summary(frame(records)).iloc[0]
+    assert row["seen"] == "synthetic:night, synthetic:webcam" and "unseen accuracy" not in row
+    text = screen_table(frame(records))
+    assert "night§" in text
+    assert "§ synthetic:night: 7 of its 20 images are in synthetic:studio, which the head was trained on" in text
