@@ -16,8 +16,8 @@ from fercache.errors import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Final = 2
-"""Of what is written. Records of schema 1, which had no calibration, abstention or groups, are still read."""
+SCHEMA: Final = 3
+"""Of what is written. Records of schema 1, which had no calibration, abstention or groups, and of 2 are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
@@ -35,6 +35,9 @@ IMPORTED = "imported"
 
 ALL = "all"
 """The split of a set that has none."""
+
+UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
+"""The heads without randomness when records did not say so yet, before schema 3."""
 
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
@@ -146,10 +149,10 @@ class Record(_Strict):
     columns. `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
     predictions that were imported has the encoder "imported". `options` are what commands that
     repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
-    "soft"}}`.
+    "soft"}}`. `seeded`: something in training was random (None: not known, see `is_seeded`).
     """
 
-    schema_version: Literal[1, 2] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
     run: str
     method_key: str
     encoder: str
@@ -161,6 +164,7 @@ class Record(_Strict):
     target: str
     target_split: str
     seed: int
+    seeded: bool | None = None
     selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
     snapshot: str
     policy: str
@@ -193,6 +197,11 @@ class Record(_Strict):
             if scores.n != self.kept:
                 raise ValueError(f"readout '{readout}' scored {scores.n} faces, but {self.kept} were kept")
         return self
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether another seed may give another model: taken to be so where nobody knows."""
+        return self.head not in UNSEEDED if self.seeded is None else self.seeded
 
     @property
     def target_label(self) -> str:

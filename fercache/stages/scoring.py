@@ -191,6 +191,7 @@ def _record(
         target=str(target.name.whole),
         target_split=target.name.split or ALL,
         seed=config.seed,
+        seeded=loaded.head.seeded,
         selection=policy,
         snapshot=snapshot,
         policy=target.policy,
