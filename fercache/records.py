@@ -42,6 +42,9 @@ ALL = "all"
 SETTING, OPTION, MADE = "setting.", "option.", "made."
 """What marks a frame's columns of settings, of options, and of the data and code that a run was made with."""
 
+UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
+"""The heads without randomness when records did not say so yet, before schema 3."""
+
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
 
@@ -156,7 +159,8 @@ class Record(_Strict):
     `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
     predictions that were imported has the encoder "imported". `options` are what commands that repeat the run need
     beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
-    `not_default` names the settings whose value is not the head's own for that trunk.
+    `not_default` names the settings whose value is not the head's own for that trunk. `seeded`: something in training
+    was random (None: not known, see `is_seeded`).
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -172,6 +176,7 @@ class Record(_Strict):
     target_split: str
     seed: int
     key_version: int = 1
+    seeded: bool | None = None
     selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
@@ -220,6 +225,11 @@ class Record(_Strict):
             if scores.n != self.kept:
                 raise ValueError(f"readout '{readout}' scored {scores.n} faces, but {self.kept} were kept")
         return self
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether another seed may give another model: taken to be so where nobody knows."""
+        return self.head not in UNSEEDED if self.seeded is None else self.seeded
 
     @property
     def target_label(self) -> str:

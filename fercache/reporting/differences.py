@@ -1,70 +1,45 @@
 """Every method of a board against a baseline, on the faces that both read: is the difference more than chance?"""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fercache.errors import UsageError, nearest
-from fercache.identity import seed_from
-from fercache.records import MAIN, METRICS, Record, frame, predictions_path
-from fercache.reporting.boards import METRIC_NAMES, Board, Method, Row, boards, is_without_duplicates
-from fercache.scoring.comparison import Difference, holm, mcnemar, paired_difference
-from fercache.scoring.metrics import count_confusion, predict
-from fercache.store.runs import read_predictions
+from fercache.records import MAIN, METRICS, Record, frame
+from fercache.reporting.boards import METRIC_NAMES, UNSEEN, Board, Method, Row, boards, is_without_duplicates
+from fercache.reporting.readings import (
+    SELECTION,
+    OfCell,
+    Reader,
+    ReadFaces,
+    as_runs,
+    by_cell,
+    class_numbers,
+    shared_faces,
+)
+from fercache.scoring.comparison import Difference, Runs, all_differences, face_units, holm, mcnemar, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SELECTION = "source-val"
-_AGAIN = "Type `fercache evaluate --again` to score the run again."
-OfCell = Mapping[tuple[str, str], Sequence[Record]]
-"""Records by method key and target label, one per seed."""
-
 COLUMNS = (
     *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target", "metric"),
-    *("difference", "low", "high", "p", "p_holm", "faces", "mcnemar_p"),
+    *("difference", "low", "high", "p", "p_holm", "smallest", "about", "seeds", "baseline_seeds", "faces", "mcnemar_p"),
 )
-
-
-@dataclass(frozen=True)
-class ReadFaces:
-    """The faces that one run read of one target: their ids, sorted, and the names of the expressions, all (N,).
-
-    `subject` is who is shown, "" where nobody knows.
-    """
-
-    id: NDArray[np.object_]
-    truth: NDArray[np.object_]
-    predicted: NDArray[np.object_]
-    subject: NDArray[np.object_]
-
-    @property
-    def right(self) -> NDArray[np.bool_]:
-        """(N,) whether each face was read right."""
-        return np.asarray(self.truth == self.predicted)
-
-    def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
-        """Those in the `rows`."""
-        return ReadFaces(self.id[rows], self.truth[rows], self.predicted[rows], self.subject[rows])
-
-    @property
-    def subjects(self) -> NDArray[np.object_] | None:
-        """Whom a bootstrap draws, None where it draws faces because nobody is known."""
-        return self.subject if (self.subject != "").any() else None
 
 
 @dataclass(frozen=True)
 class MethodDifference:
     """How much better a method is than the board's baseline on a target, as fractions.
 
-    `p_holm` is adjusted for all differences of the board. `mcnemar_p`, exact and not adjusted, is there for
-    accuracy where both methods have one seed and no subjects are known.
+    With the target "unseen" it is about all unseen targets together, and others like them. `seeds` are those of the
+    method and of the baseline. `p_holm` is adjusted for all such summaries of the board, or else for all its
+    differences on single targets. `mcnemar_p`, exact and not adjusted, is there for accuracy where both methods have
+    one seed and no subjects are known.
     """
 
     method: Method
@@ -72,6 +47,7 @@ class MethodDifference:
     metric: Literal["accuracy", "uar"]
     difference: Difference
     p_holm: float
+    seeds: tuple[int, int]
     faces: int
     mcnemar_p: float | None
 
@@ -86,30 +62,38 @@ class BoardDifferences:
     missing: tuple[str, ...]
 
 
-def differences(records: Sequence[Record], cache: Path, baseline: str) -> list[BoardDifferences]:
+@dataclass(frozen=True)
+class _OnTarget:
+    """Beside a difference, what a summary over targets needs: both methods' scores (S, 1), the variance of faces."""
+
+    found: MethodDifference
+    scores: tuple[Runs, Runs]
+    of_faces: float
+
+
+def differences(records: Sequence[Record], reader: Reader, baseline: str) -> list[BoardDifferences]:
     """The paired differences to the `baseline` on each board that has it, with the epoch chosen on the source.
 
-    `baseline` is a head's name, or a run's (or the first digits of its key), which stands for its method. Seeds are
-    averaged, and compared are faces that all seeds of both methods read. Targets without duplicates are left out, since
-    predictions do not say which faces those are. Raises UsageError when the records have no such baseline, or several.
+    `baseline` is a head's name, or a run's (or the first digits of its key), which stands for its method. Compared are
+    faces that all seeds of both methods read: on each target, and over all unseen targets where there are several.
+    Targets without duplicates are left out, since predictions do not say which faces those are. Raises UsageError when
+    the records have no such baseline, or several.
     """
     chosen = [record for record in records if record.selection == SELECTION]
     keys = _baseline_keys(records, baseline)
-    of_cell: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    for record in chosen:
-        of_cell[record.method_key, record.target_label].append(record)
+    of_cell = by_cell(chosen)
     found = []
     for board in boards(frame(chosen)) if chosen else []:
         fitting = [row for row in board.headline if row.method.key in keys and row.method.readout == MAIN]
         if len(fitting) > 1:
             raise UsageError(_several(board, baseline, fitting, chosen))
         if fitting:
-            found.append(_board_differences(board, fitting[0], of_cell, cache))
+            found.append(_board_differences(board, fitting[0], of_cell, reader))
     return found
 
 
 def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
-    """A row per method, target and metric. Differences and their 95 % intervals are in points."""
+    """A row per method, target (or "unseen" for all of them) and metric. Differences are in points."""
     import pandas as pd
 
     rows = [
@@ -117,50 +101,13 @@ def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
             *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
             *(each.method.changed_text, str(of_board.baseline), SELECTION, each.target, METRIC_NAMES[each.metric]),
             *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
-            *(each.difference.p, each.p_holm, each.faces, each.mcnemar_p),
+            *(each.difference.p, each.p_holm, 100 * each.difference.smallest, each.difference.about),
+            *(*each.seeds, each.faces, each.mcnemar_p),
         )
         for of_board in found
         for each in of_board.differences
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def read_faces(record: Record, readout: str, cache: Path) -> ReadFaces:
-    """What the record's predictions in `cache` say. Raises UsageError where they are gone, or are not the record's."""
-    path = predictions_path(cache / "runs" / record.run, record)
-    predictions = read_predictions(path)
-    if readout not in predictions.logits or predictions.expressions != record.classes:
-        raise UsageError(f"{path} holds no predictions of the record's readout '{readout}' and expressions. {_AGAIN}")
-    expected = np.array(record.scores[readout].confusion)
-    # Whether an expression was masked is not written down. One that no face shows and none was read as may be masked
-    # here: it was never the highest.
-    known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
-    predicted = predict(predictions.logits[readout], record.classes, known)
-    if not np.array_equal(count_confusion(predictions.truth, predicted, len(record.classes)), expected):
-        raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
-    names, order = np.array(record.classes, dtype=object), np.argsort(predictions.id)
-    unknown = np.full(len(order), "", dtype=object)
-    subject = unknown if predictions.subject is None else predictions.subject[order]
-    return ReadFaces(predictions.id[order], names[predictions.truth[order]], names[predicted[order]], subject)
-
-
-def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
-    """Of each, the faces that all have with the same true expression. Raises UsageError when there are none."""
-    ids = reduce(_in_both, (each.id for each in read))
-    there = [each.of(np.searchsorted(each.id, ids)) for each in read]
-    alike = np.all([each.truth == there[0].truth for each in there], axis=0)
-    if not alike.any():
-        raise UsageError("The predictions to compare share no face with the same label.")
-    return [each.of(alike) for each in there]
-
-
-def class_numbers(truth: NDArray[np.object_]) -> NDArray[np.int64]:
-    """(N,) names of expressions -> (N,) numbers."""
-    return np.unique(truth, return_inverse=True)[1]
-
-
-def _in_both(ids: NDArray[np.object_], others: NDArray[np.object_]) -> NDArray[np.object_]:
-    return ids if np.array_equal(ids, others) else np.intersect1d(ids, others)
 
 
 def _baseline_keys(records: Sequence[Record], baseline: str) -> set[str]:
@@ -183,47 +130,78 @@ def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Seque
     )
 
 
-def _board_differences(board: Board, baseline: Row, of_cell: OfCell, cache: Path) -> BoardDifferences:
-    found: list[MethodDifference] = []
+def _board_differences(board: Board, baseline: Row, of_cell: OfCell, reader: Reader) -> BoardDifferences:
+    found: list[_OnTarget] = []
     missing: list[str] = []
     for target in (label for label in board.columns if not is_without_duplicates(label)):
         scored = [row for row in board.headline if row.cells[target]["accuracy"].values]
         if baseline not in scored:
             continue
         try:
-            theirs = _read(baseline, target, of_cell, cache)
+            theirs = _Side(baseline, target, of_cell, reader)
         except UsageError as error:
             missing.append(f"{baseline.method} on {target}: {error}")
             continue
         for row in (row for row in scored if row is not baseline):
             try:
-                found += _compared(row.method, baseline.method, target, _read(row, target, of_cell, cache), theirs)
+                found += _compared(_Side(row, target, of_cell, reader), theirs)
             except UsageError as error:
                 missing.append(f"{row.method} on {target}: {error}")
-    adjusted = holm([each.difference.p for each in found])
-    together = (replace(each, p_holm=p) for each, p in zip(found, adjusted, strict=True))
-    return BoardDifferences(board, baseline.method, tuple(together), tuple(missing))
+    summaries, single = list(_summaries(found, baseline.unseen)), [each.found for each in found]
+    return BoardDifferences(board, baseline.method, (*_adjusted(summaries), *_adjusted(single)), tuple(missing))
 
 
-def _read(row: Row, target: str, of_cell: OfCell, cache: Path) -> list[ReadFaces]:
-    """One per seed."""
-    return [read_faces(record, row.method.readout, cache) for record in of_cell[row.method.key, target]]
+def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
+    for each, p in zip(found, holm([each.difference.p for each in found]), strict=True):
+        yield replace(each, p_holm=p)
 
 
-def _compared(
-    method: Method, baseline: Method, target: str, ours: Sequence[ReadFaces], theirs: Sequence[ReadFaces]
-) -> Iterable[MethodDifference]:
+class _Side:
+    """A method of the board, and what it read of a target, one per seed."""
+
+    def __init__(self, row: Row, target: str, of_cell: OfCell, reader: Reader) -> None:
+        self.method, self.target = row.method, target
+        self.read: list[ReadFaces] = reader.of_row(row, target, of_cell)
+        self.seeded = of_cell[row.method.key, target][0].is_seeded
+
+
+def _compared(ours: _Side, theirs: _Side) -> Iterator[_OnTarget]:
     """In both metrics; p is not adjusted yet.
 
     McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
     """
-    shared = shared_faces([*ours, *theirs])
-    right = np.array([each.right for each in shared])
-    gain = right[: len(ours)].mean(axis=0) - right[len(ours) :].mean(axis=0)
-    truth = class_numbers(shared[0].truth)
+    shared = shared_faces([*ours.read, *theirs.read])
+    seeds = len(ours.read), len(theirs.read)
+    sides = as_runs(shared[: seeds[0]], seeded=ours.seeded), as_runs(shared[seeds[0] :], seeded=theirs.seeded)
+    truth, subjects = class_numbers(shared[0].truth), shared[0].subjects
     for metric in METRICS:
-        seed = seed_from("difference", method.key, method.readout, baseline.key, target, metric)
-        difference = paired_difference(gain, truth, metric, seed=seed, subjects=shared[0].subjects)
-        tested = len(right) == 2 and metric == "accuracy" and shared[0].subjects is None
-        mcnemar_p = mcnemar(*right) if tested else None
-        yield MethodDifference(method, target, metric, difference, difference.p, len(truth), mcnemar_p)
+        units = face_units(truth, metric, subjects)
+        both = all_differences(sides, units)
+        found = both.between(0, 1)
+        tested = seeds == (1, 1) and metric == "accuracy" and subjects is None
+        mcnemar_p = mcnemar(shared[0].right, shared[1].right) if tested else None
+        on_target = MethodDifference(ours.method, ours.target, metric, found, found.p, seeds, len(truth), mcnemar_p)
+        scores = Runs(sides[0].scores(units), ours.seeded), Runs(sides[1].scores(units), theirs.seeded)
+        yield _OnTarget(on_target, scores, float(both.of_units[0, 1]))
+
+
+def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[MethodDifference]:
+    """Over all `unseen` targets, for each method that was compared on each of them."""
+    of_method: dict[tuple[Method, str], list[_OnTarget]] = defaultdict(list)
+    for each in found:
+        if each.found.target in unseen:
+            of_method[each.found.method, each.found.metric].append(each)
+    for parts in of_method.values():
+        if len(parts) == len(unseen) > 1:
+            yield _summary(parts)
+
+
+def _summary(parts: Sequence[_OnTarget]) -> MethodDifference:
+    """Other targets might have been scored: they vary at least as much as the faces of each alone would make them."""
+    ours, theirs = (
+        Runs(np.hstack([part.scores[side].values for part in parts]), parts[0].scores[side].seeded) for side in (0, 1)
+    )
+    least = np.full((2, 2), np.mean([part.of_faces for part in parts]) / len(parts))
+    found = all_differences((ours, theirs), target_units(len(parts)), least).between(0, 1)
+    faces = sum(part.found.faces for part in parts)
+    return replace(parts[0].found, target=UNSEEN, difference=found, p_holm=found.p, faces=faces, mcnemar_p=None)

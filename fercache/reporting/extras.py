@@ -1,4 +1,4 @@
-"""Parts of a report beyond scores: paired differences, errors, maps, and tables as papers print them."""
+"""Parts of a report beyond scores: paired differences, ranks, errors, maps, and tables as papers print them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +12,8 @@ from fercache.reporting.errors import ConfidentError, Pictures, errors_by_board
 from fercache.reporting.figure_files import board_slugs, slug
 from fercache.reporting.maps import FeatureMap, feature_maps
 from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.ranks import BoardRanks, ranks, ranks_frame
+from fercache.reporting.readings import Reader
 from fercache.reporting.tables import csv_text
 
 
@@ -25,6 +27,7 @@ class Extras:
 
     maps: Sequence[FeatureMap] = ()
     differences: Sequence[BoardDifferences] = ()
+    ranks: Sequence[BoardRanks] = ()
     errors: dict[tuple[str, str], dict[str, list[ConfidentError]]] = field(default_factory=dict)
     files: dict[str, str | None] = field(default_factory=dict)
     drawings: dict[str, Drawing] = field(default_factory=dict)
@@ -39,16 +42,20 @@ def find_extras(
 ) -> Extras:
     """Everything that the records, and their predictions in the `cache`, give."""
     papers = paper_tables(found, kept_faces(records))
-    compared = differences(records, cache, baseline) if cache and baseline else []
+    reader = Reader(cache) if cache else None
+    compared = differences(records, reader, baseline) if reader and baseline else []
+    ranked = ranks(records, reader) if reader else []
     maps = feature_maps(records, found, cache) if cache else []
     return Extras(
         maps=maps,
         differences=compared,
+        ranks=ranked,
         errors=errors_by_board(records, found, cache, pictures) if cache else {},
         files={
             "table.md": markdown(papers) if papers else None,
             "table.tex": latex(papers) if papers else None,
             "differences.csv": csv_text(differences_frame(compared)) if compared else None,
+            "ranks.csv": csv_text(ranks_frame(ranked)) if ranked else None,
         },
         drawings=_drawings(maps),
     )

@@ -12,16 +12,19 @@ from pydantic import JsonValue
 
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.identity import seed_from
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting.boards import METRIC_NAMES
-from fercache.reporting.differences import SELECTION, ReadFaces, class_numbers, read_faces, shared_faces
-from fercache.scoring.comparison import Difference, mcnemar, paired_difference
+from fercache.reporting.readings import SELECTION, ReadFaces, as_runs, class_numbers, read_faces, shared_faces
+from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NOT_SET = "-"
+_MEANING = """\
+low, high: 95 % interval of A-B over other faces like these. p: two-sided, of each test alone.
+This compares two trained models, not two methods: other seeds of the same methods may turn it round.
+`fercache compare --baseline HEAD` compares methods, over their seeds."""
 _HEADING = ["", "faces", "A", "B", "A-B", "low", "high", "p"]
 
 
@@ -102,7 +105,7 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
     for label in common:
         try:
             ours, theirs = shared_faces([read_faces(of[label], MAIN, cache) for of in (of_a, of_b)])
-            targets.append(_paired(label, ours, theirs, seed_from("pair", a.run, b.run, label)))
+            targets.append(_paired(label, ours, theirs))
         except UsageError as error:
             missing.append(f"{label}: {error}")
     return Pair(a.run, b.run, tuple(_changes(a, b)), tuple(targets), tuple(missing))
@@ -129,7 +132,7 @@ def pair_table(pair: Pair) -> str:
         blocks.append(["Percent, on the faces that both read.", _aligned(_HEADING, widths)])
     blocks += [[_flips_line(each), *(_aligned(line, widths) for line in lines[each.target])] for each in pair.targets]
     if pair.targets:
-        blocks.append(["low, high: 95 % bootstrap interval of A-B. p: two-sided, of each test alone."])
+        blocks.append([_MEANING])
     if pair.missing:
         blocks.append([f"not compared: {reason}" for reason in pair.missing])
     return "\n\n".join("\n".join(block) for block in blocks)
@@ -166,33 +169,28 @@ def _written(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _paired(label: str, a: ReadFaces, b: ReadFaces, seed: int) -> PairedTarget:
+def _paired(label: str, a: ReadFaces, b: ReadFaces) -> PairedTarget:
     shown = [name for name in EXPRESSIONS if (a.truth == name).any()]
     return PairedTarget(
         target=label,
         faces=len(a.id),
-        scores={metric: _score(a, b, metric, seed) for metric in METRICS},
+        scores={metric: _score(a, b, metric) for metric in METRICS},
         mcnemar_p=mcnemar(a.right, b.right) if a.subjects is None else None,
-        recall={name: _score(a.of(a.truth == name), b.of(a.truth == name), "accuracy", seed) for name in shown},
+        recall={name: _score(a.of(a.truth == name), b.of(a.truth == name), "accuracy") for name in shown},
         only_a=_flips(a, b, a.right & ~b.right),
         only_b=_flips(a, b, b.right & ~a.right),
     )
 
 
-def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"], seed: int) -> PairedScore:
+def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> PairedScore:
     truth = class_numbers(a.truth)
-    gain = a.right.astype(float) - b.right
-    difference = paired_difference(gain, truth, metric, seed=seed, subjects=a.subjects)
-    if metric == "accuracy" and a.subjects is None:  # where few faces flip, a bootstrap is too sure
-        difference = replace(difference, p=mcnemar(a.right, b.right))
-    ours, theirs = (_value(each.right, truth, metric) for each in (a, b))
-    return PairedScore(ours, theirs, difference, len(truth))
-
-
-def _value(right: NDArray[np.bool_], truth: NDArray[np.int64], metric: Literal["accuracy", "uar"]) -> float:
-    if metric == "accuracy":
-        return float(right.mean())
-    return float(np.mean(np.bincount(truth, right) / np.bincount(truth)))
+    units = face_units(truth, metric, a.subjects)
+    runs = as_runs([a], seeded=True), as_runs([b], seeded=True)
+    found = difference(*runs, units)
+    if metric == "accuracy" and a.subjects is None:  # exact where few faces flip
+        found = replace(found, p=mcnemar(a.right, b.right))
+    ours, theirs = (float(each.scores(units)[0, 0]) for each in runs)
+    return PairedScore(ours, theirs, found, len(truth))
 
 
 def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, ...]:

@@ -1,65 +1,207 @@
-"""Whether a difference between two methods is more than chance."""
+"""Whether a difference between two methods is more than chance: of the faces, of the seeds, and of the targets.
+
+A run's score is a mean over units (faces, whole subjects, or targets), and a method's a mean over its runs. Both are
+drawn: other faces, and other seeds, would have given other means. With crossed random effects, the difference of two
+methods has the variance
+
+    units + seeds of A / S_A + seeds of B / S_B - what units and seeds count twice,
+
+where "units" is that of the gain averaged over seeds, and "seeds" that of the runs' scores. Each holds the interaction
+of units and seeds once, so it is taken off once (as for two-way clusters: Cameron, Gelbach & Miller 2011, eq. 2.3).
+What the seeds of a method add beyond it is never below zero. Degrees of freedom are Welch's and Satterthwaite's, with
+S - 1 for what a method's seeds add. Seeds are not paired: with 3 and 5 of them, pairs cost more degrees of freedom than
+they take from the variance, unless the methods' scores correlate over seeds by more than about 0.6.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.scoring.intervals import percentiles, refuse_no_faces, resampled_rows, resampled_sums, sums_by_subject
+from fercache.scoring.intervals import numbered_subjects, refuse_no_faces
+
+About = Literal["methods", "trained models"]
+LEVEL: Final = 0.95
+POWER: Final = 0.8
+_BORROWED: Final = 2
+"""Degrees of freedom with which the variance within a class is drawn to that of all classes: two faces that are read
+alike do not say that every face is."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference between two methods, its bootstrap interval, and the two-sided p of there being none."""
+    """A difference, its 95 % interval, and the two-sided p of there being none.
+
+    `smallest` is the smallest difference that could have been seen: with a power of 80 %, at a level of 5 %. It is
+    `about` methods where every random part of them was drawn more than once, and else about the trained models alone.
+    """
 
     value: float
     low: float
     high: float
     p: float
+    df: float
+    smallest: float
+    about: About
+
+
+@dataclass(frozen=True)
+class Runs:
+    """One method: `values` (S, N) of its runs, one per seed, on the same units. Not `seeded`: nothing is random."""
+
+    values: NDArray[np.float64]
+    seeded: bool = True
+
+    def scores(self, units: "Units") -> NDArray[np.float64]:
+        """(S, 1) the score of each run: one column of what a summary over targets is made of."""
+        return np.asarray(self.values @ units.weight)[:, None]
+
+    @property
+    def one_of_many(self) -> bool:
+        """Whether another seed would be another model, and nobody knows how different."""
+        return self.seeded and len(self.values) == 1
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is drawn: `weight` (N,) of each in the score, adding up to 1, and the `stratum` (N,) within which.
+
+    Weights are equal within a stratum. Units of a `cluster` (N,) are drawn together. `flips` is what is added to the
+    squares of the gains, since a gain that was never seen is not impossible.
+    """
+
+    weight: NDArray[np.float64]
+    stratum: NDArray[np.int64]
+    cluster: NDArray[np.int64] | None = None
+    flips: float = 0.0
+
+    @cached_property
+    def size(self) -> NDArray[np.int64]:
+        """(K,) units of each stratum."""
+        return np.bincount(self.stratum)
+
+    def centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., N) less the mean of their stratum."""
+        rows = values.reshape(-1, len(self.stratum))
+        means = np.stack([np.bincount(self.stratum, row) / self.size for row in rows])
+        return np.asarray((rows - means[:, self.stratum]).reshape(values.shape))
+
+    def variance(self, squares: NDArray[np.float64], flips: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(..., K) sums of squares within strata -> the variance of the weighted mean, and its degrees of freedom."""
+        size, free = self.size, self.size - 1
+        weight = np.bincount(self.stratum, self.weight)  # of a stratum
+        squares = squares + flips * size / size.sum()
+        of_all = max(int(free.sum()), 1)
+        pooled = squares.sum(axis=-1, keepdims=True) / of_all
+        parts = weight**2 * (squares + _BORROWED * pooled) / (free + _BORROWED) / size
+        variance = parts.sum(axis=-1)
+        spread = (parts**2 * free / (free + _BORROWED) ** 2).sum(axis=-1)
+        return variance, np.minimum(_ratio(variance**2, spread), of_all)
+
+    def clustered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., N) centred values -> (..., G) what each cluster adds to the mean; the sum of squares is its variance.
+
+        With the small-sample factor of cluster-robust variances, G / (G - 1).
+        """
+        assert self.cluster is not None
+        rows = (values * self.weight).reshape(-1, len(self.cluster))
+        sums = np.stack([np.bincount(self.cluster, row) for row in rows])
+        count = sums.shape[1]
+        return np.asarray((sums * np.sqrt(count / max(count - 1, 1))).reshape(*values.shape[:-1], count))
+
+
+def face_units(
+    truth: NDArray[np.int64], metric: Literal["accuracy", "uar"], subjects: NDArray[np.object_] | None = None
+) -> Units:
+    """Faces (N,) of the expressions `truth`: of any for accuracy, and within each expression for the mean recall.
+
+    With `subjects` (N,) whole subjects are drawn; faces whose subject is "" are each their own. Raises ValueError
+    without faces.
+    """
+    refuse_no_faces(truth)
+    cluster = None if subjects is None else numbered_subjects(subjects)
+    if metric == "accuracy":
+        return Units(np.full(len(truth), 1 / len(truth)), np.zeros(len(truth), np.int64), cluster, flips=1)
+    _, stratum, size = np.unique(truth, return_inverse=True, return_counts=True)
+    return Units(1 / (len(size) * size[stratum]), stratum, cluster, flips=1)  # half a flip each way: Agresti & Min 2005
+
+
+def target_units(count: int) -> Units:
+    """Targets, of which each counts as much."""
+    return Units(np.full(count, 1 / count), np.zeros(count, np.int64))
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Of each of M methods to each other: the arrays are (M, M), rows minus columns."""
+
+    value: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    of_units: NDArray[np.float64]
+    df: NDArray[np.float64]
+    about_methods: NDArray[np.bool_]
+
+    @cached_property
+    def p(self) -> NDArray[np.float64]:
+        """Two-sided."""
+        from scipy.stats import t
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.abs(self.value) / np.sqrt(self.variance)
+        return np.where(self.value == 0, 1.0, 2 * t.sf(far, self.df))
+
+    def between(self, a: int, b: int) -> Difference:
+        """Of method `a` to method `b`, by their places."""
+        from scipy.stats import t
+
+        value, df, deviation = float(self.value[a, b]), float(self.df[a, b]), float(np.sqrt(self.variance[a, b]))
+        half = float(t.ppf((1 + LEVEL) / 2, df)) * deviation
+        return Difference(
+            value=value,
+            low=value - half,
+            high=value + half,
+            p=float(self.p[a, b]),
+            df=df,
+            smallest=half + float(t.ppf(POWER, df)) * deviation,
+            about="methods" if self.about_methods[a, b] else "trained models",
+        )
+
+
+def difference(a: Runs, b: Runs, units: Units) -> Difference:
+    """How much better `a` is than `b` on the same units."""
+    return all_differences([a, b], units).between(0, 1)
+
+
+def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.float64] | None = None) -> Differences:
+    """Of each method to each other on the same units: what a method adds is computed once.
+
+    `least` (M, M) bounds the variance of the units from below. Where a seeded method has one run, only units are drawn.
+    """
+    means = [runs.scores(units) for runs in methods]
+    score = np.array([mean.mean() for mean in means])
+    of_units, df_units = _of_units(np.stack([runs.values.mean(axis=0) for runs in methods]), units)
+    if least is not None:
+        of_units = np.maximum(of_units, least)
+    own = np.array([_seeds_alone(runs.values, units) for runs in methods])
+    known = ~np.array([runs.one_of_many for runs in methods])
+    about_methods = known[:, None] & known
+    variance = of_units + np.where(about_methods, _sum(own), 0)
+    free = np.array([max(len(mean) - 1, 1) for mean in means])
+    spread = of_units**2 / df_units + np.where(about_methods, _sum(own**2 / free), 0)
+    df = np.where(spread > 0, _ratio(variance**2, spread), df_units)
+    value = np.round(score[:, None] - score, 12) + 0.0  # what is left of gains that cancel; and zero has no sign
+    return Differences(value, variance, of_units, df, about_methods)
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """The exact two-sided p of McNemar's test: among faces that one method alone has right, is either ahead?"""
+    """The exact two-sided p of McNemar's test: among faces that one model alone has right, is either ahead?"""
     from scipy.stats import binomtest
 
     only_a, only_b = np.count_nonzero(right_a & ~right_b), np.count_nonzero(right_b & ~right_a)
     return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
-def paired_difference(
-    gain: NDArray[np.float64],
-    truth: NDArray[np.int64],
-    metric: Literal["accuracy", "uar"],
-    *,
-    seed: int,
-    subjects: NDArray[np.object_] | None = None,
-    resamples: int = 10_000,
-    level: float = 0.95,
-) -> Difference:
-    """The difference in `metric` between two methods on the same faces, with a percentile bootstrap.
-
-    `gain` (N,) is how much more often the first method was right on a face than the second, from -1 to 1: averaged
-    over seeds. What is drawn is what `bootstrap_interval` draws: faces of a class, or whole `subjects`. Raises
-    ValueError without faces.
-    """
-    refuse_no_faces(truth)
-    _, class_of, support = np.unique(truth, return_inverse=True, return_counts=True)
-    generator = np.random.default_rng(seed)
-    if subjects is None:
-        sums = np.stack([_resampled_gain(gain[class_of == k], generator, resamples) for k in range(len(support))], 1)
-        faces = np.broadcast_to(support, sums.shape)
-    else:
-        of_class = [sums_by_subject(subjects, class_of, len(support), weights) for weights in (None, gain)]
-        faces, sums = np.split(resampled_sums(np.hstack(of_class), generator, resamples), 2, axis=1)
-    # Sums of gains that cancel are not quite zero; and zero has no sign.
-    values = np.round(_mean_gain(sums, faces, metric), 12) + 0.0
-    low, high = percentiles(values, level)
-    total = np.bincount(class_of, gain).astype(np.float64)
-    (value,) = _mean_gain(total[None], support[None], metric)
-    as_far = min(np.count_nonzero(values <= 0), np.count_nonzero(values >= 0))
-    return Difference(float(value), low, high, float(min(1, 2 * (1 + as_far) / (1 + resamples))))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -71,16 +213,48 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, adjusted))
 
 
-def _resampled_gain(gain: NDArray[np.float64], generator: np.random.Generator, resamples: int) -> NDArray[np.float64]:
-    """(resamples,) sums of the gains of a class's faces, drawn with replacement."""
-    values, counts = np.unique(gain, return_counts=True)
-    return np.asarray(resampled_rows(counts[None], generator, resamples)[:, 0] @ values)
+def _of_units(values: NDArray[np.float64], units: Units) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(M, N) -> (M, M) the variance of each gain's mean over the units drawn, and its degrees of freedom."""
+    centred = units.centred(values)
+    places = [np.flatnonzero(units.stratum == k) for k in range(len(units.size))]
+    squares = np.stack([_squares(centred[:, place]) for place in places], axis=-1)
+    variance, df = units.variance(squares, units.flips)
+    if units.cluster is None:
+        return variance, df
+    # Faces of one person are alike, and never the opposite: one by one they vary least.
+    sums = units.clustered(centred)
+    return np.maximum(_squares(sums), variance), np.minimum(df, max(sums.shape[1] - 1, 1))
 
 
-def _mean_gain(
-    sums: NDArray[np.float64], faces: NDArray[np.number], metric: Literal["accuracy", "uar"]
-) -> NDArray[np.float64]:
-    """(R, K) sums of gains, and faces, by class -> (R,) mean over faces, or over the classes that have some."""
-    if metric == "accuracy":
-        return np.asarray(sums.sum(axis=1) / faces.sum(axis=1))
-    return np.asarray((sums / np.maximum(faces, 1)).sum(axis=1) / np.count_nonzero(faces, axis=1))
+def _seeds_alone(values: NDArray[np.float64], units: Units) -> float:
+    """(S, N) -> what other seeds would change in a method's score, beyond what they change on single units."""
+    seeds = len(values)
+    if seeds == 1:
+        return 0.0
+    return max(float((values @ units.weight).var(ddof=1)) - _interaction(values, units), 0.0) / seeds
+
+
+def _interaction(values: NDArray[np.float64], units: Units) -> float:
+    """(S, N) -> the variance of a run's score that comes of seeds which read single units otherwise."""
+    left = units.centred(values - values.mean(axis=0))
+    free = len(values) - 1
+    squares = np.bincount(units.stratum, (left**2).sum(axis=0)) / free
+    one_by_one = float(units.variance(squares, 0)[0])
+    return one_by_one if units.cluster is None else max(one_by_one, float((units.clustered(left) ** 2).sum()) / free)
+
+
+def _squares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M, N) -> (M, M) squared distances of the rows."""
+    products = rows @ rows.T
+    own = products.diagonal()
+    return np.maximum(own[:, None] + own - 2 * products, 0)
+
+
+def _sum(of_methods: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,) -> (M, M) of both methods together."""
+    return np.asarray(of_methods[:, None] + of_methods)
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Infinite where nothing is below."""
+    return np.asarray(np.divide(above, below, out=np.full(np.shape(above), np.inf), where=np.asarray(below) > 0))

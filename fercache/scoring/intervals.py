@@ -63,17 +63,19 @@ def resampled_rows(counts: NDArray[np.int64], generator: np.random.Generator, re
     return resampled
 
 
-def sums_by_subject(
-    subjects: NDArray[np.object_], column: NDArray[np.int64], columns: int, weights: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """(S, columns) faces of each subject in each `column` (N,), or the sums of their weights."""
+def sums_by_subject(subjects: NDArray[np.object_], column: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
+    """(S, columns) faces of each subject in each `column` (N,)."""
+    subject = numbered_subjects(subjects)
+    rows = int(subject.max()) + 1
+    return np.bincount(subject * columns + column, minlength=rows * columns).reshape(rows, columns).astype(np.float64)
+
+
+def numbered_subjects(subjects: NDArray[np.object_]) -> NDArray[np.int64]:
+    """(N,) names -> (N,) numbers from 0; faces whose subject is "" are each their own."""
     unnamed = subjects == ""
     names, subject = np.unique(subjects.astype(str), return_inverse=True)
     subject[unnamed] = len(names) + np.arange(np.count_nonzero(unnamed))
-    _, subject = np.unique(subject, return_inverse=True)  # the unnamed have left an empty one behind
-    rows = int(subject.max()) + 1
-    sums = np.bincount(subject * columns + column, weights, minlength=rows * columns)
-    return sums.reshape(rows, columns).astype(np.float64)
+    return np.unique(subject, return_inverse=True)[1]  # the unnamed have left an empty one behind
 
 
 def resampled_sums(table: NDArray[np.floating], generator: np.random.Generator, resamples: int) -> NDArray[np.floating]:

@@ -197,6 +197,7 @@ def _record(
         target_split=target.name.split or ALL,
         seed=config.seed,
         key_version=config.key_version,
+        seeded=loaded.head.seeded,
         selection=policy,
         snapshot=snapshot,
         policy=target.policy,

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
-from fercache.reporting.boards import METRIC_NAMES
-from fercache.reporting.differences import MethodDifference, differences, differences_frame
+from fercache.reporting.boards import METRIC_NAMES, UNSEEN
+from fercache.reporting.differences import BoardDifferences, MethodDifference, differences, differences_frame
+from fercache.reporting.readings import Reader
 from fercache.scoring.comparison import holm, mcnemar
 from tests.fake_records import fake_record
 from tests.reporting.fake_predictions import IDS, TRUTH, logits_of, readings, scored_record
@@ -30,9 +32,17 @@ def demo(cache: Path, targets: tuple[str, ...] = (WEBCAM, NIGHT)) -> list[Record
 
 
 def found_by(records: list[Record], cache: Path, baseline: str = "zero-shot") -> dict[Any, MethodDifference]:
-    """The differences on the only board by head, readout, target and metric."""
-    (found,) = differences(records, cache, baseline)
-    return {(d.method.head, d.method.readout, d.target, d.metric): d for d in found.differences}
+    """The differences on single targets of the only board, by head, readout, target and metric."""
+    (found,) = differences(records, Reader(cache), baseline)
+    return {(d.method.head, d.method.readout, d.target, d.metric): d for d in single(found)}
+
+
+def single(found: BoardDifferences) -> list[MethodDifference]:
+    return [each for each in found.differences if each.target != UNSEEN]
+
+
+def summaries(found: BoardDifferences) -> list[MethodDifference]:
+    return [each for each in found.differences if each.target == UNSEEN]
 
 
 def mean_score(records: list[Record], head: str, target: str, metric: str) -> float:
@@ -47,7 +57,8 @@ def test_differences_are_those_of_the_scores_averaged_over_seeds(tmp_path: Path)
         ours, theirs = (mean_score(records, name, target, metric) for name in (head, "zero-shot"))
         assert each.difference.value == pytest.approx(ours - theirs)
         assert each.faces == len(TRUTH)
-        assert (each.difference.p < 0.01) == (head == "text-similarity")
+        assert (each.difference.p < 0.02) == (head == "text-similarity")
+        assert each.difference.about == "methods" and each.seeds == (2 if head == "text-similarity" else 1, 1)
 
 
 def test_seeds_of_the_baseline_are_averaged_too(tmp_path: Path) -> None:
@@ -57,10 +68,62 @@ def test_seeds_of_the_baseline_are_averaged_too(tmp_path: Path) -> None:
         assert each.difference.value == pytest.approx(ours - theirs) and each.mcnemar_p is None
 
 
-def test_p_is_adjusted_for_the_whole_board(tmp_path: Path) -> None:
-    found = list(found_by(demo(tmp_path), tmp_path).values())
-    assert tuple(d.p_holm for d in found) == pytest.approx(holm([d.difference.p for d in found]))
-    assert any(d.p_holm > d.difference.p for d in found)
+def test_p_is_adjusted_for_the_board_summaries_and_single_targets_apart(tmp_path: Path) -> None:
+    (found,) = differences(demo(tmp_path), Reader(tmp_path), "zero-shot")
+    assert (len(summaries(found)), len(single(found))) == (4, 8)
+    for family in (summaries(found), single(found)):
+        assert tuple(d.p_holm for d in family) == pytest.approx(holm([d.difference.p for d in family]))
+        assert any(d.p_holm > d.difference.p for d in family)
+
+
+def test_the_summary_is_the_mean_over_the_unseen_targets_which_are_drawn_too(tmp_path: Path) -> None:
+    targets = (WEBCAM, NIGHT, "synthetic:sketch", "synthetic:studio")  # the last is the source
+    records = demo(tmp_path, targets)
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
+    on_one = {(d.method.head, d.target, d.metric): d for d in single(found)}
+    assert [d.method.head for d in summaries(found)] == ["linear-probe"] * 2 + ["text-similarity"] * 2
+    for each in summaries(found):
+        parts = [on_one[each.method.head, target, each.metric] for target in targets[:3]]
+        assert each.difference.value == pytest.approx(np.mean([part.difference.value for part in parts]))
+        assert each.faces == 3 * len(TRUTH) and each.seeds == parts[0].seeds and each.mcnemar_p is None
+        assert each.difference.about == "methods" and each.difference.df <= 2.01
+    gains = [on_one["linear-probe", target, "accuracy"].difference.value for target in targets[:3]]
+    of_faces = [0.5 * 0.5 * 2 / len(TRUTH)] * 3  # two independent readers, right every second time
+    expected = max(np.var(gains, ddof=1) / 3, np.sum(of_faces) / 9)
+    half = summaries(found)[0].difference.high - summaries(found)[0].difference.value
+    assert half == pytest.approx(t.ppf(0.975, 2) * np.sqrt(expected), rel=0.1)
+
+
+def test_one_unseen_target_has_no_summary(tmp_path: Path) -> None:
+    (found,) = differences(demo(tmp_path, (WEBCAM, "synthetic:studio")), Reader(tmp_path), "zero-shot")
+    assert not summaries(found) and len(single(found)) == 8
+
+
+def test_a_method_that_lacks_a_target_has_no_summary(tmp_path: Path) -> None:
+    records = [r for r in demo(tmp_path) if (r.head, r.target) != ("linear-probe", NIGHT)]
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
+    assert {d.method.head for d in summaries(found)} == {"text-similarity"}
+
+
+def test_one_seed_of_a_method_with_a_random_part_is_about_trained_models(tmp_path: Path) -> None:
+    records = [r for r in demo(tmp_path) if r.seed == 0]
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
+    about = {(d.method.head, d.difference.about) for d in found.differences}
+    assert about == {("linear-probe", "methods"), ("text-similarity", "trained models")}
+    random = [r.model_copy(update={"seeded": True}) for r in records]  # a record that says so itself
+    (found,) = differences(random, Reader(tmp_path), "zero-shot")
+    assert {d.difference.about for d in found.differences} == {"trained models"}
+
+
+def test_seeds_that_scatter_leave_a_difference_in_doubt(tmp_path: Path) -> None:
+    """By faces alone, averaged over seeds, this would be clear."""
+    records = [scored_record(tmp_path, readings(0, 0.5), head="zero-shot", target=WEBCAM)]
+    for seed, skill in enumerate((0.4, 0.65, 0.95)):
+        records.append(
+            scored_record(tmp_path, readings(9 + seed, skill), head="text-similarity", seed=seed, target=WEBCAM)
+        )
+    found = found_by(records, tmp_path)["text-similarity", "main", WEBCAM, "accuracy"]
+    assert found.difference.value > 0.1 and found.difference.p > 0.05 and found.difference.df < 3
 
 
 def test_mcnemar_is_for_the_accuracy_of_two_methods_with_one_seed(tmp_path: Path) -> None:
@@ -95,7 +158,7 @@ def test_predictions_without_a_common_face_are_not_compared(tmp_path: Path) -> N
         scored_record(tmp_path, readings(0, 0.6)),
         scored_record(tmp_path, readings(0, 0.6), ids=strangers, head="zero-shot"),
     ]
-    (found,) = differences(records, tmp_path, "zero-shot")
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert found.differences == ()
     assert found.missing == (
         f"linear-probe on {WEBCAM}: The predictions to compare share no face with the same label.",
@@ -132,8 +195,8 @@ def test_missing_predictions_are_said_and_the_others_compared(tmp_path: Path) ->
     records = demo(tmp_path)
     gone = next(r for r in records if (r.head, r.seed, r.target) == ("text-similarity", 1, NIGHT))
     predictions_path(tmp_path / "runs" / gone.run, gone).unlink()
-    (found,) = differences(records, tmp_path, "zero-shot")
-    assert len(found.differences) == 6
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
+    assert len(single(found)) == 6
     (line,) = found.missing
     assert line.startswith(f"text-similarity (mlp trunk) on {NIGHT}: ") and "fercache evaluate" in line
 
@@ -141,7 +204,7 @@ def test_missing_predictions_are_said_and_the_others_compared(tmp_path: Path) ->
 def test_a_target_without_the_baselines_predictions_is_said_once(tmp_path: Path) -> None:
     records = demo(tmp_path)
     predictions_path(tmp_path / "runs" / records[0].run, records[0]).unlink()
-    (found,) = differences(records, tmp_path, "zero-shot")
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert {each.target for each in found.differences} == {NIGHT}
     assert [line.split(":")[0] for line in found.missing] == ["zero-shot on synthetic"]
 
@@ -149,16 +212,16 @@ def test_a_target_without_the_baselines_predictions_is_said_once(tmp_path: Path)
 def test_predictions_that_are_not_the_records_are_refused(tmp_path: Path) -> None:
     records = demo(tmp_path, (WEBCAM,))
     scored_record(tmp_path, readings(99, 0.5), head="linear-probe")  # its predictions, with the old record
-    (found,) = differences(records, tmp_path, "zero-shot")
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert {each.method.head for each in found.differences} == {"text-similarity"}
     assert "does not give the scores that its record has" in found.missing[0]
 
 
 def test_cells_that_lack_a_seed_are_left_out_as_in_the_board(tmp_path: Path) -> None:
     records = [r for r in demo(tmp_path) if (r.head, r.seed, r.target) != ("text-similarity", 1, NIGHT)]
-    (found,) = differences(records, tmp_path, "zero-shot")
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert ("text-similarity", NIGHT) not in {(d.method.head, d.target) for d in found.differences}
-    assert len(found.differences) == 6 and found.missing == ()
+    assert len(single(found)) == 6 and found.missing == ()
 
 
 def test_other_selections_and_targets_without_duplicates_are_left_out(tmp_path: Path) -> None:
@@ -168,57 +231,59 @@ def test_other_selections_and_targets_without_duplicates_are_left_out(tmp_path: 
         for head, seed in (("zero-shot", 0), ("linear-probe", 0), ("text-similarity", 0), ("text-similarity", 1))
         for changes in ({"selection": "oracle"}, {"without_duplicates": True})
     ]
-    (found,) = differences([*records, *others], tmp_path, "zero-shot")
+    (found,) = differences([*records, *others], Reader(tmp_path), "zero-shot")
     assert {each.target for each in found.differences} == {WEBCAM}
     assert len(found.differences) == 4 and found.missing == ()
 
 
 def test_a_run_stands_for_its_method_with_all_its_seeds(tmp_path: Path) -> None:
     records = demo(tmp_path, (WEBCAM,))
-    by_head = differences(records, tmp_path, "text-similarity")
+    by_head = differences(records, Reader(tmp_path), "text-similarity")
     run = next(r.run for r in records if (r.head, r.seed) == ("text-similarity", 1))
     for name in (run, f"cache/runs/{run}", run[-8:]):
-        assert differences(records, tmp_path, name) == by_head
+        assert differences(records, Reader(tmp_path), name) == by_head
 
 
 def test_a_board_without_the_baseline_has_no_differences(tmp_path: Path) -> None:
     elsewhere = scored_record(tmp_path, readings(0, 0.5), source=NIGHT)
     records = [*demo(tmp_path, (WEBCAM,)), elsewhere]
-    (found,) = differences(records, tmp_path, "zero-shot")
+    (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert found.board.source == "synthetic:studio"
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run called 'linear-prob'.*Did you mean 'linear-probe'\?"):
-        differences(demo(tmp_path), tmp_path, "linear-prob")
+        differences(demo(tmp_path), Reader(tmp_path), "linear-prob")
 
 
 def test_a_baseline_that_is_several_methods_is_refused_with_a_run_of_each(tmp_path: Path) -> None:
     records = demo(tmp_path, (WEBCAM,))
     records.append(scored_record(tmp_path, readings(5, 0.5), settings={"strengths": [2]}))
     with pytest.raises(UsageError, match="'linear-probe' is 2 methods") as raised:
-        differences(records, tmp_path, "linear-probe")
+        differences(records, Reader(tmp_path), "linear-probe")
     runs = [record.run for record in records if record.head == "linear-probe"]
     assert all(run in str(raised.value) for run in runs)
-    assert len(differences(records, tmp_path, runs[0])) == 1
+    assert len(differences(records, Reader(tmp_path), runs[0])) == 1
 
 
 def test_the_frame_has_a_row_per_method_target_and_metric_in_points(tmp_path: Path) -> None:
-    found = differences(demo(tmp_path), tmp_path, "zero-shot")
+    found = differences(demo(tmp_path), Reader(tmp_path), "zero-shot")
     table = differences_frame(found)
     assert list(table) == [
         *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target"),
-        *("metric", "difference", "low", "high", "p", "p_holm", "faces", "mcnemar_p"),
+        *("metric", "difference", "low", "high", "p", "p_holm", "smallest", "about", "seeds", "baseline_seeds"),
+        *("faces", "mcnemar_p"),
     ]
     assert set(zip(table["head"], table["trunk"], strict=True)) == {
         ("linear-probe", "none"),
         ("text-similarity", "mlp"),
     }
     for row, each in zip(table.to_dict("records"), found[0].differences, strict=True):
-        named = (row["target"], row["metric"], row["baseline"])
-        assert named == (each.target, METRIC_NAMES[each.metric], "zero-shot")
-        points = [100 * value for value in (each.difference.value, each.difference.low, each.difference.high)]
-        assert [row[name] for name in ("difference", "low", "high")] == pytest.approx(points)
+        named = (row["target"], row["metric"], row["baseline"], row["about"])
+        assert named == (each.target, METRIC_NAMES[each.metric], "zero-shot", "methods")
+        points = [100 * getattr(each.difference, name) for name in ("value", "low", "high", "smallest")]
+        assert [row[name] for name in ("difference", "low", "high", "smallest")] == pytest.approx(points)
+        assert (row["seeds"], row["baseline_seeds"]) == each.seeds
     assert list(differences_frame([])) == list(table)
 
 

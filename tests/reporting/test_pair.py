@@ -52,7 +52,8 @@ def test_a_run_against_itself_does_not_differ(tmp_path: Path) -> None:
     assert (pair.changes, target.only_a, target.only_b, target.mcnemar_p) == ((), (), (), 1)
     for score in (*target.scores.values(), *target.recall.values()):
         difference = score.difference
-        assert (difference.value, difference.low, difference.high, difference.p) == (0, 0, 0, 1)
+        assert (difference.value, difference.p) == (0, 1)
+        assert -difference.low == difference.high > 0  # on other faces, they were perhaps not alike
     assert "Nothing differs in how they were made." in pair_table(pair)
 
 
@@ -167,7 +168,8 @@ def test_the_table_says_everything_in_aligned_columns(tmp_path: Path) -> None:
     ]
     assert lines[at + 2].split()[4:7] == ["95.0", "52.5", "+42.5"]
     assert lines[at + 3].split()[4] == "+85.0" and lines[at + 3].endswith("<0.001")
-    assert lines[at + 4].split()[4:] == ["+0.0", "+0.0", "+0.0", "1.000"]
+    difference, low, high, p = lines[at + 4].split()[4:]
+    assert (difference, p) == ("+0.0", "1.000") and float(high) == -float(low) > 50, "four faces say little"
     heading = next(line for line in lines if line.split()[:1] == ["faces"])
     assert {len(line) for line in (heading, *lines[at + 1 : at + 5])} == {len(heading)}
 
@@ -180,3 +182,11 @@ def test_where_subjects_are_known_mcnemars_test_which_ignores_them_is_left_out(t
     )
     (target,) = (pair := compare_pair(a, b, tmp_path)).targets
     assert target.mcnemar_p is None and "McNemar" not in pair_table(pair)
+
+
+def test_the_table_says_that_it_is_about_trained_models_and_what_compares_methods(tmp_path: Path) -> None:
+    a, b = (run_of(tmp_path, 0, skill, seed=seed) for seed, skill in enumerate((0.7, 0.8)))
+    pair = compare_pair(a, b, tmp_path)
+    assert {score.difference.about for score in pair.targets[0].scores.values()} == {"trained models"}
+    text = pair_table(pair)
+    assert "two trained models, not two methods" in text and "fercache compare --baseline HEAD" in text

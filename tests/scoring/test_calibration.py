@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from fercache.scoring.calibration import calibration, probabilities, risk_coverage
-from fercache.scoring.comparison import paired_difference
+from fercache.scoring.comparison import face_units
 
 LOGITS = st.lists(st.lists(st.floats(-30, 30, width=32), min_size=4, max_size=4), min_size=1, max_size=40)
 
@@ -118,4 +118,4 @@ def test_measures_need_a_face() -> None:
         with pytest.raises(ValueError, match="no face"):
             measure(empty, none)
     with pytest.raises(ValueError, match="no face"):
-        paired_difference(np.zeros(0), none, "uar", seed=0)
+        face_units(none, "uar")
