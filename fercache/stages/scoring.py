@@ -178,7 +178,6 @@ def _record(
     seconds: float,
 ) -> Record:
     config = loaded.config
-    seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
     return Record(
         run=config.name,
         method_key=config.method_key,
@@ -206,7 +205,7 @@ def _record(
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
-        **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
+        **measures(logits[snapshot], target.faces, config.expressions, target.known),
     )
 
 
