@@ -14,13 +14,14 @@ from fercache.datasets import POOL, DatasetName
 from fercache.errors import UsageError
 from fercache.provenance import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
+from fercache.scoring.intervals import few_faces
 from fercache.scoring.selection import POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = 3
-"""Of what is written. Records of schema 1, without calibration, abstention and groups, and of 2 are still read."""
+"""Of what is written. Records of schemas 1 and 2, which lack some of these fields, are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
@@ -47,6 +48,13 @@ UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
 
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+
+INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
+    "accuracy",
+    "accuracy_unconditional",
+    "uar",
+)
+"""What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -101,10 +109,12 @@ class CalibrationRecord(_Strict):
     """How far confidence is from being right, by `scoring.calibration` of the main readout.
 
     `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
-    their mean confidence and the share that is right, both None for a bin without faces.
+    their mean confidence and the share that is right, both None for a bin without faces. `interval` is of the error
+    that very many faces would show, None in older records: `ece` itself is larger than that by chance.
     """
 
     ece: Fraction
+    interval: tuple[Fraction, Fraction] | None = None
     faces: tuple[Count, ...]
     confidence: tuple[Fraction | None, ...]
     accuracy: tuple[Fraction | None, ...]
@@ -151,16 +161,18 @@ class Record(_Strict):
     target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
     head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
-    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % bootstrap intervals of the main
-    readout, `resampled` over "faces" or, where subjects are known, over "subjects". `groups` are by column (age, sex
-    ...) and value, where the target has such columns. `seen` is all that the run has seen of the target, of its own
-    source too; `not_compared` are the sets in which identical images were not looked for; of records before schema 3,
-    `seen` is what the names say. `drift` is None where the source's features were not in the cache, or of few faces.
-    `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
-    predictions that were imported has the encoder "imported". `options` are what commands that repeat the run need
-    beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`.
-    `not_default` names the settings whose value is not the head's own for that trunk. `seeded`: something in training
-    was random (None: not known, see `is_seeded`).
+    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
+    `scoring.intervals`: of "accuracy" given each expression's number of faces, of the same "accuracy_unconditional" of
+    those numbers, and of "uar". Random (`resampled`) are the "faces" or, where subjects are known, whole "subjects".
+    Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and value, where
+    the target has such columns. `seen` is all that the run has seen of the target, of its own source too;
+    `not_compared` are the sets in which identical images were not looked for; of records before schema 3, `seen` is
+    what the names say. `drift` is None where the source's features were not in the cache, or of few faces. `mask` is
+    None for a head without one, and where the target shows fewer than two expressions. A record of predictions that
+    were imported has the encoder "imported". `options` are what commands that repeat the run need beyond the other
+    fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the
+    settings whose value is not the head's own for that trunk. `seeded`: something in training was random (None: not
+    known, see `is_seeded`).
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -184,7 +196,7 @@ class Record(_Strict):
     without_duplicates: bool = False
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
-    intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
+    intervals: dict[Literal["accuracy", "accuracy_unconditional", "uar"], tuple[Fraction, Fraction]]
     resampled: Literal["faces", "subjects"] = "faces"
     calibration: CalibrationRecord | None = None
     abstention: AbstentionRecord | None = None
@@ -378,10 +390,15 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "snapshot": record.snapshot,
             "n": scores.n,
         }
-        for metric in METRICS:
-            low, high = intervals.get(metric, (None, None))
-            row |= {metric: getattr(scores, metric), f"{metric}_low": low, f"{metric}_high": high}
+        row |= {metric: getattr(scores, metric) for metric in METRICS}
+        for name in INTERVALS:
+            row |= dict(zip((f"{name}_low", f"{name}_high"), intervals.get(name, (None, None)), strict=True))
+        calibration = record.calibration if readout == MAIN else None
         row |= {
+            "few_faces": ", ".join(few_faces(scores.support)),
+            "ece": calibration and calibration.ece,
+            "ece_low": calibration and calibration.interval and calibration.interval[0],
+            "ece_high": calibration and calibration.interval and calibration.interval[1],
             "macro_f1": scores.macro_f1,
             "mask_distance": record.mask and record.mask.distance,
             "mask_null": record.mask and record.mask.null,

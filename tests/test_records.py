@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import (
+    INTERVALS,
     Record,
     ScoresRecord,
     find_records,
@@ -152,8 +153,28 @@ def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
     assert pd.isna(table.loc[2, "setting.learning_rate"])
     assert table.loc[2, "setting.strengths"] == "[0.1, 1, 10]"
     assert pd.isna(table.loc[1, "accuracy_low"]) and table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"]
+    for name in INTERVALS:
+        assert tuple(table.loc[0, [f"{name}_low", f"{name}_high"]]) == fake_record("sigmoid-mask").intervals[name]
     recalls = table.loc[0, [f"recall.{name}" for name in CLASSES]]
     assert recalls.mean() == pytest.approx(table.loc[0, "uar"])
+
+
+def test_the_frame_says_which_expressions_have_too_few_faces_and_how_sure_the_calibration_is() -> None:
+    few = np.diag([30, 9, 0, 10, 30, 1, 30])
+    calibration = {"ece": 0.1, "interval": (0.05, 0.2), "faces": [110], "confidence": [0.9], "accuracy": [1.0]}
+    table = frame([fake_record(scores={"main": scores_of(few)}, kept=110, calibration=calibration), fake_record()])
+    assert table.loc[0, "few_faces"] == f"{CLASSES[1]}, {CLASSES[5]}" and table.loc[1, "few_faces"] == ""
+    assert table.loc[0, ["ece", "ece_low", "ece_high"]].tolist() == [0.1, 0.05, 0.2]
+    assert table.loc[1, ["ece", "ece_low", "ece_high"]].isna().all()
+
+
+def test_a_record_of_schema_2_with_bootstrap_intervals_is_read(written: Path) -> None:
+    calibration = {"ece": 0.1, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
+    old = {"accuracy": [0.5, 0.6], "uar": [0.5, 0.6]}
+    record = read_record(spoil(written, schema=2, intervals=old, calibration=calibration))
+    assert set(record.intervals) == {"accuracy", "uar"}
+    assert record.calibration is not None and record.calibration.interval is None
+    assert pd.isna(frame([record]).loc[0, "accuracy_unconditional_low"])
 
 
 MASK = {"distance": 2.5, "null": 0.5, "p": 0.001, "shuffles": 999}

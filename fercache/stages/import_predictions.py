@@ -15,7 +15,7 @@ from fercache import registry
 from fercache.datasets import POOL, DatasetName, check_domain, source_names, source_slug
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
-from fercache.identity import file_hash, key_of, seed_from
+from fercache.identity import file_hash, key_of
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
@@ -123,7 +123,6 @@ def _read_one(
     key = key_of({**method, "seed": request.seed})
     slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
     run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
-    seed = seed_from("bootstrap", key, table.clean_key, str(target.name))
     record = Record(
         run=run,
         method_key=key_of(method),
@@ -150,7 +149,7 @@ def _read_one(
         device="unknown",
         seconds=0,
         options={"import-predictions": _options(request, model)},
-        **measures(logits, target.faces, expressions, target.known, seed),
+        **measures(logits, target.faces, expressions, target.known),
     )
     return target, record, logits
 

@@ -181,7 +181,6 @@ def _record(
     seconds: float,
 ) -> Record:
     config = loaded.config
-    seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
     settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
     return Record(
         run=config.name,
@@ -216,7 +215,7 @@ def _record(
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
-        **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
+        **measures(logits[snapshot], target.faces, config.expressions, target.known),
     )
 
 
