@@ -13,8 +13,6 @@ from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import (
-    BY_ENCODER,
-    BY_HEAD,
     COMMON,
     METRIC_NAMES,
     MISSING,
@@ -278,12 +276,8 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
         yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
         yield "Mean: over the unseen targets, and only where none is missing."
-    if board.seen_by_encoder:
-        yield f"{BY_ENCODER}: the encoder was trained on this set, so it is not unseen and counts in no mean."
-    if board.seen_by_head:
-        yield f"{BY_HEAD}: the head was trained on pictures of this set, so it is not unseen and counts in no mean."
     if board.seen_notes:
-        yield f"Seen: {'; '.join(board.seen_notes)}."
+        yield f"Seen by encoder (†) or head (§), so not unseen and in no mean: {'; '.join(board.seen_notes)}."
     if unique := list(filter(is_without_duplicates, board.columns)):
         counts = "in the mean where the set with them is seen" if {*unique} & {*board.counted} else "in no mean"
         yield f"‡: without the faces whose picture the source has; counts {counts}."

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 MOST_FACES = 4000
 """A side that the Gaussians are fitted to."""
@@ -46,7 +47,8 @@ class Drift:
 def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | None:
     """Of `target` (M, D) from `source` (N, D), raw features; the faces that are compared are drawn from the `seed`.
 
-    None where there are fewer than FEWEST target faces, or fewer than twice as many of the source.
+    None where there are fewer than FEWEST target faces, or fewer than twice as many of the source. In one thread, since
+    bits of sums depend on how many there are, and since others that run beside it would make several wait.
     """
     faces = min(len(target), len(source) // 2, MOST_FACES)
     if faces < FEWEST:
@@ -55,15 +57,16 @@ def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | N
     halves = generator.permutation(len(source))[: 2 * faces]
     drawn = _rows(target, generator.permutation(len(target))[:faces])
     one, other = _rows(source, halves[:faces]), _rows(source, halves[faces:])
-    return Drift(
-        faces=faces,
-        norm=_mean_norm(drawn),
-        source_norm=_mean_norm(np.concatenate([one, other])),
-        frechet=frechet_distance(one, drawn),
-        frechet_floor=frechet_distance(one, other),
-        a_distance=proxy_a_distance(one[:MOST_CLASSIFIED], drawn[:MOST_CLASSIFIED], seed=seed),
-        a_distance_floor=proxy_a_distance(one[:MOST_CLASSIFIED], other[:MOST_CLASSIFIED], seed=seed),
-    )
+    with threadpool_limits(1):
+        return Drift(
+            faces=faces,
+            norm=_mean_norm(drawn),
+            source_norm=_mean_norm(np.concatenate([one, other])),
+            frechet=frechet_distance(one, drawn),
+            frechet_floor=frechet_distance(one, other),
+            a_distance=proxy_a_distance(one[:MOST_CLASSIFIED], drawn[:MOST_CLASSIFIED], seed=seed),
+            a_distance_floor=proxy_a_distance(one[:MOST_CLASSIFIED], other[:MOST_CLASSIFIED], seed=seed),
+        )
 
 
 def _rows(features: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -29,9 +29,10 @@ class Drifts:
         None where the source is not in the cache any more, and where there are too few faces.
         """
         trained = [text for part in source for text in (part.key, part.split)]
-        key = ("drift", *trained, target.table.clean_key, target.name.split)
+        key = (*trained, target.table.clean_key, target.name.split)
         if key not in self._found:
-            self._found[key] = self._measure(target, source, seed_from(*key))
+            # Seeded by the source: its halves, and so the noise floor, are the same for all targets of a size.
+            self._found[key] = self._measure(target, source, seed_from("drift", *trained))
         return self._found[key]
 
     def _measure(self, target: Target, source: Sequence[SourcePart], seed: int) -> Drift | None:
