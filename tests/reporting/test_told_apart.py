@@ -1,5 +1,6 @@
 """What a row of a table says of its method, and what the table says once of all of them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from fercache.identity import key_of
 from fercache.records import IMPORTED, Record, frame
 from fercache.reporting.boards import Board, boards
+from fercache.reporting.page import write_report
 from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
 from fercache.reporting.tables import screen_table, summary
 from tests.fake_records import SETTINGS, fake_record
@@ -90,6 +92,14 @@ def test_what_all_methods_share_and_is_not_the_default_is_said_once() -> None:
     assert screen_table(frame(records)).splitlines()[1] == told
     assert paper.caption.endswith(told) and told in markdown([paper]) and told in latex([paper])
     assert set(summary(frame(records))["common_settings"]) == {"policy=soft, faces=8000"}
+
+
+def test_the_page_says_what_all_methods_share(tmp_path: Path) -> None:
+    targets = ("synthetic:webcam", "synthetic:webcam+blur:1")
+    records = [trained("linear-probe", options={"faces": "8000"}, target=target) for target in targets]
+    records = [record.model_copy(update={"method_key": "a" * 64, "run": "one"}) for record in records]
+    page = write_report(records, tmp_path / "report").read_text(encoding="utf-8")
+    assert page.count("All methods, where they have it: faces=8000.") == 2  # of the scores and of robustness
 
 
 def test_a_common_setting_is_about_the_heads_that_have_it() -> None:
