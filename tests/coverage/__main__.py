@@ -5,9 +5,11 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.scoring.calibration import calibration
 from fercache.scoring.intervals import Interval, score_intervals
@@ -78,6 +80,10 @@ def people() -> Iterable[list[str]]:
                 yield [str(subjects), str(recall), str(alike), old[0], new[0], old[1], new[1]]
 
 
+def _ece(likely: NDArray[np.float64], truth: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    return plain_ece(likely[rows], truth[rows])
+
+
 def calibrations() -> Iterable[list[str]]:
     yield ["confidence", "faces", "subjects", "error", "mean ECE found", "bootstrap", "now", "mean interval"]
     for named, sharpened in SHARPENED.items():
@@ -92,7 +98,7 @@ def calibrations() -> Iterable[list[str]]:
             for likely, truth, subject in drawn[: BEFORE // 5]:
                 strata = subject if subjects else np.zeros(faces, dtype=np.int64)
                 resampled: Callable[..., Interval] = bootstrap_subjects if subjects else bootstrap
-                old.append((resampled(lambda rows: plain_ece(likely[rows], truth[rows]), strata, 0), true))
+                old.append((resampled(partial(_ece, likely, truth), strata, 0), true))
             limits = np.mean([each.interval for each in found], axis=0)
             now = share((each.interval, true) for each in found)
             ece = f"{np.mean([each.ece for each in found]):.3f}"

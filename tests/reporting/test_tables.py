@@ -3,10 +3,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from fercache.records import Record, frame
-from fercache.reporting.tables import csv_text, results, screen_table, summary
-from tests.fake_records import demo_records, fake_record, scores_of
+from fercache.reporting.tables import csv_text, mix_notes, results, screen_table, summary
+from tests.fake_records import CLASSES, demo_records, fake_record, scores_of
 
 FACES = {"studio": [[9, 1], [0, 10]], "night": [[6, 4], [3, 7]], "webcam": [[8, 2], [2, 8]]}
 
@@ -48,12 +49,13 @@ bundled,synthetic:studio,linear-probe,none,main,,source-val,2,synthetic:webcam,\
 
 RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,selection,snapshot,n,\
-accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,device,seconds,\
+accuracy,uar,accuracy_low,accuracy_high,accuracy_unconditional_low,accuracy_unconditional_high,uar_low,uar_high,\
+few_faces,ece,ece_low,ece_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,device,seconds,\
 run,method_key,encoder_key,recall.happiness,recall.anger
 bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,source-val,final,20,\
-0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
+0.65,0.65,0.5,0.95,,,0.5,0.95,,,,,0.649123,,,,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
 bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,source-val,final,20,\
-0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
+0.6,0.6,0.5,0.95,,,0.5,0.95,,,,,0.59596,,,,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
 """
 
 
@@ -109,3 +111,40 @@ def test_the_screen_table_is_aligned_and_fits() -> None:
     scores = [line for line in lines if "  acc  " in line or "  mcr  " in line]
     assert len({len(line) for line in scores if "±" in line}) == 1
     assert max(map(len, lines)) <= 100
+
+
+MIX = {"happiness": 0.75, "anger": 0.25}
+
+
+def test_adjusted_accuracy_stands_beside_accuracy_where_a_mix_is_stated() -> None:
+    scores = frame(demo_records(seeds=2), MIX)
+    (first,) = results(scores).head(1).to_dict("records")
+    expected = 0.75 * first["recall.happiness"] + 0.25 * first["recall.anger"]
+    assert first["adjusted_accuracy"] == pytest.approx(expected)
+    table = summary(scores)
+    assert [name for name in table.columns if name.startswith("unseen")] == [
+        f"unseen {metric}{deviation}"
+        for metric in ("accuracy", "mean class recall", "adjusted accuracy")
+        for deviation in ("", " deviation")
+    ]
+    lines = screen_table(scores).splitlines()
+    assert sum(line.lstrip().startswith("adj") for line in lines) >= 4
+    assert "acc: accuracy. mcr: mean class recall. adj: adjusted accuracy." in lines
+    assert "adj" not in screen_table(frame(demo_records(seeds=1)))
+    equal = frame(demo_records(seeds=1), dict.fromkeys(CLASSES, 1 / 7))
+    assert equal["adjusted_accuracy"].tolist() == pytest.approx(equal["uar"].tolist())
+
+
+def test_a_target_without_faces_of_an_expression_of_the_mix_is_named_and_one_without_any_is_missing() -> None:
+    no_anger, neither = (scores_of(np.diag([5, 5, 5, happy, 5, 0, 5])) for happy in (5, 0))
+    records = [
+        fake_record(target=target, scores={"main": scores}, kept=scores["n"])
+        for target, scores in (("synthetic:webcam", no_anger), ("synthetic:night", neither))
+    ]
+    scores = frame(records, MIX)
+    notes = mix_notes(scores, MIX)
+    assert notes[0].endswith("in the mix happiness 75 %, anger 25 %.")
+    assert notes[1].startswith("synthetic:night has no faces of happiness, anger:")
+    assert notes[2].startswith("synthetic:webcam has no faces of anger:")
+    (row,) = summary(scores).to_dict("records")
+    assert (row["synthetic:webcam adjusted accuracy"], row["synthetic:night adjusted accuracy"]) == ("100.00", "X")
