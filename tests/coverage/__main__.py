@@ -117,16 +117,15 @@ def print_table(title: str, rows: Iterable[Sequence[str]]) -> None:
 TABLES = {
     "recall": ("Mean class recall.", recalls),
     "accuracy": ("Accuracy, on 140 faces of 7 expressions.", accuracies),
-    "subjects": ("Over subjects, of some ten faces each.", people),
-    "calibration": ("Expected calibration error, over faces or 15 subjects.", calibrations),
+    "subjects": (f"Over subjects, of some ten faces each (bootstrap: {BEFORE // 2} draws).", people),
+    "calibration": (f"Expected calibration error ({DRAWS // 5} draws, bootstrap {BEFORE // 5}).", calibrations),
 }
 
 
 def main(wanted: Sequence[str]) -> None:
-    noise = 100 * sqrt(0.05 * 0.95 / DRAWS)
-    print(
-        f"Percent of 95 % intervals that hold the truth, ±{noise:.1f} (bootstrap: ±{noise * sqrt(DRAWS / BEFORE):.1f})."
-    )
+    now, before = (100 * sqrt(0.05 * 0.95 / draws) for draws in (DRAWS, BEFORE))
+    print(f"Percent of 95 % intervals that hold the truth, in {DRAWS:,} draws (standard error {now:.1f}), ", end="")
+    print(f"of the bootstrap in {BEFORE} ({before:.1f}), unless said otherwise.")
     for name in wanted or TABLES:
         title, rows = TABLES[name]
         print_table(title, rows())
