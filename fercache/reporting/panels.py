@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.records import MAIN, CalibrationRecord, Record
+from fercache.records import INTERVALS, MAIN, CalibrationRecord, Record
 from fercache.reporting import curves, figures
 from fercache.reporting.boards import Board, Cell, MethodTable, Row
 from fercache.reporting.drawing import Drawing, colours
@@ -176,10 +176,10 @@ def _limits(records: Sequence[Record]) -> dict[str, Limits]:
     """Older records have no interval that could be shown: bootstraps hold the truth less often than they say."""
     found = {}
     recent = [record.intervals for record in records if "accuracy_unconditional" in record.intervals]
-    for name, heading in SURE.items():
+    for name in INTERVALS:
         intervals = [each[name] for each in recent]
         values = [100 * getattr(record.scores[MAIN], name.partition("_")[0]) for record in records]
-        found[heading] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
+        found[SURE[name]] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
     calibrations = [record.calibration for record in records if record.calibration]
     if calibrations:
         intervals = [each.interval for each in calibrations if each.interval]

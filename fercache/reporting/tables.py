@@ -132,10 +132,15 @@ def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str
     """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
     shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
     notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    targets: dict[str, list[str]] = {}
     for label, rows in frame.groupby("target_label"):
         absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
-        if absent:
-            notes.append(f"{label} has no faces of {', '.join(absent)}: there the mix is of the other expressions.")
+        targets.setdefault(", ".join(absent), []).append(str(label))
+    notes += [
+        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        for absent, labels in targets.items()
+        if absent
+    ]
     return [*notes, "With equal shares of a target's expressions it is mean class recall."]
 
 

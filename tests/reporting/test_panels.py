@@ -6,7 +6,7 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from fercache.records import CalibrationRecord, GroupRecord, Record, frame
+from fercache.records import INTERVALS, CalibrationRecord, GroupRecord, Record, frame
 from fercache.reporting.boards import Cell, boards
 from fercache.reporting.drawing import WIDTH
 from fercache.reporting.panels import FEWEST, SURE, Group, Limits, Panel, drawn_methods, panel, worst
@@ -74,9 +74,9 @@ def test_how_sure_scores_are_is_the_mean_of_the_seeds_own_intervals() -> None:
     calibration = {"ece": 0.1, "interval": (0.05, 0.2), "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
     records = [fake_record(seed=seed, calibration=calibration) for seed in (0, 1)]
     (sure,) = panel_of(records).sure
-    for name, heading in SURE.items():
+    for name in INTERVALS:
         limits = [100 * np.mean([record.intervals[name][end] for record in records]) for end in (0, 1)]
-        assert sure.limits[heading].interval == "–".join(f"{limit:.1f}" for limit in limits)
+        assert sure.limits[SURE[name]].interval == "–".join(f"{limit:.1f}" for limit in limits)
     assert sure.limits["ECE"] == Limits("0.100 ±0.000", "0.050–0.200")
 
 
