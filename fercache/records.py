@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from fercache import registry
@@ -15,6 +16,7 @@ from fercache.errors import UsageError
 from fercache.provenance import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
 from fercache.scoring.intervals import few_faces
+from fercache.scoring.metrics import adjusted_accuracy
 from fercache.scoring.selection import POLICIES
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
 
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+
+ADJUSTED: Final = "adjusted_accuracy"
+"""Beside them where a mix of expressions was stated."""
 
 INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
     "accuracy",
@@ -361,17 +366,18 @@ def find_records(cache: Path) -> list[Path]:
     return sorted((cache / "runs").glob("*/records/*.json"))
 
 
-def frame(records: Iterable[Record]) -> "pd.DataFrame":
+def frame(records: Iterable[Record], class_mix: Mapping[str, float] | None = None) -> "pd.DataFrame":
     """A row per run, target, selection and readout. Scores are fractions.
 
-    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`.
+    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`. With a
+    `class_mix`, shares by expression, there is a column ADJUSTED: the accuracy if expressions came in that mix.
     """
     import pandas as pd
 
-    return pd.DataFrame([row for record in records for row in _rows(record)])
+    return pd.DataFrame([row for record in records for row in _rows(record, class_mix)])
 
 
-def _rows(record: Record) -> Iterable[Mapping[str, object]]:
+def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Mapping[str, object]]:
     for readout, scores in record.scores.items():
         intervals = record.intervals if readout == MAIN else {}
         row: dict[str, object] = {
@@ -391,6 +397,9 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "n": scores.n,
         }
         row |= {metric: getattr(scores, metric) for metric in METRICS}
+        if class_mix:
+            mix = np.array([class_mix.get(name, 0.0) for name in record.classes])
+            row[ADJUSTED] = adjusted_accuracy(np.array(scores.confusion), mix)
         for name in INTERVALS:
             row |= dict(zip((f"{name}_low", f"{name}_high"), intervals.get(name, (None, None)), strict=True))
         calibration = record.calibration if readout == MAIN else None

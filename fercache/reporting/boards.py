@@ -7,11 +7,12 @@ missing the cell is X, and then there is no mean over the targets.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isnan
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
-from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
+from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.left_out import ALL_OTHERS
 from fercache.reporting.told_apart import Changed, named
 
@@ -25,7 +26,8 @@ SELECTIONS = {
     "last": "last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }
-METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall"}
+METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall", ADJUSTED: "adjusted accuracy"}
+SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
@@ -110,16 +112,21 @@ class Row:
     @cached_property
     def unseen_mean(self) -> Scores:
         """Over the unseen targets."""
-        return mean_scores([self.cells[target] for target in self.unseen])
+        return mean_scores([self.cells[target] for target in self.unseen], self.metrics)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What its cells hold."""
+        return next((tuple(scores) for scores in self.cells.values()), METRICS)
 
     def scores(self, column: str) -> Scores:
         """What stands under a column, the mean over the unseen targets among them."""
         return self.unseen_mean if column == UNSEEN else self.cells[column]
 
 
-def mean_scores(scores: Sequence[Scores]) -> Scores:
+def mean_scores(scores: Sequence[Scores], metrics: Sequence[str] = METRICS) -> Scores:
     """Per metric the mean, seed by seed; missing as soon as one of them is."""
-    return {metric: _mean([each[metric] for each in scores]) for metric in METRICS}
+    return {metric: _mean([each[metric] for each in scores]) for metric in metrics}
 
 
 def _mean(cells: Sequence[Cell]) -> Cell:
@@ -136,6 +143,11 @@ class MethodTable:
     encoder_key: str
     source: str
     rows: tuple[Row, ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is shown of every cell."""
+        return METRICS
 
     @property
     def selections(self) -> list[str]:
@@ -214,6 +226,11 @@ class Board(MethodTable):
     why: Mapping[str, str]
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is shown of every cell: with a stated mix of expressions, the accuracy in that as well."""
+        return self.rows[0].metrics
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """All target labels, in the order of every table."""
         return (*self.own, *self.seen, *self.unseen)
@@ -252,7 +269,8 @@ class Board(MethodTable):
 
     def source_scores(self, row: Row) -> Scores | None:
         """A row's scores on the source's own held-out faces; None where they are no column."""
-        return mean_scores([row.cells[label] for label in self.source_labels]) if self.source_labels else None
+        labels = self.source_labels
+        return mean_scores([row.cells[label] for label in labels], self.metrics) if labels else None
 
     def comparable_mean(self, row: Row) -> float | None:
         """A row's mean accuracy over the unseen targets; None where it lacks one, or some faces that others have."""
@@ -337,6 +355,7 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, 
     """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables."""
     said = named(part)
     present = set(part["selection"])
+    metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
     policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
     methods = [
         (Method(str(key), str(head), str(trunk), str(readout), said[str(key)].changed, said[str(key)].common), rows)
@@ -345,15 +364,16 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, 
     for method, rows in sorted(methods, key=lambda pair: _method_order(pair[0])):
         seeds = tuple(sorted(set(rows["seed"])))
         scores = {
-            (selection, label, seed): (accuracy, uar)
-            for selection, label, seed, accuracy, uar in zip(
-                *(rows[name] for name in ("selection", "target_label", "seed", *METRICS)), strict=True
+            (selection, label, seed): values
+            for selection, label, seed, *values in zip(
+                *(rows[name] for name in ("selection", "target_label", "seed", *metrics)), strict=True
             )
         }
         faces = {str(label): int(count) for label, count in rows.groupby("target_label")["n"].min().items()}
         for selection in policies:
             if _is_shown(selection, policies[0], method, set(rows["selection"])):
-                cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
+                of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
+                cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
                 yield Row(method, selection, seeds, cells, unseen, faces)
 
 
@@ -362,10 +382,12 @@ def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> b
     return selection == first or (selection in scored and (selection != "oracle" or method.readout == MAIN))
 
 
-def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:
-    if None in scores:
-        return {metric: Cell() for metric in METRICS}
-    return {metric: Cell(tuple(100 * pair[i] for pair in scores if pair)) for i, metric in enumerate(METRICS)}
+def _cells(scores: Sequence[Sequence[float] | None], metrics: Sequence[str]) -> Scores:
+    found = {}
+    for i, metric in enumerate(metrics):
+        values = tuple(100 * each[i] for each in scores if each and not isnan(each[i]))
+        found[metric] = Cell(values if len(values) == len(scores) else ())
+    return found
 
 
 def _method_order(method: Method) -> tuple[object, ...]:

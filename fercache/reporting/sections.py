@@ -84,7 +84,7 @@ def _best(board: Board, selection: str) -> Best:
     if selection == "oracle":
         return {}
     rows = [row for row in board.rows if row.selection == selection]
-    return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in METRICS}
+    return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in board.metrics}
 
 
 def _leader(board: Board) -> Row | None:

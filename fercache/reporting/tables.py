@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
-from fercache.records import MADE, METRICS, WITHOUT_DUPLICATES
+from fercache.records import ADJUSTED, MADE, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import (
     BY_ENCODER,
     BY_HEAD,
@@ -46,7 +46,8 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     labels = sorted({label for board in found for label in board.columns})
     rows = [_summary_row(board, row, labels) for board in found for row in board.rows]
     table = pd.DataFrame(rows, dtype=object)
-    scores: Sequence[str] = list(table.columns)[len(rows[0]) - 4 * (len(labels) + 2) :] if rows else []
+    each = 2 * len(found[0].metrics) if found else 0
+    scores: Sequence[str] = list(table.columns)[len(rows[0]) - each * (len(labels) + 2) :] if rows else []
     return table.drop(columns=[column for column in scores if (table[column] == "").all()])
 
 
@@ -58,7 +59,7 @@ def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, obj
     columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
     columns += [(UNSEEN, row.unseen_mean if board.unseen else None)]
     for name, scores in columns:
-        entry |= {f"{name} {heading}": number for heading, number in _metrics(scores).items()}
+        entry |= {f"{name} {heading}": number for heading, number in _metrics(scores, board.metrics).items()}
     return entry
 
 
@@ -107,10 +108,10 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
     }
 
 
-def _metrics(scores: Scores | None) -> dict[str, str]:
-    """Mean and deviation of both metrics; empty where a row has no such column."""
+def _metrics(scores: Scores | None, metrics: Sequence[str] = METRICS) -> dict[str, str]:
+    """Mean and deviation of every metric; empty where a row has no such column."""
     found: dict[str, str] = {}
-    for metric in METRICS:
+    for metric in metrics:
         mean, deviation = ("", "") if scores is None else _numbers(scores[metric])
         found |= {METRIC_NAMES[metric]: mean, f"{METRIC_NAMES[metric]} deviation": deviation}
     return found
@@ -134,11 +135,27 @@ def screen_table(frame: "pd.DataFrame") -> str:
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
+def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:
+    """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
+    shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
+    notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    targets: dict[str, list[str]] = {}
+    for label, rows in frame.groupby("target_label"):
+        absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
+        targets.setdefault(", ".join(absent), []).append(str(label))
+    notes += [
+        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        for absent, labels in targets.items()
+        if absent
+    ]
+    return [*notes, "With equal shares of a target's expressions it is mean class recall."]
+
+
 def _screen_board(board: Board) -> Iterable[str]:
     yield f"Trained on {board.source}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
     yield from _common(board)
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
-    yield "acc: accuracy. mcr: mean class recall."
+    yield "acc: accuracy. mcr: mean class recall." + (" adj: adjusted accuracy." if ADJUSTED in board.metrics else "")
     if board.seen_by_encoder:
         yield f"{BY_ENCODER}: the encoder itself was trained on this data set, so it is not {UNSEEN}."
     if board.seen_by_head:
@@ -212,5 +229,6 @@ def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) ->
 def _block(table: MethodTable, selection: str, columns: Sequence[str]) -> Iterable[list[str]]:
     same = table.unmoved(selection)
     for row in (row for row in table.rows if row.selection == selection and row not in same):
-        for metric, short, label in (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}")):
+        lines = (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}"), (ADJUSTED, "adj", ""))
+        for metric, short, label in (line for line in lines if line[0] in table.metrics):
             yield [label.rstrip(), short, *(str(row.scores(column)[metric]) for column in columns)]

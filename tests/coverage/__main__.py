@@ -5,9 +5,11 @@
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.scoring.calibration import calibration
 from fercache.scoring.intervals import Interval, score_intervals
@@ -78,6 +80,10 @@ def people() -> Iterable[list[str]]:
                 yield [str(subjects), str(recall), str(alike), old[0], new[0], old[1], new[1]]
 
 
+def _ece(likely: NDArray[np.float64], truth: NDArray[np.int64], rows: NDArray[np.int64]) -> float:
+    return plain_ece(likely[rows], truth[rows])
+
+
 def calibrations() -> Iterable[list[str]]:
     yield ["confidence", "faces", "subjects", "error", "mean ECE found", "bootstrap", "now", "mean interval"]
     for named, sharpened in SHARPENED.items():
@@ -92,7 +98,7 @@ def calibrations() -> Iterable[list[str]]:
             for likely, truth, subject in drawn[: BEFORE // 5]:
                 strata = subject if subjects else np.zeros(faces, dtype=np.int64)
                 resampled: Callable[..., Interval] = bootstrap_subjects if subjects else bootstrap
-                old.append((resampled(lambda rows: plain_ece(likely[rows], truth[rows]), strata, 0), true))
+                old.append((resampled(partial(_ece, likely, truth), strata, 0), true))
             limits = np.mean([each.interval for each in found], axis=0)
             now = share((each.interval, true) for each in found)
             ece = f"{np.mean([each.ece for each in found]):.3f}"
@@ -111,16 +117,15 @@ def print_table(title: str, rows: Iterable[Sequence[str]]) -> None:
 TABLES = {
     "recall": ("Mean class recall.", recalls),
     "accuracy": ("Accuracy, on 140 faces of 7 expressions.", accuracies),
-    "subjects": ("Over subjects, of some ten faces each.", people),
-    "calibration": ("Expected calibration error, over faces or 15 subjects.", calibrations),
+    "subjects": (f"Over subjects, of some ten faces each (bootstrap: {BEFORE // 2} draws).", people),
+    "calibration": (f"Expected calibration error ({DRAWS // 5} draws, bootstrap {BEFORE // 5}).", calibrations),
 }
 
 
 def main(wanted: Sequence[str]) -> None:
-    noise = 100 * sqrt(0.05 * 0.95 / DRAWS)
-    print(
-        f"Percent of 95 % intervals that hold the truth, ±{noise:.1f} (bootstrap: ±{noise * sqrt(DRAWS / BEFORE):.1f})."
-    )
+    now, before = (100 * sqrt(0.05 * 0.95 / draws) for draws in (DRAWS, BEFORE))
+    print(f"Percent of 95 % intervals that hold the truth, in {DRAWS:,} draws (standard error {now:.1f}), ", end="")
+    print(f"of the bootstrap in {BEFORE} ({before:.1f}), unless said otherwise.")
     for name in wanted or TABLES:
         title, rows = TABLES[name]
         print_table(title, rows())

@@ -51,6 +51,11 @@ def test_the_interval_of_mean_class_recall_holds_the_truth(size: str, recall: st
     assert share <= MOST or recall == "0.99"
 
 
+def test_it_holds_where_the_expression_with_two_faces_is_unlike_the_others() -> None:
+    support, recall = SIZES["mixed, 2 to 800"], (0.5, *(0.99,) * 6)
+    assert covered(lambda g: draw_faces(support, recall, g), "uar", float(np.mean(recall))) >= LEAST
+
+
 @pytest.mark.parametrize("recall", RECALLS)
 @pytest.mark.parametrize("mix", MIXES)
 def test_intervals_of_accuracy_hold_the_truth_each_in_its_own_sense(mix: str, recall: str) -> None:
