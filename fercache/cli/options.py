@@ -83,6 +83,6 @@ def show_report(page: Path, records: Sequence["Record"]) -> None:
     from fercache.reporting.tables import screen_table
 
     click.echo(screen_table(frame(as_one_source(records))))
-    files = ("results.csv", "summary.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
+    files = ("results.csv", "summary.csv", "ranks.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
     there = [str(path) for file in files if (path := page.parent / file).is_file()]
     click.echo(f"table: {', '.join(there)}\npage:  {page}")
