@@ -110,6 +110,6 @@ def show_report(page: Path, records: Sequence["Record"], class_mix: Mapping[str,
     click.echo(screen_table(scores))
     for note in mix_notes(scores, class_mix) if class_mix else []:
         click.echo(note)
-    files = ("results.csv", "summary.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
+    files = ("results.csv", "summary.csv", "ranks.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
     there = [str(path) for file in files if (path := page.parent / file).is_file()]
     click.echo(f"table: {', '.join(there)}\npage:  {page}")

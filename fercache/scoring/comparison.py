@@ -70,7 +70,7 @@ class Units:
     """What is drawn: `weight` (N,) of each in the score, adding up to 1, and the `stratum` (N,) within which.
 
     Weights are equal within a stratum. Units of a `cluster` (N,) are drawn together. `flips` is what is added to the
-    squares of the gains, since a gain that was never seen is not impossible.
+    squares of the gains between two runs, since a gain that was never seen is not impossible.
     """
 
     weight: NDArray[np.float64]
@@ -89,11 +89,16 @@ class Units:
         means = np.stack([np.bincount(self.stratum, row) / self.size for row in rows])
         return np.asarray((rows - means[:, self.stratum]).reshape(values.shape))
 
-    def variance(self, squares: NDArray[np.float64], flips: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(..., K) sums of squares within strata -> the variance of the weighted mean, and its degrees of freedom."""
+    def variance(
+        self, squares: NDArray[np.float64], added: NDArray[np.float64] | float = 0.0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(..., K) sums of squares within strata -> the variance of the weighted mean, and its degrees of freedom.
+
+        `added` (...) is shared out among the strata by their size.
+        """
         size, free = self.size, self.size - 1
         weight = np.bincount(self.stratum, self.weight)  # of a stratum
-        squares = squares + flips * size / size.sum()
+        squares = squares + np.asarray(added)[..., None] * size / size.sum()
         of_all = max(int(free.sum()), 1)
         pooled = squares.sum(axis=-1, keepdims=True) / of_all
         parts = weight**2 * (squares + _BORROWED * pooled) / (free + _BORROWED) / size
@@ -182,7 +187,7 @@ def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.flo
     """
     means = [runs.scores(units) for runs in methods]
     score = np.array([mean.mean() for mean in means])
-    of_units, df_units = _of_units(np.stack([runs.values.mean(axis=0) for runs in methods]), units)
+    of_units, df_units = _of_units(methods, units)
     if least is not None:
         of_units = np.maximum(of_units, least)
     own = np.array([_seeds_alone(runs.values, units) for runs in methods])
@@ -213,12 +218,13 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     return tuple(map(float, adjusted))
 
 
-def _of_units(values: NDArray[np.float64], units: Units) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(M, N) -> (M, M) the variance of each gain's mean over the units drawn, and its degrees of freedom."""
-    centred = units.centred(values)
+def _of_units(methods: Sequence[Runs], units: Units) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(M, M) the variance of each gain's mean over the units drawn, gains averaged over seeds, and its freedom."""
+    centred = units.centred(np.stack([runs.values.mean(axis=0) for runs in methods]))
     places = [np.flatnonzero(units.stratum == k) for k in range(len(units.size))]
     squares = np.stack([_squares(centred[:, place]) for place in places], axis=-1)
-    variance, df = units.variance(squares, units.flips)
+    by_seeds = np.array([1 / len(runs.values) for runs in methods])  # one run that flips counts as much less
+    variance, df = units.variance(squares, units.flips * _sum(by_seeds) / 2)
     if units.cluster is None:
         return variance, df
     # Faces of one person are alike, and never the opposite: one by one they vary least.
@@ -239,7 +245,7 @@ def _interaction(values: NDArray[np.float64], units: Units) -> float:
     left = units.centred(values - values.mean(axis=0))
     free = len(values) - 1
     squares = np.bincount(units.stratum, (left**2).sum(axis=0)) / free
-    one_by_one = float(units.variance(squares, 0)[0])
+    one_by_one = float(units.variance(squares)[0])
     return one_by_one if units.cluster is None else max(one_by_one, float((units.clustered(left) ** 2).sum()) / free)
 
 

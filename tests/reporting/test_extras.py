@@ -37,12 +37,14 @@ def test_predictions_give_errors_and_with_a_baseline_differences(records: list[R
     (compared,) = found.differences
     assert compared.baseline.head == "zero-shot" and len(compared.differences) == 4
     assert "linear-probe" in (found.files["differences.csv"] or "")
+    (ranked,) = found.ranks
+    assert len(ranked.rows) == 2 and "linear-probe" in (found.files["ranks.csv"] or "")
     assert found.maps == [] and found.drawings == {}  # there are no features
 
 
 def test_without_predictions_there_are_tables_alone(records: list[Record]) -> None:
     found = extras_of(records, None, "zero-shot")
-    assert (found.errors, list(found.differences), list(found.maps)) == ({}, [], [])
+    assert (found.errors, list(found.differences), list(found.ranks), list(found.maps)) == ({}, [], [], [])
     assert {name for name, text in found.files.items() if text} == {"table.md", "table.tex"}
 
 
@@ -71,4 +73,5 @@ def test_a_report_shows_them_all_and_loses_what_a_later_one_lacks(records: list[
     assert 'id="differences"' in page and "Most confident errors" in page
     assert "<code>differences.csv</code>" in page and (folder / "differences.csv").is_file()
     page = write_report(records, folder, tmp_path).read_text(encoding="utf-8")
+    assert 'id="ranks"' in page and (folder / "ranks.csv").is_file()
     assert 'id="differences"' not in page and not (folder / "differences.csv").exists()

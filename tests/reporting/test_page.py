@@ -13,10 +13,11 @@ from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 from fercache.errors import UsageError
 from fercache.records import Record, frame
 from fercache.reporting import page as page_module
-from fercache.reporting.boards import Board, boards
+from fercache.reporting.boards import UNSEEN, Board, boards
 from fercache.reporting.differences import BoardDifferences, MethodDifference
 from fercache.reporting.extras import Extras
 from fercache.reporting.page import environment, write_report
+from fercache.reporting.ranks import BoardRanks, Range
 from fercache.scoring.comparison import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured
@@ -376,27 +377,52 @@ def test_reporting_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_differences_to_a_baseline_are_told_with_interval_and_p(
+def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be_seen(
     records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (board,) = boards(frame(records))
     baseline, other = board.headline[0].method, board.headline[1].method
-    found = MethodDifference(
-        other, "synthetic:night", "accuracy", Difference(-0.081, -0.1, 0.0, 0.001), 0.02, 700, None
-    )
-    unclear = replace(found, target="synthetic:webcam", p_holm=0.4)
-    of_board = BoardDifferences(board, baseline, (found, unclear), ("nothing of synthetic:sketch",))
+    of_night = Difference(-0.081, -0.1, 0.0, p=0.001, df=9, smallest=0.124, about="methods")
+    found = MethodDifference(other, "synthetic:night", "accuracy", of_night, 0.02, (3, 1), 700, None)
+    of_model = replace(of_night, about="trained models")
+    unclear = replace(found, target="synthetic:webcam", p_holm=0.4, difference=of_model)
+    summary = replace(found, target=UNSEEN, p_holm=0.0002)
+    of_board = BoardDifferences(board, baseline, (summary, found, unclear), ("nothing of synthetic:sketch",))
     monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(differences=[of_board]))
     page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
     differences = section(page, "differences")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", differences)
+    interval, seen = "<small>−10.0 to 0.0</small>", "<small>seen from 12.4</small>"
     assert cells == [
-        "<b>−8.1</b><small>−10.0 to 0.0</small><small>p = 0.020</small>",
-        "−8.1<small>−10.0 to 0.0</small><small>p = 0.400</small>",
-        "X",
-        "X",
+        f"<b>−8.1</b>{interval}<small>p &lt; 0.001</small>{seen}",
+        f"<b>−8.1</b>{interval}<small>p = 0.020</small>{seen}",
+        f'−8.1<span title="about trained models">*</span>{interval}<small>p = 0.400</small>{seen}',
+        *["X"] * 3,
+    ]
+    assert re.findall(r'<th scope="col">(.*?)<', differences) == [
+        "Method",
+        "Mean",
+        "synthetic:night",
+        "synthetic:webcam",
     ]
     assert "Against zero-shot." in differences and "Not compared: nothing of synthetic:sketch" in differences
+    assert "One seed of a method with a random part: about the trained models alone" in differences
+    test_the_page_is_well_formed_and_says_nothing_undefined(page)
+    test_the_page_can_be_read_aloud(page)
+
+
+def test_ranks_stand_in_a_table_of_their_own(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (board,) = boards(frame(records))
+    first, second = board.headline[:2]
+    ranges: dict[Any, Range] = {(first.method, UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}
+    ranges[second.method, UNSEEN, "accuracy"] = Range(2, 2, 2)
+    found = BoardRanks(board, (UNSEEN,), (first, second), ranges, (), frozenset({second.method}))
+    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
+    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    assert re.findall(r"<td[^>]*>(.*?)</td>", section(page, "ranks")) == ["1–2", "1–2", "2*", "X"]
+    assert 'href="#ranks"' in page and "about that trained model" in section(page, "ranks")
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
     test_the_page_can_be_read_aloud(page)
 

@@ -81,6 +81,19 @@ def test_rare_expressions_do_not_make_identical_methods_different() -> None:
         assert rejected(Case(faces=100, sd=sd, metric="uar", shares="rare"), trials=300, seed=3) <= 0.06
 
 
+def test_two_faces_of_an_expression_that_are_read_alike_are_no_certainty() -> None:
+    """Their gains have no variance of their own, but that of all the other faces."""
+    truth = np.repeat([0, 1], [400, 2])
+    gain = np.where(np.arange(402) % 2, 1.0, -1.0)
+    gain[400:] = 1
+    found = all_differences(
+        [Runs(np.maximum(gain, 0)[None]), Runs(np.maximum(-gain, 0)[None])], face_units(truth, "uar")
+    )
+    of_common, of_rare = 1 / 400 / 4, 2 / 3 / 2 / 4
+    assert found.of_units[0, 1] == pytest.approx(of_common + of_rare, rel=0.02)
+    assert 5 < found.df[0, 1] < 12
+
+
 def test_faces_of_one_person_do_not_make_identical_methods_different() -> None:
     case, generator = Case(faces=400, alike=False, persons=True), np.random.default_rng(4)
     by_person, by_face = [], []
