@@ -21,12 +21,11 @@ from fercache.errors import UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
-from fercache.scoring.selection import POLICIES
+from fercache.scoring.selection import DEFAULT, POLICIES
 from fercache.toml_files import read_toml
 from fercache.views import CLEAN, load_recipe
 
 ORACLE = "oracle"
-BY_VALIDATION = "source-val"
 
 
 class _Strict(BaseModel):
@@ -289,8 +288,8 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
         raise UsageError(f"statistics.baseline: '{baseline}' is several methods here: {'; '.join(fitting)}.")
     if len(chosen) == 1:
         raise UsageError(f"statistics.baseline: '{baseline}' is the only method here, so nothing is compared with it.")
-    if BY_VALIDATION not in experiment.selection:
-        raise UsageError(f"statistics.baseline: methods are compared by {BY_VALIDATION}; add it to selection.")
+    if DEFAULT not in experiment.selection:
+        raise UsageError(f"statistics.baseline: methods are compared by {DEFAULT}; add it to selection.")
 
 
 def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:

@@ -34,6 +34,7 @@ def command(
     """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
     from fercache.datasets import every_set
     from fercache.records import read_record
+    from fercache.scoring.selection import DEFAULT
     from fercache.settings import load_settings
     from fercache.stages.evaluate import EvaluateRequest, evaluate
 
@@ -42,7 +43,7 @@ def command(
     for line in dict.fromkeys(_faces(record) for record in records):
         click.echo(line)
     for record in records:
-        if record.selection == "source-val":
+        if record.selection == DEFAULT:
             score = record.scores["main"]
             seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
             scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"

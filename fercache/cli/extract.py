@@ -22,6 +22,7 @@ from fercache.cli.options import encoder_options
 )
 @click.option("--recipe", default="cafe", show_default=True, help="How views are made: cafe, ke2nt, or a TOML file.")
 @click.option("--crops", type=click.IntRange(16, 512), help="Store crops of this side, for trunks that look at pixels.")
+@click.option("--shifted", is_flag=True, help="Also changed pictures of the validation split, for `source-shifted`.")
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Faces encoded at once. [default: by the device]")
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."
@@ -40,6 +41,7 @@ def command(
     views: int,
     recipe: str,
     crops: int | None,
+    shifted: bool,
     batch_size: int | None,
     shard_rows: int,
     engine: str,
@@ -63,7 +65,7 @@ def command(
     for name in every_set((dataset,)):
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         request = ExtractRequest(
-            name, root, wanted, prompts, views, recipe, crops, batch_size, shard_rows, engine, address
+            name, root, wanted, prompts, views, recipe, crops, shifted, batch_size, shard_rows, engine, address
         )
         path = extract(settings, request)
         table = read_info(path)

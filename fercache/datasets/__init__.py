@@ -223,6 +223,12 @@ class DatasetName:
         return f"{self.family}{domain}{corruption}" + (f"@{self.split}" if self.split else "")
 
 
+def has_spare_validation(there: Collection[str], name: DatasetName) -> bool:
+    """Whether, of the splits that are `there`, one is for validation and not scored: without a test split it is."""
+    wanted = registry.load("datasets", name.family).target_split or "test"
+    return "validation" in there and default_split(there, wanted, str(name)) != "validation"
+
+
 def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> None:
     """Raises UsageError when `domain` is not one that the family has."""
     if dataset.domains is None or domain in (dataset.domains or ("",)):

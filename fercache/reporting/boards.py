@@ -28,7 +28,7 @@ SELECTIONS = {
 }
 METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall", ADJUSTED: "adjusted accuracy"}
 SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
-BASELINES = ("zero-shot", "linear-probe")
+BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
 COMMON = "All methods, where they have it"

@@ -11,7 +11,7 @@ from fercache.corruptions import EVERY, corruptions
 from fercache.datasets import POOL, DatasetName
 from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
-from fercache.scoring.selection import POLICIES
+from fercache.scoring.selection import BY_SHIFTED, POLICIES
 
 
 def commands(
@@ -36,12 +36,15 @@ def commands(
 
 def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Iterable[str]:
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    shifted = {name for record in trained if record.selection == BY_SHIFTED for name in record.source.split(POOL)}
     for record in trained:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
         sets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
     for chosen, names in sets.items():
         for dataset in collapsed(names):
-            yield _command("extract", {"dataset": dataset} | dict(chosen))
+            yield _command(
+                "extract", {"dataset": dataset} | dict(chosen) | ({"shifted": ""} if dataset in shifted else {})
+            )
     there = {name for names in sets.values() for name in names}
     for dataset in collapsed(_extracted(record) for record in imported):
         if dataset not in there:  # an import takes its labels from the features of any encoder
@@ -90,9 +93,9 @@ def _imports(imported: Sequence[Record]) -> Iterable[str]:
 
 
 def _shown(trained: Sequence[Record]) -> list[str]:
-    """The selection policies to ask for: none where all are shown, as every evaluation writes all of them."""
+    """The selection policies to ask for: none where all that there are are shown, as every evaluation writes them."""
     present = {record.selection for record in trained}
-    return [] if present == set(POLICIES) else [policy for policy in POLICIES if policy in present]
+    return [] if present >= set(POLICIES) - {BY_SHIFTED} else [policy for policy in POLICIES if policy in present]
 
 
 def _with_split(record: Record) -> str:
@@ -114,7 +117,7 @@ def _shortest(text: str, there: Mapping[str, None]) -> str:
 
 
 def _command(stage: str, options: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> str:
-    words = [*(word for name, value in options.items() for word in (f"--{name}", value))]
+    words = [word for name, value in options.items() for word in ((f"--{name}", value) if value else (f"--{name}",))]
     for name, value in (settings or {}).items():
         if value not in (None, {}):
             words += ["--set", f"{name}={_written(value)}"]

@@ -13,9 +13,9 @@ from fercache.reporting import figures
 from fercache.reporting.boards import Board, Method, is_without_duplicates
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.figure_files import slug
+from fercache.scoring.selection import DEFAULT
 from fercache.store.runs import read_predictions
 
-SELECTION = "source-val"
 SATURATED = 99
 """The percentile of the deviations that is drawn in full colour: a few large ones would leave the others pale."""
 LEAST = 0.01
@@ -56,7 +56,7 @@ class MaskFigure:
 
 def mask_figures(records: Sequence[Record], boards: Sequence[Board], cache: Path) -> list[MaskFigure]:
     """A figure per method whose records hold tests of its masks; the masks are in the predictions in `cache`."""
-    tested = [record for record in records if record.mask and record.selection == SELECTION]
+    tested = [record for record in records if record.mask and record.selection == DEFAULT]
     methods = [(board, row.method) for board in boards for row in board.headline if row.method.readout == MAIN]
     found = [
         _draw(board, method, own, cache)

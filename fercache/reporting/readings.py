@@ -14,9 +14,10 @@ from fercache.records import Record, predictions_path
 from fercache.reporting.boards import Row
 from fercache.scoring.comparison import Runs
 from fercache.scoring.metrics import count_confusion, predict
+from fercache.scoring.selection import DEFAULT
 from fercache.store.runs import read_predictions
 
-SELECTION = "source-val"
+SELECTION = DEFAULT
 """The policy whose predictions are compared."""
 
 OfCell = Mapping[tuple[str, str], Sequence[Record]]

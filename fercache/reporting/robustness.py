@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fercache.corruptions import EVERY, Corruption, corruptions
+from fercache.corruptions import KINDS, Corruption, corruptions
 from fercache.datasets import DatasetName
 from fercache.records import METRICS
 from fercache.reporting.boards import (
@@ -97,7 +97,7 @@ def _versions(frame: "pd.DataFrame") -> dict[str, dict[Corruption, str]]:
             (corruption,) = corruptions(name.corruption)
             # What follows the target's name in the label, a split or a label policy, is the clean target's as well.
             found.setdefault(str(name.clean) + label.removeprefix(target), {})[corruption] = label
-    order = corruptions(EVERY)
+    order = [each for kind in KINDS for each in corruptions(kind)]
     return {clean: {each: found[clean][each] for each in order if each in found[clean]} for clean in sorted(found)}
 
 

@@ -10,6 +10,7 @@ POLICIES = ("source-val", "source-1se", "source-shifted", "last", "oracle")
 """`source-val` is best on source validation, `source-1se` the first within one standard error of that, `source-shifted`
 best on changed pictures of it; `oracle` is best on the target itself, as the papers' code selects."""
 
+BY_SHIFTED = "source-shifted"
 DEFAULT = "source-val"
 """The policy of every headline, of paired tests and of `predict`."""
 
@@ -22,7 +23,7 @@ def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
 def policies_of(history: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The policies that a run's history can serve: without shifted faces there is no `source-shifted`."""
     shifted = all(isinstance(row.get("shifted_accuracy"), float | int) for row in history)
-    return tuple(policy for policy in POLICIES if shifted or policy != "source-shifted")
+    return tuple(policy for policy in POLICIES if shifted or policy != BY_SHIFTED)
 
 
 def choose(
@@ -46,7 +47,7 @@ def choose(
         best = max(kept, key=lambda row: target_accuracy[row["snapshot"]])
     elif policy == "last":  # candidates of a fitted head have no order in time: the best of them
         best = max((row for row in kept if row["epoch"] == kept[-1]["epoch"]), key=validation_rank)
-    elif policy == "source-shifted":
+    elif policy == BY_SHIFTED:
         best = max(kept, key=lambda row: (row["shifted_accuracy"], row["shifted_uar"]))
     elif policy == "source-1se":
         accuracy = float(best["validation_accuracy"])

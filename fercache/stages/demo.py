@@ -8,13 +8,15 @@ from fercache.records import Record
 from fercache.settings import Settings
 from fercache.stages.run import RunRequest, run
 
+HEADS = ("zero-shot", "class-mean", "linear-probe", "sigmoid-mask", "text-similarity")
+
 DEMO = Experiment(
     name="demo",
-    about="Four heads trained on drawn studio faces, scored on three drawn domains that they never saw.",
+    about="Five heads trained on drawn studio faces, scored on three drawn domains that they never saw.",
     sources=("synthetic:studio",),
     targets=("synthetic",),
     seeds=(0, 1, 2),
-    heads=tuple(HeadEntry(head=name) for name in ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")),
+    heads=tuple(HeadEntry(head=name) for name in HEADS),
     statistics=Statistics(baseline="zero-shot"),
 )
 

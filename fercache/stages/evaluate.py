@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.audits.duplicates import find_pairs
+from fercache.corruptions import SHIFTED
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
@@ -134,6 +135,8 @@ def targets_of(
     """The run's targets, with the newest table of each."""
     fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
     names = [DatasetName.parse(target) for target in request.targets or sorted(set(map(_whole_name, fitting)))]
+    if not request.targets:  # what snapshots are chosen by is a target only where it is named
+        names = [name for name in names if name.corruption != SHIFTED]
     newest = [(name, next((table for table in fitting if holds(table, name)), None)) for name in names]
     return [(name, table) for name, table in newest if table is not None]
 

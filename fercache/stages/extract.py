@@ -14,8 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.corruptions import Corruption, corruptions
-from fercache.datasets import Dataset, DatasetName, Expected, FaceImage, check_domain, default_split
+from fercache.corruptions import SHIFTED, Corruption, corruptions
+from fercache.datasets import (
+    Dataset,
+    DatasetName,
+    Expected,
+    FaceImage,
+    check_domain,
+    default_split,
+    has_spare_validation,
+)
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
@@ -52,7 +60,8 @@ class ExtractRequest:
     """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded.
 
     `views` augmented ones are encoded beside the clean one, by a `recipe` (built in, or a TOML file); `crops` is the
-    side of the pictures stored for trunks that look at pixels, None for none. `batch_size` None is the encoder's own.
+    side of the pictures stored for trunks that look at pixels, None for none. `shifted` adds a table of the validation
+    split in changed pictures, by which the policy `source-shifted` selects. `batch_size` None is the encoder's own.
     The `engine` is `local`, or `ray` on the cluster at an `address`.
     """
 
@@ -63,6 +72,7 @@ class ExtractRequest:
     views: int = 0
     recipe: str = "cafe"
     crops: int | None = None
+    shifted: bool = False
     batch_size: int | None = None
     shard_rows: int = 2048
     engine: str = "local"
@@ -104,6 +114,9 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         _write_copies(path, key_of(identity), listing, encoder)
     if request.crops is not None:
         store_crops(settings.cache, path, identity, listing, encoder, request.crops)
+    if request.shifted and has_spare_validation({face.split for face in faces}, name):
+        held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
+        extract(settings, replace(request, dataset=held_out, views=0, crops=None, shifted=False))
     os.utime(path)  # what was asked for last is what `train` takes
     return path
 

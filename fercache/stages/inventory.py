@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import DatasetName, has_spare_validation
 from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
@@ -23,7 +23,7 @@ from fercache.reporting.page import PAGE, made_before
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
-from fercache.stages.finding import find_prompts, holds
+from fercache.stages.finding import find_prompts, find_shifted, holds
 from fercache.stages.run_config import read_config
 from fercache.stages.sources import TrainRequest
 from fercache.stages.steps import Compare, Evaluate, Extract, Found, Step, Train
@@ -103,6 +103,10 @@ def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str
     """What stands beside a table and is not there."""
     if request.crops and request.crops not in [info.side for info in find_crops(settings.cache, table)]:
         return f"there are no crops of {request.crops} pixels"
+    name = DatasetName.parse(request.dataset)
+    wants_shifted = request.shifted and has_spare_validation(table.splits, name)
+    if wants_shifted and find_shifted(settings.cache, table, name, "validation") is None:
+        return "there are no changed pictures of its validation split"
     try:
         find_prompts(settings.cache, table, request.prompts)
     except UsageError:

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import DatasetName, has_spare_validation
 from fercache.errors import UsageError
 from fercache.provenance import declared_by_text
 from fercache.stages.finding import holds
 from fercache.stages.run_config import SourcePart
-from fercache.stages.sources import has_spare_validation
 from fercache.stages.targets import Target, TrainedOn
 from fercache.store.tables import FeatureTable, TableInfo
 
@@ -101,7 +100,7 @@ def source_rows(table: FeatureTable, part: SourcePart, target: DatasetName) -> N
     Not those of the split that is scored, where a set's own validation split is the `target`.
     """
     rows, name = split_rows(table, part.split), DatasetName.parse(part.name)
-    if part.split == "train" and has_spare_validation(table, name):
+    if part.split == "train" and has_spare_validation(set(table.columns.split), name):
         rows = rows | split_rows(table, "validation")
     if name.clean == target.clean:
         rows = rows & (table.columns.split != target.split)

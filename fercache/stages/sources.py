@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fercache import registry
-from fercache.datasets import POOL, DatasetName, default_split, source_names, source_slug
+from fercache.datasets import POOL, DatasetName, default_split, has_spare_validation, source_names, source_slug
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
@@ -243,7 +242,7 @@ def _parts(
 def _learned(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Learned:
     """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
     faces = labelled_faces(table, part.name, part.split, policy)
-    if part.split == "train" and has_spare_validation(table, part.name):
+    if part.split == "train" and has_spare_validation(set(table.columns.split), part.name):
         return _Learned(table, part, faces, labelled_faces(table, part.name, "validation", policy), "validation")
     seed = seed_from("validation", _digest(table, faces, policy))
     held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
@@ -262,12 +261,6 @@ def _shifted(cache: Path, learned: _Learned, policy: LabelPolicy) -> LabelledFac
     there = zip(faces.id, changed.columns.file_sha256[faces.row], strict=True)
     kept = np.array([(id, file.tobytes()) in wanted for id, file in there], dtype=bool)
     return faces.take(kept) if kept.any() else None
-
-
-def has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
-    """Whether there is a validation split that is not scored: where there is no test split, it is (SFEW, AffectNet)."""
-    splits, wanted = set(table.columns.split), registry.load("datasets", name.family).target_split
-    return "validation" in splits and default_split(splits, wanted or "test", str(name)) != "validation"
 
 
 def _without_copies(learned: Sequence[_Learned]) -> tuple[list[_Learned], int]:

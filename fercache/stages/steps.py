@@ -10,6 +10,7 @@ from fercache import registry
 from fercache.datasets import DatasetName, source_names
 from fercache.encoders import EncoderRequest
 from fercache.experiment import Experiment, Trial, Variant, trials, variants
+from fercache.scoring.selection import BY_SHIFTED
 from fercache.stages.extract import ExtractRequest
 from fercache.stages.sources import TrainRequest
 
@@ -110,6 +111,7 @@ def _extractions(experiment: Experiment, found: Sequence[Trial]) -> list[Extract
             views=experiment.views if name in sources else 0,
             recipe=experiment.recipe,
             crops=experiment.crops,
+            shifted=BY_SHIFTED in experiment.selection and name in sources,
         )
         for name in dict.fromkeys((*sources, *targets))
     ]
