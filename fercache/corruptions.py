@@ -21,6 +21,8 @@ Pixels = NDArray[np.uint8]
 SEVERITIES = (1, 2, 3, 4, 5)
 EVERY = "all"
 GREY = 128
+SHIFTED = "shift:4"
+"""What source validation is changed by for the selection policy `source-shifted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def corruptions(text: str) -> tuple[Corruption, ...]:
         raise UsageError(f"There is no corruption called '{name}'. {nearest(name, (*KINDS, EVERY))}")
     if colon and severity not in map(str, SEVERITIES):
         raise UsageError(f"'{text}': severities are 1 (weak) to 5 (strong), as in +{name}:3.")
-    names = KINDS if name == EVERY else (name,)
+    names = SCORED if name == EVERY else (name,)
     chosen = (int(severity),) if colon else SEVERITIES
     return tuple(Corruption(each, one) for each in names for one in chosen)
 
@@ -113,6 +115,24 @@ def _lowres(pixels: Pixels, side: float, generator: np.random.Generator) -> Pixe
     return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
 
 
+def _shift(pixels: Pixels, strength: float, generator: np.random.Generator) -> Pixels:
+    """Another camera and another detector: contrast, gamma, a turn, and a crop that is off and too near or too far."""
+    contrast, gamma, angle, zoom, right, down = strength * generator.uniform(-1, 1, size=6)
+    height, width, _ = pixels.shape
+    scale = 1.4**zoom
+    extent = np.array([width, height]) * scale
+    left, top = (np.array([width, height]) * (1 + 0.3 * np.array([right, down])) - extent) / 2
+    picture = Image.fromarray(pixels).rotate(25 * angle, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY))
+    box = (left, top, left + extent[0], top + extent[1])
+    moved = picture.transform(
+        (width, height), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY)
+    )
+    value = np.asarray(moved, dtype=np.float64) / 255
+    value = np.clip(0.5 + (value - 0.5) * 2.5**contrast, 0, 1) ** (2.5**gamma)
+    shifted: Pixels = np.rint(255 * value).astype(np.uint8)
+    return shifted
+
+
 KINDS: Mapping[str, Kind] = {
     "blur": Kind("Gaussian blur, deviation as a share of the shorter side", (0.01, 0.02, 0.03, 0.045, 0.06), _blur),
     "jpeg": Kind("JPEG compression, quality", (40, 25, 15, 10, 5), _jpeg),
@@ -120,4 +140,7 @@ KINDS: Mapping[str, Kind] = {
     "noise": Kind("Gaussian grain, deviation in grey levels of 255", (8, 16, 24, 36, 48), _noise),
     "occlusion": Kind("a grey rectangle at random, share of the area", (0.05, 0.1, 0.2, 0.3, 0.4), _occlusion),
     "lowres": Kind("fewer pixels, the shorter side reduced to", (32, 24, 16, 12, 8), _lowres),
+    "shift": Kind("contrast, gamma, turn and crop at random, strength", (0.2, 0.4, 0.6, 0.8, 1), _shift),
 }
+SCORED = tuple(name for name in KINDS if name != "shift")
+"""The kinds that `all` stands for: what epochs are chosen by says nothing when it is scored."""

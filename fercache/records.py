@@ -5,19 +5,25 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from fercache import registry
-from fercache.datasets import DatasetName
+from fercache.datasets import POOL, DatasetName
 from fercache.errors import UsageError
+from fercache.provenance import Seen, reasons, seen_by_names
+from fercache.scoring.drift import Drift
+from fercache.scoring.intervals import few_faces
+from fercache.scoring.metrics import adjusted_accuracy
+from fercache.scoring.selection import POLICIES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = 3
-"""Of what is written. Records of schema 1, which had no calibration, abstention or groups, and of 2 are still read."""
+"""Of what is written. Records of schemas 1 and 2, which lack some of these fields, are still read."""
 MAIN = "main"
 """The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
 
@@ -36,11 +42,24 @@ IMPORTED = "imported"
 ALL = "all"
 """The split of a set that has none."""
 
+SETTING, OPTION, MADE = "setting.", "option.", "made."
+"""What marks a frame's columns of settings, of options, and of the data and code that a run was made with."""
+
 UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
 """The heads without randomness when records did not say so yet, before schema 3."""
 
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
 """Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+
+ADJUSTED: Final = "adjusted_accuracy"
+"""Beside them where a mix of expressions was stated."""
+
+INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
+    "accuracy",
+    "accuracy_unconditional",
+    "uar",
+)
+"""What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -95,10 +114,12 @@ class CalibrationRecord(_Strict):
     """How far confidence is from being right, by `scoring.calibration` of the main readout.
 
     `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
-    their mean confidence and the share that is right, both None for a bin without faces.
+    their mean confidence and the share that is right, both None for a bin without faces. `interval` is of the error
+    that very many faces would show, None in older records: `ece` itself is larger than that by chance.
     """
 
     ece: Fraction
+    interval: tuple[Fraction, Fraction] | None = None
     faces: tuple[Count, ...]
     confidence: tuple[Fraction | None, ...]
     accuracy: tuple[Fraction | None, ...]
@@ -144,12 +165,19 @@ class Record(_Strict):
     is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
     target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
     for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
-    head's expressions. `intervals` are 95 % bootstrap intervals of the main readout, `resampled` over "faces" or, where
-    subjects are known, over "subjects". `groups` are by column (age, sex ...) and value, where the target has such
-    columns. `mask` is None for a head without one, and where the target shows fewer than two expressions. A record of
-    predictions that were imported has the encoder "imported". `options` are what commands that
-    repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy":
-    "soft"}}`. `seeded`: something in training was random (None: not known, see `is_seeded`).
+    head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
+    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
+    `scoring.intervals`: of "accuracy" given each expression's number of faces, of the same "accuracy_unconditional" of
+    those numbers, and of "uar". Random (`resampled`) are the "faces" or, where subjects are known, whole "subjects".
+    Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and value, where
+    the target has such columns. `seen` is all that the run has seen of the target, of its own source too;
+    `not_compared` are the sets in which identical images were not looked for; of records before schema 3, `seen` is
+    what the names say. `drift` is None where the source's features were not in the cache, or of few faces. `mask` is
+    None for a head without one, and where the target shows fewer than two expressions. A record of predictions that
+    were imported has the encoder "imported". `options` are what commands that repeat the run need beyond the other
+    fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the
+    settings whose value is not the head's own for that trunk. `seeded`: something in training was random (None: not
+    known, see `is_seeded`).
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -164,15 +192,16 @@ class Record(_Strict):
     target: str
     target_split: str
     seed: int
+    key_version: int = 1
     seeded: bool | None = None
-    selection: Annotated[str, Field(pattern="^(source-val|last|oracle)$")]
+    selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
     duplicates: Count | None = None
     without_duplicates: bool = False
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
-    intervals: dict[Literal["accuracy", "uar"], tuple[Fraction, Fraction]]
+    intervals: dict[Literal["accuracy", "accuracy_unconditional", "uar"], tuple[Fraction, Fraction]]
     resampled: Literal["faces", "subjects"] = "faces"
     calibration: CalibrationRecord | None = None
     abstention: AbstentionRecord | None = None
@@ -181,14 +210,30 @@ class Record(_Strict):
     kept: Count
     dropped: dict[str, Count]
     seen_by_encoder: bool
+    seen: tuple[Seen, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    drift: Drift | None = None
     keys: dict[str, str]
     versions: dict[str, str]
     device: str
     seconds: Annotated[float, Field(ge=0)]
     options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
+    not_default: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judge_by_names(cls, given: Any) -> Any:
+        """What a record that does not say what was seen says by its names."""
+        if not isinstance(given, dict) or "seen" in given or not {"source", "target"} <= given.keys():
+            return given
+        source, target = str(given["source"]), str(given["target"])
+        seen = seen_by_names(target, source, given.get("seen_by_encoder") is True)
+        return given | {"seen": seen, "not_compared": tuple(source.split(POOL))}
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
+        if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
+            raise ValueError("seen_by_encoder and seen disagree")
         if MAIN not in self.scores:
             raise ValueError("scores hold no readout 'main'")
         for readout, scores in self.scores.items():
@@ -211,6 +256,16 @@ class Record(_Strict):
         how += [self.label_file] if self.label_file in _other_label_files(self.target) else []
         told = f" ({', '.join(how)})" if how else ""
         return f"{self.target}{split}{told}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the target is a set of the source, corrupted or not: its score is the one on the source."""
+        return not {self.target, self.target.partition("+")[0]}.isdisjoint(self.source.split(POOL))
+
+    @property
+    def why_seen(self) -> list[str]:
+        """Why the target is not unseen, nothing for one that is; of a set of the source, what the encoder has seen."""
+        return reasons(self.seen, self.kept, "encoder" if self.is_own else None)
 
     @property
     def label_file(self) -> str:
@@ -311,14 +366,18 @@ def find_records(cache: Path) -> list[Path]:
     return sorted((cache / "runs").glob("*/records/*.json"))
 
 
-def frame(records: Iterable[Record]) -> "pd.DataFrame":
-    """A row per run, target, selection and readout. Scores are fractions; settings are columns `setting.<name>`."""
+def frame(records: Iterable[Record], class_mix: Mapping[str, float] | None = None) -> "pd.DataFrame":
+    """A row per run, target, selection and readout. Scores are fractions.
+
+    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`. With a
+    `class_mix`, shares by expression, there is a column ADJUSTED: the accuracy if expressions came in that mix.
+    """
     import pandas as pd
 
-    return pd.DataFrame([row for record in records for row in _rows(record)])
+    return pd.DataFrame([row for record in records for row in _rows(record, class_mix)])
 
 
-def _rows(record: Record) -> Iterable[Mapping[str, object]]:
+def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Mapping[str, object]]:
     for readout, scores in record.scores.items():
         intervals = record.intervals if readout == MAIN else {}
         row: dict[str, object] = {
@@ -337,10 +396,18 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "snapshot": record.snapshot,
             "n": scores.n,
         }
-        for metric in METRICS:
-            low, high = intervals.get(metric, (None, None))
-            row |= {metric: getattr(scores, metric), f"{metric}_low": low, f"{metric}_high": high}
+        row |= {metric: getattr(scores, metric) for metric in METRICS}
+        if class_mix:
+            mix = np.array([class_mix.get(name, 0.0) for name in record.classes])
+            row[ADJUSTED] = adjusted_accuracy(np.array(scores.confusion), mix)
+        for name in INTERVALS:
+            row |= dict(zip((f"{name}_low", f"{name}_high"), intervals.get(name, (None, None)), strict=True))
+        calibration = record.calibration if readout == MAIN else None
         row |= {
+            "few_faces": ", ".join(few_faces(scores.support)),
+            "ece": calibration and calibration.ece,
+            "ece_low": calibration and calibration.interval and calibration.interval[0],
+            "ece_high": calibration and calibration.interval and calibration.interval[1],
             "macro_f1": scores.macro_f1,
             "mask_distance": record.mask and record.mask.distance,
             "mask_null": record.mask and record.mask.null,
@@ -348,15 +415,45 @@ def _rows(record: Record) -> Iterable[Mapping[str, object]]:
             "dropped": sum(record.dropped.values()),
             "duplicates": record.duplicates,
             "seen_by_encoder": record.seen_by_encoder,
+            "seen_by_head": not record.is_own and any(each.by == "source" for each in record.seen),
+            "seen": "; ".join(record.why_seen),
+            "norm_ratio": record.drift and record.drift.norm_ratio,
+            "frechet": record.drift and record.drift.frechet,
+            "frechet_floor": record.drift and record.drift.frechet_floor,
+            "a_distance": record.drift and record.drift.a_distance,
+            "a_distance_floor": record.drift and record.drift.a_distance_floor,
             "device": record.device,
             "seconds": record.seconds,
             "run": record.run,
             "method_key": record.method_key,
             "encoder_key": record.encoder_key,
+            "not_default": ",".join(record.not_default),
         }
         row |= {f"recall.{name}": value for name, value in scores.recall.items()}
-        row |= {f"setting.{name}": _scalar(value) for name, value in record.settings.items()}
+        row |= {f"{SETTING}{name}": _scalar(value) for name, value in record.settings.items()}
+        row |= {f"{OPTION}{name}": value for name, value in _told_options(record).items()}
+        row |= {f"{MADE}{name}": value for name, value in _made_with(record).items()}
         yield row
+
+
+_FIELDS = {"encoder", "file", "model", "seed", "selection", "target"}
+"""Options that say what fields of a record say, or where a file lay."""
+
+
+def _told_options(record: Record) -> Mapping[str, str]:
+    """Options that may tell a method from others; that of the source where it says more than the field: a split."""
+    extracted = dict(record.options.get("extract", {}))
+    if "precision" in extracted:  # training has one of its own
+        extracted["encoder precision"] = extracted.pop("precision")
+    others = (group for stage, group in record.options.items() if stage != "extract")
+    options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
+    return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
+
+
+def _made_with(record: Record) -> Mapping[str, str]:
+    """By what runs differ that were asked for alike."""
+    table = {"source table": record.keys["source"][:8]} if "source" in record.keys else {}
+    return {"expressions": "+".join(record.classes), **table, **record.versions}
 
 
 def _scalar(value: JsonValue) -> object:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
+from fercache.identity import seed_from
 from fercache.precisions import casting
 from fercache.scoring import metrics
 from fercache.scoring.selection import validation_rank
@@ -33,10 +34,11 @@ Report = Callable[[Row], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch, or one for a fitted head.
+    """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch or candidate.
 
-    Rows: `epoch`, the mean of each loss term (or what the head chose), `validation_accuracy`, `validation_uar`, and
-    `snapshot`, the name of the weights kept after that epoch, empty where none were.
+    Rows: `epoch`, the mean of each loss term (or what tells the candidate from others), `validation_accuracy`,
+    `validation_uar`, the same of shifted faces as `shifted_...` where there are any, and `snapshot`, the name of the
+    weights kept, empty where none were.
     """
 
     snapshots: dict[str, State]
@@ -50,6 +52,19 @@ class Views(Protocol):
         """The same faces, each in a view drawn anew."""
 
 
+@dataclass(frozen=True)
+class SourceFaces:
+    """What a head is trained and validated on.
+
+    `shifted` are the faces of `validation`, or some of them, in changed pictures; `views` augments those of `train`.
+    """
+
+    train: Batch
+    validation: Batch
+    shifted: Batch | None = None
+    views: Views | None = None
+
+
 def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
     """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator is left as it was."""
     with _one_builder, torch.random.fork_rng(devices=[]):
@@ -59,50 +74,46 @@ def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int
 
 
 def train_head(
-    head: Head,
-    train: Batch,
-    validation: Batch,
-    settings: HeadSettings,
-    *,
-    seed: int,
-    views: Views | None = None,
-    report: Report | None = None,
+    head: Head, source: SourceFaces, settings: HeadSettings, *, seed: int, report: Report | None = None
 ) -> Fitted:
-    """Trains `head` in place, where `train` lies, and keeps snapshots; `report` is called with each row of the history.
-    A fitted head is fitted to the clean faces, whatever the `views`.
+    """Trains `head` in place, where its faces lie, and keeps snapshots; `report` gets each row of the history.
 
-    Equal arguments give equal bits on the same machine. Raises UsageError when `train` or `validation` is empty.
+    A fitted head is fitted to the clean faces, whatever the views, and is left as its best candidate on source
+    validation. Equal arguments give equal bits on the same machine. Raises UsageError without faces to train on, or of
+    source validation.
     """
-    for name, batch in (("to train on", train), ("of source validation", validation)):
+    for name, batch in (("to train on", source.train), ("of source validation", source.validation)):
         if len(batch.labels) == 0:
             raise UsageError(f"There is no labelled face {name}; a source needs some of each. Add faces to the source.")
-    head.to(train.features.device)
+    head.to(source.train.features.device)
     if isinstance(head, GradientHead) and isinstance(settings, FitSettings):
-        return fit(head, train, validation, settings, seed=seed, views=views, report=report)
+        return fit(head, source, settings, seed=seed, report=report)
     if not isinstance(head, FittedHead):
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
-    chosen = head.fit(train, validation, seed)
-    row = {"epoch": 0, **chosen, **validate(head, validation), "snapshot": FINAL}
-    if report is not None:
-        report(row)
-    return Fitted({FINAL: _copy_of(head)}, [row])
+    history: list[Row] = []
+    snapshots: dict[str, State] = {}
+    for candidate in head.candidates(source.train, seed):
+        name = ",".join(f"{setting}={_short(value)}" for setting, value in candidate.items()) or FINAL
+        history.append({"epoch": 0, **candidate, **validate(head, source), "snapshot": name})
+        snapshots[name] = _copy_of(head)
+        if report is not None:
+            report(history[-1])
+    head.load_state_dict(snapshots[max(history, key=validation_rank)["snapshot"]])
+    return Fitted(snapshots, history)
+
+
+def _short(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.3g}"
 
 
 def fit(
-    head: GradientHead,
-    train: Batch,
-    validation: Batch,
-    settings: FitSettings,
-    *,
-    seed: int,
-    views: Views | None = None,
-    report: Report | None = None,
+    head: GradientHead, source: SourceFaces, settings: FitSettings, *, seed: int, report: Report | None = None
 ) -> Fitted:
     """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation.
 
-    With `views`, each epoch draws one of them for each face, anew.
+    With views, each epoch draws one of them for each face.
     """
-    rows = _epochs(head, train, validation, settings, seed, views)
+    rows = _epochs(head, source, settings, seed)
     rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
@@ -149,20 +160,38 @@ def _be_quick() -> None:
     torch.set_num_threads(1)
 
 
-def _epochs(
-    head: GradientHead, train: Batch, validation: Batch, settings: FitSettings, seed: int, views: Views | None
-) -> Iterator[Row]:
+def _epochs(head: GradientHead, source: SourceFaces, settings: FitSettings, seed: int) -> Iterator[Row]:
     """Trains, an epoch for each row of the history."""
-    head.start(train, validation, seed)
-    generator = torch.Generator().manual_seed(seed)
+    train = source.train
+    head.start(train, source.validation, seed)
+    chance = Chance.of(seed)
     optimizer = _optimizer(head, settings)
     if settings.balance == "weights":
         train = _weighted(train, len(head.task.expressions))
     for epoch in range(1, settings.epochs + 1):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, epoch)
-        terms = _train_epoch(head, train, settings, optimizer, generator, views)
-        yield {"epoch": epoch, **terms, **validate(head, validation), "snapshot": ""}
+        drawn = train if source.views is None else source.views.draw(train, chance.views)
+        terms = _train_epoch(head, drawn, settings, optimizer, chance)
+        yield {"epoch": epoch, **terms, **validate(head, source), "snapshot": ""}
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Generators (CPU) of what is drawn in training, one for each, so that drawing more of one changes no other.
+
+    Methods with the same seed see the same faces in the same order, whatever else they draw: their differences are
+    paired.
+    """
+
+    order: torch.Generator
+    views: torch.Generator
+    loss: torch.Generator
+
+    @classmethod
+    def of(cls, seed: int) -> "Chance":
+        """All that is drawn with a `seed`."""
+        return cls(*(torch.Generator().manual_seed(seed_from(what, seed)) for what in ("order", "views", "loss")))
 
 
 def learning_rate(settings: FitSettings, epoch: int) -> float:
@@ -177,13 +206,23 @@ def learning_rate(settings: FitSettings, epoch: int) -> float:
 
 
 @torch.inference_mode()
-def validate(head: Head, validation: Batch) -> dict[str, float]:
-    """Accuracy and mean class recall of the main readout."""
+def validate(head: Head, source: SourceFaces) -> dict[str, float]:
+    """Accuracy and mean class recall of the main readout, on source validation and on its shifted faces."""
     head.eval()
-    predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(validation)])
-    truth, guessed = validation.labels.cpu().numpy(), predicted.cpu().numpy()
+    sets = {"validation": source.validation, "shifted": source.shifted}
+    return {
+        f"{name}_{metric}": value
+        for name, faces in sets.items()
+        if faces is not None
+        for metric, value in _scores(head, faces).items()
+    }
+
+
+def _scores(head: Head, faces: Batch) -> dict[str, float]:
+    predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(faces)])
+    truth, guessed = faces.labels.cpu().numpy(), predicted.cpu().numpy()
     confusion = metrics.count_confusion(truth, guessed, len(head.task.expressions))
-    return {"validation_accuracy": float(metrics.accuracy(confusion)), "validation_uar": float(metrics.uar(confusion))}
+    return {"accuracy": float(metrics.accuracy(confusion)), "uar": float(metrics.uar(confusion))}
 
 
 def in_parts(faces: Faces) -> Iterator[Faces]:
@@ -247,24 +286,17 @@ def _choose_units(classes: NDArray[np.int64], fraction: float, generator: np.ran
 
 
 def _train_epoch(
-    head: GradientHead,
-    train: Batch,
-    settings: FitSettings,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-    views: Views | None,
+    head: GradientHead, train: Batch, settings: FitSettings, optimizer: torch.optim.Optimizer, chance: Chance
 ) -> dict[str, float]:
     """One pass; returns the mean of each loss term over the faces."""
     head.train()
-    if views is not None:
-        train = views.draw(train, generator)
     sums: Tensor | None = None
     names: list[str] = []
     seen = 0
-    for index in _batches(train, settings, generator):
+    for index in _batches(train, settings, chance.order):
         optimizer.zero_grad()
         with casting(train.features.device.type, settings.precision):
-            terms = head.loss(train.rows(index), generator)
+            terms = head.loss(train.rows(index), chance.loss)
         values = torch.stack([term.float() for term in terms.values()])
         values.sum().backward()
         optimizer.step()

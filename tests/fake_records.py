@@ -95,7 +95,14 @@ def fake_record(
         "policy": "majority",
         "classes": CLASSES,
         "scores": scores,
-        "intervals": {name: (max(main[name] - 0.03, 0), min(main[name] + 0.03, 1)) for name in ("accuracy", "uar")},
+        "intervals": {
+            name: (max(main[metric] - reach, 0), min(main[metric] + reach, 1))
+            for name, metric, reach in (
+                ("accuracy", "accuracy", 0.03),
+                ("accuracy_unconditional", "accuracy", 0.035),
+                ("uar", "uar", 0.04),
+            )
+        },
         "kept": main["n"],
         "dropped": {"no majority": 41, "contempt": 6} if clean == "ferplus" else {},
         "seen_by_encoder": clean == "ferplus",

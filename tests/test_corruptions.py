@@ -81,8 +81,8 @@ def test_different_pictures_get_different_grain_and_all_severities_of_one_the_sa
 def test_one_five_or_all_are_meant() -> None:
     assert corruptions("blur:3") == (Corruption("blur", 3),)
     assert corruptions("blur") == tuple(Corruption("blur", severity) for severity in (1, 2, 3, 4, 5))
-    assert corruptions("all") == EVERY
-    assert len(EVERY) == 30
+    assert corruptions("all") == tuple(one for one in EVERY if one.name != "shift"), "epochs are chosen by that one"
+    assert len(EVERY) == 35
     assert all(corruptions(str(one)) == (one,) for one in EVERY)
 
 

@@ -1,7 +1,8 @@
 """The losses against reference numbers, gradients included, and what must hold for any numbers.
 
-The reference numbers are two .npz files, `cafe_losses` and `ke2nt_losses`, in the folder FERCACHE_TEST_GOLDEN (default:
-`shared/golden` beside the project).
+The reference numbers are two .npz files, `cafe_losses` and `ke2nt_losses`: our own in `tests/golden`, with the
+equations that they come from, and larger ones, in part from the papers' code, in the folder FERCACHE_TEST_GOLDEN
+(default: `shared/golden` beside the project).
 """
 
 import os
@@ -19,8 +20,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fercache import losses
+from tests.golden.__main__ import cafe_inputs, ke2nt_inputs
+from tests.golden.equations import cafe, ke2nt
 
 GOLDEN = Path(os.environ.get("FERCACHE_TEST_GOLDEN", Path(__file__).parents[2] / "shared" / "golden"))
+OWN = Path(__file__).parent / "golden"
 LOSS_TOLERANCE, GRADIENT_TOLERANCE = 1e-5, 1e-6
 NEUTRAL = 6
 
@@ -28,8 +32,11 @@ Numbers = dict[str, Tensor]
 few_examples = settings(max_examples=25, deadline=None, derandomize=True)
 
 
-def golden(name: str, dtype: torch.dtype) -> Numbers:
-    path = GOLDEN / f"{name}.npz"
+places = pytest.mark.parametrize("place", [OWN, GOLDEN], ids=["own", "shared"])
+
+
+def golden(name: str, dtype: torch.dtype, place: Path) -> Numbers:
+    path = place / f"{name}.npz"
     if not path.exists():
         pytest.skip(f"no reference numbers at {path}; FERCACHE_TEST_GOLDEN names their folder")
     with np.load(path) as arrays:
@@ -42,9 +49,9 @@ def departure(ours: Tensor, theirs: Tensor) -> float:
     return float((ours.detach().double() - theirs.double()).abs().max() / theirs.double().abs().max())
 
 
-def cafe_departures(variant: str, dtype: torch.dtype, implementation: Any = losses) -> dict[str, float]:
+def cafe_departures(variant: str, dtype: torch.dtype, place: Path, implementation: Any = losses) -> dict[str, float]:
     """How far an implementation of CAFE is from the reference, by quantity; gradients begin with `grad`."""
-    z = golden("cafe_losses", dtype)
+    z = golden("cafe_losses", dtype, place)
     mask_logits = z["mask_logit"].clone().requires_grad_()
     masked = implementation.mask_features(z["clip_feature"], implementation.sigmoid_mask(mask_logits))
     logits = masked @ z["fc_weight"].T + z["fc_bias"]
@@ -53,7 +60,7 @@ def cafe_departures(variant: str, dtype: torch.dtype, implementation: Any = loss
     terms = implementation.cafe_terms(
         implementation.classification_loss(logits, z["label"]),
         implementation.separation_loss(separated, z["label"]),
-        implementation.diversity_loss(implementation.group_maxima(masked, 7, variant), 512, variant),
+        implementation.diversity_loss(implementation.group_maxima(masked, 7, variant), masked.shape[1], variant),
         separation_weight=1.5,
         diversity_weight=5.0,
     )
@@ -82,11 +89,12 @@ def transform(z: Numbers, embedding: Tensor) -> Tensor:
 def ke2nt_departures(
     variant: str,
     dtype: torch.dtype,
+    place: Path,
     implementation: Any = losses,
     transform: Callable[[Numbers, Tensor], Tensor] = transform,
 ) -> dict[str, float]:
     """How far an implementation of KE2NT is from the reference, by quantity; gradients begin with `grad`."""
-    z = golden("ke2nt_losses", dtype)
+    z = golden("ke2nt_losses", dtype, place)
     embedding, weight = z["face_embedding"].clone().requires_grad_(), z["mlp_fc1_weight"].clone().requires_grad_()
     neutral = transform({**z, "mlp_fc1_weight": weight}, embedding)
     logits = implementation.similarity_logits(embedding, z["text_embedding"], 100.0)
@@ -94,11 +102,11 @@ def ke2nt_departures(
     terms = implementation.ke2nt_terms(
         implementation.similarity_loss(logits, z["label"]),
         implementation.transformation_loss(*pair),
-        implementation.self_contrast_loss(*pair, variant),
+        implementation.self_contrast_loss(*pair, variant, 100.0),
     )
     total = sum(terms.values(), torch.zeros(()))
     total.backward()
-    suffix = "_paired" if variant == "paired" else ""
+    suffix = "" if variant == "official" else f"_{variant}"
     return {
         "neutral": departure(neutral, z["neutral_embedding"]),
         "logits": departure(logits, z["logits"]),
@@ -111,6 +119,35 @@ def ke2nt_departures(
     }
 
 
+@pytest.mark.parametrize("variant", ["paired", "official", "contrastive"])
+def test_a_batch_without_emotional_faces_is_its_similarity_alone(variant: str) -> None:
+    z = golden("ke2nt_losses", torch.float64, OWN)
+    pair = (z["face_embedding"], z["neutral_embedding"], z["text_embedding"], torch.full_like(z["label"], NEUTRAL))
+    logits = losses.similarity_logits(z["face_embedding"], z["text_embedding"], 100.0)
+    terms = losses.ke2nt_terms(
+        losses.similarity_loss(logits, pair[3]),
+        losses.transformation_loss(*pair, NEUTRAL),
+        losses.self_contrast_loss(*pair, NEUTRAL, variant, 100.0),
+    )
+    assert terms["transformation"] == terms["self_contrast"] == 0
+    assert departure(terms["similarity"], z[f"loss_total_{variant}_no_emotion"]) <= LOSS_TOLERANCE
+
+
+def test_the_contrastive_variant_agrees_with_our_own_reference() -> None:
+    assert disagreements(ke2nt_departures("contrastive", torch.float64, OWN)) == {}
+
+
+def test_our_own_references_are_what_their_equations_give() -> None:
+    """All but the gradients, whose differences take a minute: `python -m tests.golden`."""
+    for name, inputs, found in (
+        ("cafe_losses", cafe_inputs(), lambda z: cafe(z, z["mask_logit"], "official")["total"]),
+        ("ke2nt_losses", ke2nt_inputs(), lambda z: ke2nt(z, "official", z["label"])["total"]),
+    ):
+        z = golden(name, torch.float64, OWN)
+        assert all(np.array_equal(z[key].numpy(), array) for key, array in inputs.items())
+        assert float(z["loss_total_official"]) == pytest.approx(found(inputs), rel=1e-12)
+
+
 def disagreements(departures: dict[str, float]) -> dict[str, float]:
     def tolerance(name: str) -> float:
         return GRADIENT_TOLERANCE if name.startswith("grad") else LOSS_TOLERANCE
@@ -120,19 +157,22 @@ def disagreements(departures: dict[str, float]) -> dict[str, float]:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("variant", ["paper", "official"])
-def test_cafe_agrees_with_the_reference(variant: str, dtype: torch.dtype) -> None:
-    assert disagreements(cafe_departures(variant, dtype)) == {}
+@places
+def test_cafe_agrees_with_the_reference(variant: str, dtype: torch.dtype, place: Path) -> None:
+    assert disagreements(cafe_departures(variant, dtype, place)) == {}
 
 
 @pytest.mark.parametrize("variant", ["paired", "official"])
-def test_ke2nt_agrees_with_the_reference(variant: str) -> None:
-    assert disagreements(ke2nt_departures(variant, torch.float64)) == {}
+@places
+def test_ke2nt_agrees_with_the_reference(variant: str, place: Path) -> None:
+    assert disagreements(ke2nt_departures(variant, torch.float64, place)) == {}
 
 
 @pytest.mark.parametrize("variant", ["paired", "official"])
-def test_ke2nt_agrees_in_single_precision(variant: str) -> None:
+@places
+def test_ke2nt_agrees_in_single_precision(variant: str, place: Path) -> None:
     """The scale of 100 in the cosines costs single precision a digit of the gradient, so only the losses are exact."""
-    found = ke2nt_departures(variant, torch.float32)
+    found = ke2nt_departures(variant, torch.float32, place)
     assert max(value for name, value in found.items() if not name.startswith("grad")) <= LOSS_TOLERANCE
     assert max(found.values()) <= 10 * GRADIENT_TOLERANCE
 
@@ -156,28 +196,36 @@ def rounded_up_maxima(masked: Tensor, groups: int, variant: str = "paper") -> Te
 
 @pytest.mark.parametrize("maxima", [strided_maxima, maxima_of_the_other_variant, rounded_up_maxima])
 @pytest.mark.parametrize("variant", ["paper", "official"])
-def test_a_wrong_grouping_disagrees(variant: str, maxima: Callable[..., Tensor]) -> None:
-    assert "grad mask_logit" in disagreements(cafe_departures(variant, torch.float64, mutant(group_maxima=maxima)))
+@places
+def test_a_wrong_grouping_disagrees(variant: str, maxima: Callable[..., Tensor], place: Path) -> None:
+    assert "grad mask_logit" in disagreements(
+        cafe_departures(variant, torch.float64, place, mutant(group_maxima=maxima))
+    )
 
 
 @pytest.mark.parametrize("variant", ["paired", "official"])
-def test_a_detached_embedding_disagrees(variant: str) -> None:
-    found = ke2nt_departures(variant, torch.float64, transform=lambda z, embedding: transform(z, embedding.detach()))
+@places
+def test_a_detached_embedding_disagrees(variant: str, place: Path) -> None:
+    found = ke2nt_departures(
+        variant, torch.float64, place, transform=lambda z, embedding: transform(z, embedding.detach())
+    )
     assert set(disagreements(found)) == {"grad face_embedding"}
 
 
-def test_normalised_text_in_the_transformation_disagrees() -> None:
+@places
+def test_normalised_text_in_the_transformation_disagrees(place: Path) -> None:
     def normalised(embedding: Tensor, neutral: Tensor, text: Tensor, labels: Tensor, neutral_index: int) -> Tensor:
         return losses.transformation_loss(embedding, neutral, F.normalize(text, dim=1), labels, neutral_index)
 
-    wrong = disagreements(ke2nt_departures("paired", torch.float64, mutant(transformation_loss=normalised)))
+    wrong = disagreements(ke2nt_departures("paired", torch.float64, place, mutant(transformation_loss=normalised)))
     assert {"transformation", "grad face_embedding"} <= set(wrong)
 
 
 @pytest.mark.parametrize(("given_variant", "other"), [("paired", "official"), ("official", "paired")])
-def test_the_other_contrast_disagrees(given_variant: str, other: str) -> None:
+@places
+def test_the_other_contrast_disagrees(given_variant: str, other: str, place: Path) -> None:
     swapped = mutant(self_contrast_loss=lambda *pair: losses.self_contrast_loss(*pair[:5], other))
-    assert "self_contrast" in disagreements(ke2nt_departures(given_variant, torch.float64, swapped))
+    assert "self_contrast" in disagreements(ke2nt_departures(given_variant, torch.float64, place, swapped))
 
 
 # What holds for any numbers

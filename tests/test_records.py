@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import (
+    INTERVALS,
     Record,
     ScoresRecord,
     find_records,
@@ -152,8 +153,28 @@ def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
     assert pd.isna(table.loc[2, "setting.learning_rate"])
     assert table.loc[2, "setting.strengths"] == "[0.1, 1, 10]"
     assert pd.isna(table.loc[1, "accuracy_low"]) and table.loc[0, "accuracy_low"] < table.loc[0, "accuracy"]
+    for name in INTERVALS:
+        assert tuple(table.loc[0, [f"{name}_low", f"{name}_high"]]) == fake_record("sigmoid-mask").intervals[name]
     recalls = table.loc[0, [f"recall.{name}" for name in CLASSES]]
     assert recalls.mean() == pytest.approx(table.loc[0, "uar"])
+
+
+def test_the_frame_says_which_expressions_have_too_few_faces_and_how_sure_the_calibration_is() -> None:
+    few = np.diag([30, 9, 0, 10, 30, 1, 30])
+    calibration = {"ece": 0.1, "interval": (0.05, 0.2), "faces": [110], "confidence": [0.9], "accuracy": [1.0]}
+    table = frame([fake_record(scores={"main": scores_of(few)}, kept=110, calibration=calibration), fake_record()])
+    assert table.loc[0, "few_faces"] == f"{CLASSES[1]}, {CLASSES[5]}" and table.loc[1, "few_faces"] == ""
+    assert table.loc[0, ["ece", "ece_low", "ece_high"]].tolist() == [0.1, 0.05, 0.2]
+    assert table.loc[1, ["ece", "ece_low", "ece_high"]].isna().all()
+
+
+def test_a_record_of_schema_2_with_bootstrap_intervals_is_read(written: Path) -> None:
+    calibration = {"ece": 0.1, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
+    old = {"accuracy": [0.5, 0.6], "uar": [0.5, 0.6]}
+    record = read_record(spoil(written, schema=2, intervals=old, calibration=calibration))
+    assert set(record.intervals) == {"accuracy", "uar"}
+    assert record.calibration is not None and record.calibration.interval is None
+    assert pd.isna(frame([record]).loc[0, "accuracy_unconditional_low"])
 
 
 MASK = {"distance": 2.5, "null": 0.5, "p": 0.001, "shuffles": 999}
@@ -224,3 +245,34 @@ def test_a_label_file_that_is_not_the_usual_one_is_named() -> None:
     both = fake_record(target="ferplus", policy="plurality", options={"import-predictions": {"labels": "folders"}})
     assert both.target_label == "ferplus (plurality, folders)"
     assert fake_record(target="synthetic:night", options=other).target_label == "synthetic:night"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "by_encoder", "seen"),
+    [
+        ("ferplus", "fer2013", False, [("source", "ferplus", "same pictures")]),
+        ("rafdb & fer2013", "mmafedb+blur:3", False, [("source", "fer2013", "same pictures")]),
+        ("ferplus", "ferplus", False, [("source", "ferplus", "same set")]),
+        ("rafdb", "ferplus", True, [("encoder", "", "same set")]),
+        ("rafdb", "ferplus", False, []),
+        ("synthetic:studio", "synthetic:webcam", False, []),
+        ("my model's own data", "ferplus", False, []),
+    ],
+)
+def test_a_record_of_an_older_schema_is_judged_by_names(
+    written: Path, source: str, target: str, by_encoder: bool, seen: list[tuple[str, str, str]]
+) -> None:
+    """Schema 2 says whether the encoder has seen a target, and looks for no images."""
+    old = json.loads(written.read_text(encoding="utf-8"))
+    del old["seen"], old["not_compared"]
+    old |= {"schema": 2, "source": source, "target": target, "seen_by_encoder": by_encoder}
+    written.write_text(json.dumps(old), encoding="utf-8")
+    record = read_record(written)
+    assert [(each.by, each.through, each.how) for each in record.seen] == seen
+    assert {each.images for each in record.seen} <= {None}
+    assert record.not_compared == tuple(source.split(" & "))
+
+
+def test_a_record_does_not_contradict_itself_about_what_was_seen(written: Path) -> None:
+    with pytest.raises(UsageError, match="seen_by_encoder and seen disagree"):
+        read_record(spoil(written, seen_by_encoder=True))

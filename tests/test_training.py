@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fercache.errors import UsageError
-from fercache.heads import Batch, FitSettings, GradientHead, Task
+from fercache.heads import Batch, FitSettings, GradientHead, HeadSettings, Task
+from fercache.heads.class_mean import ClassMean
+from fercache.heads.knn import KNearestNeighbours
 from fercache.heads.linear_probe import LinearProbe
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.scoring.selection import choose
-from fercache.training import build_head, fit, learning_rate, split_validation, train_head
+from fercache.training import SourceFaces, build_head, fit, learning_rate, split_validation, train_head
 from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
 
@@ -58,7 +60,7 @@ def train_softmax(train: Batch | None = None, *, seed: int = 1, **changed: Any) 
     chosen = SoftmaxSettings(**changed)
     head = build_head(Softmax, task(), chosen, seed)
     assert isinstance(head, Softmax)
-    return head, fit(head, train or faces(70, 1), faces(35, 2), chosen, seed=seed)
+    return head, fit(head, SourceFaces(train or faces(70, 1), faces(35, 2)), chosen, seed=seed)
 
 
 @pytest.mark.parametrize("plugin", [SigmoidMask, TextSimilarity, LinearProbe])
@@ -67,7 +69,7 @@ def test_equal_seeds_give_equal_bits(plugin: Any) -> None:
     for seed in (1, 1, 2):
         chosen = plugin.Settings().model_copy(update={"epochs": 4})
         head = build_head(plugin, task(), chosen, seed)
-        results.append(train_head(head, faces(70, 1), faces(35, 2), chosen, seed=seed))
+        results.append(train_head(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=seed))
     one, two, other = results
     assert one.history == two.history
     assert list(one.snapshots) == list(two.snapshots)
@@ -113,7 +115,7 @@ def test_all_threads_flush_denormals_while_training_and_none_after() -> None:
         chosen = SoftmaxSettings(epochs=1)
         head = build_head(AsksForDenormals, task(), chosen, 1)
         assert isinstance(head, AsksForDenormals)
-        fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
+        fit(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1)
         assert head.flushed
         assert not flushes_denormals()
     finally:
@@ -129,7 +131,7 @@ def test_an_error_in_the_loss_reaches_the_caller() -> None:
     head = build_head(Fails, task(), chosen, 1)
     assert isinstance(head, Fails)
     with pytest.raises(UsageError, match="no loss today"):
-        fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
+        fit(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1)
 
 
 def test_building_and_training_leave_the_global_state_alone() -> None:
@@ -182,18 +184,60 @@ def test_every_row_is_reported_as_it_comes() -> None:
     rows: list[dict[str, Any]] = []
     chosen = SoftmaxSettings(epochs=3)
     head = build_head(Softmax, task(), chosen, 1)
-    fitted = train_head(head, faces(70, 1), faces(35, 2), chosen, seed=1, report=rows.append)
+    fitted = train_head(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1, report=rows.append)
     assert rows == fitted.history
     assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
 
 
-def test_a_fitted_head_has_one_final_snapshot() -> None:
+def test_a_fitted_head_has_a_snapshot_for_each_candidate_and_is_left_as_the_best() -> None:
     rows: list[dict[str, Any]] = []
-    head = LinearProbe(task(), LinearProbe.Settings())
-    fitted = train_head(head, faces(70, 1), faces(35, 2), LinearProbe.Settings(), seed=1, report=rows.append)
-    assert list(fitted.snapshots) == ["final"]
+    head, chosen = KNearestNeighbours(task(), HeadSettings()), HeadSettings()
+    source = SourceFaces(faces(70, 1), faces(140, 2), shifted=faces(35, 4))
+    fitted = train_head(head, source, chosen, seed=1, report=rows.append)
+    assert list(fitted.snapshots) == ["k=50", "k=20", "k=10", "k=5", "k=3", "k=1"] == [row["snapshot"] for row in rows]
     assert rows == fitted.history
-    assert {"C", "validation_accuracy", "snapshot"} <= set(rows[0])
+    for row in rows:
+        head.load_state_dict(fitted.snapshots[row["snapshot"]])
+        for name, batch in (("validation", source.validation), ("shifted", faces(35, 4))):
+            right = head.logits(batch).argmax(1) == batch.labels
+            assert float(right.float().mean()) == pytest.approx(row[f"{name}_accuracy"])
+    train_head(head, source, chosen, seed=1)
+    best = max(rows, key=lambda row: (row["validation_accuracy"], row["validation_uar"]))
+    assert f"k={int(head.k)}" == best["snapshot"]
+
+
+def test_a_fitted_head_without_a_choice_has_one_final_snapshot() -> None:
+    fitted = train_head(
+        ClassMean(task(), HeadSettings()), SourceFaces(faces(70, 1), faces(35, 2)), HeadSettings(), seed=1
+    )
+    assert list(fitted.snapshots) == ["final"]
+
+
+class DrawsMore(Softmax):
+    """Draws in its loss."""
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        torch.rand(17, generator=generator)
+        return super().loss(batch, generator)
+
+
+def test_methods_with_one_seed_see_the_faces_in_the_same_order_whatever_else_they_draw() -> None:
+    orders = []
+    for plugin, seed in ((Softmax, 1), (DrawsMore, 1), (Softmax, 2)):
+        head = build_head(plugin, task(), SoftmaxSettings(epochs=2), seed)
+        assert isinstance(head, Softmax)
+        fit(head, SourceFaces(faces(70, 1), faces(35, 2)), SoftmaxSettings(epochs=2), seed=seed)
+        orders.append(torch.cat([batch.features for batch in head.batches]))
+    assert torch.equal(orders[0], orders[1])
+    assert not torch.equal(orders[0], orders[2])
+
+
+def test_weights_start_alike_under_one_seed_whatever_the_other_settings() -> None:
+    plain, changed = (
+        build_head(SigmoidMask, task(), SigmoidMask.Settings(separation_weight=weight), seed=3) for weight in (0, 1.5)
+    )
+    for one, two in zip(plain.parameters(), changed.parameters(), strict=True):
+        assert torch.equal(one, two)
 
 
 def test_an_epoch_shows_every_face_once() -> None:
@@ -210,7 +254,7 @@ def test_the_history_has_the_mean_of_each_term() -> None:
     chosen = SoftmaxSettings(epochs=1, batch_size=64, learning_rate=1e-12)
     head = build_head(Softmax, task(), chosen, 1)
     train = faces(70, 1)
-    row = fit(head, train, faces(35, 2), chosen, seed=1).history[0]
+    row = fit(head, SourceFaces(train, faces(35, 2)), chosen, seed=1).history[0]
     assert row["entropy"] == pytest.approx(head.loss(train, torch.Generator())["entropy"].item(), rel=1e-5)
 
 
@@ -266,7 +310,7 @@ def test_an_empty_part_is_refused(empty: str) -> None:
     parts[empty] = parts[empty].rows(torch.zeros(0, dtype=torch.long))
     chosen = SoftmaxSettings()
     with pytest.raises(UsageError, match="no labelled face"):
-        train_head(build_head(Softmax, task(), chosen, 1), parts["train"], parts["validation"], chosen, seed=1)
+        train_head(build_head(Softmax, task(), chosen, 1), SourceFaces(**parts), chosen, seed=1)
 
 
 # Source validation

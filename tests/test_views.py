@@ -1,6 +1,7 @@
 """Augmented views: the same in every order, thread and size; recipes of one's own; crops in the encoder's views."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,19 @@ from fercache.encoders.timm import steps as timm_steps
 from fercache.errors import UsageError
 from fercache.identity import pixel_hash
 from fercache.resizing import Resizing, on_pixels
-from fercache.views import CLEAN, ERASED, RECIPES, Framing, Noise, Recipe, draw_view, load_recipe, render_crop
+from fercache.views import (
+    CLEAN,
+    ERASED,
+    RECIPES,
+    Erase,
+    Framing,
+    Light,
+    Noise,
+    Recipe,
+    draw_view,
+    load_recipe,
+    render_crop,
+)
 
 Pixels = NDArray[np.uint8]
 CAFE, KE2NT = RECIPES["cafe"], RECIPES["ke2nt"]
@@ -197,6 +210,15 @@ def test_a_stored_crop_is_rendered_as_the_picture_is(how: str, side: int) -> Non
         assert np.abs(view.on_square(clean) - expected).mean() > 2 * difference
 
 
+def test_the_papers_recipes_by_number() -> None:
+    flip = {"p": 0.5, "kind": "flip"}
+    erase = {"p": 0.5, "kind": "erase", "least": 0.02, "most": 0.25}
+    noise, shift = {"p": 0.5, "kind": "noise", "variance": 30.0}, {"p": 0.5, "kind": "shift", "most": 4 / 112}
+    assert CAFE.identity() == {"name": "cafe", "seed": 0, "steps": [noise, flip, erase]}
+    assert tuple(round(255 * mean) for mean in (0.485, 0.456, 0.406)) == ERASED, "ImageNet's"
+    assert KE2NT.identity() == {"name": "ke2nt", "seed": 0, "steps": [shift, flip, erase]}
+
+
 def test_the_shares_of_cafes_changes() -> None:
     """Half are flipped, half have a box of 2 to 25 % of the area, half have noise of variance 30."""
     draws = 400
@@ -215,6 +237,46 @@ def test_the_shares_of_cafes_changes() -> None:
         assert 0.4 < count / draws < 0.6
     assert min(boxes) > 0.01 and max(boxes) < 0.27 and 0.11 < np.mean(boxes) < 0.155
     assert 29 < np.mean(variances) < 31.5
+
+
+def boxes_of(least: float, most: float, draws: int = 400) -> NDArray[np.float64]:
+    """(N, 4) left, top, width and height of the boxes that are drawn, in shares of the side."""
+    recipe = Recipe(name="erasing", steps=(Erase(least=least, most=most),))
+    changes = [draw_view(recipe, 1, hash_of(number)).changes[0] for number in range(draws)]
+    return np.array([change.keywords["box"] for change in changes if isinstance(change, partial)])
+
+
+def test_boxes_are_as_often_wide_as_tall_from_0_3_to_3_3() -> None:
+    """Log-uniform as torchvision draws it: the median is about 1."""
+    _, _, width, height = boxes_of(0.02, 0.25).T
+    aspect = width / height
+    assert 0.3 <= aspect.min() < 0.34 and 2.9 < aspect.max() <= 3.3
+    assert 0.85 < np.median(aspect) < 1.15
+
+
+def test_a_box_that_does_not_fit_is_drawn_again() -> None:
+    """Of half the area, two boxes in five are wider or taller than the picture."""
+    assert len(boxes_of(0.5, 0.5)) > 390
+
+
+def test_noise_has_mean_zero() -> None:
+    """Cut down to whole numbers instead of rounded, it would darken pictures by half a level."""
+    recipe = Recipe(name="noisy", steps=(Noise(variance=30),))
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    noisy = [draw_view(recipe, number, hash_of(number)).on_picture(grey).astype(float) for number in range(1, 9)]
+    assert abs(np.mean(noisy) - 128) < 0.1
+
+
+def test_light_multiplies_the_distance_to_the_mean_then_all() -> None:
+    square = picture(5, 32, 32)
+    middle = square.mean()
+    for step in (Light(brightness=0, contrast=0.3), Light(brightness=0.2, contrast=0)):
+        (change,) = draw_view(Recipe(name="lit", steps=(step,)), 1, hash_of(1)).changes
+        lit_square = change(square)
+        factors = change.keywords  # type: ignore[attr-defined]
+        expected = ((square - middle) * factors["contrast"] + middle) * factors["brightness"]
+        np.testing.assert_allclose(lit_square, np.clip(expected, 0, 255), atol=0.51)
+    assert Light() == Light(brightness=0.2, contrast=0.2)
 
 
 def test_ke2nt_moves_half_of_the_faces_by_up_to_four_pixels_of_112() -> None:

@@ -2,7 +2,8 @@
 
 import click
 
-from fercache.cli.options import show_report
+from fercache.cli.options import parse_class_mix, show_report
+from fercache.scoring.selection import POLICIES
 
 
 @click.command("compare")
@@ -13,10 +14,15 @@ from fercache.cli.options import show_report
     "--selection",
     "selections",
     multiple=True,
-    type=click.Choice(("source-val", "last", "oracle")),
+    type=click.Choice(POLICIES),
     help="Only records of that policy; may be given again.",
 )
 @click.option("--about", default="", help="What the page says at its top.")
+@click.option(
+    "--class-mix",
+    metavar="NAME=SHARE,...",
+    help="Also the accuracy if expressions came in that mix, e.g. happiness=0.4,neutral=0.6.",
+)
 @click.option("--thumbnails", is_flag=True, help="Show pictures of real faces as well; drawn ones are always shown.")
 def command(
     runs: tuple[str, ...],
@@ -25,6 +31,7 @@ def command(
     selections: tuple[str, ...],
     about: str,
     thumbnails: bool,
+    class_mix: str | None,
 ) -> None:
     """Put the records of RUNS (default: all) side by side: a table here, CSV files and a page in reports/.
 
@@ -34,11 +41,18 @@ def command(
     from fercache.settings import load_settings
     from fercache.stages.compare import compare, compare_two
 
-    settings = load_settings()
+    settings, mix = load_settings(), parse_class_mix(class_mix) if class_mix else None
     page, records = compare(
-        settings, runs, name, baseline=baseline, about=about, selections=selections, thumbnails=thumbnails
+        settings,
+        runs,
+        name,
+        baseline=baseline,
+        about=about,
+        selections=selections,
+        thumbnails=thumbnails,
+        class_mix=mix,
     )
-    show_report(page, records)
+    show_report(page, records, mix)
     if len(runs) == 2:
         flips, pair = compare_two(settings, (runs[0], runs[1]), name)
         click.echo(f"\n{pair_table(pair)}\nflips: {flips}")

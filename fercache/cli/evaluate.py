@@ -44,7 +44,7 @@ def command(
     for record in records:
         if record.selection == "source-val":
             score = record.scores["main"]
-            seen = " (seen by the encoder)" if record.seen_by_encoder else ""
+            seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
             scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
             click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
     if not records:

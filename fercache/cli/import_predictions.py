@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from fercache.cli.options import left_out
+from fercache.scoring.selection import DEFAULT, POLICIES
 
 
 @click.command("import-predictions")
@@ -17,8 +18,8 @@ from fercache.cli.options import left_out
 @click.option("--seed", default=0, show_default=True, help="Which of the model's seeds it is.")
 @click.option(
     "--selection",
-    type=click.Choice(("source-val", "last", "oracle")),
-    default="source-val",
+    type=click.Choice(POLICIES),
+    default=DEFAULT,
     show_default=True,
     help="How the model's epoch was chosen; oracle: on the target itself.",
 )

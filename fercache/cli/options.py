@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fercache.errors import UsageError
+from fercache.expressions import canonical
 
 if TYPE_CHECKING:
     from fercache.records import Record
@@ -70,19 +71,45 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
     return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
 
 
+def parse_class_mix(text: str) -> dict[str, float]:
+    """`happiness=0.4,neutral=0.6` -> shares by expression. Raises UsageError unless they add up to 1."""
+    mix: dict[str, float] = {}
+    for pair in text.split(","):
+        name, _, share = pair.partition("=")
+        expression = canonical(name)
+        try:
+            mix[expression] = float(share) if expression not in mix else -1
+        except ValueError:
+            mix[expression] = -1
+        if not 0 <= mix[expression] <= 1:
+            raise UsageError(
+                f"--class-mix {pair.strip()}: write each expression once, with its share between 0 and 1, e.g. "
+                "--class-mix happiness=0.4,neutral=0.6"
+            )
+    if abs(sum(mix.values()) - 1) > 0.005:
+        raise UsageError(
+            f"--class-mix {text}: shares must add up to 1, found {sum(mix.values()):.4g}. Expressions that are not "
+            "named have none."
+        )
+    return mix
+
+
 def left_out(dropped: Mapping[str, int]) -> str:
     """The end of a sentence that says how many faces were left out and why, empty where none was."""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(dropped.items()) if count)
     return f"; left out: {reasons}" if reasons else ""
 
 
-def show_report(page: Path, records: Sequence["Record"]) -> None:
+def show_report(page: Path, records: Sequence["Record"], class_mix: Mapping[str, float] | None = None) -> None:
     """The report's table, and where its files are."""
     from fercache.records import frame
     from fercache.reporting.left_out import as_one_source
-    from fercache.reporting.tables import screen_table
+    from fercache.reporting.tables import mix_notes, screen_table
 
-    click.echo(screen_table(frame(as_one_source(records))))
+    scores = frame(as_one_source(records), class_mix)
+    click.echo(screen_table(scores))
+    for note in mix_notes(scores, class_mix) if class_mix else []:
+        click.echo(note)
     files = ("results.csv", "summary.csv", "ranks.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
     there = [str(path) for file in files if (path := page.parent / file).is_file()]
     click.echo(f"table: {', '.join(there)}\npage:  {page}")

@@ -27,6 +27,7 @@ from fercache.cli.options import device_option, left_out, parse_seeds, parse_set
 @click.option("--labels", "label_file", help="Which of the set's label files (ferplus: fer2013new, folders).")
 @click.option("--prompts", default="faces", show_default=True, help="The prompt set, as extracted.")
 @click.option("--faces", type=click.IntRange(2), help="Train on about so many, each expression in proportion.")
+@click.option("--keep-validation-copies", is_flag=True, help="Keep faces of source validation that are trained on.")
 @device_option
 def command(
     heads: tuple[str, ...],
@@ -41,6 +42,7 @@ def command(
     label_file: str | None,
     prompts: str,
     faces: int | None,
+    keep_validation_copies: bool,
     device: str,
 ) -> None:
     """Train heads on the cached features of one source. Finished runs are not trained again."""
@@ -62,14 +64,17 @@ def command(
         label_file=label_file,
         prompts=prompts,
         faces=faces,
+        keep_validation_copies=keep_validation_copies,
         device=device,
     )
     folders = train(load_settings(), request)
     for folder in folders:
         click.echo(folder)
     _, config = read_config(folders[0])
+    copies = f" ({config.validation_copies:,} more show what is trained on)" if config.validation_copies else ""
     click.echo(
         f"{config.source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
+        + copies
         + left_out(config.dropped)
     )
     click.echo("next: fercache evaluate")

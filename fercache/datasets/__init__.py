@@ -102,7 +102,7 @@ class Dataset(ABC):
     target_split: ClassVar[str] = "test"
     """The split that is scored where none is named; "" for all faces."""
     pictures_of: ClassVar[tuple[str, ...]] = ()
-    """Other sets with the same pictures: an encoder that was trained on one of them has seen this one."""
+    """Other families whose pictures are in this one; said once for each pair, see `provenance.declared`."""
     layout: ClassVar[str]
     """What a root looks like, variant by variant; shown with every refusal of a root."""
     licence: ClassVar[str]

@@ -31,7 +31,6 @@ class Fer2013(Dataset):
     """
 
     expressions: ClassVar = _EXPRESSIONS
-    pictures_of: ClassVar = ("ferplus",)
     layout: ClassVar = (
         f"a folder with {' or '.join(FILES)} (columns emotion, pixels, Usage), or with train and test, each with "
         "angry, disgust, fear, happy, neutral, sad, surprise."

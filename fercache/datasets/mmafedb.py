@@ -23,7 +23,7 @@ class MmaFedb(Dataset):
     """
 
     expressions: ClassVar = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-    pictures_of: ClassVar = ("fer2013", "ferplus")
+    pictures_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
         f"a folder with {', '.join(_FOLDERS.values())}, each with angry, disgust, fear, happy, neutral, sad, surprise."
     )

@@ -4,7 +4,7 @@ A head is a `torch.nn.Module`: what `state_dict` holds is what a run stores. It 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -187,8 +187,12 @@ class GradientHead(Head):
 
 
 class FittedHead(Head):
-    """Fitted in one go; hyper-parameters are chosen on `validation`, which is of the source."""
+    """Fitted in one go, once for each candidate; which of them counts is for a selection policy to say."""
 
     @abstractmethod
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
-        """Fits in place and returns what was chosen, for the history."""
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        """Brings the head into the state of one candidate after the other, and yields what tells it from the others.
+
+        From the most regular to the freest, since policies take the earliest among equals: `{"C": 0.01}`, `{"C": 0.1}`.
+        A head without a choice yields once, `{}`. Source validation is not seen here.
+        """

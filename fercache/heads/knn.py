@@ -1,5 +1,6 @@
 """The nearest faces of the source vote."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
 from fercache.trunks import Faces
 
-NEIGHBOURS = (1, 3, 5, 10, 20, 50)
-"""The values of k that may be tried."""
+NEIGHBOURS = (50, 20, 10, 5, 3, 1)
+"""The values of k that may be tried, the smoothest vote first."""
 
 NEARNESS = 1e-3
 """What a cosine counts beside a vote: enough to decide between expressions that have as many votes."""
@@ -55,7 +56,7 @@ class Memory(nn.Module):
 
 
 class KNearestNeighbours(FittedHead):
-    """Each of the k source faces of highest cosine has one vote; k has the highest accuracy on source validation.
+    """Each of the k source faces of highest cosine has one vote; every k is a candidate.
 
     A vote is spread as the face's soft label is, and weighed by the class weights where there are any. All faces as
     near as the k-th vote, so that no order decides among copies of a picture; of expressions with as many votes, the
@@ -79,20 +80,15 @@ class KNearestNeighbours(FittedHead):
         shares = torch.cat([self._shares(self.memory.cosines(part), k) for part in parts])
         return shares.clamp_min(LEAST_SHARE).log()
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
-        """Remembers `train`; returns the k chosen, the smallest among equals. Nothing is drawn: `seed` is not used."""
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        """Remembers `train`, and yields each k up to the number of its faces. `seed` is not used."""
         self.memory.fill(train)
         if train.class_weights is not None:
             self.memory.values *= train.class_weights
-        tried = [k for k in NEIGHBOURS if k <= len(train)]
-        right = dict.fromkeys(tried, 0)
-        for part in validation.parts(FACES_AT_ONCE):
-            cosines = self.memory.cosines(part.features)
-            for k in tried:
-                right[k] += int((self._shares(cosines, k).argmax(1) == part.labels).sum())
-        best = max(tried, key=lambda k: (right[k], -k))
-        self.k.fill_(best)
-        return {"k": best}
+        for k in NEIGHBOURS:
+            if k <= len(train):
+                self.k.fill_(k)
+                yield {"k": k}
 
     def _shares(self, cosines: Tensor, k: int) -> Tensor:
         """(B, N) -> (B, L) shares of the votes."""

@@ -2,7 +2,8 @@
 
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,86 +18,136 @@ from fercache.trunks import Faces
 
 Floats = NDArray[np.floating[Any]]
 
-STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-10, 5))
-"""The values of scikit-learn's C that may be tried, for standardised channels: 1e-5 to 100, half a power apart."""
+STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-8, 1))
+"""The values of scikit-learn's C that may be tried, half a power apart: 1e-4 to 1."""
 
-PATIENCE = 3
-"""Values of C in a row, worse than the best before, after which no greater ones are tried."""
+SCALINGS = ("l2", "none", "standardise")
+BALANCES = ("weights", "none")
 
 ABSENT = -1e4
 """The logit of an expression that the source has no face of."""
 
 
-class LinearProbe(FittedHead):
-    """Multinomial logistic regression, with the C of highest accuracy on source validation, the smallest among equals.
-
-    Channels are standardised for the regression, so that one range of C serves every encoder, and the standardisation
-    is folded into the stored `weight` (L, D) and `bias` (L,): the logits are linear in the raw feature.
+class LinearProbeSettings(HeadSettings):
+    """`normalise`: each face to the same length, each channel to the same deviation, or neither; `balance`: whether the
+    expressions weigh alike, however many faces they have. `auto` makes a candidate of each.
     """
 
-    Settings = HeadSettings
+    normalise: Literal["auto", "none", "l2", "standardise"] = "auto"
+    balance: Literal["auto", "none", "weights"] = "auto"
+
+
+class LinearProbe(FittedHead):
+    """Multinomial logistic regression; every C, way to normalise and way to balance is a candidate.
+
+    However they are normalised, features have a mean square of 1 over channels, so that a C regularises alike. Logits
+    are `weight` (L, D) times the feature, of unit length where `unit` says so, plus `bias` (L,).
+    """
+
+    Settings = LinearProbeSettings
     seeded = False
 
     weight: Tensor
     bias: Tensor
+    unit: Tensor
 
-    def __init__(self, task: Task, settings: HeadSettings) -> None:
+    def __init__(self, task: Task, settings: LinearProbeSettings) -> None:
         super().__init__(task, settings)
+        self.normalise = SCALINGS if settings.normalise == "auto" else (settings.normalise,)
+        self.balance = BALANCES if settings.balance == "auto" else (settings.balance,)
         self.register_buffer("weight", torch.zeros(len(task.expressions), task.dimension))
         self.register_buffer("bias", torch.zeros(len(task.expressions)))
+        self.register_buffer("unit", torch.tensor(False))
 
     def logits(self, faces: Faces) -> Tensor:
         """(B, L)."""
-        return faces.features @ self.weight.T + self.bias
+        features = torch.nn.functional.normalize(faces.features, dim=1) if self.unit else faces.features
+        return features @ self.weight.T + self.bias
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
-        """Fits with each C, from the smallest on; returns the C chosen. The solver draws nothing: `seed` is not used.
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        """Fits with each C, from the smallest on. The solver draws nothing: `seed` is not used.
 
         Raises UsageError when all faces have the same expression.
         """
-        features, truth = validation.features.cpu().numpy(), validation.labels.cpu().numpy()
-        best, chosen, waited = -1.0, STRENGTHS[0], 0
-        for strength, weight, bias in _regressions(train, len(self.task.expressions)):
-            accuracy = float(((features @ weight.T + bias).argmax(axis=1) == truth).mean())
-            if accuracy > best:
-                best, chosen = accuracy, strength
-                self.weight.copy_(torch.from_numpy(weight))
-                self.bias.copy_(torch.from_numpy(bias))
-            # Equal ones do not count: the smallest may all name nothing but the commonest expression.
-            waited = waited + 1 if accuracy < best else 0
-            if waited == PATIENCE:
-                break
-        return {"C": chosen}
+        labelled, features = Labelled.of(train), train.features.cpu().numpy()
+        if len(labelled.mass) < 2:
+            raise UsageError("linear-probe tells expressions apart, but all faces to train on have the same one.")
+        # With as many faces of each expression, both ways to balance are one.
+        balances = self.balance[-1:] if np.ptp(labelled.mass) <= 1 else self.balance
+        paths = {
+            (normalise, balance): _regressions(features, labelled, normalise, balance, len(self.task.expressions))
+            for normalise in self.normalise
+            for balance in balances
+        }
+        for strength in STRENGTHS:
+            for (normalise, balance), path in paths.items():
+                weight, bias = next(path)
+                self._fill(weight, bias, normalise == "l2")
+                yield {"C": strength, "normalise": normalise, "balance": balance}
+
+    def _fill(self, weight: Floats, bias: Floats, unit: bool) -> None:
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(bias))
+        self.unit.fill_(unit)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
+        """Runs from before there was a choice of scaling hold no `unit`."""
+        state_dict.setdefault(f"{prefix}unit", torch.tensor(False))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def _regressions(train: Batch, expressions: int) -> Iterator[tuple[float, Floats, Floats]]:
-    """For each C: the (L, D) weights and (L,) biases of the regression on `train`, for raw features."""
-    rows, labels, weights = _labelled_rows(train)
-    if len(np.unique(labels)) < 2:
-        raise UsageError("linear-probe tells expressions apart, but all faces to train on have the same one.")
-    features = train.features.cpu().numpy()
-    mean, deviation = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(deviation > 0, deviation, 1)
-    standardised = ((features - mean) / scale)[rows]
+@dataclass(frozen=True)
+class Labelled:
+    """Rows, labels and weights that spell out soft labels: a face counts once per expression that it may show."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    weights: Floats
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Labelled":
+        """Each face once, with weight 1, where labels are not soft."""
+        labels = batch.labels.cpu().numpy()
+        if batch.distribution is None:
+            return cls(np.arange(len(labels)), labels, np.ones(len(labels)))
+        distribution = batch.distribution.cpu().numpy()
+        rows, shown = np.nonzero(distribution)
+        return cls(rows, shown, distribution[rows, shown].astype(np.float64))
+
+    @property
+    def mass(self) -> Floats:
+        """The faces of each expression that is shown."""
+        return np.asarray(np.bincount(self.labels, self.weights)[np.unique(self.labels)], dtype=np.float64)
+
+    @property
+    def balanced(self) -> Floats:
+        """Weights (R,) by which each expression counts alike, and a face 1 in the mean."""
+        mass = np.bincount(self.labels, self.weights)
+        return np.asarray(self.weights * mass.sum() / (np.count_nonzero(mass) * mass[self.labels]))
+
+
+def _regressions(
+    features: Floats, labelled: Labelled, normalise: str, balance: str, expressions: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """For each C: (L, D) weights and (L,) biases, for raw features, or for unit ones with `l2`."""
+    if normalise == "l2":
+        features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    centre, scale = features.dtype.type(0), np.sqrt(np.mean(features**2))  # of the features' own precision
+    if normalise == "standardise":
+        centre, deviation = features.mean(axis=0), features.std(axis=0)
+        scale = np.where(deviation > 0, deviation, 1)
+    scaled = ((features - centre) / scale)[labelled.rows]
+    weights = labelled.balanced if balance == "weights" else labelled.weights
     regression = LogisticRegression(max_iter=300, warm_start=True)
     for strength in STRENGTHS:
         regression.set_params(C=strength)
         with warnings.catch_warnings():
             # A fit that runs out of iterations is one stopped early, which validation judges like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            regression.fit(standardised, labels, sample_weight=weights)
+            regression.fit(scaled, labelled.labels, sample_weight=weights)
         weight, bias = _per_expression(regression, expressions)
         weight = weight / scale
-        yield strength, weight, bias - weight @ mean
-
-
-def _labelled_rows(batch: Batch) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats | None]:
-    """Rows, labels and weights that spell out soft labels: a face counts once per expression it may show."""
-    if batch.distribution is None:
-        return np.arange(len(batch.labels)), batch.labels.cpu().numpy(), None
-    distribution = batch.distribution.cpu().numpy()
-    rows, labels = np.nonzero(distribution)
-    return rows, labels, distribution[rows, labels]
+        yield weight, bias - (weight * centre).sum(axis=1)
 
 
 def _per_expression(regression: LogisticRegression, expressions: int) -> tuple[Floats, Floats]:

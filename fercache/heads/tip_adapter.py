@@ -1,5 +1,7 @@
 """Tip-Adapter (arXiv 2111.03930): the nearest prompt, and the nearest of a few labelled faces."""
 
+from collections.abc import Iterator
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -9,11 +11,11 @@ from fercache.heads.knn import FACES_AT_ONCE, Memory
 from fercache.losses import similarity_logits
 from fercache.trunks import Faces
 
-ALPHAS = tuple(10.0 ** (power / 2) for power in range(-4, 5))
-"""What the remembered faces may count beside the text: 0.01 to 100, half a power apart."""
+ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""What the remembered faces may count beside the text: the smaller, the more is left to the text."""
 
-BETAS = tuple(2.0**power for power in range(7))
-"""How sharply nearness may count, 1 to 64: faces are more alike than the paper's objects, and need the greater ones."""
+BETAS = (1.0, 4.0, 16.0, 64.0)
+"""How sharply nearness may count: faces are more alike than the paper's objects, and need the greater ones."""
 
 SHOTS = 16
 """Faces per expression, as in the paper."""
@@ -22,8 +24,8 @@ SHOTS = 16
 class TextAndMemory(Head):
     """scale cos(f, t) + alpha sum_i exp(-beta (1 - cos(f, f_i))) y_i: the text's logits, and the remembered faces'.
 
-    alpha and beta have the highest accuracy on source validation. The paper searches on validation faces of the data
-    that it is scored on; here those would be the target's, of which nothing may be known before it is scored.
+    Every alpha with every beta is a candidate. The paper searches on validation faces of the data that it is scored on;
+    here those would be the target's, of which nothing may be known before it is scored.
     """
 
     needs_text = True
@@ -45,25 +47,17 @@ class TextAndMemory(Head):
         remembered = torch.cat([self._evidence(part, self.beta) for part in faces.features.split(FACES_AT_ONCE)])
         return self._text_logits(faces) + self.alpha * remembered
 
-    def remember(self, train: Batch, validation: Batch, shots: int, seed: int) -> dict[str, float]:
-        """Fills the memory with `shots` faces of each expression, and returns the alpha and beta that were chosen.
-
-        Among equals they are the smallest, which trust the text most.
-        """
+    def remember(self, train: Batch, shots: int, seed: int) -> None:
+        """Fills the memory with `shots` faces of each expression of `train`."""
         self.memory.fill(train.rows(draw_shots(train.labels.cpu(), shots, seed)))
-        text = self._text_logits(validation)
-        right = {}
-        with torch.no_grad():
+
+    def weighings(self) -> Iterator[dict[str, float | str]]:
+        """Sets each alpha with each beta, from those that trust the text most on."""
+        for alpha in ALPHAS:
             for beta in BETAS:
-                parts = validation.features.split(FACES_AT_ONCE)
-                remembered = torch.cat([self._evidence(part, beta) for part in parts])
-                for alpha in ALPHAS:
-                    named = (text + alpha * remembered).argmax(1)
-                    right[alpha, beta] = int((named == validation.labels).sum())
-        alpha, beta = max(sorted(right), key=right.__getitem__)
-        self.alpha.fill_(alpha)
-        self.beta.fill_(beta)
-        return {"alpha": alpha, "beta": beta}
+                self.alpha.fill_(alpha)
+                self.beta.fill_(beta)
+                yield {"alpha": alpha, "beta": beta}
 
     def _text_logits(self, faces: Faces) -> Tensor:
         return similarity_logits(faces.features, self.text, self.logit_scale)
@@ -97,9 +91,10 @@ class TipAdapter(TextAndMemory, FittedHead):
         super().__init__(task, settings)
         self.shots = settings.shots
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
-        """Returns the alpha and beta chosen."""
-        return self.remember(train, validation, self.shots, seed)
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        """Each alpha with each beta."""
+        self.remember(train, self.shots, seed)
+        yield from self.weighings()
 
 
 plugin = TipAdapter

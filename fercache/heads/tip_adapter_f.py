@@ -37,8 +37,16 @@ class TipAdapterF(TextAndMemory, GradientHead):
         self.memory.keys = nn.Parameter(self.memory.keys)
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Takes the keys from `train`, and alpha and beta from `validation`."""
-        self.remember(train, validation, self.shots, seed)
+        """Takes the keys from `train`, and from `validation` the alpha and beta that name most faces right."""
+        self.remember(train, self.shots, seed)
+        best, chosen = -1, (self.alpha.clone(), self.beta.clone())
+        with torch.no_grad():
+            for _ in self.weighings():
+                right = int((self.logits(validation).argmax(1) == validation.labels).sum())
+                if right > best:
+                    best, chosen = right, (self.alpha.clone(), self.beta.clone())
+        self.alpha.copy_(chosen[0])
+        self.beta.copy_(chosen[1])
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The cross-entropy. Nothing is drawn."""

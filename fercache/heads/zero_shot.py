@@ -1,5 +1,7 @@
 """The nearest prompt, without any training."""
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
@@ -25,9 +27,9 @@ class ZeroShot(FittedHead):
         """(B, L)."""
         return similarity_logits(faces.features, self.text, self.logit_scale)
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         """There is nothing to fit, and nothing to choose."""
-        return {}
+        yield {}
 
 
 plugin = ZeroShot

@@ -4,32 +4,37 @@ A method is a run without its seed, read in one way (readout). A cell needs ever
 missing the cell is X, and then there is no mean over the targets.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isnan
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
-from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
+from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.left_out import ALL_OTHERS
+from fercache.reporting.told_apart import Changed, named
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SELECTIONS = {
     "source-val": "chosen on source validation",
+    "source-1se": "the most regular within one standard error of the best on source validation",
+    "source-shifted": "chosen on changed pictures of source validation",
     "last": "last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }
-METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall"}
+METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall", ADJUSTED: "adjusted accuracy"}
+SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
-
-Changed = tuple[tuple[str, Any], ...]
-"""Names and values of settings."""
+COMMON = "All methods, where they have it"
+"""What introduces `MethodTable.common_text`."""
+BY_ENCODER, BY_HEAD = "†", "§"
+"""Mark the targets that the encoder, and the head in its source, has seen."""
 
 
 @dataclass(frozen=True)
@@ -56,28 +61,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Method:
-    """A head with its trunk, readout and settings. `changed` are the settings in which heads of its kind differ."""
+    """A head with its trunk, readout and settings.
+
+    `changed` is what tells it from other methods of its table or is not the default; `common` what all of them share.
+    """
 
     key: str
     head: str
     trunk: str
     readout: str
     changed: Changed
+    common: Changed = ()
 
     @property
     def changed_text(self) -> str:
         """The changed settings, as tables for machines have them."""
-        return ", ".join(f"{name}={value}" for name, value in self.changed)
+        return written(self.changed)
 
     @property
     def details(self) -> str:
         """What there is to say besides the head's name: trunk, readout, changed settings."""
         trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
         readout = [] if self.readout == MAIN else [f"{self.readout} readout"]
-        return ", ".join(trunk + readout + [f"{name}={value}" for name, value in self.changed])
+        return ", ".join([*trunk, *readout, *([self.changed_text] if self.changed else [])])
 
     def __str__(self) -> str:
         return self.head + (f" ({self.details})" if self.details else "")
+
+
+def written(changed: Changed) -> str:
+    """Names and values, as on a command line."""
+    return ", ".join(f"{name}={value}" for name, value in changed)
 
 
 Scores = dict[str, Cell]
@@ -98,16 +112,21 @@ class Row:
     @cached_property
     def unseen_mean(self) -> Scores:
         """Over the unseen targets."""
-        return mean_scores([self.cells[target] for target in self.unseen])
+        return mean_scores([self.cells[target] for target in self.unseen], self.metrics)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What its cells hold."""
+        return next((tuple(scores) for scores in self.cells.values()), METRICS)
 
     def scores(self, column: str) -> Scores:
         """What stands under a column, the mean over the unseen targets among them."""
         return self.unseen_mean if column == UNSEEN else self.cells[column]
 
 
-def mean_scores(scores: Sequence[Scores]) -> Scores:
+def mean_scores(scores: Sequence[Scores], metrics: Sequence[str] = METRICS) -> Scores:
     """Per metric the mean, seed by seed; missing as soon as one of them is."""
-    return {metric: _mean([each[metric] for each in scores]) for metric in METRICS}
+    return {metric: _mean([each[metric] for each in scores]) for metric in metrics}
 
 
 def _mean(cells: Sequence[Cell]) -> Cell:
@@ -126,6 +145,11 @@ class MethodTable:
     rows: tuple[Row, ...]
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is shown of every cell."""
+        return METRICS
+
+    @property
     def selections(self) -> list[str]:
         """The policies in it, in their fixed order."""
         return [name for name in SELECTIONS if any(row.selection == name for row in self.rows)]
@@ -142,6 +166,11 @@ class MethodTable:
         first = {(row.method.key, row.method.readout): row.cells for row in self.headline}
         rows = (row for row in self.rows if row.selection == selection)
         return [row for row in rows if row.cells == first[row.method.key, row.method.readout]]
+
+    @property
+    def common_text(self) -> str:
+        """The settings and options that are not the default, and alike in all methods that have them; "" for none."""
+        return written(tuple(dict.fromkeys(each for row in self.rows for each in row.method.common)))
 
     @property
     def incomplete(self) -> bool:
@@ -184,18 +213,41 @@ class MethodTable:
 class Board(MethodTable):
     """Methods x targets.
 
-    Its columns are target labels: the source's `own`, those that the encoder was trained on (`seen`), and the `unseen`.
+    Its columns are target labels: the source's `own`, others that the encoder or the head has `seen`, and the `unseen`.
+    `why` says by label of what is not unseen why it is not. `counted` are the targets that the mean is over: the unseen
+    ones, without duplicates only where the set with them is not unseen.
     """
 
     own: tuple[str, ...]
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
     seen_by_encoder: frozenset[str]
+    seen_by_head: frozenset[str]
+    why: Mapping[str, str]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is shown of every cell: with a stated mix of expressions, the accuracy in that as well."""
+        return self.rows[0].metrics
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All target labels, in the order of every table."""
         return (*self.own, *self.seen, *self.unseen)
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The targets that the mean is over."""
+        return counted(self.unseen)
+
+    def mark(self, label: str) -> str:
+        """What stands beside a target's name where it was seen, † or §."""
+        return (BY_ENCODER if label in self.seen_by_encoder else "") + (BY_HEAD if label in self.seen_by_head else "")
+
+    @property
+    def seen_notes(self) -> list[str]:
+        """A line for each target that was seen, saying why it is not unseen."""
+        return [f"{self.mark(label)} {label}: {self.why[label]}" for label in self.columns if label in self.why]
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -204,9 +256,9 @@ class Board(MethodTable):
 
     def kind(self, label: str) -> str:
         """What a target is to the head and to the encoder."""
-        if label in self.seen_by_encoder:
-            return "source, seen by encoder" if label in self.own else "seen by encoder"
-        return "source" if label in self.own else UNSEEN
+        by = [who for who, seen in (("encoder", self.seen_by_encoder), ("head", self.seen_by_head)) if label in seen]
+        kinds = (["source"] if label in self.own else []) + ([f"seen by {' and '.join(by)}"] if by else [])
+        return ", ".join(kinds) or UNSEEN
 
     @property
     def source_labels(self) -> tuple[str, ...]:
@@ -217,7 +269,8 @@ class Board(MethodTable):
 
     def source_scores(self, row: Row) -> Scores | None:
         """A row's scores on the source's own held-out faces; None where they are no column."""
-        return mean_scores([row.cells[label] for label in self.source_labels]) if self.source_labels else None
+        labels = self.source_labels
+        return mean_scores([row.cells[label] for label in labels], self.metrics) if labels else None
 
     def comparable_mean(self, row: Row) -> float | None:
         """A row's mean accuracy over the unseen targets; None where it lacks one, or some faces that others have."""
@@ -245,7 +298,8 @@ def is_without_duplicates(label: str) -> bool:
 def boards(frame: "pd.DataFrame") -> list[Board]:
     """One board per encoder and source. Every target of the frame is a column of every board, but for corrupted ones.
 
-    Scores without duplicates stand beside the target's own where there are any, and count in no mean.
+    Scores without duplicates stand beside the target's own where there are any. A mean is over one of both, the
+    target's own where it is unseen.
     Every method has a row under the board's first policy, whatever it was scored under: the oracle never stands alone.
     There are no boards where all targets are corrupted.
     """
@@ -262,13 +316,24 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
         optional = set(here) if source.startswith(ALL_OTHERS) else mine
         here = [label for label in here if label in scored or label not in optional]
         own = tuple(label for label in here if label in mine)
-        known = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
-        seen = tuple(label for label in here if label not in own and label in known)
-        unseen = tuple(label for label in here if label not in own and label not in known)
-        counted = tuple(label for label in unseen if not is_without_duplicates(label))
-        rows = tuple(method_rows(part, here, counted))
-        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, known))
+        by_encoder = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
+        by_head = frozenset(part.loc[part["seen_by_head"], "target_label"]).intersection(here).difference(own)
+        seen = tuple(label for label in here if label not in own and label in by_encoder | by_head)
+        unseen = tuple(label for label in here if label not in own and label not in seen)
+        rows, why = tuple(method_rows(part, here, counted(unseen))), _why(part, here)
+        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, by_encoder, by_head, why))
     return found
+
+
+def counted(unseen: Sequence[str]) -> tuple[str, ...]:
+    """The unseen targets that a mean is over: no face twice, so without duplicates only where the whole set is seen."""
+    return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
+
+
+def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
+    """By label why it is not unseen, as the record of most faces says it: heads may know fewer expressions."""
+    told = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
+    return {str(label): str(why) for label, why in zip(told["target_label"], told["seen"], strict=True)}
 
 
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
@@ -288,25 +353,27 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
 def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...] = ()) -> Iterable[Row]:
     """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables."""
-    changed = _changed_settings(part)
+    said = named(part)
     present = set(part["selection"])
+    metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
     policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
     methods = [
-        (Method(str(key), str(head), str(trunk), str(readout), changed[str(key)]), rows)
+        (Method(str(key), str(head), str(trunk), str(readout), said[str(key)].changed, said[str(key)].common), rows)
         for (key, head, trunk, readout), rows in part.groupby(["method_key", "head", "trunk", "readout"])
     ]
     for method, rows in sorted(methods, key=lambda pair: _method_order(pair[0])):
         seeds = tuple(sorted(set(rows["seed"])))
         scores = {
-            (selection, label, seed): (accuracy, uar)
-            for selection, label, seed, accuracy, uar in zip(
-                *(rows[name] for name in ("selection", "target_label", "seed", *METRICS)), strict=True
+            (selection, label, seed): values
+            for selection, label, seed, *values in zip(
+                *(rows[name] for name in ("selection", "target_label", "seed", *metrics)), strict=True
             )
         }
         faces = {str(label): int(count) for label, count in rows.groupby("target_label")["n"].min().items()}
         for selection in policies:
             if _is_shown(selection, policies[0], method, set(rows["selection"])):
-                cells = {label: _cells([scores.get((selection, label, seed)) for seed in seeds]) for label in labels}
+                of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
+                cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
                 yield Row(method, selection, seeds, cells, unseen, faces)
 
 
@@ -315,39 +382,14 @@ def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> b
     return selection == first or (selection in scored and (selection != "oracle" or method.readout == MAIN))
 
 
-def _cells(scores: Sequence[tuple[float, float] | None]) -> Scores:
-    if None in scores:
-        return {metric: Cell() for metric in METRICS}
-    return {metric: Cell(tuple(100 * pair[i] for pair in scores if pair)) for i, metric in enumerate(METRICS)}
+def _cells(scores: Sequence[Sequence[float] | None], metrics: Sequence[str]) -> Scores:
+    found = {}
+    for i, metric in enumerate(metrics):
+        values = tuple(100 * each[i] for each in scores if each and not isnan(each[i]))
+        found[metric] = Cell(values if len(values) == len(scores) else ())
+    return found
 
 
 def _method_order(method: Method) -> tuple[object, ...]:
     rank = BASELINES.index(method.head) if method.head in BASELINES else len(BASELINES)
     return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
-
-
-def _plain(value: Any) -> Any:
-    """A column with gaps holds whole numbers as 30.0."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _changed_settings(part: "pd.DataFrame") -> dict[str, Changed]:
-    """By method key, the settings that tell it from the board's other methods with that head and trunk.
-
-    Methods that differ in something else (the label policy, the source's table) show their keys.
-    """
-    names = [column for column in part.columns if column.startswith("setting.")]
-    changed: dict[str, Changed] = {}
-    for _, rows in part.groupby(["head", "trunk"]):
-        methods = rows.drop_duplicates("method_key").set_index("method_key")[names]
-        differing = [name for name in names if methods[name].nunique(dropna=False) > 1]
-        shown = {
-            str(key): tuple((name.removeprefix("setting."), _plain(values[name])) for name in differing)
-            for key, values in methods.iterrows()
-        }
-        alike = Counter(map(str, shown.values()))
-        changed |= {
-            key: settings if alike[str(settings)] == 1 else (*settings, ("key", key[:8]))
-            for key, settings in shown.items()
-        }
-    return changed

@@ -4,7 +4,7 @@ Everything is drawn from records, but for what needs the predictions: masks, map
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from fercache.corruptions import KINDS
 from fercache.errors import UsageError
-from fercache.records import WITHOUT_DUPLICATES, Record, frame
+from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
-from fercache.reporting.boards import METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, boards
+from fercache.reporting.boards import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN, boards
 from fercache.reporting.commands import collapsed, commands
 from fercache.reporting.drawing import with_own_names
 from fercache.reporting.errors import Pictures
@@ -25,6 +25,7 @@ from fercache.reporting.masks import MaskFigure, mask_drawings, mask_figures
 from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
+from fercache.scoring.intervals import FEWEST_FACES
 
 PAGE, MADE = "index.html", "report.json"
 """The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
@@ -49,34 +50,37 @@ def write_report(
     baseline: str | None = None,
     about: str = "",
     thumbnails: bool = False,
+    class_mix: Mapping[str, float] | None = None,
 ) -> Path:
     """Writes tables as CSV, `index.html` and `figures/` into `folder`; returns the page.
 
     `summary.csv` is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
     there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
     that has them. `pictures` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a
-    head or a run, is what all other methods are tested against; `about` is shown at the top. Raises UsageError when
-    there is nothing to report, when two records fill the same cell, or when there is no such baseline.
+    head or a run, is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by
+    expression, is the mix of the adjusted accuracy. Raises UsageError when there is nothing to report, when two records
+    fill the same cell, or when there is no such baseline.
     """
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
     stored = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
     records = as_one_source(stored)
     _check_distinct(records)
-    scores = frame(records)
+    scores = frame(records, class_mix)
+    notes = tables.mix_notes(scores, class_mix) if class_mix else []
     found, spoilt = boards(scores), robustness(scores)
     masks = mask_figures(records, found, cache) if cache else []
     extras = find_extras(records, found, cache, pictures, baseline)
     views = [board_view(board, records, extras.errors.get((board.encoder_key, board.source))) for board in found]
     spoilt_views = [robustness_view(table, found) for table in spoilt]
-    repeated = commands(stored, folder.name, baseline, about=about, thumbnails=thumbnails)
+    repeated = commands(stored, folder.name, baseline, about=about, thumbnails=thumbnails, class_mix=class_mix)
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in masks if figure.panels}
     texts |= {
-        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored))),
+        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored, class_mix))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
         "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        PAGE: with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about)),
+        PAGE: with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about, notes)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (texts | extras.files).items():
@@ -133,8 +137,12 @@ def render(
     repeated: Sequence[str],
     name: str,
     about: str,
+    mix_notes: Sequence[str] = (),
 ) -> str:
-    """The page's HTML; `repeated` are the commands that write the report `name` again, which is `about` that."""
+    """The page's HTML; `repeated` are the commands that write the report `name` again, which is `about` that.
+
+    `mix_notes` say what the adjusted accuracy is of.
+    """
     return (
         environment()
         .get_template("page.html")
@@ -155,8 +163,12 @@ def render(
             versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
             commands=repeated,
             selections=SELECTIONS,
-            metrics=METRIC_NAMES,
+            metrics=METRICS,
+            metric_names=METRIC_NAMES,
+            short_names=SHORT_NAMES,
+            mix_notes=mix_notes,
             missing=MISSING,
+            common=COMMON,
             unseen=UNSEEN,
             without_duplicates=WITHOUT_DUPLICATES,
             unique=any(record.without_duplicates for record in records),
@@ -166,6 +178,7 @@ def render(
             spans=tables.spans,
             worst=worst,
             fewest=FEWEST,
+            fewest_faces=FEWEST_FACES,
         )
     )
 

@@ -3,22 +3,23 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.records import MAIN, CalibrationRecord, Record
+from fercache.records import INTERVALS, MAIN, CalibrationRecord, Record
 from fercache.reporting import curves, figures
 from fercache.reporting.boards import Board, Cell, MethodTable, Row
 from fercache.reporting.drawing import Drawing, colours
+from fercache.scoring.intervals import few_faces, wilson
 
-Z = 1.96
-"""Of 95 % intervals."""
 FEWEST = 10
 """Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, and look like much."""
+
+FEW = " *"
+"""Marks an expression with too few faces to say how well it is read."""
 
 OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
 """Records of every seed by method key, selection and target label."""
@@ -33,6 +34,23 @@ class Confusion:
     accuracy: Cell
     expressions: tuple[str, ...]
     rows: tuple[tuple[str, int, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A score in percent, or a calibration error, and its 95 % interval: the mean over the seeds' own."""
+
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How sure a method's scores on a target are. Limits are by what they are of: a row of a table."""
+
+    method: str
+    colour: str
+    limits: dict[str, Limits]
 
 
 @dataclass(frozen=True)
@@ -62,8 +80,16 @@ class Panel:
     faces: int
     drawings: dict[str, Drawing] = field(default_factory=dict)
     confusions: tuple[Confusion, ...] = ()
+    sure: tuple[Sureness, ...] = ()
+    resampled: str = "faces"
+    few: tuple[str, ...] = ()
     groups: dict[str, list[Group]] = field(default_factory=dict)
     errors: Sequence[Any] = ()
+
+    @property
+    def sure_of(self) -> tuple[str, ...]:
+        """What there are limits of."""
+        return tuple(dict.fromkeys(heading for each in self.sure for heading in each.limits))
 
 
 def drawn_methods(table: MethodTable) -> list[Row]:
@@ -105,6 +131,9 @@ def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[Any] = ())
         confusions=tuple(
             _confusion(name, colour_of[name], row.cells[label]["accuracy"], records[name]) for name, row in rows.items()
         ),
+        sure=tuple(Sureness(name, colour_of[name], _limits(found)) for name, found in records.items()),
+        resampled=next(iter(records.values()))[0].resampled,
+        few=few_faces(next(iter(records.values()))[0].scores[MAIN].support),
         groups=_groups(records),
         errors=errors,
     )
@@ -130,17 +159,39 @@ def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
         shares = [share for each in scores if (share := each.recall[name]) is not None]
         if shares:
             low, high = wilson(fmean(shares), scores[0].support[name])
-            bars[name] = figures.Bar(Cell(tuple(100 * share for share in shares)), (100 * low, 100 * high))
+            mark = FEW if name in few_faces(scores[0].support) else ""
+            cell = Cell(tuple(100 * share for share in shares))
+            bars[name + mark] = figures.Bar(cell, (100 * float(low), 100 * float(high)))
     return bars
 
 
-def wilson(share: float, faces: int) -> tuple[float, float]:
-    """The 95 % interval of Wilson's of a share among so many faces."""
-    if not faces:
-        return 0.0, 1.0
-    centre = (share + Z**2 / (2 * faces)) / (1 + Z**2 / faces)
-    reach = Z / (1 + Z**2 / faces) * sqrt(share * (1 - share) / faces + Z**2 / (4 * faces**2))
-    return max(centre - reach, 0.0), min(centre + reach, 1.0)
+SURE = {
+    "accuracy": "accuracy, of this mix",
+    "accuracy_unconditional": "accuracy, mix at random",
+    "uar": "mean class recall",
+}
+
+
+def _limits(records: Sequence[Record]) -> dict[str, Limits]:
+    """Older records have no interval that could be shown: bootstraps hold the truth less often than they say."""
+    found = {}
+    recent = [record.intervals for record in records if "accuracy_unconditional" in record.intervals]
+    for name in INTERVALS:
+        intervals = [each[name] for each in recent]
+        values = [100 * getattr(record.scores[MAIN], name.partition("_")[0]) for record in records]
+        found[SURE[name]] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
+    calibrations = [record.calibration for record in records if record.calibration]
+    if calibrations:
+        intervals = [each.interval for each in calibrations if each.interval]
+        found["ECE"] = Limits(_spread([each.ece for each in calibrations], 3), _mean_limits(intervals, 1, 3))
+    return found
+
+
+def _mean_limits(intervals: Sequence[tuple[float, float]], scale: int, digits: int) -> str:
+    if not intervals:
+        return ""
+    low, high = (scale * fmean(limits) for limits in zip(*intervals, strict=True))
+    return f"{low:.{digits}f}–{high:.{digits}f}"
 
 
 def _reliability(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:

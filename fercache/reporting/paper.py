@@ -13,6 +13,7 @@ from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import (
+    COMMON,
     METRIC_NAMES,
     MISSING,
     SELECTIONS,
@@ -22,7 +23,8 @@ from fercache.reporting.boards import (
     Row,
     is_without_duplicates,
 )
-from fercache.reporting.published import NO_SOURCE, PublishedRow, PublishedScore, published_rows
+from fercache.reporting.latex import latex_text
+from fercache.reporting.published import NO_SOURCE, NOT_OURS, PublishedRow, PublishedScore, published_rows
 
 NOT_PUBLISHED = "–"
 OURS = "ours"
@@ -98,6 +100,7 @@ class _Scored:
     entries: tuple[Entry, ...]
     departures: tuple[str, ...] = ()
     fewer: tuple[int, ...] = ()
+    misprint: str = ""
 
     @property
     def competing(self) -> list[str]:
@@ -162,15 +165,18 @@ def _caption(board: Board, metric: str, encoder: str) -> str:
     seeds = sorted({len(row.seeds) for row in board.headline} - {1})
     over = f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds; without ±, one seed."
     policy = board.selections[0]
+    common = f" {COMMON}: {board.common_text}." if board.common_text else ""
     return (
         f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {encoder}. "
-        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]})."
+        f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]}).{common}"
     )
 
 
 def _columns(board: Board) -> Iterable[Columns]:
     """Over `board.shown`, in its order."""
-    groups = {"Source": board.own, "Seen by encoder": board.seen, "Unseen targets": board.unseen}
+    who = {board.kind(label) for label in board.seen}
+    seen = who.pop().capitalize() if len(who) == 1 else "Seen"
+    groups = {"Source": board.own, seen: board.seen, "Unseen targets": board.unseen}
     named = {title: tuple(_heading(board, label) for label in labels) for title, labels in groups.items() if labels}
     for title, names in named.items():
         yield Columns(title, (*names, "Mean") if title == "Unseen targets" else names)
@@ -178,7 +184,7 @@ def _columns(board: Board) -> Iterable[Columns]:
 
 def _heading(board: Board, label: str) -> str:
     unique = "‡" if is_without_duplicates(label) else ""
-    return label.removesuffix(WITHOUT_DUPLICATES) + ("†" if label in board.seen_by_encoder else "") + unique
+    return label.removesuffix(WITHOUT_DUPLICATES) + board.mark(label) + unique
 
 
 def _ours(board: Board, row: Row, metric: str, settings: Mapping[str, str]) -> _Scored:
@@ -204,7 +210,8 @@ def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedR
                 percents = {column: score.percent for column, score in scores.items()}
                 percents |= _mean(board, percents)
                 entries = tuple(_published_entry(percents.get(column)) for column in board.shown)
-                yield _Scored(row.reference, row.method, row.trunk, entries, tuple(_departures(board, scores, kept)))
+                departures = tuple(_departures(board, scores, kept))
+                yield _Scored(row.reference, row.method, row.trunk, entries, departures, misprint=row.misprint)
 
 
 def _published_entry(percent: float | None) -> Entry:
@@ -221,9 +228,8 @@ def _column(board: Board, target: str) -> str | None:
 
 def _mean(board: Board, percents: Mapping[str, float]) -> dict[str, float]:
     """By the mean's column, the mean over the targets that count in ours; nothing where one is missing."""
-    counted = [label for label in board.unseen if not is_without_duplicates(label)]
-    complete = counted and all(label in percents for label in counted)
-    return {UNSEEN: fmean(percents[label] for label in counted)} if complete else {}
+    complete = board.counted and all(label in percents for label in board.counted)
+    return {UNSEEN: fmean(percents[label] for label in board.counted)} if complete else {}
 
 
 def _departures(board: Board, scores: Mapping[str, PublishedScore], kept: Faces) -> Iterable[str]:
@@ -270,10 +276,11 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
         yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
         yield "Mean: over the unseen targets, and only where none is missing."
-    if board.seen_by_encoder:
-        yield "†: the encoder was trained on this set, so it is not unseen and counts in no mean."
-    if any(map(is_without_duplicates, board.columns)):
-        yield "‡: without the faces whose picture the source's train split has; counts in no mean."
+    if board.seen_notes:
+        yield f"Seen by encoder (†) or head (§), so not unseen and in no mean: {'; '.join(board.seen_notes)}."
+    if unique := list(filter(is_without_duplicates, board.columns)):
+        counts = "in the mean where the set with them is seen" if {*unique} & {*board.counted} else "in no mean"
+        yield f"‡: without the faces whose picture the source has; counts {counts}."
     if MISSING in missing:
         yield f"{MISSING}: not scored for every seed."
     if NOT_PUBLISHED in missing:
@@ -283,6 +290,10 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if numbers:
         listed = "; ".join(f"({number}) {reason}" for reason, number in numbers.items())
         yield f"Published protocols that are not ours: {listed}."
+    if any(row.title for row in rows):
+        yield NOT_OURS
+    if misprints := [row.misprint for row in rows if row.misprint]:
+        yield f"Means are computed from the scores: {'; '.join(misprints)}."
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
@@ -368,28 +379,3 @@ def _latex_entry(entry: Entry) -> str:
     text = latex_text(entry.mean)
     marked = {"best": f"\\textbf{{{text}}}", "second": f"\\underline{{{text}}}"}.get(entry.rank, text)
     return f"{marked}\\,{{\\scriptsize$\\pm${entry.deviation}}}" if entry.deviation else marked
-
-
-_LATEX = str.maketrans(
-    {
-        **{character: "\\" + character for character in "{}$&#%_"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "[": "{[}",  # after a line's end it would be an argument, as a star would
-        "*": "{*}",
-        '"': "''",
-        "±": r"$\pm$",
-        "†": r"$^\dagger$",
-        "‡": r"$^\ddagger$",
-        "–": "--",
-    }
-)
-
-
-def latex_text(text: str) -> str:
-    """Plain text with nothing left in it that LaTeX would take for a command or print as something else."""
-    return text.translate(_LATEX)

@@ -11,9 +11,19 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from statistics import fmean
 
 NO_SOURCE = "none"
 """The source of a method that trains on none: it stands beside every source."""
+
+NOT_OURS = (
+    "Not only the method of a published row is the paper's own: so are its encoder, what its trunk was pretrained on "
+    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and the faces that it was trained on."
+)
+"""What every table with published rows says of them."""
+
+MISPRINTED_MEANS = {("CAFE Table 1", "CAFE", "affectnet"): 60.27, ("CAFE Table 1", "EAC", "affectnet"): 53.09}
+"""Means over a row's scores that a paper prints and the scores do not have; by reference, method and source."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,15 @@ class PublishedRow:
     metric: str
     reference: str
     scores: tuple[PublishedScore, ...]
+
+    @property
+    def misprint(self) -> str:
+        """What is wrong with the mean that the paper prints for this row; "" where nothing is."""
+        printed = MISPRINTED_MEANS.get((self.reference, self.method, self.source))
+        if printed is None:
+            return ""
+        mean = fmean(score.percent for score in self.scores)
+        return f"{self.reference} prints {printed:.2f} as the mean of {self.method}, whose scores average {mean:.2f}"
 
 
 @cache

@@ -12,6 +12,8 @@ from fercache.corruptions import EVERY, Corruption, corruptions
 from fercache.datasets import DatasetName
 from fercache.records import METRICS
 from fercache.reporting.boards import (
+    BY_ENCODER,
+    BY_HEAD,
     Cell,
     MethodTable,
     Row,
@@ -40,6 +42,12 @@ class Robustness(MethodTable):
     target: str
     severities: Mapping[str, tuple[int, ...]]
     seen_by_encoder: bool
+    seen_by_head: bool
+
+    @property
+    def mark(self) -> str:
+        """What stands beside the target's name where it was seen, † or §."""
+        return (BY_ENCODER if self.seen_by_encoder else "") + (BY_HEAD if self.seen_by_head else "")
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -58,7 +66,7 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
     found = []
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
-        known = set(part.loc[part["seen_by_encoder"], "target_label"])
+        known = {by: set(part.loc[part[by], "target_label"]) for by in ("seen_by_encoder", "seen_by_head")}
         for target, label_of in versions.items():
             if scored.isdisjoint(label_of.values()):
                 continue
@@ -66,9 +74,9 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
                 _row(row, row.cells[target], {str(each): row.cells[label] for each, label in label_of.items()})
                 for row in method_rows(part, [target, *label_of.values()])
             )
-            seen = not known.isdisjoint((target, *label_of.values()))
+            seen = {by: not labels.isdisjoint((target, *label_of.values())) for by, labels in known.items()}
             severities = _severities(label_of)
-            found.append(Robustness(encoder, encoder_key, source, rows, target, severities, seen))
+            found.append(Robustness(encoder, encoder_key, source, rows, target, severities, **seen))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting import curves, figures
 from fercache.reporting.boards import Board, Cell, Method, Row
+from fercache.reporting.distances import Distance, distances
 from fercache.reporting.drawing import Drawing, colours
 from fercache.reporting.panels import Panel, drawn_methods, panel, source_accuracy
 from fercache.reporting.robustness import CLEAN, DROP, Robustness
@@ -38,6 +39,9 @@ class BoardView:
     gains: list[Gain]
     sweeps: list[Sweep]
     panels: list[Panel]
+    not_compared: list[str]
+    """Sets that were trained on, but not searched for images of the targets."""
+    distances: list[Distance]
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,21 @@ def board_view(board: Board, records: Sequence[Record], errors: Mapping[str, Seq
         gains=_gains(board),
         sweeps=sweeps(board),
         panels=[each for each in panels if each],
+        not_compared=_not_compared(board, records),
+        distances=distances(board, records),
     )
+
+
+def _not_compared(board: Board, records: Sequence[Record]) -> list[str]:
+    methods = {row.method.key for row in board.rows}
+    return sorted({name for record in records if record.method_key in methods for name in record.not_compared})
 
 
 def _best(board: Board, selection: str) -> Best:
     if selection == "oracle":
         return {}
     rows = [row for row in board.rows if row.selection == selection]
-    return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in METRICS}
+    return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in board.metrics}
 
 
 def _leader(board: Board) -> Row | None:

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
-from fercache.records import METRICS, WITHOUT_DUPLICATES
+from fercache.records import ADJUSTED, MADE, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import (
+    BY_ENCODER,
+    BY_HEAD,
+    COMMON,
     METRIC_NAMES,
     MISSING,
     SELECTIONS,
@@ -16,6 +19,7 @@ from fercache.reporting.boards import (
     Row,
     Scores,
     boards,
+    written,
 )
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
@@ -24,16 +28,17 @@ if TYPE_CHECKING:
 
 
 def results(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Every row of the frame, sorted; scores are fractions."""
+    """Every row of the frame, sorted; scores are fractions. What runs were made with is left to their records."""
     order = ["encoder", "source", "head", "trunk", "readout", "method_key", "seed", "target_label", "selection"]
-    return frame.sort_values(order, ignore_index=True).drop(columns="target_label")
+    made = [column for column in frame.columns if column.startswith(MADE)]
+    return frame.sort_values(order, ignore_index=True).drop(columns=["target_label", *made])
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Methods x targets in percent: mean and deviation over seeds of both metrics, `source` apart, X where missing.
 
     The cell of a target that is the row's own source is empty: that score stands under `source`. `unseen` is the mean
-    over the targets that neither the head nor the encoder was trained on.
+    over the targets of which neither the head nor the encoder has seen anything; `seen` are the others but the source.
     """
     import pandas as pd
 
@@ -41,18 +46,20 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
     labels = sorted({label for board in found for label in board.columns})
     rows = [_summary_row(board, row, labels) for board in found for row in board.rows]
     table = pd.DataFrame(rows, dtype=object)
-    scores: Sequence[str] = list(table.columns)[len(rows[0]) - 4 * (len(labels) + 2) :] if rows else []
+    each = 2 * len(found[0].metrics) if found else 0
+    scores: Sequence[str] = list(table.columns)[len(rows[0]) - each * (len(labels) + 2) :] if rows else []
     return table.drop(columns=[column for column in scores if (table[column] == "").all()])
 
 
 def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, object]:
     entry = _named(board, row) | {"seeds": len(row.seeds), "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder))}
+    entry |= {"seen": ", ".join(board.seen)}
     own = () if POOL in board.source else board.source_labels
     columns = [("source", board.source_scores(row))]
     columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
     columns += [(UNSEEN, row.unseen_mean if board.unseen else None)]
     for name, scores in columns:
-        entry |= {f"{name} {heading}": number for heading, number in _metrics(scores).items()}
+        entry |= {f"{name} {heading}": number for heading, number in _metrics(scores, board.metrics).items()}
     return entry
 
 
@@ -96,14 +103,15 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
         "trunk": row.method.trunk,
         "readout": row.method.readout,
         "changed_settings": row.method.changed_text,
+        "common_settings": written(row.method.common),
         "selection": row.selection,
     }
 
 
-def _metrics(scores: Scores | None) -> dict[str, str]:
-    """Mean and deviation of both metrics; empty where a row has no such column."""
+def _metrics(scores: Scores | None, metrics: Sequence[str] = METRICS) -> dict[str, str]:
+    """Mean and deviation of every metric; empty where a row has no such column."""
     found: dict[str, str] = {}
-    for metric in METRICS:
+    for metric in metrics:
         mean, deviation = ("", "") if scores is None else _numbers(scores[metric])
         found |= {METRIC_NAMES[metric]: mean, f"{METRIC_NAMES[metric]} deviation": deviation}
     return found
@@ -127,30 +135,57 @@ def screen_table(frame: "pd.DataFrame") -> str:
     return "\n\n".join("\n".join(lines) for lines in blocks)
 
 
+def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:
+    """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
+    shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
+    notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    targets: dict[str, list[str]] = {}
+    for label, rows in frame.groupby("target_label"):
+        absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
+        targets.setdefault(", ".join(absent), []).append(str(label))
+    notes += [
+        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        for absent, labels in targets.items()
+        if absent
+    ]
+    return [*notes, "With equal shares of a target's expressions it is mean class recall."]
+
+
 def _screen_board(board: Board) -> Iterable[str]:
     yield f"Trained on {board.source}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
+    yield from _common(board)
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
-    yield "acc: accuracy. mcr: mean class recall."
+    yield "acc: accuracy. mcr: mean class recall." + (" adj: adjusted accuracy." if ADJUSTED in board.metrics else "")
     if board.seen_by_encoder:
-        yield f"†: the encoder itself was trained on this data set, so it is not {UNSEEN}."
+        yield f"{BY_ENCODER}: the encoder itself was trained on this data set, so it is not {UNSEEN}."
+    if board.seen_by_head:
+        yield f"{BY_HEAD}: the head was trained on pictures of this data set, so it is not {UNSEEN}."
+    yield from board.seen_notes
     if board.incomplete:
         yield f"{MISSING}: not scored for every seed, or under this policy."
     yield from (f"not compared: {told}." for told in board.scored_on_fewer)
 
 
+def _common(table: MethodTable) -> Iterable[str]:
+    if table.common_text:
+        yield f"{COMMON}: {table.common_text}."
+
+
 def _screen_robustness(table: Robustness) -> Iterable[str]:
-    mark = "†" if table.seen_by_encoder else ""
     headings = {CLEAN: (CLEAN, ""), MEAN: (MEAN, ""), DROP: (DROP, "%")}
     headings |= {kind: (kind, spans(severities)) for kind, severities in table.severities.items()}
     yield (
-        f"Robustness on {table.target}{mark}, trained on {table.source}, encoder {table.encoder}. "
+        f"Robustness on {table.target}{table.mark}, trained on {table.source}, encoder {table.encoder}. "
         "Percent, mean ± deviation over seeds."
     )
+    yield from _common(table)
     yield from _screen_rows(table, {column: headings[column] for column in table.columns})
     yield "Below a corruption: the severities that its cell is the mean of. drop: from clean to mean, in % of clean."
     yield "acc: accuracy. mcr: mean class recall."
     if table.seen_by_encoder:
-        yield "†: the encoder itself was trained on this data set."
+        yield f"{BY_ENCODER}: the encoder itself was trained on this data set."
+    if table.seen_by_head:
+        yield f"{BY_HEAD}: the head was trained on pictures of this data set."
     if table.incomplete:
         yield f"{MISSING}: not scored for every seed and severity (`fercache evaluate` scores what is missing)."
 
@@ -167,9 +202,9 @@ def _heading(column: str, board: Board) -> tuple[str, str]:
         return "mean", UNSEEN
     target = column.removesuffix(WITHOUT_DUPLICATES)
     if target != column:
-        return target, "no duplicates" + ("†" if column in board.seen_by_encoder else "")
+        return target, "no duplicates" + board.mark(column)
     family, _, domain = column.rpartition(":")
-    return "source" if column in board.own else family, domain + ("†" if column in board.seen_by_encoder else "")
+    return "source" if column in board.own else family, domain + board.mark(column)
 
 
 def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) -> Iterable[str]:
@@ -194,5 +229,6 @@ def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) ->
 def _block(table: MethodTable, selection: str, columns: Sequence[str]) -> Iterable[list[str]]:
     same = table.unmoved(selection)
     for row in (row for row in table.rows if row.selection == selection and row not in same):
-        for metric, short, label in (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}")):
+        lines = (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}"), (ADJUSTED, "adj", ""))
+        for metric, short, label in (line for line in lines if line[0] in table.metrics):
             yield [label.rstrip(), short, *(str(row.scores(column)[metric]) for column in columns)]

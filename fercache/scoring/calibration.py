@@ -5,17 +5,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.scoring.intervals import refuse_no_faces
+from fercache.scoring.intervals import LEVEL, Interval, refuse_no_faces, share_interval
+
+_BORROWED = 4
+"""Faces' worth by which a bin's accuracy is drawn to what its confidence says, in the variance alone."""
+
+_DRAWS = 1000
+"""Of the noise in the bins. They are the same for everyone, so that equal faces have equal intervals."""
 
 
 @dataclass(frozen=True)
 class Calibration:
     """The expected calibration error `ece`, and what it is made of: one entry per bin of confidence, lowest first.
 
-    `confidence` and `accuracy` are means over a bin's `faces`, None where it has none.
+    `confidence` and `accuracy` are means over a bin's `faces`, None where it has none. Chance alone makes gaps in the
+    bins, so that `ece` is too large, by more the fewer faces there are; `interval` is of the error without that.
     """
 
     ece: float
+    interval: Interval
     faces: tuple[int, ...]
     confidence: tuple[float | None, ...]
     accuracy: tuple[float | None, ...]
@@ -30,23 +38,72 @@ class Abstention:
     area: float
 
 
-def calibration(probabilities: NDArray[np.float64], truth: NDArray[np.int64], bins: int = 15) -> Calibration:
+def calibration(
+    probabilities: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    subjects: NDArray[np.object_] | None = None,
+    bins: int = 15,
+) -> Calibration:
     """How far the confidence of (N, L) `probabilities`, each face's highest, is from its being right.
 
-    Bins are equally wide over (0, 1]. Raises ValueError without faces.
+    Bins are equally wide over (0, 1]. With `subjects` (N,) the interval is of other people and not of other faces of
+    the same ones. Raises ValueError without faces.
     """
     confidence, right = _confidence(probabilities, truth)
     inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
     bin_of = np.digitize(confidence, inner_edges, right=True)
     faces, confident, correct = (
-        np.bincount(bin_of, weights, minlength=bins) for weights in (None, confidence, right.astype(float))
+        np.bincount(bin_of, weights, minlength=bins).astype(np.float64)
+        for weights in (None, confidence, right.astype(float))
     )
     return Calibration(
         ece=float(np.abs(confident - correct).sum() / len(truth)),
+        interval=_ece_interval(faces, confident, correct, *share_interval(right, subjects)),
         faces=tuple(int(n) for n in faces),
         confidence=tuple(float(total / n) if n else None for total, n in zip(confident, faces, strict=True)),
         accuracy=tuple(float(total / n) if n else None for total, n in zip(correct, faces, strict=True)),
     )
+
+
+def _ece_interval(
+    faces: NDArray[np.float64],
+    confident: NDArray[np.float64],
+    correct: NDArray[np.float64],
+    accuracy: Interval,
+    counts_for: float,
+) -> Interval:
+    """The interval of the error that the bins would have with very many faces, from (B,) sums over each bin's faces.
+
+    The gaps of the bins are seen with noise of known size, which adds to the sum of their sizes the less, the more
+    evenly (by noise) true gaps are spread, and most where they are few. So the lower limit is the error of gaps in
+    proportion to those found, the upper one that of gaps in proportion to their noise, with which so large a sum is
+    seen in 2.5 % of the draws. It is never below what the `accuracy` interval is from the mean confidence, nor below
+    the error found. A face counts for less than one (`counts_for`) where faces of a subject are alike.
+    """
+    if counts_for == 0:
+        return 0.0, 1.0
+    total, some = faces.sum(), np.maximum(faces, 1)
+    gap = np.abs(confident - correct) / total
+    bias = (confident.sum() - correct.sum()) / total
+    drawn = (correct + _BORROWED * np.clip(confident / some - bias, 0, 1)) / (faces + _BORROWED)
+    unsure = (confident / some - drawn) ** 2 * _BORROWED / (faces + _BORROWED)
+    noise = np.sqrt(faces * (drawn * (1 - drawn) + unsure) / counts_for) / total
+    draws = np.random.default_rng(0).standard_normal((_DRAWS, len(faces))) * noise
+    tail, found, mean = (1 - LEVEL) / 2, float(gap.sum()), float(confident.sum() / total)
+    high = max(_error_seen(found, noise, draws, tail), mean - accuracy[0], accuracy[1] - mean, found)
+    return min(_error_seen(found, gap, draws, 1 - tail), found), min(high, 1.0)
+
+
+def _error_seen(found: float, shape: NDArray[np.float64], draws: NDArray[np.float64], share: float) -> float:
+    """The error, of gaps in proportion to `shape`, of which a `share` of the noisy `draws` gives less than `found`."""
+    low, high = 0.0, 1.0
+    if not shape.any() or np.quantile(np.abs(draws).sum(axis=1), share) >= found:
+        return 0.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        seen = np.abs(middle * shape / shape.sum() + draws).sum(axis=1)
+        low, high = (middle, high) if np.quantile(seen, share) < found else (low, middle)
+    return high
 
 
 def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], points: int = 20) -> Abstention:

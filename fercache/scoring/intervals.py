@@ -1,73 +1,173 @@
-"""How sure a score is."""
+"""How sure a score is: intervals of shares of faces and of their means over expressions, over faces or whole subjects.
 
-from collections.abc import Callable
+Simulated in `tests/coverage`, beside what was used before; the table is in docs/records.md.
+"""
+
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincinv, ndtri, stdtrit
 
-Metric = Callable[[NDArray[np.int64]], NDArray[np.float64]]
-"""From confusion matrices (..., L, L) to values (...): `metrics.accuracy`, `metrics.uar`, `metrics.macro_f1`."""
+LEVEL: Final = 0.95
+FEWEST_FACES: Final = 10
+"""Of an expression with fewer faces there are too few to say how well it is read."""
+
+_BORROWED = 4
+"""Faces' worth by which an expression's recall is drawn to the mean, in the variance alone: both of two faces may be
+read right by luck, and their own variance would then be zero."""
 
 
-_DRAWN_AT_ONCE = 1_000_000
-"""Numbers that are held at once where subjects are drawn: some 20 MB."""
+Interval = tuple[float, float]
 
 
-def bootstrap_interval(
+def score_intervals(
     truth: NDArray[np.int64],
     predicted: NDArray[np.int64],
-    metric: Metric,
-    *,
-    seed: int,
     subjects: NDArray[np.object_] | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of `metric`.
+    level: float = LEVEL,
+) -> dict[str, Interval]:
+    """Intervals of `accuracy`, of `accuracy_unconditional` (the same score), and of `uar`, mean class recall.
 
-    It is stratified by class, each keeps its number of faces; or, with `subjects` (N,), it draws whole subjects, since
-    faces of one person are alike. Faces whose subject is "" are each their own. `truth` and `predicted` (N,) index the
-    same classes. Raises ValueError without faces.
+    `accuracy` is conditional on the numbers of faces that each expression has: what it would be on other faces of the
+    same mix. `accuracy_unconditional` is of faces that are drawn as these were, whatever their mix turns out to be.
+    Mean class recall is the same in both ways. With `subjects` (N,), other people are meant and not other faces of the
+    same ones; faces whose subject is "" are each their own. `truth` and `predicted` (N,) index the same classes. Raises
+    ValueError without faces.
     """
-    refuse_no_faces(truth)
-    classes = int(max(truth.max(), predicted.max())) + 1
-    cells = truth * classes + predicted
-    generator = np.random.default_rng(seed)
-    if subjects is None:
-        counts = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
-        resampled = resampled_rows(counts, generator, resamples)
-    else:
-        # Counts below 2**24 are exact in float32, and products of such matrices are twice as fast.
-        tables = sums_by_subject(subjects, cells, classes**2).astype(np.float32)
-        resampled = resampled_sums(tables, generator, resamples).astype(np.int64).reshape(-1, classes, classes)
-    return percentiles(metric(resampled), level)
+    _, class_of = np.unique(truth, return_inverse=True)
+    right, faces = _counts(truth == predicted, class_of, subjects)
+    share = faces.sum(axis=0) / len(truth)
+    known = subjects is not None
+    return {
+        "accuracy": _interval(right, faces, share, known, level),
+        "accuracy_unconditional": share_interval(truth == predicted, subjects, level)[0],
+        "uar": _interval(right, faces, np.full(len(share), 1 / len(share)), known, level),
+    }
 
 
-def refuse_no_faces(truth: NDArray[np.int64]) -> None:
-    if len(truth) == 0:
-        raise ValueError("There is no face to measure on.")
+def share_interval(
+    right: NDArray[np.bool_], subjects: NDArray[np.object_] | None = None, level: float = LEVEL
+) -> tuple[Interval, float]:
+    """The interval of the share of `right` (N,) faces, and the `subject_discount` in it; 1 without subjects."""
+    hits, faces = _counts(right, np.zeros(len(right), dtype=np.int64), subjects)
+    one = np.ones(1)
+    known = subjects is not None
+    return _interval(hits, faces, one, known, level), subject_discount(hits, faces, one, level) if known else 1.0
 
 
-def percentiles(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+def few_faces(support: Mapping[str, int]) -> tuple[str, ...]:
+    """The expressions with some faces, but fewer than FEWEST_FACES."""
+    return tuple(name for name, faces in support.items() if 0 < faces < FEWEST_FACES)
+
+
+def wilson(share: ArrayLike, faces: ArrayLike, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Wilson's interval of a `share` of `faces`, both (...) and above 0 (Wilson 1927; Brown, Cai & DasGupta 2001)."""
+    share, faces = np.asarray(share, dtype=np.float64), np.asarray(faces, dtype=np.float64)
+    z = ndtri((1 + level) / 2)
+    centre = (share + z**2 / (2 * faces)) / (1 + z**2 / faces)
+    reach = z / (1 + z**2 / faces) * np.sqrt(np.maximum(share * (1 - share), 0) / faces + z**2 / (4 * faces**2))
+    return np.maximum(centre - reach, 0), np.minimum(centre + reach, 1)
+
+
+def mean_interval(
+    right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(..., K) faces of each class and those read right -> (...) limits of the recalls' mean with (..., K) `weights`.
+
+    The widest of three. Wilson's and Jeffreys' for as many faces as would give a single share the mean's variance
+    ("effective sample size", Korn & Graubard 1998; Dean & Pagano 2015): the one holds away from 1, the other near it.
+    And that of the classes' own Wilson limits, their distances added as variances are (MOVER, Zou & Donner 2008), which
+    holds where one class has few faces and is unlike the others. Weights add up to 1; counts need not be whole.
+    """
+    recall = right / faces
+    value = np.clip((weights * recall).sum(axis=-1), 0, 1)
+    count = _effective_faces(value, right, faces, weights)
     tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    hits, misses = count * value, count * (1 - value)
+    jeffreys = (
+        np.where(hits > 0, betaincinv(hits + 0.5, misses + 0.5, tail), 0),
+        np.where(misses > 0, betaincinv(hits + 0.5, misses + 0.5, 1 - tail), 1),
+    )
+    low, high = wilson(recall, faces, level)
+    added = (
+        value - np.sqrt((weights**2 * (recall - low) ** 2).sum(axis=-1)),
+        value + np.sqrt((weights**2 * (high - recall) ** 2).sum(axis=-1)),
+    )
+    lows, highs = zip(wilson(value, count, level), jeffreys, added, (value, value), strict=True)
+    return np.maximum(np.min(lows, axis=0), 0), np.minimum(np.max(highs, axis=0), 1)
+
+
+def subject_discount(
+    right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], level: float = LEVEL
+) -> float:
+    """How much of a face each face counts for, since faces of a subject are alike: (S, K) counts -> a factor up to 1.
+
+    One over the design effect: the variance of the weighted mean over subjects (Taylor linearisation) by that of
+    independent faces, at least 1; and once more for the S subjects that it is estimated from, by Student's t (Korn &
+    Graubard 1998). Where few subjects err, or few are read right at all, faces of a subject could be wholly alike
+    unseen, and the design effect is drawn to that of subjects that count as one face each. 0 for a single subject: of
+    other people it says nothing.
+    """
+    subjects, total = len(faces), faces.sum(axis=0)
+    if subjects < 2:
+        return 0.0
+    recall = right.sum(axis=0) / total
+    influence = ((right - recall * faces) / total) @ weights
+    between = subjects / (subjects - 1) * (influence**2).sum()
+    within = _variance((weights * recall).sum(), right.sum(axis=0), total, weights)
+    effect = max(1.0, between / within) if within > 0 else 1.0
+    wholly_alike = max(effect, (faces.sum(axis=1) ** 2).sum() / faces.sum())
+    telling = min(np.count_nonzero((right < faces).any(axis=1)), np.count_nonzero(right.any(axis=1))) ** 2
+    effect = (telling * effect + wholly_alike) / (telling + 1)
+    above = (1 + level) / 2
+    return float((ndtri(above) / stdtrit(subjects - 1, above)) ** 2 / effect)
+
+
+def _counts(
+    right: NDArray[np.bool_], class_of: NDArray[np.int64], subjects: NDArray[np.object_] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(S, K) faces that were read right, and all, by subject and class; without subjects there is a single row."""
+    refuse_no_faces(right)
+    rows = np.zeros(len(right), dtype=np.int64) if subjects is None else numbered_subjects(subjects)
+    shape = (int(rows.max()) + 1, int(class_of.max()) + 1)
+    counts = (np.bincount(rows * shape[1] + class_of, each, minlength=shape[0] * shape[1]) for each in (right, None))
+    hits, faces = (each.reshape(shape).astype(np.float64) for each in counts)
+    return hits, faces
+
+
+def _interval(
+    right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], known: bool, level: float
+) -> Interval:
+    """Of (S, K) counts by subject and class, where subjects are `known`."""
+    counts_for = subject_discount(right, faces, weights, level) if known else 1.0
+    if counts_for == 0:
+        return 0.0, 1.0
+    low, high = mean_interval(counts_for * right.sum(axis=0), counts_for * faces.sum(axis=0), weights, level)
     return float(low), float(high)
 
 
-def resampled_rows(counts: NDArray[np.int64], generator: np.random.Generator, resamples: int) -> NDArray[np.int64]:
-    """(K, V) faces by class and outcome -> (resamples, K, V): drawing a class's faces is a multinomial draw."""
-    resampled = np.zeros((resamples, *counts.shape), dtype=np.int64)
-    for k, row in enumerate(counts):
-        if row.any():
-            resampled[:, k] = generator.multinomial(row.sum(), row / row.sum(), size=resamples)
-    return resampled
+def _effective_faces(
+    value: NDArray[np.float64], right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(...) faces of which a single share would have the variance of the weighted mean `value`."""
+    certain = (value * (1 - value)) < 1e-12
+    variance = np.where(certain, 1, _variance(value, right, faces, weights))
+    return np.where(certain, 1 / (weights**2 / faces).sum(axis=-1), value * (1 - value) / variance)
 
 
-def sums_by_subject(subjects: NDArray[np.object_], column: NDArray[np.int64], columns: int) -> NDArray[np.float64]:
-    """(S, columns) faces of each subject in each `column` (N,)."""
-    subject = numbered_subjects(subjects)
-    rows = int(subject.max()) + 1
-    return np.bincount(subject * columns + column, minlength=rows * columns).reshape(rows, columns).astype(np.float64)
+def _variance(
+    value: NDArray[np.float64], right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(...) variance of the weighted mean of (..., K) recalls, which are drawn to it."""
+    drawn = (right + _BORROWED * np.asarray(value)[..., None]) / (faces + _BORROWED)
+    return np.asarray((weights**2 * drawn * (1 - drawn) / faces).sum(axis=-1))
+
+
+def refuse_no_faces(faces: NDArray[np.generic]) -> None:
+    if len(faces) == 0:
+        raise ValueError("There is no face to measure on.")
 
 
 def numbered_subjects(subjects: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -76,25 +176,3 @@ def numbered_subjects(subjects: NDArray[np.object_]) -> NDArray[np.int64]:
     names, subject = np.unique(subjects.astype(str), return_inverse=True)
     subject[unnamed] = len(names) + np.arange(np.count_nonzero(unnamed))
     return np.unique(subject, return_inverse=True)[1]  # the unnamed have left an empty one behind
-
-
-def resampled_sums(table: NDArray[np.floating], generator: np.random.Generator, resamples: int) -> NDArray[np.floating]:
-    """(S, D) -> (resamples, D): each the sum of S rows that are drawn with replacement."""
-    kinds, alike = np.unique(table, axis=0, return_counts=True)
-    # Subjects with one face are of few kinds, and drawn faster by how often each kind comes than one by one.
-    few = 10 * len(kinds) < len(table)
-    rows = kinds if few else table
-    batches = []
-    for count in _batches(resamples, size=max(1, _DRAWN_AT_ONCE // len(rows))):
-        if few:
-            times = generator.multinomial(len(table), alike / len(table), size=count)
-        else:
-            drawn = (generator.integers(len(table), size=len(table)) for _ in range(count))
-            times = np.array([np.bincount(each, minlength=len(table)) for each in drawn])
-        batches.append(times.astype(table.dtype) @ rows)
-    return np.concatenate(batches)
-
-
-def _batches(total: int, size: int) -> list[int]:
-    """How many there are in each batch: memory is bounded, and products of matrices stay large enough to be fast."""
-    return [min(size, total - start) for start in range(0, total, size)]

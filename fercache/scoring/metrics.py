@@ -47,6 +47,17 @@ def uar(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return _mean_where_supported(_hits(confusion), confusion.sum(-1), confusion)
 
 
+def adjusted_accuracy(confusion: NDArray[np.int64], mix: NDArray[np.float64]) -> float | None:
+    """The accuracy on faces whose expressions come in that `mix` (L,), from an (L, L) confusion.
+
+    The recalls weighed by the mix, of which only the shares of expressions with support count (Saerens, Latinne &
+    Decaestecker 2002, on new priors). With equal shares it is `uar`. None where the mix has none of them.
+    """
+    support = confusion.sum(axis=1)
+    shares = np.where(support > 0, mix, 0)
+    return float(shares @ (_hits(confusion) / np.maximum(support, 1)) / shares.sum()) if shares.any() else None
+
+
 def macro_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """(..., L, L) confusions -> (...) mean F1 of the classes with support."""
     return _mean_where_supported(2 * _hits(confusion), confusion.sum(-1) + confusion.sum(-2), confusion)

@@ -1,12 +1,17 @@
-"""Which snapshot of a run counts."""
+"""Which snapshot of a run counts: an epoch of a head that is trained step by step, a candidate of a fitted one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fercache.errors import UsageError, nearest
 
-POLICIES = ("source-val", "last", "oracle")
-"""`source-val` is best on source validation; `oracle` is best on the target itself, as the papers' code selects."""
+POLICIES = ("source-val", "source-1se", "source-shifted", "last", "oracle")
+"""`source-val` is best on source validation, `source-1se` the first within one standard error of that, `source-shifted`
+best on changed pictures of it; `oracle` is best on the target itself, as the papers' code selects."""
+
+DEFAULT = "source-val"
+"""The policy of every headline, of paired tests and of `predict`."""
 
 
 def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -14,19 +19,37 @@ def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
     return float(row["validation_accuracy"]), float(row["validation_uar"])
 
 
-def choose(policy: str, history: Sequence[Mapping[str, Any]], target_accuracy: Mapping[str, float] | None) -> str:
-    """The name of the snapshot that `policy` picks, the earliest among equals.
+def policies_of(history: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The policies that a run's history can serve: without shifted faces there is no `source-shifted`."""
+    shifted = all(isinstance(row.get("shifted_accuracy"), float | int) for row in history)
+    return tuple(policy for policy in POLICIES if shifted or policy != "source-shifted")
 
-    `history` has a row per epoch, with the name of its `snapshot` where there is one. `target_accuracy` by snapshot is
-    for `oracle`: ValueError when another policy is given it, or `oracle` is not. UsageError for an unknown policy.
+
+def choose(
+    policy: str, history: Sequence[Mapping[str, Any]], faces: int, target_accuracy: Mapping[str, float] | None = None
+) -> str:
+    """The name of the snapshot that `policy` picks, the earliest (of candidates the most regular) among equals.
+
+    `history` has a row per epoch or candidate, with the name of its `snapshot` where there is one; `faces` are those of
+    source validation. `target_accuracy` by snapshot is for `oracle`: ValueError when another policy is given it, or
+    `oracle` is not, or when the history cannot serve the policy. UsageError for an unknown policy.
     """
     if policy not in POLICIES:
         raise UsageError(f"'{policy}' is not a selection policy. {nearest(policy, POLICIES)}")
     if (policy == "oracle") != (target_accuracy is not None):
         raise ValueError("The oracle, and no other policy, looks at accuracy on the target.")
+    if policy not in policies_of(history):
+        raise ValueError(f"{policy} needs accuracy on shifted faces, which the history does not hold.")
     kept = [row for row in history if row["snapshot"]]
-    if policy == "last":
-        return str(kept[-1]["snapshot"])
+    best = max(kept, key=validation_rank)
     if target_accuracy is not None:
-        return str(max(kept, key=lambda row: target_accuracy[row["snapshot"]])["snapshot"])
-    return str(max(kept, key=validation_rank)["snapshot"])
+        best = max(kept, key=lambda row: target_accuracy[row["snapshot"]])
+    elif policy == "last":  # candidates of a fitted head have no order in time: the best of them
+        best = max((row for row in kept if row["epoch"] == kept[-1]["epoch"]), key=validation_rank)
+    elif policy == "source-shifted":
+        best = max(kept, key=lambda row: (row["shifted_accuracy"], row["shifted_uar"]))
+    elif policy == "source-1se":
+        accuracy = float(best["validation_accuracy"])
+        enough = accuracy - math.sqrt(accuracy * (1 - accuracy) / faces)
+        best = next(row for row in kept if row["validation_accuracy"] >= enough)
+    return str(best["snapshot"])

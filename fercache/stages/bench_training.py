@@ -18,7 +18,7 @@ from fercache.heads import Batch, GradientHead, Task
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
-from fercache.training import build_head, fit, validate
+from fercache.training import Chance, SourceFaces, build_head, fit, validate
 
 SEPARATION = 0.1
 WHOLE_EPOCHS = 60
@@ -106,14 +106,14 @@ def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.
 
 def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, seed: int) -> None:
     """What one would write without this package: default threads, single precision, fused Adam."""
-    generator = torch.Generator().manual_seed(seed)
+    chance = Chance.of(seed)
     rate, decay = settings.learning_rate, settings.weight_decay
     optimizer = torch.optim.Adam(head.parameters(), rate, weight_decay=decay, fused=True)
     head.train()
     for _ in range(settings.epochs):
-        for index in torch.randperm(len(train), generator=generator).split(settings.batch_size):
+        for index in torch.randperm(len(train), generator=chance.order).split(settings.batch_size):
             optimizer.zero_grad()
-            terms = head.loss(train.rows(index), generator)
+            terms = head.loss(train.rows(index), chance.loss)
             torch.stack(list(terms.values())).sum().backward()
             optimizer.step()
 
@@ -145,11 +145,11 @@ def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation
     def bare(seed: int) -> float:
         head = build(seed)
         bare_loop(head, train, settings(), seed)
-        return validate(head, validation)["validation_accuracy"]
+        return validate(head, SourceFaces(train, validation))["validation_accuracy"]
 
     def ours(precision: str) -> Callable[[int], float]:
         def run(seed: int) -> float:
-            fitted = fit(build(seed), train, validation, settings(precision), seed=seed)
+            fitted = fit(build(seed), SourceFaces(train, validation), settings(precision), seed=seed)
             return float(fitted.history[-1]["validation_accuracy"])
 
         return run

@@ -1,6 +1,6 @@
 """records -> tables and the page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -23,11 +23,13 @@ def compare(
     about: str = "",
     selections: Sequence[str] = (),
     thumbnails: bool = False,
+    class_mix: Mapping[str, float] | None = None,
 ) -> tuple[Path, list[Record]]:
     """Writes `reports/<name>/`; returns the page and the records it shows (of `runs` and `selections`, default all).
 
     With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. `about` is
-    shown at the top. Pictures of drawn faces are always shown, those of real ones only with `thumbnails`. Raises
+    shown at the top. Pictures of drawn faces are always shown, those of real ones only with `thumbnails`. With a
+    `class_mix`, shares by expression that add up to 1, also the accuracy that there would be in that mix. Raises
     UsageError when there is nothing to compare.
     """
     records = _chosen(_records_of(settings, runs), selections)
@@ -39,6 +41,7 @@ def compare(
         baseline=baseline,
         about=about,
         thumbnails=thumbnails,
+        class_mix=class_mix,
     )
     return page, records
 

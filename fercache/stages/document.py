@@ -8,6 +8,7 @@ from fercache import registry
 from fercache.corruptions import KINDS, SEVERITIES
 from fercache.datasets import Dataset, Expected
 from fercache.expressions import ALIASES, EXPRESSIONS
+from fercache.provenance import relatives
 
 HEAD = """\
 # Data sets
@@ -59,6 +60,8 @@ def _set(name: str) -> Iterator[str]:
     yield f"- **Layout:** {dataset.layout}"
     scored = f"`{dataset.target_split}`" if dataset.target_split else "all faces"
     yield f"- **Scored on:** {scored}, unless a split is named"
+    if related := relatives(name):
+        yield f"- **Not unseen** for what was trained on {_listed(related)}, whose pictures it has or shares"
     yield f"- **Licence:** {dataset.licence}"
     if dataset.homepage:
         yield f"- **Where to ask:** <{dataset.homepage}>"
@@ -68,6 +71,10 @@ def _set(name: str) -> Iterator[str]:
     if dataset.domains:
         yield f"Domains: {', '.join(f'`{name}:{domain}`' for domain in dataset.domains)}.\n"
     yield from _counts(dataset)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(f"`{name}`" for name in names)
 
 
 def _counts(dataset: Dataset) -> Iterator[str]:

@@ -9,22 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Faces, find_pairs
+from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
 from fercache.records import Record, read_record, record_files
-from fercache.scoring.selection import POLICIES
+from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
+from fercache.stages.drift import Drifts
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import load_run
+from fercache.stages.provenance import Provenance, source_rows, split_rows
 from fercache.stages.run_config import RunConfig, SourcePart, read_config
 from fercache.stages.scoring import score_run
 from fercache.stages.stored_faces import crops_of
 from fercache.stages.targets import Target, read_target, target_split
-from fercache.store.runs import find_runs
+from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 
 
@@ -32,7 +34,7 @@ from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_tab
 class EvaluateRequest:
     """Which runs on which targets. No runs: all finished ones. No targets: every extracted set of a run's encoder.
 
-    `exclude_duplicates`: score once more without the faces whose picture the source's train split has.
+    `exclude_duplicates`: score once more without the faces whose picture the source has to train on or validate with.
     """
 
     targets: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
     copies = _Copies(tables, read, resolve_device(request.device))
+    provenance, drifts = Provenance(tables, read), Drifts(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
@@ -75,6 +78,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 skipped.append((str(name), str(error)))
                 continue
             scored.add(str(name))
+            target = provenance.of(target, config.encoder_seen, config.parts)
+            target = replace(target, drift=drifts.of(target, config.parts))
             run = load(folder, request.device)
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(run.config, target))
@@ -166,17 +171,18 @@ def records_on(folder: Path, target: tuple[DatasetName, TableInfo], config: RunC
 def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
     """Whether every policy's record is there, and is about the target's present table."""
     present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config)}
-    plain = [present.get((policy, False)) for policy in POLICIES]
+    policies = policies_of(read_run(folder).history)
+    plain = [present.get((policy, False)) for policy in policies]
     if None in plain or not request.exclude_duplicates:
         return None not in plain
     looked = all(record is not None and record.duplicates is not None for record in plain)
     # Where no face is a duplicate, or every one is, there is nothing to score once more.
-    wanted = {policy for policy, r in zip(POLICIES, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
+    wanted = {policy for policy, r in zip(policies, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
     return looked and all((policy, True) in present for policy in wanted)
 
 
 class _Copies:
-    """Which faces of a target have their picture in a source's train split; each pair of tables is searched once."""
+    """Which faces of a target have their picture in what a source trains on; each pair of tables is searched once."""
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:
         self._tables = {table.clean_key: table for table in tables}
@@ -201,14 +207,11 @@ class _Copies:
                 f"{run} was trained on a table of {part.name} that is not in the cache any more, so nobody "
                 f"can tell which faces are in both. Run: fercache extract --dataset {part.name}"
             )
-        _, ours = self._faces(self._tables[part.key], part.split)
-        ids, theirs = self._faces(scored, split)
-        return frozenset(ids[find_pairs(ours, theirs, device=self._device).right])
-
-    def _faces(self, info: TableInfo, split: str) -> tuple[NDArray[np.object_], Faces]:
-        table = self._read(info.path)
-        rows = table.columns.split == split if split else np.ones(info.rows, dtype=bool)
-        return table.columns.id[rows], searched_faces(table, rows)
+        source, target = self._read(self._tables[part.key].path), self._read(scored.path)
+        rows = split_rows(target, split)
+        name = replace(DatasetName.parse(scored.identity["dataset"]), split=split)
+        ours, theirs = searched_faces(source, source_rows(source, part, name)), searched_faces(target, rows)
+        return frozenset(target.columns.id[rows][find_pairs(ours, theirs, device=self._device).right])
 
     def _clean(self, target: Target) -> TableInfo:
         """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""

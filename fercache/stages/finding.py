@@ -3,11 +3,13 @@
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from fercache import registry
+from fercache.corruptions import SHIFTED
 from fercache.datasets import DatasetName, check_domain
 from fercache.encoders import OWN, EncoderRequest
 from fercache.errors import UsageError, nearest
@@ -89,6 +91,14 @@ def holds(table: TableInfo, name: DatasetName) -> bool:
     """Whether a table is of the set and may have the split; a spoilt set's table may hold a single one."""
     split = table.identity.get("split")
     return table.identity["dataset"] == str(name.whole) and (not split or name.split in ("", split))
+
+
+def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -> TableInfo | None:
+    """The table of a set's `split` in the changed pictures that `source-shifted` selects by; None without one."""
+    wanted = replace(name.clean, corruption=SHIFTED, split=split)
+    encoder = table.identity["encoder"]
+    fitting = (t for t in find_tables(cache) if holds(t, wanted) and same_encoder(t.identity["encoder"], encoder))
+    return next(fitting, None)
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -15,12 +15,13 @@ from fercache import registry
 from fercache.datasets import POOL, DatasetName, check_domain, source_names, source_slug
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
-from fercache.identity import file_hash, key_of, seed_from
+from fercache.identity import file_hash, key_of
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
 from fercache.stages.labelled import LabelPolicy
 from fercache.stages.measuring import measures
+from fercache.stages.provenance import Provenance
 from fercache.stages.run_config import SourcePart
 from fercache.stages.targets import Target, read_target
 from fercache.store.runs import Predictions, write_predictions
@@ -64,7 +65,10 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     rows = _read(request.file)
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
-    read = [_read_one(request, model, part, table, name) for model, part in _by_model(request, rows).items()]
+    provenance = Provenance(find_tables(settings.cache), cache(read_table))
+    read = [
+        _read_one(request, model, part, table, name, provenance) for model, part in _by_model(request, rows).items()
+    ]
     for _, record, _ in read:
         _tell_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
@@ -95,7 +99,12 @@ def _labels_of(settings: Settings, name: DatasetName) -> Path:
 
 
 def _read_one(
-    request: ImportRequest, model: str, rows: "pd.DataFrame", table: FeatureTable, name: DatasetName
+    request: ImportRequest,
+    model: str,
+    rows: "pd.DataFrame",
+    table: FeatureTable,
+    name: DatasetName,
+    provenance: Provenance,
 ) -> tuple[Target, Record, Logits]:
     """The record of one model's predictions, with what it is about."""
     sources = source_names(request.source)
@@ -104,6 +113,7 @@ def _read_one(
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
     target = read_target(table, name, LabelPolicy(expressions, request.policy, request.label_file), trained_on)
+    target = provenance.of(target, (), trained_on)
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
     numbers = rows[[column_of[expression] for expression in expressions]]
@@ -113,7 +123,6 @@ def _read_one(
     key = key_of({**method, "seed": request.seed})
     slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
     run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
-    seed = seed_from("bootstrap", key, table.clean_key, str(target.name))
     record = Record(
         run=run,
         method_key=key_of(method),
@@ -133,12 +142,14 @@ def _read_one(
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
         seen_by_encoder=False,
+        seen=target.seen,
+        not_compared=target.not_compared,
         keys={"run": key, "target": table.clean_key, "file": file_hash(request.file)},
         versions=versions(),
         device="unknown",
         seconds=0,
         options={"import-predictions": _options(request, model)},
-        **measures(logits, target.faces, expressions, target.known, seed),
+        **measures(logits, target.faces, expressions, target.known),
     )
     return target, record, logits
 

@@ -1,18 +1,17 @@
 """How good logits are on a target's faces: scores, intervals, calibration, abstention, groups."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercache.records import MAIN, AbstentionRecord, CalibrationRecord, GroupRecord, ScoresRecord
 from fercache.scoring.calibration import calibration, probabilities, risk_coverage
-from fercache.scoring.intervals import Metric, bootstrap_interval
-from fercache.scoring.metrics import accuracy, predict, score, uar
+from fercache.scoring.intervals import score_intervals
+from fercache.scoring.metrics import predict, score
 from fercache.stages.labelled import LabelledFaces
 
-INTERVALS: dict[Literal["accuracy", "uar"], Metric] = {"accuracy": accuracy, "uar": uar}
 MOST_VALUES = 20
 """A column of groups with more values than that is no grouping: an age in years, a file's name."""
 
@@ -22,7 +21,6 @@ def measures(
     faces: LabelledFaces,
     expressions: Sequence[str],
     known: Sequence[str],
-    seed: int,
 ) -> dict[str, Any]:
     """The fields of a record that say how good the `logits` of every readout, (N, L), are on N `faces`."""
     main, truth = logits[MAIN], faces.truth
@@ -34,12 +32,9 @@ def measures(
         "scores": {
             name: ScoresRecord.model_validate(score(each, truth, expressions, known)) for name, each in logits.items()
         },
-        "intervals": {
-            name: bootstrap_interval(truth, predicted, metric, seed=seed, subjects=subjects)
-            for name, metric in INTERVALS.items()
-        },
+        "intervals": score_intervals(truth, predicted, subjects),
         "resampled": "faces" if subjects is None else "subjects",
-        "calibration": CalibrationRecord.model_validate(calibration(likely, truth)),
+        "calibration": CalibrationRecord.model_validate(calibration(likely, truth, subjects)),
         "abstention": AbstentionRecord.model_validate(risk_coverage(likely, truth)),
         "groups": {
             column: {value: _group(main[rows], truth[rows], expressions, known) for value, rows in values.items()}

@@ -9,6 +9,9 @@ from fercache.errors import UsageError
 from fercache.store.runs import Run, read_run
 
 SCHEMA = 1
+KEY_VERSION = 2
+"""Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
+seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
 
 
 class SourcePart(BaseModel):
@@ -27,6 +30,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     schema_version: int = SCHEMA
+    key_version: int = 1
     name: str
     key: str
     method_key: str
@@ -57,6 +61,9 @@ class RunConfig(BaseModel):
     logit_scale: float | None
     train_rows: int
     validation_rows: int
+    validation_copies: int | None = None
+    """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
+    keep_validation_copies: bool = False
     dropped: dict[str, int]
     versions: dict[str, str]
     device: str

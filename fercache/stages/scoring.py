@@ -1,17 +1,19 @@
 """One run on one target: logits of every snapshot, predictions, and a record for each selection policy."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import POOL
 from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
@@ -27,7 +29,7 @@ from fercache.records import (
 )
 from fercache.scoring.label_shuffles import label_shuffle_test
 from fercache.scoring.metrics import score
-from fercache.scoring.selection import POLICIES, choose
+from fercache.scoring.selection import choose, policies_of
 from fercache.stages.loading import LoadedRun
 from fercache.stages.measuring import measures
 from fercache.stages.run_config import RunConfig
@@ -86,7 +88,7 @@ def _score_without_duplicates(
 def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
     """One per selection policy; masks are tested once where policies choose the same snapshot."""
     tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
-    chosen = {policy: _choose(policy, loaded, target, logits) for policy in POLICIES}
+    chosen = {policy: _choose(policy, loaded, target, logits) for policy in policies_of(loaded.run.history)}
     for snapshot in dict.fromkeys(chosen.values()):
         _refuse_no_numbers(loaded, target, snapshot, logits[snapshot][MAIN])
     return [
@@ -105,11 +107,12 @@ def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits:
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
     """The snapshot; only the oracle is told how each does on the target."""
+    history, faces = loaded.run.history, loaded.config.validation_rows
     if policy != "oracle":
-        return choose(policy, loaded.run.history, None)
+        return choose(policy, history, faces)
     truth, expressions = target.faces.truth, loaded.config.expressions
     on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
-    return choose(policy, loaded.run.history, on_target)
+    return choose(policy, history, faces, on_target)
 
 
 @torch.inference_mode()
@@ -178,7 +181,7 @@ def _record(
     seconds: float,
 ) -> Record:
     config = loaded.config
-    seed = seed_from("bootstrap", config.key, target.table.clean_key, str(target.name))
+    settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
     return Record(
         run=config.name,
         method_key=config.method_key,
@@ -186,11 +189,13 @@ def _record(
         encoder_key=key_of(config.encoder_identity),
         head=config.head,
         trunk=config.trunk,
-        settings=config.settings | ({"crops": config.crop_side} if config.crop_side else {}),
+        settings=settings,
+        not_default=_not_default(config.head, settings),
         source=config.source,
         target=str(target.name.whole),
         target_split=target.name.split or ALL,
         seed=config.seed,
+        key_version=config.key_version,
         seeded=loaded.head.seeded,
         selection=policy,
         snapshot=snapshot,
@@ -201,20 +206,28 @@ def _record(
         mask=mask,
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
-        seen_by_encoder=_is_seen(target.name, config),
+        seen_by_encoder=any(each.by == "encoder" for each in target.seen),
+        seen=target.seen,
+        not_compared=target.not_compared,
+        drift=target.drift,
         keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
-        **measures(logits[snapshot], target.faces, config.expressions, target.known, seed),
+        **measures(logits[snapshot], target.faces, config.expressions, target.known),
     )
 
 
-def _is_seen(target: DatasetName, config: RunConfig) -> bool:
-    """Whether the encoder was trained on the target's set, or on one with the same pictures."""
-    same = {target.family, *registry.load("datasets", target.family).pictures_of}
-    return any(DatasetName.parse(seen).family in same for seen in config.encoder_seen)
+def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that are not the head's own for the trunk that it has."""
+    plugin = registry.load("heads", head)
+    trunk = {name: value for name, value in settings.items() if name == "trunk"}
+    try:
+        defaults = plugin.Settings.model_validate(trunk).model_dump(mode="json")
+    except ValidationError:  # a head of somebody's own, with a setting that has to be given
+        defaults = trunk
+    return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:
@@ -242,6 +255,8 @@ def _train_options(config: RunConfig) -> dict[str, str]:
         options["labels"] = config.label_file
     if config.faces is not None:
         options["faces"] = str(config.faces)
+    if config.keep_validation_copies:
+        options["keep-validation-copies"] = ""
     if config.prompts:
         options["prompts"] = _prompts_option(config)
     return options

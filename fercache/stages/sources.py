@@ -1,8 +1,10 @@
 """What heads learn from: a source's faces, split into those to train on and source validation."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +15,16 @@ from fercache.devices import resolve_device
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
-from fercache.identity import key_of, seed_from
+from fercache.identity import canonical_json, key_of, seed_from
 from fercache.settings import Settings
-from fercache.stages.finding import find_prompts, find_table, same_encoder
+from fercache.stages.finding import find_prompts, find_shifted, find_table, same_encoder
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
-from fercache.stages.stored_faces import StoredViews, as_batch, crops_of, pooled, pooled_views, stored_views
+from fercache.stages.stored_faces import as_batch, crops_of, pooled, pooled_views, stored_views
 from fercache.store.crops import Crops
 from fercache.store.prompts import PromptTable
 from fercache.store.schema import CLEAN
-from fercache.store.tables import FeatureTable, TableInfo, read_table
-from fercache.training import split_validation
+from fercache.store.tables import RECIPE, FeatureTable, TableInfo, read_table
+from fercache.training import SourceFaces, split_validation
 
 VALIDATION_SHARE = 0.1
 
@@ -32,7 +34,8 @@ class TrainRequest:
     """What to train on which source: one set, or several pooled, `A & B`.
 
     `set` overrides head settings by name; the values may be strings. `faces`: train on about so many, the same for
-    every run, each expression in proportion.
+    every run, each expression in proportion. `keep_validation_copies` keeps faces of source validation whose picture is
+    trained on.
     """
 
     source: str = "synthetic:studio"
@@ -45,18 +48,15 @@ class TrainRequest:
     label_file: str | None = None
     prompts: str = "faces"
     faces: int | None = None
+    keep_validation_copies: bool = False
     device: str = "auto"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the sets that a source is made of: the table, the split to train on, and the crops where there are any.
-
-    `key` is that of the table with no more than the views that are used.
-    """
+    """One of the sets that a source is made of: the table, the split to train on, and the crops where there are any."""
 
     table: TableInfo
-    key: str
     name: DatasetName
     split: str
     crops: Crops | None
@@ -64,16 +64,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Source:
-    """The source's rows, split: `train` and `validation` on the device, and what describes them."""
+    """The source's rows on the device, and what describes them.
+
+    `rows_key` changes with whatever a head learns from or is validated on, and with nothing else: another label of a
+    test face changes the table, but not what is trained. `copies` are the faces of source validation that were left out
+    because their picture is trained on.
+    """
 
     parts: tuple[Part, ...]
     expressions: tuple[str, ...]
-    train: Batch
-    validation: Batch
+    faces: SourceFaces
+    rows_key: str
+    views: int
+    copies: int
     dropped: Mapping[str, int]
     prompts: PromptTable | None
     device: str
-    views: StoredViews | None
 
     @property
     def name(self) -> str:
@@ -92,15 +98,10 @@ class Source:
         return source_slug([part.name for part in self.parts]) + (f"@{'-'.join(asked)}" if asked else "")
 
     @property
-    def key(self) -> str:
-        """What changes when the features do."""
-        return one_key([part.key for part in self.parts])
-
-    @property
-    def crops_key(self) -> str | None:
-        """What changes when the crops do."""
-        keys = [part.crops.info.key for part in self.parts if part.crops]
-        return one_key(keys) if keys else None
+    def crops(self) -> dict[str, Any] | None:
+        """What changes crops, besides the faces that they show."""
+        crops = self.parts[0].crops
+        return {"side": crops.info.side, "geometry": dict(crops.info.geometry)} if crops else None
 
     @property
     def table(self) -> TableInfo:
@@ -113,6 +114,26 @@ def one_key(keys: Sequence[str]) -> str:
     return keys[0] if len(keys) == 1 else key_of({"pool": list(keys)})
 
 
+@dataclass(frozen=True)
+class _Learned:
+    """The labelled faces of one part: to train on, of source validation, and those of the latter in changed pictures.
+
+    `held_out` is the split that source validation is of.
+    """
+
+    table: FeatureTable
+    part: Part
+    train: LabelledFaces
+    validation: LabelledFaces
+    held_out: str
+    shifted: LabelledFaces | None = None
+
+    @property
+    def sets(self) -> tuple[LabelledFaces | None, ...]:
+        """In the order of `SourceFaces`."""
+        return self.train, self.validation, self.shifted
+
+
 def read_source(
     settings: Settings, request: TrainRequest, *, recipe: str = CLEAN, with_crops: bool = False, side: int | None = None
 ) -> Source:
@@ -122,6 +143,30 @@ def read_source(
     """
     parts = _parts(settings, request, recipe, with_crops, side)
     tables = [read_table(part.table.path) for part in parts]
+    policy = _present(request, tables, parts)
+    learned = [_learned(table, part, policy) for table, part in zip(tables, parts, strict=True)]
+    learned, copies = (learned, 0) if request.keep_validation_copies else _without_copies(learned)
+    learned = [replace(each, shifted=_shifted(settings.cache, each, policy)) for each in learned]
+    learned = _some_of(learned, request.faces)
+    device = resolve_device(request.device)
+    dropped: Counter[str] = Counter()
+    for each in learned:
+        dropped.update(each.train.dropped)
+    return Source(
+        parts=parts,
+        expressions=policy.expressions,
+        faces=_on_device(learned, device, len(policy.expressions), recipe != CLEAN),
+        rows_key=_rows_key(learned, policy, recipe != CLEAN),
+        views=len(parts[0].table.views) - 1 if recipe != CLEAN else 0,
+        copies=copies,
+        dropped=dict(dropped),
+        prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
+        device=device,
+    )
+
+
+def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> LabelPolicy:
+    """The label policy, with the expressions that the source shows. Raises UsageError where they are fewer than two."""
     wanted = LabelPolicy(first_expressions(request.classes), request.policy, request.label_file)
     labelled = [labelled_faces(t, p.name, p.split, wanted).truth for t, p in zip(tables, parts, strict=True)]
     counted = np.bincount(np.concatenate(labelled), minlength=len(wanted.expressions))
@@ -130,30 +175,45 @@ def read_source(
         raise UsageError(
             f"{request.source} has labelled faces of {len(present)} expressions; training needs two or more."
         )
-    policy = LabelPolicy(present, request.policy, request.label_file)
-    faces = [_split_source(table, part, policy) for table, part in zip(tables, parts, strict=True)]
-    faces = _some_of(faces, parts, request.faces)
-    device = resolve_device(request.device)
-    train, validation = (
-        pooled([as_batch(each[i], part.crops, device) for each, part in zip(faces, parts, strict=True)], len(present))
-        for i in (0, 1)
+    return LabelPolicy(present, request.policy, request.label_file)
+
+
+def _on_device(learned: Sequence[_Learned], device: str, expressions: int, with_views: bool) -> SourceFaces:
+    """All parts, one after the other."""
+
+    def batch(which: int) -> Batch | None:
+        sets = [each.sets[which] for each in learned]
+        crops = [each.part.crops if which < 2 else None for each in learned]
+        there = [as_batch(faces, c, device) for faces, c in zip(sets, crops, strict=True) if faces is not None]
+        return pooled(there, expressions) if len(there) == len(learned) else None
+
+    train, validation, shifted = map(batch, range(3))
+    assert train is not None and validation is not None
+    views = pooled_views([stored_views(each.table, each.train, device) for each in learned]) if with_views else None
+    # A head that looks at pixels has no changed pictures to look at: only features of them are stored.
+    return SourceFaces(train, validation, None if train.crops is not None else shifted, views)
+
+
+def _rows_key(learned: Sequence[_Learned], policy: LabelPolicy, with_views: bool) -> str:
+    """Of all that a head learns from: the encoder, the views, and the pictures and labels of the rows, in order."""
+    return key_of(
+        {
+            "encoder": [each.table.identity["encoder"] for each in learned],
+            "views": [each.table.identity.get(RECIPE) for each in learned] if with_views else None,
+            "train": [_digest(each.table, each.train, policy) for each in learned],
+            "validation": [_digest(each.table, each.validation, policy) for each in learned],
+        }
     )
-    dropped: Counter[str] = Counter()
-    for train_faces, _ in faces:
-        dropped.update(train_faces.dropped)
-    views = None
-    if recipe != CLEAN:
-        views = pooled_views([stored_views(t, each[0], device) for t, each in zip(tables, faces, strict=True)])
-    return Source(
-        parts=parts,
-        expressions=present,
-        train=train,
-        validation=validation,
-        dropped=dict(dropped),
-        prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
-        device=device,
-        views=views,
-    )
+
+
+def _digest(table: FeatureTable, faces: LabelledFaces, policy: LabelPolicy) -> str:
+    """Of ids, pictures, subjects and labels, in order."""
+    digest = hashlib.sha256(canonical_json([list(faces.id), list(faces.subject)]).encode())
+    digest.update(table.columns.pixel_sha256[faces.row].tobytes())
+    digest.update(canonical_json([policy.expressions[index] for index in faces.truth]).encode())
+    if faces.distribution is not None:
+        digest.update(faces.distribution.tobytes())
+    return digest.hexdigest()
 
 
 def _parts(
@@ -165,7 +225,7 @@ def _parts(
         info = find_table(settings.cache, str(name), request.encoder, recipe)
         split = name.split or default_split(info.splits, "train", str(name))
         crops = crops_of(settings.cache, info, side) if with_crops else None
-        parts.append(Part(info, info.clean_key if recipe == CLEAN else info.key, name, split, crops))
+        parts.append(Part(info, name, split, crops))
     first = parts[0]
     for part in parts[1:]:
         both = f"{first.name.whole} and {part.name.whole} cannot make one source"
@@ -180,35 +240,57 @@ def _parts(
     return tuple(parts)
 
 
-_Split = tuple[LabelledFaces, LabelledFaces]
-"""Faces to train on, and those of source validation."""
-
-
-def _split_source(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Split:
+def _learned(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Learned:
     """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
     faces = labelled_faces(table, part.name, part.split, policy)
-    if part.split == "train" and _has_spare_validation(table, part.name):
-        return faces, labelled_faces(table, part.name, "validation", policy)
-    seed = seed_from("validation", table.clean_key, part.split)
+    if part.split == "train" and has_spare_validation(table, part.name):
+        return _Learned(table, part, faces, labelled_faces(table, part.name, "validation", policy), "validation")
+    seed = seed_from("validation", _digest(table, faces, policy))
     held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
-    return faces.take(~held_out), faces.take(held_out)
+    return _Learned(table, part, faces.take(~held_out), faces.take(held_out), part.split)
 
 
-def _has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
+def _shifted(cache: Path, learned: _Learned, policy: LabelPolicy) -> LabelledFaces | None:
+    """The faces of source validation in changed pictures; None where they were not extracted."""
+    info = find_shifted(cache, learned.part.table, learned.part.name, learned.held_out)
+    if info is None:
+        return None
+    changed = read_table(info.path)
+    faces = labelled_faces(changed, learned.part.name, learned.held_out, policy)
+    files = learned.table.columns.file_sha256[learned.validation.row]
+    wanted = {(id, file.tobytes()) for id, file in zip(learned.validation.id, files, strict=True)}
+    there = zip(faces.id, changed.columns.file_sha256[faces.row], strict=True)
+    kept = np.array([(id, file.tobytes()) in wanted for id, file in there], dtype=bool)
+    return faces.take(kept) if kept.any() else None
+
+
+def has_spare_validation(table: FeatureTable, name: DatasetName) -> bool:
     """Whether there is a validation split that is not scored: where there is no test split, it is (SFEW, AffectNet)."""
     splits, wanted = set(table.columns.split), registry.load("datasets", name.family).target_split
     return "validation" in splits and default_split(splits, wanted or "test", str(name)) != "validation"
 
 
-def _some_of(splits: list[_Split], parts: Sequence[Part], count: int | None) -> list[_Split]:
+def _without_copies(learned: Sequence[_Learned]) -> tuple[list[_Learned], int]:
+    """Without the faces of source validation whose picture, pixel for pixel, is trained on; and how many they are."""
+    trained = {pixels.tobytes() for each in learned for pixels in each.table.columns.pixel_sha256[each.train.row]}
+    kept, copies = [], 0
+    for each in learned:
+        pixels = each.table.columns.pixel_sha256[each.validation.row]
+        new = np.array([row.tobytes() not in trained for row in pixels], dtype=bool)
+        copies += int((~new).sum())
+        kept.append(replace(each, validation=each.validation.take(new)))
+    return kept, copies
+
+
+def _some_of(learned: list[_Learned], count: int | None) -> list[_Learned]:
     """About `count` faces to train on over all parts, each expression in proportion; all where there are no more."""
-    there = sum(len(train.truth) for train, _ in splits)
+    there = sum(len(each.train.truth) for each in learned)
     if count is None or count >= there:
-        return splits
-    seeds = [seed_from("faces", part.table.clean_key, part.split) for part in parts]
-    return [(_share_of(train, count / there, seed), rest) for (train, rest), seed in zip(splits, seeds, strict=True)]
+        return learned
+    return [replace(each, train=_share_of(each.train, count / there)) for each in learned]
 
 
-def _share_of(faces: LabelledFaces, share: float, seed: int) -> LabelledFaces:
+def _share_of(faces: LabelledFaces, share: float) -> LabelledFaces:
+    seed = seed_from("faces", list(faces.id))
     alone = np.full(len(faces.truth), "", dtype=object)
     return faces.take(split_validation(faces.truth, alone, share, seed))

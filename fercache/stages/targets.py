@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.datasets import DatasetName, default_split
 from fercache.errors import UsageError
+from fercache.provenance import IDENTICAL, By, How, Seen
 from fercache.records import DUPLICATE
+from fercache.scoring.drift import Drift
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.run_config import SourcePart
 from fercache.store.crops import Crops
@@ -17,11 +19,36 @@ from fercache.store.tables import FeatureTable
 
 
 @dataclass(frozen=True)
+class TrainedOn:
+    """A set that a run was trained on, by its encoder or its head, and what of N faces of a target is in it.
+
+    `how` is the declared relation of both sets, None without one; `identical` (N,) are the faces whose pixels are there
+    exactly, None where the images could not be compared.
+    """
+
+    by: By
+    through: str
+    how: How | None
+    identical: NDArray[np.bool_] | None
+
+    def seen(self) -> Seen | None:
+        """What a record says of it; None where nothing was seen."""
+        images = None if self.identical is None else int(self.identical.sum())
+        how: How | None = self.how or (IDENTICAL if images else None)
+        return Seen(by=self.by, through=self.through, how=how, images=images) if how else None
+
+    def take(self, rows: NDArray[np.bool_]) -> "TrainedOn":
+        """Of the faces where `rows` (N,) is true."""
+        return replace(self, identical=None if self.identical is None else self.identical[rows])
+
+
+@dataclass(frozen=True)
 class Target:
     """The faces to be scored, and the expressions among which the set's labels choose.
 
     `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
-    that they are left out.
+    that they are left out. `trained_on` are the sets that the run may have seen them in, `drift` is how
+    far all the split's faces are from the source's.
     """
 
     table: FeatureTable
@@ -32,13 +59,26 @@ class Target:
     crops: Crops | None = None
     duplicate: NDArray[np.bool_] | None = None
     unique: bool = False
+    trained_on: tuple[TrainedOn, ...] = ()
+    drift: Drift | None = None
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """All that the run has seen of the faces; they are unseen where it is empty."""
+        return tuple(found for one in self.trained_on if (found := one.seen()))
+
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """The sets in which identical images were not looked for, since no table in the cache has them."""
+        return tuple(dict.fromkeys(one.through for one in self.trained_on if one.identical is None))
 
     def without_duplicates(self) -> "Target":
         """The faces that the source's train split has not; those left out are counted among the dropped."""
         assert self.duplicate is not None
         faces = self.faces.take(~self.duplicate)
         dropped = {**faces.dropped, DUPLICATE: int(self.duplicate.sum())}
-        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True)
+        left = tuple(one.take(~self.duplicate) for one in self.trained_on)
+        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True, trained_on=left)
 
 
 def read_target(

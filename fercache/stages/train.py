@@ -26,8 +26,8 @@ from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
-from fercache.stages.run_config import RunConfig, SourcePart
-from fercache.stages.sources import VALIDATION_SHARE, Source, TrainRequest, one_key, read_source
+from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
+from fercache.stages.sources import Source, TrainRequest, one_key, read_source
 from fercache.state_dicts import listed
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
@@ -51,7 +51,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
         plan, seed = job
         return _train_one(settings, request, plan, seed, stopped)
 
-    side_by_side = not any(plan.source.crops_key or plan.source.device != "cpu" for plan in plans)
+    side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
     with progress("train", len(jobs), "run") as bar, _workers(side_by_side) as in_turn:
         try:
             folders = []
@@ -150,60 +150,47 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return; nothing is trained, and they need not be there. Raises as `train`."""
-    return [_folder(settings, request, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
+    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
 
 
-def _run_identity(request: TrainRequest, plan: Plan) -> dict[str, Any]:
+def _run_identity(plan: Plan) -> dict[str, Any]:
     """Everything that changes a run's numbers, but for its seed."""
-    source = plan.source
     return {
-        "table": source.key,
-        "split": source.split,
+        "version": KEY_VERSION,
+        "rows": plan.source.rows_key,
         "head": plan.name,
         "settings": plan.identity,
-        "expressions": list(source.expressions),
-        "policy": request.policy,
-        "label_file": request.label_file,
+        "expressions": list(plan.source.expressions),
         "prompts": plan.prompts_key,
-        "validation_share": VALIDATION_SHARE,
-        "faces": request.faces,
-        "crops": source.crops_key,
+        "crops": plan.source.crops,
     }
 
 
-def _folder(settings: Settings, request: TrainRequest, plan: Plan, seed: int) -> Path:
-    key = key_of({**_run_identity(request, plan), "seed": seed})
+def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
+    key = key_of({**_run_identity(plan), "seed": seed})
     encoder = plan.source.table.provenance["encoder"]
     return settings.cache / "runs" / f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
 
 
 def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
     source, task = plan.source, plan.task
-    folder = _folder(settings, request, plan, seed)
+    folder = _folder(settings, plan, seed)
     if is_finished(folder):
         return folder
-    name, identity = folder.name, _run_identity(request, plan)
-    key = key_of({**identity, "seed": seed})
+    name, identity = folder.name, _run_identity(plan)
     start = time.perf_counter()
-    head = plan.build(seed_from("initialise", key)).to(source.device)
+    head = plan.build(seed_from("weights", seed)).to(source.device)
 
     def report(row: Mapping[str, Any]) -> None:
         if stopped.is_set():
             raise FercacheError(f"{name} was stopped after epoch {row['epoch']}; nothing of it is kept.")
 
-    fitted = train_head(
-        head,
-        source.train,
-        source.validation,
-        plan.settings,
-        seed=seed_from("train", key),
-        views=source.views,
-        report=report,
-    )
+    fitted = train_head(head, source.faces, plan.settings, seed=seed_from("training", seed), report=report)
     parts = [SourcePart(name=str(part.name.whole), split=part.split, key=part.table.clean_key) for part in source.parts]
     config = RunConfig(
         name=name,
-        key=key,
+        key_version=KEY_VERSION,
+        key=key_of({**identity, "seed": seed}),
         method_key=key_of(identity),
         encoder=source.table.provenance["encoder"],
         encoder_identity=source.table.identity["encoder"],
@@ -220,15 +207,17 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         expressions=list(source.expressions),
         dimension=task.dimension,
         crop_side=task.crop_side,
-        views=len(source.views.features) - 1 if source.views else 0,
+        views=source.views,
         faces=request.faces,
         policy=request.policy,
         label_file=request.label_file,
         prompts=set_label(request.prompts) if plan.prompts_key else None,
         prompts_key=plan.prompts_key,
         logit_scale=task.logit_scale,
-        train_rows=len(source.train.labels),
-        validation_rows=len(source.validation.labels),
+        train_rows=len(source.faces.train.labels),
+        validation_rows=len(source.faces.validation.labels),
+        validation_copies=source.copies,
+        keep_validation_copies=request.keep_validation_copies,
         dropped=dict(source.dropped),
         versions=versions(),
         device=source.device,
@@ -251,7 +240,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
             f"Take an encoder that knows text, such as the bundled one: {with_text}"
         )
     crops = source.parts[0].crops
-    dimension, side = source.train.features.shape[1], crops.info.side if crops else None
+    dimension, side = source.faces.train.features.shape[1], crops.info.side if crops else None
     if not plugin.needs_text or source.prompts is None:
         return Task(source.expressions, dimension, crop_side=side)
     text = torch.from_numpy(source.prompts.per_expression(source.expressions)).to(source.device)

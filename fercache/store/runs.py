@@ -52,8 +52,9 @@ class Run:
             names = _names(weights)
             if name not in names:
                 raise UsageError(f"Run {self.name} has no snapshot '{name}'. {nearest(name, names)}")
+            stored = {key: key for key in weights.keys()} | _repeated(weights)  # noqa: SIM118
             prefix = f"{name}/"
-            return {k.removeprefix(prefix): weights.get_tensor(k) for k in weights.keys() if k.startswith(prefix)}  # noqa: SIM118
+            return {k.removeprefix(prefix): weights.get_tensor(of) for k, of in stored.items() if k.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -220,9 +221,19 @@ def _parse_cell(cell: Any) -> Any:
 
 
 def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
-    # The format wants arrays in one piece, and sorts them: the order of the snapshots is metadata.
-    tensors = {f"{s}/{name}": np.asarray(t, order="C") for s, named in snapshots.items() for name, t in named.items()}
-    return save(tensors, metadata={"snapshots": json.dumps(list(snapshots))})
+    """Tensors as `<snapshot>/<name>`; one that an earlier snapshot holds alike is stored once, and its place said."""
+    stored: dict[str, NDArray[Any]] = {}
+    repeated: dict[str, str] = {}
+    first: dict[str, str] = {}
+    for snapshot, named in snapshots.items():
+        for name, tensor in named.items():
+            place, earlier = f"{snapshot}/{name}", first.setdefault(name, f"{snapshot}/{name}")
+            if place != earlier and np.array_equal(tensor, stored[earlier]):
+                repeated[place] = earlier
+            else:
+                stored[place] = np.asarray(tensor, order="C")  # the format wants arrays in one piece
+    # The format sorts tensors: the order of the snapshots is metadata.
+    return save(stored, metadata={"snapshots": json.dumps(list(snapshots)), "repeated": json.dumps(repeated)})
 
 
 @contextmanager
@@ -237,6 +248,12 @@ def _weights(folder: Path) -> Iterator[Any]:
 
 def _names(weights: Any) -> tuple[str, ...]:
     return tuple(json.loads((weights.metadata() or {})["snapshots"]))
+
+
+def _repeated(weights: Any) -> dict[str, str]:
+    """Where tensors lie that are not stored twice."""
+    found: dict[str, str] = json.loads((weights.metadata() or {}).get("repeated", "{}"))
+    return found
 
 
 def _read_text(path: Path) -> str:

@@ -8,7 +8,7 @@ import torch
 
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.stages.bench_training import BARE, PRODUCTS, TOGETHER, bare_loop
-from fercache.training import build_head, fit
+from fercache.training import SourceFaces, build_head, fit
 from tests.command_line import Run
 from tests.feature_space import faces, task
 
@@ -54,7 +54,7 @@ def test_the_bare_loop_learns_what_ours_learns() -> None:
     heads = [build_head(SigmoidMask, task(), chosen, 1) for _ in range(2)]
     assert isinstance(heads[0], SigmoidMask) and isinstance(heads[1], SigmoidMask)
     bare_loop(heads[0], train, chosen, seed=1)
-    fit(heads[1], train, faces(35, 2), chosen, seed=1)
+    fit(heads[1], SourceFaces(train, faces(35, 2)), chosen, seed=1)
     for one, two in zip(heads[0].parameters(), heads[1].parameters(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-6)
 

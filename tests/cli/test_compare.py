@@ -158,3 +158,33 @@ def test_neither_tables_nor_the_page_need_torch(run: Run, scored: list[str]) -> 
     done = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "linear-probe" in done.stdout
+
+
+def test_a_mix_of_expressions_gives_the_adjusted_accuracy(run: Run, scored: list[str]) -> None:
+    outcome = run("compare", "--class-mix", "happy=0.5, neutral=0.5")
+    assert outcome.code == 0, outcome.err
+    assert "if expressions came in the mix happiness 50 %, neutral 50 %" in outcome.out
+    table = pd.read_csv("reports/latest/results.csv")
+    expected = (table["recall.happiness"] + table["recall.neutral"]) / 2
+    assert table["adjusted_accuracy"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    page = html.unescape(Path("reports/latest/index.html").read_text(encoding="utf-8"))
+    assert "Adj. acc." in page and "--class-mix happiness=0.5,neutral=0.5" in page
+    assert run("compare").code == 0
+    assert "adjusted" not in Path("reports/latest/results.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("mix", "message"),
+    [
+        ("hapiness=1", "'hapiness' is not an expression. Did you mean 'happiness'?"),
+        ("happy=0.5,neutral=0.4", "shares must add up to 1, found 0.9"),
+        ("happy=0.5,joy=0.5", "joy=0.5: write each expression once"),
+        ("happy=half", "with its share between 0 and 1"),
+        ("happy", "with its share between 0 and 1"),
+        ("happy=1.5,fear=-0.5", "happy=1.5: write each expression once"),
+        ("happy=nan", "with its share between 0 and 1"),
+    ],
+)
+def test_a_mix_that_is_none_is_refused(run: Run, mix: str, message: str) -> None:
+    outcome = run("compare", "--class-mix", mix)
+    assert outcome.code == 2 and message in outcome.err

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head
-from fercache.training import Fitted, build_head, train_head
+from fercache.training import Fitted, SourceFaces, build_head, train_head
 from fercache.trunks import Faces
 from tests.feature_space import DIMENSION, SEVEN, faces, task
 
@@ -36,11 +36,11 @@ class Subject:
 
     def train(self, expressions: tuple[str, ...]) -> Head:
         head = self.build(expressions)
-        train_head(head, faces(210, 1, expressions), faces(70, 2, expressions), self.settings, seed=1)
+        train_head(head, SourceFaces(faces(210, 1, expressions), faces(70, 2, expressions)), self.settings, seed=1)
         return head.eval()
 
     def train_briefly(self, seed: int) -> Fitted:
-        return train_head(self.build(seed=seed), faces(70, 1), faces(35, 2), self.briefly, seed=seed)
+        return train_head(self.build(seed=seed), SourceFaces(faces(70, 1), faces(35, 2)), self.briefly, seed=seed)
 
     @cached_property
     def trained(self) -> Head:
@@ -166,7 +166,7 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
 
 def _about_its_batch(subject: Subject) -> Iterator[str]:
     train, validation = faces(70, seed=1), faces(35, seed=2)
-    train_head(subject.build(), train, validation, subject.briefly, seed=1)
+    train_head(subject.build(), SourceFaces(train, validation), subject.briefly, seed=1)
     for given, expected in ((train, faces(70, seed=1)), (validation, faces(35, seed=2))):
         if not (torch.equal(given.features, expected.features) and torch.equal(given.labels, expected.labels)):
             yield "changes the faces that it is trained on"

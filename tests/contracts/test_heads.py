@@ -1,12 +1,14 @@
 """Every registered head keeps the contract, and heads that do not are caught."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 
 from fercache import registry
 from fercache.heads import Batch, FittedHead, Head, HeadSettings, Task
-from fercache.heads.linear_probe import LinearProbe
+from fercache.heads.linear_probe import LinearProbe, LinearProbeSettings
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.zero_shot import ZeroShot
 from fercache.trunks import Faces
@@ -70,9 +72,9 @@ class KeptOutsideTheState(FittedHead):
     def logits(self, faces: Faces) -> Tensor:
         return faces.features @ torch.stack(self.means).T
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         self.means = [train.features[train.labels == k].mean(0) for k in range(len(self.task.expressions))]
-        return {}
+        yield {}
 
 
 class GlobalNoise(ShortMask):
@@ -92,9 +94,9 @@ class GlobalSeed(ShortMask):
 class NormalisesInPlace(LinearProbe):
     """Changes what it is given."""
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         train.features.div_(train.features.norm(dim=1, keepdim=True))
-        return super().fit(train, validation, seed)
+        yield from super().candidates(train, seed)
 
 
 class MeanOfNothing(ShortMask):
@@ -108,12 +110,12 @@ class MeanOfNothing(ShortMask):
 class DependsOnTheSeed(ZeroShot):
     """Says that it needs no training, and trains."""
 
-    def fit(self, train: Batch, validation: Batch, seed: int) -> dict[str, float]:
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         self.text.add_(torch.randn(self.text.shape, generator=torch.Generator().manual_seed(seed)))
-        return {}
+        yield {}
 
 
-class LenientSettings(HeadSettings):
+class LenientSettings(LinearProbeSettings):
     model_config = {"extra": "allow"}  # noqa: RUF012
 
 

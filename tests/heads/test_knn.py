@@ -8,13 +8,15 @@ import torch
 
 from fercache.heads import Batch, HeadSettings
 from fercache.heads.knn import LEAST_SHARE, NEIGHBOURS, KNearestNeighbours
+from fercache.training import SourceFaces, train_head
 from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
 
 
 def fitted(train: Batch, validation: Batch | None = None) -> tuple[KNearestNeighbours, int]:
     head = KNearestNeighbours(task(with_text=False), HeadSettings())
-    return head, int(head.fit(train, validation or faces(70, 2), seed=1)["k"])
+    train_head(head, SourceFaces(train, validation or faces(70, 2)), HeadSettings(), seed=1)
+    return head, int(head.k)
 
 
 def shares(head: KNearestNeighbours, batch: Faces) -> np.ndarray:
@@ -43,7 +45,7 @@ def test_the_softmax_of_the_logits_is_the_share_of_votes(k: int) -> None:
     np.testing.assert_allclose(shares(head, test), expected, atol=1e-3)
 
 
-def test_k_is_the_best_on_validation_and_the_smallest_among_equals() -> None:
+def test_k_is_the_best_on_validation_and_the_smoothest_among_equals() -> None:
     train, validation = faces(140, 1), faces(140, 2)
     _, k = fitted(train, validation)
     right = {
@@ -51,6 +53,7 @@ def test_k_is_the_best_on_validation_and_the_smallest_among_equals() -> None:
         for n in NEIGHBOURS
     }
     assert right[k] == max(right.values()) > min(right.values())
+    assert k == max(n for n in NEIGHBOURS if right[n] == right[k])
     assert fitted(train, train)[1] == 1  # with k = 1 each face finds itself
 
 

@@ -1,55 +1,87 @@
-"""Logistic regression, against scikit-learn on standardised channels."""
+"""Logistic regression, against scikit-learn."""
 
+import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from fercache.errors import UsageError
-from fercache.heads import Batch, HeadSettings
-from fercache.heads.linear_probe import ABSENT, STRENGTHS, LinearProbe
+from fercache.heads import Batch
+from fercache.heads.linear_probe import ABSENT, BALANCES, SCALINGS, STRENGTHS, LinearProbe, LinearProbeSettings
+from fercache.scoring.selection import validation_rank
+from fercache.training import SourceFaces, train_head
 from tests.feature_space import SEVEN, faces, task
 
 
-def fitted(train: Batch, validation: Batch | None = None) -> tuple[LinearProbe, float]:
-    head = LinearProbe(task(), HeadSettings())
-    return head, head.fit(train, validation or faces(70, 2), seed=1)["C"]
+def fitted(train: Batch, validation: Batch | None = None, **settings: str) -> tuple[LinearProbe, dict[str, Any]]:
+    """The best on source validation, and its row of the history."""
+    chosen = LinearProbeSettings.model_validate(settings)
+    head = LinearProbe(task(), chosen)
+    found = train_head(head, SourceFaces(train, validation or faces(70, 2)), chosen, seed=1)
+    return head, max(found.history, key=validation_rank)
 
 
 def probabilities(head: LinearProbe, batch: Batch) -> np.ndarray:
     return head.logits(batch).softmax(1).numpy()
 
 
-def test_probabilities_are_those_of_scikit_learn() -> None:
+SCALERS = {"standardise": StandardScaler(), "l2": Normalizer(), "none": FunctionTransformer()}
+
+
+@pytest.mark.parametrize("normalise", SCALERS)
+def test_probabilities_are_those_of_scikit_learn(normalise: str) -> None:
     train, test = faces(210, 1), faces(35, 3)
-    head, strength = fitted(train)
-    reference = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=2000, tol=1e-6))
-    reference.fit(train.features.numpy(), train.labels.numpy())
+    head, chosen = fitted(train, normalise=normalise)
+    scaler = SCALERS[normalise].fit(train.features.numpy())
+    scale = float(np.sqrt(np.mean(scaler.transform(train.features.numpy()) ** 2)))  # 1 where channels are standardised
+    regression = LogisticRegression(C=chosen["C"] / scale**2, max_iter=5000, tol=1e-7)
+    reference = make_pipeline(scaler, regression).fit(train.features.numpy(), train.labels.numpy())
     np.testing.assert_allclose(probabilities(head, test), reference.predict_proba(test.features.numpy()), atol=0.02)
 
 
-def test_the_strength_is_the_best_on_validation() -> None:
-    train, validation = faces(70, 1), faces(140, 2)
-    head, strength = fitted(train, validation)
-    right = (head.logits(validation).argmax(1) == validation.labels).float().mean()
-    assert strength in STRENGTHS
-    scaler = StandardScaler().fit(train.features.numpy())
-    for other in (STRENGTHS[0], 1.0):
-        model = LogisticRegression(C=other, max_iter=500).fit(scaler.transform(train.features), train.labels)
-        assert right >= model.score(scaler.transform(validation.features), validation.labels) - 1e-6
+def test_every_strength_scaling_and_balance_is_tried_and_the_best_taken() -> None:
+    shown = ("happiness",) * 5 + ("fear",)
+    train, validation = faces(120, 1, shown=shown), faces(140, 2, shown=shown)
+    chosen = LinearProbeSettings()
+    found = train_head(LinearProbe(task(), chosen), SourceFaces(train, validation), chosen, seed=1)
+    tried = {(row["C"], row["normalise"], row["balance"]) for row in found.history}
+    assert tried == set(itertools.product(STRENGTHS, SCALINGS, BALANCES)) and len(found.history) == len(tried)
+    assert [row["C"] for row in found.history] == sorted(row["C"] for row in found.history)
+    even = train_head(LinearProbe(task(), chosen), SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1)
+    assert {row["balance"] for row in even.history} == {"none"}, "with equal counts both ways to balance are one"
 
 
-def test_strengths_too_small_to_tell_anything_do_not_end_the_search() -> None:
+def test_balance_names_a_rare_expression_more_often() -> None:
     shown = ("happiness",) * 19 + ("fear",)
-    train, validation = faces(40, 1, shown=shown), faces(200, 2, shown=shown)
-    head, strength = fitted(train, validation)
-    named = head.logits(validation).argmax(1)
-    assert strength > STRENGTHS[3]
-    assert (named == SEVEN.index("fear")).any()
+    train, test = faces(200, 1, shown=shown), faces(400, 3, shown=("happiness", "fear"))
+    named = {}
+    for balance in BALANCES:
+        head = LinearProbe(task(), LinearProbeSettings.model_validate({"balance": balance, "normalise": "l2"}))
+        next(head.candidates(train, 0))
+        named[balance] = int((head.logits(test).argmax(1) == SEVEN.index("fear")).sum())
+    assert named["weights"] > named["none"]
+
+
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_unit_length_takes_no_notice_of_a_faces_norm(scale: float) -> None:
+    train, test = faces(105, 1), faces(35, 3)
+    head, _ = fitted(train, normalise="l2")
+    brighter = replace(test, features=scale * test.features)
+    torch.testing.assert_close(head.logits(brighter), head.logits(test), rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_without_a_choice_of_scaling_still_loads() -> None:
+    head, _ = fitted(faces(105, 1), normalise="standardise")
+    state = {name: tensor for name, tensor in head.state_dict().items() if name != "unit"}
+    other = LinearProbe(task(), LinearProbeSettings())
+    other.load_state_dict(state)
+    assert torch.equal(other.logits(faces(7, 3)), head.logits(faces(7, 3)))
 
 
 def test_soft_labels_count_a_face_once_per_expression() -> None:
@@ -76,7 +108,7 @@ def test_expressions_that_the_source_lacks_are_never_named(shown: tuple[str, ...
 def test_a_constant_channel_does_no_harm() -> None:
     train = faces(70, 1)
     train.features[:, 3] = 2.0
-    head, _ = fitted(train)
+    head, _ = fitted(train, normalise="standardise")
     assert torch.isfinite(head.weight).all() and head.weight[:, 3].eq(0).all()
 
 

@@ -1,6 +1,7 @@
 """The whole head against the reference numbers, and its settings."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from fercache.heads import Batch, Task
 from fercache.heads.sigmoid_mask import SigmoidMask
 from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
-from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden
+from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden, places
 
 
 class Given(nn.Module):
@@ -26,10 +27,13 @@ class Given(nn.Module):
         return self.value
 
 
+@places
 @pytest.mark.parametrize("variant", ["paper", "official"])
-def test_the_loss_of_the_whole_head_agrees_with_the_reference(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    z = golden("cafe_losses", torch.float64)
-    head: Any = SigmoidMask(Task(SEVEN, 512), SigmoidMask.Settings(variant=variant)).double()
+def test_the_loss_of_the_whole_head_agrees_with_the_reference(
+    variant: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z = golden("cafe_losses", torch.float64, place)
+    head: Any = SigmoidMask(Task(SEVEN, z["clip_feature"].shape[1]), SigmoidMask.Settings(variant=variant)).double()
     head.trunk = Given(z["mask_logit"])
     head.classifier.load_state_dict({"weight": z["fc_weight"], "bias": z["fc_bias"]})
     monkeypatch.setattr(losses, "draw_channel_keep", lambda channels, groups, generator: z["channel_keep"])

@@ -1,5 +1,6 @@
 """The whole head against the reference numbers, and its kinship with zero-shot."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from fercache.errors import UsageError
 from fercache.heads import Batch, HeadSettings, Task
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.heads.zero_shot import ZeroShot
-from fercache.training import build_head, fit
+from fercache.training import SourceFaces, build_head, fit
 from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task
-from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden
+from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden, places
 
 
 class Detached(nn.Module):
@@ -28,11 +29,11 @@ class Detached(nn.Module):
         return transformed
 
 
-def reference_departures(variant: str, mutate: bool = False) -> tuple[float, float, float]:
+def reference_departures(variant: str, place: Path, mutate: bool = False) -> tuple[float, float, float]:
     """Of the total, of the face's gradient and of T's, for a head that is given the reference's weights."""
-    z = golden("ke2nt_losses", torch.float64)
+    z = golden("ke2nt_losses", torch.float64, place)
     head: Any = TextSimilarity(
-        Task(SEVEN, 512, z["text_embedding"], 100.0), TextSimilarity.Settings(variant=variant)
+        Task(SEVEN, z["text_embedding"].shape[1], z["text_embedding"], 100.0), TextSimilarity.Settings(variant=variant)
     ).double()
     names = {"0.weight": "fc1_weight", "0.bias": "fc1_bias", "2.weight": "fc2_weight", "2.bias": "fc2_bias"}
     head.to_neutral.load_state_dict({ours: z["mlp_" + theirs] for ours, theirs in names.items()})
@@ -51,17 +52,19 @@ def reference_departures(variant: str, mutate: bool = False) -> tuple[float, flo
     )
 
 
+@places
 @pytest.mark.parametrize("variant", ["paired", "official"])
-def test_the_loss_of_the_whole_head_agrees_with_the_reference(variant: str) -> None:
-    total, face, transformation = reference_departures(variant)
+def test_the_loss_of_the_whole_head_agrees_with_the_reference(variant: str, place: Path) -> None:
+    total, face, transformation = reference_departures(variant, place)
     assert total <= LOSS_TOLERANCE
     assert face <= GRADIENT_TOLERANCE
     assert transformation <= GRADIENT_TOLERANCE
 
 
+@places
 @pytest.mark.parametrize("variant", ["paired", "official"])
-def test_a_detached_face_shows_in_the_gradient_alone(variant: str) -> None:
-    total, face, _ = reference_departures(variant, mutate=True)
+def test_a_detached_face_shows_in_the_gradient_alone(variant: str, place: Path) -> None:
+    total, face, _ = reference_departures(variant, place, mutate=True)
     assert total <= LOSS_TOLERANCE
     assert face > 1000 * GRADIENT_TOLERANCE
 
@@ -76,7 +79,7 @@ def test_training_moves_the_faces_and_not_the_texts() -> None:
     chosen = TextSimilarity.Settings(epochs=3)
     head: Any = build_head(TextSimilarity, task(), chosen, seed=1)
     before = {name: tensor.clone() for name, tensor in head.state_dict().items()}
-    fit(head, faces(70, 1), faces(35, 2), chosen, seed=1)
+    fit(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1)
     moved = {name for name, tensor in head.state_dict().items() if not torch.equal(tensor, before[name])}
     assert moved == {name for name in before if name not in ("text", "logit_scale")}
 

@@ -10,13 +10,13 @@ from fercache.heads import Batch
 from fercache.heads.tip_adapter import ALPHAS, BETAS, TipAdapter, draw_shots
 from fercache.heads.tip_adapter_f import TipAdapterF
 from fercache.heads.zero_shot import ZeroShot
-from fercache.training import build_head, train_head
+from fercache.training import SourceFaces, build_head, train_head
 from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task, text_of
 
 
 def fitted(train: Batch, validation: Batch, seed: int = 1, **settings: Any) -> TipAdapter:
     head = TipAdapter(task(), TipAdapter.Settings(**settings))
-    head.fit(train, validation, seed)
+    train_head(head, SourceFaces(train, validation), TipAdapter.Settings(**settings), seed=seed)
     return head
 
 
@@ -52,10 +52,9 @@ def test_logits_are_the_papers() -> None:
 @pytest.mark.parametrize("made", [faces, turned])
 def test_alpha_and_beta_are_the_best_on_source_validation(made: Any) -> None:
     train, validation = made(140, 1), made(70, 2)
-    head = TipAdapter(task(), TipAdapter.Settings(shots=0))
-    chosen = head.fit(train, validation, seed=1)
+    head = fitted(train, validation, shots=0)
     right = {(a, b): accuracy(reference(train, validation, a, b), validation) for a in ALPHAS for b in BETAS}
-    assert right[chosen["alpha"], chosen["beta"]] == max(right.values())
+    assert right[round(float(head.alpha), 6), float(head.beta)] == max(right.values())
 
 
 def test_remembered_faces_overrule_the_text_where_validation_says_so() -> None:
@@ -85,7 +84,7 @@ def tuned(train: Batch, validation: Batch, **settings: Any) -> tuple[TipAdapterF
     chosen = TipAdapterF.Settings(**settings)
     head = build_head(TipAdapterF, task(), chosen, seed=1)
     assert isinstance(head, TipAdapterF)
-    return head, train_head(head, train, validation, chosen, seed=1)
+    return head, train_head(head, SourceFaces(train, validation), chosen, seed=1)
 
 
 def test_training_moves_the_keys_alone_and_starts_from_tip_adapter() -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from fercache.provenance import Seen
 from fercache.records import DUPLICATE, IMPORTED, Record, frame
 from fercache.reporting.boards import UNSEEN, Board, Cell, Row, boards, mean_scores
 from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, drawn_scores, fake_record
@@ -197,3 +198,42 @@ def test_scores_without_duplicates_stand_beside_and_count_in_no_mean() -> None:
     row = row_of(board, "linear-probe")
     assert row.unseen == row_of(board_of(plain), "linear-probe").unseen
     assert row.unseen_mean == row_of(board_of(plain), "linear-probe").unseen_mean
+
+
+def seen_of(*images: int) -> tuple[Seen, ...]:
+    return tuple(Seen(by="source", through="rafdb", how="identical images", images=count) for count in images)
+
+
+@pytest.mark.parametrize("target", ["fer2013", "mmafedb", "ferplus+blur:1"])
+def test_what_shares_the_pictures_of_the_source_is_not_unseen(target: str) -> None:
+    records = [fake_record(target=name, source="ferplus") for name in ("ferplus", target, "rafdb")]
+    records = [record.model_copy(update={"seen_by_encoder": False}) for record in records]
+    board = board_of(records)
+    assert board.unseen == board.counted == ("rafdb",)
+    if "+" not in target:
+        assert (board.seen, board.mark(target), board.kind(target)) == ((target,), "§", "seen by head")
+        (note,) = (note for note in board.seen_notes if note.startswith("§"))
+        assert note == f"§ {target}: it has the photographs of ferplus, which the head was trained on"
+
+
+def test_a_head_trained_on_a_corrupted_set_has_seen_the_clean_one() -> None:
+    board = board_of([fake_record(target=name, source="ferplus+blur:1") for name in ("mmafedb", "rafdb", "ferplus")])
+    assert board.unseen == ("rafdb",)
+    assert board.kind("ferplus") == "seen by encoder and head" and board.mark("ferplus") == "†§"
+
+
+def test_a_seen_target_counts_in_the_mean_without_its_duplicates() -> None:
+    """Where these are all that was seen; never twice."""
+    unique = {"without_duplicates": True, "dropped": {DUPLICATE: 9}}
+    records = [fake_record(target="synthetic:night", seen=seen_of(9), seen_by_encoder=False)]
+    records += [fake_record(target="synthetic:night", seen=(), **unique), fake_record()]
+    board = board_of(records)
+    assert (board.seen, board.counted) == (
+        ("synthetic:night",),
+        ("synthetic:night without duplicates", "synthetic:webcam"),
+    )
+    (row,) = board.headline
+    assert row.unseen == board.counted
+    assert board.why["synthetic:night"].startswith("9 of its 700 images are in rafdb")
+    still = board_of([*records[:1], records[1].model_copy(update={"seen": seen_of(1)}), records[2]])
+    assert still.counted == ("synthetic:webcam",)

@@ -3,13 +3,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 
+import numpy as np
 import pytest
 
-from fercache.records import CalibrationRecord, GroupRecord, Record, frame
+from fercache.records import INTERVALS, CalibrationRecord, GroupRecord, Record, frame
 from fercache.reporting.boards import Cell, boards
 from fercache.reporting.drawing import WIDTH
-from fercache.reporting.panels import FEWEST, Group, Panel, drawn_methods, panel, wilson, worst
-from tests.fake_records import demo_records, fake_record
+from fercache.reporting.panels import FEWEST, SURE, Group, Limits, Panel, drawn_methods, panel, worst
+from fercache.scoring.intervals import wilson
+from tests.fake_records import demo_records, fake_record, scores_of
 from tests.reporting.reported import measured
 from tests.reporting.test_figures import whiskers
 
@@ -68,12 +70,27 @@ def test_bins_of_few_faces_are_not_drawn() -> None:
     assert (points([one]), points(twice)) == (1, 2)  # of all seeds together
 
 
-@pytest.mark.parametrize(
-    ("share", "faces", "expected"),
-    [(0.5, 100, (0.4038, 0.5962)), (0.0, 10, (0.0, 0.2775)), (1.0, 10, (0.7225, 1.0)), (0.3, 0, (0.0, 1.0))],
-)
-def test_intervals_are_wilson_s(share: float, faces: int, expected: tuple[float, float]) -> None:
-    assert wilson(share, faces) == pytest.approx(expected, abs=1e-4)
+def test_how_sure_scores_are_is_the_mean_of_the_seeds_own_intervals() -> None:
+    calibration = {"ece": 0.1, "interval": (0.05, 0.2), "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
+    records = [fake_record(seed=seed, calibration=calibration) for seed in (0, 1)]
+    (sure,) = panel_of(records).sure
+    for name in INTERVALS:
+        limits = [100 * np.mean([record.intervals[name][end] for record in records]) for end in (0, 1)]
+        assert sure.limits[SURE[name]].interval == "–".join(f"{limit:.1f}" for limit in limits)
+    assert sure.limits["ECE"] == Limits("0.100 ±0.000", "0.050–0.200")
+
+
+def test_the_bootstrap_intervals_of_older_records_are_not_shown() -> None:
+    old = fake_record(intervals={"accuracy": (0.1, 0.2), "uar": (0.1, 0.2)})
+    (sure,) = panel_of([old]).sure
+    assert {limits.interval for limits in sure.limits.values()} == {""}
+
+
+def test_an_expression_with_too_few_faces_is_marked() -> None:
+    few = scores_of(np.diag([30, 9, 30, 10, 30, 30, 30]))
+    found = panel_of([fake_record(scores={"main": few}, kept=169)])
+    assert found.few == ("fear",)
+    assert "fear * 100.0" in found.drawings["recall"].svg and "surprise 100.0" in found.drawings["recall"].svg
 
 
 def test_groups_have_a_cell_per_drawn_method_and_the_worst_is_named() -> None:

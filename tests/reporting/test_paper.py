@@ -16,8 +16,9 @@ import pytest
 
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
-from fercache.reporting.paper import Entry, PaperTable, kept_faces, latex, latex_text, markdown, paper_tables
-from fercache.reporting.published import PublishedRow, PublishedScore, published_rows
+from fercache.reporting.latex import latex_text
+from fercache.reporting.paper import Entry, PaperTable, kept_faces, latex, markdown, paper_tables
+from fercache.reporting.published import MISPRINTED_MEANS, NOT_OURS, PublishedRow, PublishedScore, published_rows
 from fercache.reporting.tables import csv_text, summary
 from tests.fake_records import CLASSES, demo_records, fake_record, scores_of
 
@@ -174,6 +175,27 @@ def test_notes_say_in_what_a_published_protocol_departs() -> None:
     assert "ferplus: 3,137 faces, ours 3,122" in notes
     assert "sfew: 891 faces of sfew@train, ours 431 of another split" in notes
     assert "affectnet: 3,500 faces" not in notes
+
+
+def test_published_rows_are_said_to_differ_in_more_than_the_method() -> None:
+    records = [made("sigmoid-mask", 0, "ferplus", 80)]
+    assert NOT_OURS in tables_of(records)[0].notes
+    assert NOT_OURS not in tables_of(records, [])[0].notes
+
+
+def test_a_mean_that_a_paper_misprints_is_noted_beside_its_row() -> None:
+    table = tables_of([made("sigmoid-mask", 0, "ferplus", 80, source="affectnet")])[0]
+    (note,) = (note for note in table.notes if "prints" in note)
+    assert "CAFE Table 1 prints 60.27 as the mean of CAFE, whose scores average 61.67" in note
+    assert "CAFE Table 1 prints 53.09 as the mean of EAC, whose scores average 53.29" in note
+    assert not any("prints" in note for note in tables_of([made("sigmoid-mask", 0, "ferplus", 80)])[0].notes)
+
+
+def test_misprinted_means_are_of_rows_that_we_have_and_are_not_their_means() -> None:
+    rows = {(row.reference, row.method, row.source): row for row in published_rows()}
+    for place, printed in MISPRINTED_MEANS.items():
+        scores = [score.percent for score in rows[place].scores]
+        assert len(scores) == 5 and abs(sum(scores) / 5 - printed) > 0.1
 
 
 def test_published_scores_stand_under_their_very_faces_where_those_were_scored() -> None:

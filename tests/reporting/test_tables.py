@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fercache.provenance import Seen
 from fercache.records import Record, frame
 from fercache.reporting.tables import csv_text, results, screen_table, summary
 from tests.fake_records import demo_records, fake_record, scores_of
@@ -33,27 +34,27 @@ def fixed(head: str, seed: int, target: str, selection: str = "source-val", **ch
 GRID = [fixed(head, seed, target) for head in ("zero-shot", "linear-probe") for seed in (0, 1) for target in FACES]
 
 SUMMARY = """\
-encoder,source,head,trunk,readout,changed_settings,selection,seeds,seen_by_encoder,\
+encoder,source,head,trunk,readout,changed_settings,common_settings,selection,seeds,seen_by_encoder,\
 source accuracy,source accuracy deviation,source mean class recall,source mean class recall deviation,\
 synthetic:night accuracy,synthetic:night accuracy deviation,\
 synthetic:night mean class recall,synthetic:night mean class recall deviation,\
 synthetic:webcam accuracy,synthetic:webcam accuracy deviation,\
 synthetic:webcam mean class recall,synthetic:webcam mean class recall deviation,\
 unseen accuracy,unseen accuracy deviation,unseen mean class recall,unseen mean class recall deviation
-bundled,synthetic:studio,zero-shot,none,main,,source-val,2,synthetic:webcam,\
+bundled,synthetic:studio,zero-shot,none,main,,,source-val,2,synthetic:webcam,\
 95.00,0.00,95.00,0.00,67.50,3.54,67.50,3.54,82.50,3.54,82.50,3.54,67.50,3.54,67.50,3.54
-bundled,synthetic:studio,linear-probe,none,main,,source-val,2,synthetic:webcam,\
+bundled,synthetic:studio,linear-probe,none,main,,,source-val,2,synthetic:webcam,\
 95.00,0.00,95.00,0.00,62.50,3.54,62.50,3.54,77.50,3.54,77.50,3.54,62.50,3.54,62.50,3.54
 """
 
 RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,selection,snapshot,n,\
 accuracy,accuracy_low,accuracy_high,uar,uar_low,uar_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,device,seconds,\
-run,method_key,encoder_key,recall.happiness,recall.anger
+run,method_key,encoder_key,not_default,recall.happiness,recall.anger
 bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,source-val,final,20,\
-0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,0.6,0.7
+0.65,0.5,0.95,0.65,0.5,0.95,0.649123,,,,0,,False,cpu,0.4,linear-probe-0,linear-probe,e,,0.6,0.7
 bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,source-val,final,20,\
-0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,0.5,0.7
+0.6,0.5,0.95,0.6,0.5,0.95,0.59596,,,,0,,False,cpu,0.4,linear-probe-1,linear-probe,e,,0.5,0.7
 """
 
 
@@ -101,6 +102,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
     ]
     assert "as under source-val: zero-shot" in text
     assert "ferplus†" in text and "†: the encoder itself was trained" in text
+    assert "† ferplus: the encoder was trained on this set, or on one with its pictures" in text
     assert "X: not scored for every seed" in text
 
 
@@ -109,3 +111,13 @@ def test_the_screen_table_is_aligned_and_fits() -> None:
     scores = [line for line in lines if "  acc  " in line or "  mcr  " in line]
     assert len({len(line) for line in scores if "±" in line}) == 1
     assert max(map(len, lines)) <= 100
+
+
+def test_the_summary_names_what_is_seen_and_leaves_it_out_of_the_mean() -> None:
+    shown = Seen(by="source", through="synthetic:studio", how="identical images", images=7)
+    records = [r.model_copy(update={"seen": (shown,)}) if r.target == "synthetic:night" else r for r in GRID]
+    row = summary(frame(records)).iloc[0]
+    assert row["seen"] == "synthetic:night, synthetic:webcam" and "unseen accuracy" not in row
+    text = screen_table(frame(records))
+    assert "night§" in text
+    assert "§ synthetic:night: 7 of its 20 images are in synthetic:studio, which the head was trained on" in text

@@ -9,6 +9,7 @@ from scipy import special
 
 from fercache.scoring.calibration import calibration, probabilities, risk_coverage
 from fercache.scoring.comparison import face_units
+from tests.coverage.designs import SHARPENED, draw_confidences, plain_ece
 
 LOGITS = st.lists(st.lists(st.floats(-30, 30, width=32), min_size=4, max_size=4), min_size=1, max_size=40)
 
@@ -92,7 +93,8 @@ def test_any_logits_give_probabilities_and_measures_within_bounds(
     truth = np.arange(len(logits)) % 4
     calibrated, abstained = calibration(likely, truth, bins=parts), risk_coverage(likely, truth, points=parts)
     assert sum(calibrated.faces) == len(logits) and len(calibrated.faces) == parts
-    assert 0 <= calibrated.ece <= 1 and 0 <= abstained.area <= 1
+    assert 0 <= calibrated.interval[0] <= calibrated.ece <= calibrated.interval[1] <= 1
+    assert 0 <= abstained.area <= 1
     assert all(0 <= each <= 1 for each in (*abstained.risk, *filter(None, calibrated.confidence)))
     right = likely.argmax(axis=1) == truth
     assert abstained.risk[-1] == pytest.approx(1 - right.mean())
@@ -119,3 +121,46 @@ def test_measures_need_a_face() -> None:
             measure(empty, none)
     with pytest.raises(ValueError, match="no face"):
         face_units(none, "uar")
+
+
+def error_of_very_many_faces(sharpened: float) -> float:
+    likely, truth, _ = draw_confidences(300_000, sharpened, np.random.default_rng(3))
+    return plain_ece(likely, truth)
+
+
+@pytest.mark.parametrize("sharpened", SHARPENED)
+@pytest.mark.parametrize(("faces", "subjects"), [(30, 0), (400, 0), (400, 15)])
+def test_intervals_of_the_error_hold_that_of_very_many_faces(sharpened: str, faces: int, subjects: int) -> None:
+    true, generator = error_of_very_many_faces(SHARPENED[sharpened]), np.random.default_rng(0)
+    held, found = [], []
+    for _ in range(120):
+        likely, truth, subject = draw_confidences(faces, SHARPENED[sharpened], generator, subjects)
+        names = np.array([f"p{each}" for each in subject], dtype=object) if subjects else None
+        measured = calibration(likely, truth, names)
+        held.append(measured.interval[0] <= true <= measured.interval[1])
+        found.append(measured.ece)
+    assert np.mean(held) >= 0.90  # 95 %, and two and a half standard errors of 120 draws
+    assert np.mean(found) > true  # by chance, hence an interval that is not around what was found
+
+
+def test_the_interval_of_the_error_is_narrower_with_more_faces_and_reaches_zero_where_there_is_none() -> None:
+    few, many = (calibration(*drawn_probabilities(28, faces)).interval for faces in (200, 20_000))
+    assert few[0] == many[0] == 0 and many[1] < 0.02 < few[1]
+    likely, truth = drawn_probabilities(28, 2000)
+    sharp = likely**3 / (likely**3).sum(axis=1, keepdims=True)
+    low, high = calibration(sharp, truth).interval
+    assert 0.1 < low < calibration(sharp, truth).ece < high < 0.25
+
+
+def test_that_no_face_is_wrong_does_not_make_the_error_certain() -> None:
+    truth = np.arange(30) % 5
+    assert calibration(np.eye(5)[truth], truth).interval == (0, pytest.approx(3.84 / 33.84, abs=1e-3))
+    same = np.full(30, "she", dtype=object)
+    assert calibration(np.eye(5)[truth], truth, same).interval == (0, 1)
+
+
+def test_faces_of_few_subjects_make_the_interval_wider() -> None:
+    likely, truth, subject = draw_confidences(400, 1.6, np.random.default_rng(5), 15)
+    names = np.array([f"p{each}" for each in subject], dtype=object)
+    (low, high), (least, most) = calibration(likely, truth).interval, calibration(likely, truth, names).interval
+    assert least < low < high < most

@@ -82,3 +82,31 @@ def test_what_cannot_be_scored_is_refused() -> None:
         metrics.score(np.zeros((1, 7)), np.array([1]), SEVEN, ("surprise",))
     with pytest.raises(ValueError, match="None of surprise, fear is among contempt"):
         metrics.predict(np.zeros((1, 2)), SEVEN[:2], ("contempt",))
+
+
+CONFUSIONS = st.integers(0, 999).map(lambda seed: np.random.default_rng(seed).integers(0, 9, size=(4, 4)))
+
+
+@given(CONFUSIONS, st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_adjusted_accuracy_is_accuracy_on_faces_that_come_in_that_mix(
+    confusion: NDArray[np.int64], mix: list[float]
+) -> None:
+    support = confusion.sum(axis=1)
+    shown = [k for k in range(4) if support[k]]
+    total = sum(mix[k] for k in shown)
+    found = metrics.adjusted_accuracy(confusion, np.array(mix))
+    if total == 0:
+        assert found is None
+        return
+    assert found == pytest.approx(sum(mix[k] / total * confusion[k, k] / support[k] for k in shown))
+    assert 0 <= found <= 1 + 1e-9
+    assert metrics.adjusted_accuracy(confusion, 3 * np.array(mix)) == pytest.approx(found)
+
+
+@given(CONFUSIONS.filter(lambda confusion: confusion.any()))
+def test_adjusted_accuracy_of_equal_shares_is_mean_class_recall_and_of_its_own_mix_accuracy(
+    confusion: NDArray[np.int64],
+) -> None:
+    assert metrics.adjusted_accuracy(confusion, np.full(4, 0.25)) == pytest.approx(float(metrics.uar(confusion)))
+    own = confusion.sum(axis=1) / confusion.sum()
+    assert metrics.adjusted_accuracy(confusion, own) == pytest.approx(float(metrics.accuracy(confusion)))

@@ -3,19 +3,16 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
-from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.stages import evaluate as evaluate_stage
 from fercache.stages import sources
 from fercache.stages.evaluate import EvaluateRequest, evaluate
-from fercache.stages.scoring import _is_seen
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official
@@ -140,12 +137,6 @@ def test_spoilt_faces_that_the_run_was_trained_on_are_no_target(settings: Settin
     trained(settings, "folder:mine")
     with pytest.raises(UsageError, match="trained on"):
         evaluated(settings, "folder:mine+blur:2@train")
-
-
-def test_a_set_whose_pictures_the_encoder_has_seen_is_seen(settings: Settings, tmp_path: Path) -> None:
-    config = SimpleNamespace(encoder_seen=["ferplus@train"])
-    seen = [name for name in ("ferplus", "fer2013", "mmafedb", "rafdb") if _is_seen(DatasetName(name), config)]
-    assert seen == ["ferplus", "fer2013", "mmafedb"]
 
 
 def test_without_the_source_table_nobody_can_tell(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fercache import FercacheError, Settings
-from fercache.records import Record, predictions_path, read_record
+from fercache.records import Record, frame, predictions_path, read_record
+from fercache.reporting.tables import screen_table
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.train import TrainRequest, train
 from fercache.store.runs import Predictions, read_predictions
@@ -35,6 +36,7 @@ def test_a_head_with_a_mask_is_tested_under_every_policy(settings: Settings, pla
     for record in records:
         assert record.mask is not None and record.mask.shuffles == 199
         assert record.mask.p < 0.01 and record.mask.distance > record.mask.null
+        assert record.not_default == ("epochs",)
     of_snapshot = {(r.snapshot, r.without_duplicates, r.mask.distance) for r in records if r.mask}
     assert len(of_snapshot) == len({(r.snapshot, r.without_duplicates) for r in records})
     every, unique = (next(r.mask for r in records if r.without_duplicates == flag) for flag in (False, True))
@@ -58,3 +60,15 @@ def test_a_head_without_a_mask_has_no_test(settings: Settings, planted_folder: P
 def test_a_run_that_went_astray_is_named(settings: Settings, planted_folder: Path) -> None:
     with pytest.raises(FercacheError, match=r"sigmoid-mask.*no numbers on folder:mine.*lower learning rate"):
         scored(settings, planted_folder, "sigmoid-mask", epochs=3, optimizer="sgd", learning_rate=1e30)
+
+
+def test_what_a_run_was_trained_with_is_in_the_table(settings: Settings, planted_folder: Path) -> None:
+    extracted(settings, "folder:mine", planted_folder)
+    tables = []
+    for faces in (None, 70):
+        request = TrainRequest("folder:mine", ("linear-probe", "knn"), seeds=(0,), device="cpu", faces=faces)
+        train(settings, request)
+        records = [read_record(path) for path in evaluate(settings, EvaluateRequest(("folder:mine",), device="cpu"))]
+        tables.append(screen_table(frame(records)))
+    assert "faces" not in tables[0]
+    assert tables[1].splitlines()[1] == "All methods, where they have it: faces=70."

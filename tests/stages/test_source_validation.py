@@ -24,5 +24,5 @@ def test_a_validation_split_that_is_scored_chooses_no_epoch(
 ) -> None:
     extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", per_class=splits))
     source = read_source(settings, TrainRequest("folder:mine", device="cpu"))
-    assert len(source.validation) == validation
-    assert len(source.train) == 7 * 20 - (0 if validation == 7 * 5 else validation)
+    assert len(source.faces.validation) == validation
+    assert len(source.faces.train) == 7 * 20 - (0 if validation == 7 * 5 else validation)

@@ -1,0 +1,45 @@
+"""The nearest class mean: the least that a trained head has to beat."""
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fercache.heads import Batch, FittedHead, HeadSettings, Task
+from fercache.trunks import Faces
+
+SCALE = 20.0
+"""Turns cosines into logits, for confidence alone: no prediction depends on it."""
+
+
+class ClassMean(FittedHead):
+    """Scaled cosine of a face with the mean direction of each expression's source faces; nothing is chosen.
+
+    A face counts for each expression as much as its soft label says. One that the source lacks is never named.
+    """
+
+    Settings = HeadSettings
+    seeded = False
+
+    means: Tensor
+
+    def __init__(self, task: Task, settings: HeadSettings) -> None:
+        super().__init__(task, settings)
+        self.register_buffer("means", torch.zeros(len(task.expressions), task.dimension))
+
+    def logits(self, faces: Faces) -> Tensor:
+        """(B, L)."""
+        cosines = F.normalize(faces.features, dim=1) @ F.normalize(self.means, dim=1).T
+        return SCALE * cosines.masked_fill(self.means.eq(0).all(dim=1), -1)
+
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        """Takes the means. Nothing is drawn: `seed` is not used."""
+        shown = F.one_hot(train.labels, len(self.means)) if train.distribution is None else train.distribution
+        weights = shown.to(train.features)
+        sums = weights.T @ F.normalize(train.features, dim=1)
+        self.means.copy_(sums / weights.sum(0)[:, None].clamp_min(1e-12))
+        yield {}
+
+
+plugin = ClassMean

@@ -1,0 +1,177 @@
+"""What tells the methods of a table apart, and what they have in common that is not the default.
+
+A method is described by its head's settings and by the options that it was trained with. Settings are compared among
+methods of one head and trunk, for every head has defaults of its own; options among all methods of the table. Named is
+whatever differs or is not the default, so that no number of a table comes from something that it does not say.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from fercache.records import IMPORTED, MADE, OPTION, SETTING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Changed = tuple[tuple[str, Any], ...]
+"""Names and values of settings and options."""
+
+DEFAULT = "default"
+EVERYWHERE: Mapping[str, Any] = {"policy": "majority", "classes": 7, "faces": "all", "labels": DEFAULT}
+"""What `fercache train` takes where nothing is said."""
+USUAL: Mapping[str, Any] = {**EVERYWHERE, "prompts": "faces", "encoder precision": "fp32"}
+"""And what not every method has, as a head that reads no text has no prompts."""
+_IDENTITY = ("method_key", "encoder", "head", "trunk", "not_default")
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a row of a table says of its method, and what the table says once of all methods that have it."""
+
+    changed: Changed
+    common: Changed
+
+
+@dataclass(frozen=True)
+class _Method:
+    """`not_default` are the settings that are not the head's own. `made` is the last resort: with which data and code.
+
+    Settings and options that are absent, None or not the same for all seeds are left out.
+    """
+
+    key: str
+    head: str
+    trunk: str
+    imported: bool
+    settings: Mapping[str, Any]
+    options: Mapping[str, Any]
+    not_default: frozenset[str]
+    made: Mapping[str, str]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that it has: a setting says what an option of the same name only makes possible (crops, recipe)."""
+        return {**self.options, **self.settings}
+
+
+def named(part: "pd.DataFrame") -> dict[str, Named]:
+    """By method key, for the rows of one table. No two methods of a head and trunk are called alike."""
+    columns = [name for name in part.columns if name in _IDENTITY or name.startswith((SETTING, OPTION, MADE))]
+    rows_of: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for values in part[columns].drop_duplicates().itertuples(index=False, name=None):
+        row = dict(zip(columns, values, strict=True))
+        rows_of[row["method_key"]].append(row)
+    methods = [_described(rows) for rows in rows_of.values()]
+    differing = _differing_options(methods)
+    alike: dict[tuple[str, str], list[_Method]] = defaultdict(list)
+    for method in methods:
+        alike[method.head, method.trunk].append(method)
+    said = {
+        method.key: _said(method, _differing_settings(peers), differing) for peers in alike.values() for method in peers
+    }
+    common = _common(methods, list(said.values()))
+    changed = {key: {name: value for name, value in of.items() if name not in common} for key, of in said.items()}
+    for peers in alike.values():
+        _tell_twins_apart(peers, changed)
+    return {
+        method.key: Named(
+            tuple(changed[method.key].items()),
+            tuple((name, value) for name, value in common.items() if name in method.values),
+        )
+        for method in methods
+    }
+
+
+def _described(rows: Sequence[Mapping[str, Any]]) -> _Method:
+    """One method, of the different rows that its records have in what describes it."""
+    first = rows[0]
+    imported = first["encoder"] == IMPORTED
+    return _Method(
+        key=first["method_key"],
+        head=first["head"],
+        trunk=first["trunk"],
+        imported=imported,
+        settings=dict(_constant(rows, SETTING)),
+        options={**({} if imported else EVERYWHERE), **dict(_constant(rows, OPTION))},
+        not_default=frozenset(first["not_default"].split(",")),
+        made={
+            name.removeprefix(MADE): "/".join(sorted({str(row[name]) for row in rows if _is_there(row[name])}))
+            for name in first
+            if name.startswith(MADE)
+        },
+    )
+
+
+def _constant(rows: Sequence[Mapping[str, Any]], prefix: str) -> Iterable[tuple[str, Any]]:
+    """What is the same in all rows of a method; where several seeds were imported, each has a file of its own."""
+    for column in (column for column in rows[0] if column.startswith(prefix)):
+        value = rows[0][column]
+        if all(_is_there(row[column]) and str(row[column]) == str(value) for row in rows):
+            yield column.removeprefix(prefix), _plain(value)
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and value == value  # a gap in a column is no number
+
+
+def _plain(value: Any) -> Any:
+    """A column with gaps holds whole numbers as 30.0, an option is text, and of a file its name says enough."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else PurePath(value).name if value.startswith("/") else value
+    return value
+
+
+def _differing_settings(peers: Sequence[_Method]) -> list[str]:
+    """Of methods of one head and trunk; an absent one differs from every value."""
+    names = dict.fromkeys(name for method in peers for name in method.settings)
+    return [name for name in names if len({str(method.settings.get(name)) for method in peers}) > 1]
+
+
+def _differing_options(methods: Sequence[_Method]) -> set[str]:
+    """Of methods that have them."""
+    texts: dict[str, set[str]] = defaultdict(set)
+    for method in methods:
+        for name, value in method.options.items():
+            texts[name].add(str(value))
+    return {name for name, found in texts.items() if len(found) > 1}
+
+
+def _said(method: _Method, settings: Sequence[str], options: set[str]) -> dict[str, Any]:
+    """Everything that differs, in the `settings` of methods of its kind and the `options` of all, or is no default."""
+    own = [name for name in method.settings if name in method.not_default]
+    said = {name: method.settings.get(name, DEFAULT) for name in dict.fromkeys([*settings, *own])}
+    for name, value in method.options.items():
+        if name not in method.settings and (name in options or value != USUAL.get(name)):
+            said[name] = value
+    return said
+
+
+def _common(methods: Sequence[_Method], said: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is named of one method or more, while all that have it agree: methods of several heads, or all there are."""
+    trained = [method for method in methods if not method.imported]
+    found = {}
+    for name in dict.fromkeys(name for each in said for name in each):
+        having = [method for method in methods if name in method.values]
+        everywhere = len({method.head for method in having}) > 1 or len(having) == len(trained)
+        values = [method.values[name] for method in having] + [each[name] for each in said if name in each]
+        if everywhere and len(set(map(str, values))) == 1:
+            found[name] = values[0]
+    return found
+
+
+def _tell_twins_apart(peers: Sequence[_Method], changed: Mapping[str, dict[str, Any]]) -> None:
+    """Methods of a head and trunk of which so far the same is said: with which data and code, else their keys."""
+    for name in (*dict.fromkeys(name for method in peers for name in method.made), "key"):
+        twins: dict[str, list[_Method]] = defaultdict(list)
+        for method in peers:
+            twins[str({other: str(value) for other, value in changed[method.key].items()})].append(method)
+        for group in twins.values():
+            texts = [method.key[:8] if name == "key" else method.made.get(name, "") for method in group]
+            if len(set(texts)) > 1:
+                for method, text in zip(group, texts, strict=True):
+                    changed[method.key][name] = text

@@ -1,0 +1,112 @@
+"""How far a target's features are from those of the source: the shift that a head has to bear, without any label.
+
+Every distance stands beside its noise floor, that of two halves of the source from each other on as many faces: finite
+samples of one distribution are never at distance 0, and the fewer the faces, the farther apart.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+MOST_FACES = 4000
+"""A side that the Gaussians are fitted to."""
+MOST_CLASSIFIED = 1000
+"""A side that the classifier is to tell apart."""
+FEWEST = 20
+"""With fewer a side nothing is said."""
+RIDGE = 1e-6
+"""Of the mean variance, added to every direction's."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Of a target from a source, in the encoder's raw features.
+
+    `norm` and `source_norm` are mean lengths. `frechet` is a squared distance, in the units of squared features,
+    `a_distance` lies between -2 and 2; about 0 is no drift. The floors are those of two halves of the source, `faces` a
+    side as for the target.
+    """
+
+    faces: int
+    norm: float
+    source_norm: float
+    frechet: float
+    frechet_floor: float
+    a_distance: float
+    a_distance_floor: float
+
+    @property
+    def norm_ratio(self) -> float | None:
+        """The target's mean length by the source's; None where the source's features have none."""
+        return self.norm / self.source_norm if self.source_norm else None
+
+
+def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | None:
+    """Of `target` (M, D) from `source` (N, D), raw features; the faces that are compared are drawn from the `seed`.
+
+    None where there are fewer than FEWEST target faces, or fewer than twice as many of the source. In one thread, since
+    bits of sums depend on how many there are, and since others that run beside it would make several wait.
+    """
+    faces = min(len(target), len(source) // 2, MOST_FACES)
+    if faces < FEWEST:
+        return None
+    generator = np.random.default_rng(seed)
+    halves = generator.permutation(len(source))[: 2 * faces]
+    drawn = _rows(target, generator.permutation(len(target))[:faces])
+    one, other = _rows(source, halves[:faces]), _rows(source, halves[faces:])
+    with threadpool_limits(1):
+        return Drift(
+            faces=faces,
+            norm=_mean_norm(drawn),
+            source_norm=_mean_norm(np.concatenate([one, other])),
+            frechet=frechet_distance(one, drawn),
+            frechet_floor=frechet_distance(one, other),
+            a_distance=proxy_a_distance(one[:MOST_CLASSIFIED], drawn[:MOST_CLASSIFIED], seed=seed),
+            a_distance_floor=proxy_a_distance(one[:MOST_CLASSIFIED], other[:MOST_CLASSIFIED], seed=seed),
+        )
+
+
+def _rows(features: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return features[rows].astype(np.float64)
+
+
+def _mean_norm(features: NDArray[np.float64]) -> float:
+    return float(np.linalg.norm(features, axis=1).mean())
+
+
+def frechet_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """The squared Fréchet distance of Gaussians fitted to (N, D) and (M, D) features (Dowson and Landau 1982, eq. 4).
+
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), as the FID has it (Heusel et al. 2017, eq. 6).
+    """
+    apart = one.mean(axis=0) - other.mean(axis=0)
+    ours, theirs = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
+    # Fewer faces than directions leave some without any variance, and a Cholesky factor wants a little.
+    little = RIDGE * (np.trace(ours) + np.trace(theirs)) / 2 / len(ours) + np.finfo(float).tiny
+    for each in (ours, theirs):
+        each[np.diag_indices_from(each)] += little
+    factor = np.linalg.cholesky(ours)
+    # S1 S2 = L L^T S2 has the eigenvalues of L^T S2 L, which is symmetric.
+    common = np.sqrt(np.maximum(np.linalg.eigvalsh(factor.T @ theirs @ factor), 0)).sum()
+    return float(max(apart @ apart + np.trace(ours) + np.trace(theirs) - 2 * common, 0.0))
+
+
+def proxy_a_distance(one: NDArray[np.float64], other: NDArray[np.float64], *, seed: int) -> float:
+    """2 (1 - 2 e), e being the held-out error of a linear classifier that tells both apart (Ben-David et al. 2007).
+
+    Least squares with ridge on standardised features (N, D) and (M, D); each half of the faces is held out once.
+    """
+    from sklearn.linear_model import RidgeClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    features, side = np.concatenate([one, other]), np.repeat([0, 1], [len(one), len(other)])
+    # As much ridge as there are faces: a standardised direction counts half of what plain least squares gives it.
+    classifier = make_pipeline(StandardScaler(), RidgeClassifier(alpha=len(features) / 2))
+    halves = StratifiedKFold(2, shuffle=True, random_state=seed % 2**32)
+    wrong = float(np.mean(cross_val_predict(classifier, features, side, cv=halves) != side))
+    return 2 * (1 - 2 * wrong)
