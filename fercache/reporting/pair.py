@@ -14,8 +14,9 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting.boards import METRIC_NAMES
-from fercache.reporting.readings import SELECTION, ReadFaces, as_runs, class_numbers, read_faces, shared_faces
+from fercache.reporting.readings import ReadFaces, as_runs, class_numbers, read_faces, shared_faces
 from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
+from fercache.scoring.selection import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,7 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
     if not common:
         listed = " and ".join(f"{r.run} on {', '.join(of) or 'none'}" for r, of in ((a, of_a), (b, of_b)))
         raise UsageError(
-            f"Two runs are compared on targets that both were scored on, with selection {SELECTION}; found {listed}. "
+            f"Two runs are compared on targets that both were scored on, with selection {DEFAULT}; found {listed}. "
             "Type `fercache evaluate` to score what is missing."
         )
     targets, missing = [], []
@@ -139,7 +140,7 @@ def pair_table(pair: Pair) -> str:
 
 
 def _by_target(records: Sequence[Record]) -> dict[str, Record]:
-    chosen = (record for record in records if record.selection == SELECTION and not record.without_duplicates)
+    chosen = (record for record in records if record.selection == DEFAULT and not record.without_duplicates)
     return {record.target_label: record for record in sorted(chosen, key=lambda record: record.target_label)}
 
 

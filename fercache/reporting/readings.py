@@ -17,7 +17,6 @@ from fercache.scoring.metrics import count_confusion, predict
 from fercache.scoring.selection import DEFAULT
 from fercache.store.runs import read_predictions
 
-SELECTION = DEFAULT
 """The policy whose predictions are compared."""
 
 OfCell = Mapping[tuple[str, str], Sequence[Record]]
@@ -99,7 +98,7 @@ def by_cell(records: Iterable[Record]) -> OfCell:
     """Those whose epoch was chosen on the source."""
     found: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.seed):
-        if record.selection == SELECTION:
+        if record.selection == DEFAULT:
             found[record.method_key, record.target_label].append(record)
     return found
 

@@ -1,0 +1,140 @@
+"""The parts of a record, and the words that records are written in."""
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA: Final = 3
+"""Of what is written. Records of schemas 1 and 2, which lack some of these fields, are still read."""
+MAIN = "main"
+"""The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
+
+DUPLICATE = "in the source's train split"
+"""The reason for which faces are dropped where a target is scored without duplicates."""
+
+WITHOUT_DUPLICATES = " without duplicates"
+"""What marks such a target's name in reports."""
+
+UNIQUE = ".unique"
+"""What marks the names of their records' files."""
+
+IMPORTED = "imported"
+"""The encoder of predictions that another program made: they stand beside those of every encoder."""
+
+ALL = "all"
+"""The split of a set that has none."""
+
+SETTING, OPTION, MADE = "setting.", "option.", "made."
+"""What marks a frame's columns of settings, of options, and of the data and code that a run was made with."""
+
+UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
+"""The heads without randomness when records did not say so yet, before schema 3."""
+
+METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
+"""Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+
+ADJUSTED: Final = "adjusted_accuracy"
+"""Beside them where a mix of expressions was stated."""
+
+INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
+    "accuracy",
+    "accuracy_unconditional",
+    "uar",
+)
+"""What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True, from_attributes=True
+    )
+
+
+class ScoresRecord(Strict):
+    """`metrics.Scores` as it is stored; an instance of that class is accepted wherever this one is expected.
+
+    `recall` and `support` have one entry per expression, in the order of `confusion`'s rows (true) and columns
+    (predicted); the recall of an expression without faces is None.
+    """
+
+    n: Annotated[int, Field(gt=0)]
+    accuracy: Fraction
+    uar: Fraction
+    macro_f1: Fraction
+    recall: dict[str, Fraction | None]
+    support: dict[str, Count]
+    confusion: list[list[Count]]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        size = len(self.recall)
+        if list(self.recall) != list(self.support) or [len(row) for row in self.confusion] != [size] * size:
+            raise ValueError("recall, support and confusion are not about the same expressions")
+        if [sum(row) for row in self.confusion] != list(self.support.values()):
+            raise ValueError("the rows of confusion do not add up to support")
+        if sum(self.support.values()) != self.n:
+            raise ValueError("support does not add up to n")
+        return self
+
+
+class MaskRecord(Strict):
+    """Whether a head's channel masks differ between the target's true expressions.
+
+    `distance`, `null` and `p` are those of `scoring.label_shuffles`, with so many `shuffles`.
+    """
+
+    distance: Annotated[float, Field(ge=0)]
+    null: Annotated[float, Field(ge=0)]
+    p: Annotated[float, Field(gt=0, le=1)]
+    shuffles: Annotated[int, Field(gt=0)]
+
+
+class CalibrationRecord(Strict):
+    """How far confidence is from being right, by `scoring.calibration` of the main readout.
+
+    `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
+    their mean confidence and the share that is right, both None for a bin without faces. `interval` is of the error
+    that very many faces would show, None in older records: `ece` itself is larger than that by chance.
+    """
+
+    ece: Fraction
+    interval: tuple[Fraction, Fraction] | None = None
+    faces: tuple[Count, ...]
+    confidence: tuple[Fraction | None, ...]
+    accuracy: tuple[Fraction | None, ...]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if not len(self.faces) == len(self.confidence) == len(self.accuracy) > 0:
+            raise ValueError("faces, confidence and accuracy are not about the same bins")
+        return self
+
+
+class AbstentionRecord(Strict):
+    """What is wrong among the most confident faces, by `scoring.calibration.risk_coverage` of the main readout.
+
+    `risk[i]` is the share that is wrong among the share `coverage[i]` of the faces, rising to 1; `area` is the mean
+    risk over all coverages.
+    """
+
+    coverage: tuple[Fraction, ...]
+    risk: tuple[Fraction, ...]
+    area: Fraction
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if not len(self.coverage) == len(self.risk) > 0:
+            raise ValueError("coverage and risk are not equally long")
+        return self
+
+
+class GroupRecord(Strict):
+    """Scores of the faces that share a value of a group column, by the main readout."""
+
+    n: Annotated[int, Field(gt=0)]
+    accuracy: Fraction
+    uar: Fraction
+    recall: dict[str, Fraction | None]

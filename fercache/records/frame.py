@@ -1,0 +1,113 @@
+"""Records as a table."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import JsonValue
+
+from fercache.records.fields import ADJUSTED, INTERVALS, MADE, MAIN, METRICS, OPTION, SETTING
+from fercache.records.record import Record
+from fercache.scoring.intervals import few_faces
+from fercache.scoring.metrics import adjusted_accuracy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(records: Iterable[Record], class_mix: Mapping[str, float] | None = None) -> "pd.DataFrame":
+    """A row per run, target, selection and readout. Scores are fractions.
+
+    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`. With a
+    `class_mix`, shares by expression, there is a column ADJUSTED: the accuracy if expressions came in that mix.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([row for record in records for row in _rows(record, class_mix)])
+
+
+def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Mapping[str, object]]:
+    for readout, scores in record.scores.items():
+        intervals = record.intervals if readout == MAIN else {}
+        row: dict[str, object] = {
+            "encoder": record.encoder,
+            "source": record.source,
+            "head": record.head,
+            "trunk": record.trunk,
+            "readout": readout,
+            "seed": record.seed,
+            "target": record.target,
+            "target_split": record.target_split,
+            "target_label": record.target_label,
+            "policy": record.policy,
+            "without_duplicates": record.without_duplicates,
+            "selection": record.selection,
+            "snapshot": record.snapshot,
+            "n": scores.n,
+        }
+        row |= {metric: getattr(scores, metric) for metric in METRICS}
+        if class_mix:
+            mix = np.array([class_mix.get(name, 0.0) for name in record.classes])
+            row[ADJUSTED] = adjusted_accuracy(np.array(scores.confusion), mix)
+        for name in INTERVALS:
+            row |= dict(zip((f"{name}_low", f"{name}_high"), intervals.get(name, (None, None)), strict=True))
+        calibration = record.calibration if readout == MAIN else None
+        row |= {
+            "few_faces": ", ".join(few_faces(scores.support)),
+            "ece": calibration and calibration.ece,
+            "ece_low": calibration and calibration.interval and calibration.interval[0],
+            "ece_high": calibration and calibration.interval and calibration.interval[1],
+            "macro_f1": scores.macro_f1,
+            "mask_distance": record.mask and record.mask.distance,
+            "mask_null": record.mask and record.mask.null,
+            "mask_p": record.mask and record.mask.p,
+            "dropped": sum(record.dropped.values()),
+            "duplicates": record.duplicates,
+            "seen_by_encoder": record.seen_by_encoder,
+            "seen_by_head": not record.is_own and any(each.by == "source" for each in record.seen),
+            "seen": "; ".join(record.why_seen),
+            "norm_ratio": record.drift and record.drift.norm_ratio,
+            "frechet": record.drift and record.drift.frechet,
+            "frechet_floor": record.drift and record.drift.frechet_floor,
+            "a_distance": record.drift and record.drift.a_distance,
+            "a_distance_floor": record.drift and record.drift.a_distance_floor,
+            "device": record.device,
+            "seconds": record.seconds,
+            "run": record.run,
+            "method_key": record.method_key,
+            "encoder_key": record.encoder_key,
+            "not_default": ",".join(record.not_default),
+        }
+        row |= {f"recall.{name}": value for name, value in scores.recall.items()}
+        row |= {f"{SETTING}{name}": _scalar(value) for name, value in record.settings.items()}
+        row |= {f"{OPTION}{name}": value for name, value in _told_options(record).items()}
+        row |= {f"{MADE}{name}": value for name, value in _made_with(record).items()}
+        yield row
+
+
+_FIELDS = {"encoder", "file", "model", "seed", "selection", "target"}
+"""Options that say what fields of a record say, or where a file lay."""
+
+
+def _told_options(record: Record) -> Mapping[str, str]:
+    """Options that may tell a method from others; that of the source where it says more than the field: a split."""
+    extracted = dict(record.options.get("extract", {}))
+    if "precision" in extracted:  # training has one of its own
+        extracted["encoder precision"] = extracted.pop("precision")
+    others = (group for stage, group in record.options.items() if stage != "extract")
+    options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
+    if "keep-validation-copies" in options:  # a flag
+        options["validation copies"] = options.pop("keep-validation-copies") or "kept"
+    return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
+
+
+def _made_with(record: Record) -> Mapping[str, str]:
+    """By what runs differ that were asked for alike."""
+    table = {"source table": record.keys["source"][:8]} if "source" in record.keys else {}
+    version = {"key version": str(record.key_version)}
+    return {"expressions": "+".join(record.classes), **version, **table, **record.versions}
+
+
+def _scalar(value: JsonValue) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value

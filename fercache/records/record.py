@@ -1,0 +1,164 @@
+"""How one run scored on one target under one selection policy, and everything that it takes to repeat it."""
+
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from fercache import registry
+from fercache.datasets import POOL, DatasetName
+from fercache.errors import UsageError
+from fercache.provenance import Seen, reasons, seen_by_names
+from fercache.records.fields import (
+    ALL,
+    MAIN,
+    SCHEMA,
+    UNSEEDED,
+    WITHOUT_DUPLICATES,
+    AbstentionRecord,
+    CalibrationRecord,
+    Count,
+    Fraction,
+    GroupRecord,
+    MaskRecord,
+    ScoresRecord,
+    Strict,
+)
+from fercache.scoring.drift import Drift
+from fercache.scoring.selection import POLICIES
+
+
+class Record(Strict):
+    """How one run scored on one target, under one selection policy.
+
+    `method_key` is the key of the run's identity without its seed: runs that share it differ in nothing else. `trunk`
+    is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
+    target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
+    for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
+    head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
+    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
+    `scoring.intervals`: of "accuracy" given each expression's number of faces, of the same "accuracy_unconditional" of
+    those numbers, and of "uar". Random (`resampled`) are the "faces" or, where subjects are known, whole "subjects".
+    Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and value, where
+    the target has such columns. `seen` is all that the run has seen of the target, of its own source too;
+    `not_compared` are the sets in which identical images were not looked for; of records before schema 3, `seen` is
+    what the names say. `drift` is None where the source's features were not in the cache, or of few faces. `mask` is
+    None for a head without one, and where the target shows fewer than two expressions. A record of predictions that
+    were imported has the encoder "imported". `options` are what commands that repeat the run need beyond the other
+    fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the
+    settings whose value is not the head's own for that trunk. `seeded`: something in training was random (None: not
+    known, see `is_seeded`).
+    """
+
+    schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
+    run: str
+    method_key: str
+    encoder: str
+    encoder_key: str
+    head: str
+    trunk: str
+    settings: dict[str, JsonValue]
+    source: str
+    target: str
+    target_split: str
+    seed: int
+    key_version: int = 1
+    seeded: bool | None = None
+    selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
+    snapshot: str
+    policy: str
+    duplicates: Count | None = None
+    without_duplicates: bool = False
+    classes: tuple[str, ...]
+    scores: dict[str, ScoresRecord]
+    intervals: dict[Literal["accuracy", "accuracy_unconditional", "uar"], tuple[Fraction, Fraction]]
+    resampled: Literal["faces", "subjects"] = "faces"
+    calibration: CalibrationRecord | None = None
+    abstention: AbstentionRecord | None = None
+    groups: dict[str, dict[str, GroupRecord]] = Field(default_factory=dict)
+    mask: MaskRecord | None = None
+    kept: Count
+    dropped: dict[str, Count]
+    seen_by_encoder: bool
+    seen: tuple[Seen, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    drift: Drift | None = None
+    keys: dict[str, str]
+    versions: dict[str, str]
+    device: str
+    seconds: Annotated[float, Field(ge=0)]
+    options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
+    not_default: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judge_by_names(cls, given: Any) -> Any:
+        """What a record that does not say what was seen says by its names."""
+        if not isinstance(given, dict) or "seen" in given or not {"source", "target"} <= given.keys():
+            return given
+        source, target = str(given["source"]), str(given["target"])
+        seen = seen_by_names(target, source, given.get("seen_by_encoder") is True)
+        return given | {"seen": seen, "not_compared": tuple(source.split(POOL))}
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
+            raise ValueError("seen_by_encoder and seen disagree")
+        if MAIN not in self.scores:
+            raise ValueError("scores hold no readout 'main'")
+        for readout, scores in self.scores.items():
+            if tuple(scores.recall) != self.classes:
+                raise ValueError(f"the scores of readout '{readout}' are not about the record's classes")
+            if scores.n != self.kept:
+                raise ValueError(f"readout '{readout}' scored {scores.n} faces, but {self.kept} were kept")
+        return self
+
+    @property
+    def is_seeded(self) -> bool:
+        """Whether another seed may give another model: taken to be so where nobody knows."""
+        return self.head not in UNSEEDED if self.seeded is None else self.seeded
+
+    @property
+    def target_label(self) -> str:
+        """How reports name the target: split, policy and label file appear where they are not the usual ones."""
+        split = "" if self.target_split in (ALL, _usual_split(self.target)) else f"@{self.target_split}"
+        how = [self.policy] if self.policy != "majority" else []
+        how += [self.label_file] if self.label_file in _other_label_files(self.target) else []
+        told = f" ({', '.join(how)})" if how else ""
+        return f"{self.target}{split}{told}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the target is a set of the source, corrupted or not: its score is the one on the source."""
+        return not {self.target, self.target.partition("+")[0]}.isdisjoint(self.source.split(POOL))
+
+    @property
+    def why_seen(self) -> list[str]:
+        """Why the target is not unseen, nothing for one that is; of a set of the source, what the encoder has seen."""
+        return reasons(self.seen, self.kept, "encoder" if self.is_own else None)
+
+    @property
+    def label_file(self) -> str:
+        """Which of the target's label files was asked for; "" where none was named."""
+        asked = self.options.get("train", {}) | self.options.get("import-predictions", {})
+        return asked.get("labels", "")
+
+
+@cache
+def _usual_split(target: str) -> str:
+    """The split that a set is scored on unless another one is named."""
+    try:
+        split: str = registry.load("datasets", DatasetName.parse(target).family).target_split
+    except UsageError:  # somebody's own plugin, which is not here
+        split = "test"
+    return split or ALL
+
+
+@cache
+def _other_label_files(target: str) -> tuple[str, ...]:
+    """Those of a set that are taken only when they are named."""
+    try:
+        columns = registry.load("datasets", DatasetName.parse(target).family).vote_columns
+    except UsageError:  # somebody's own plugin, which is not here
+        return ()
+    return tuple(dict.fromkeys(column.partition(":")[0] for column in columns))[1:]
