@@ -21,7 +21,7 @@ from fercache.errors import UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
-from fercache.scoring.selection import DEFAULT, POLICIES
+from fercache.scoring.selection import DEFAULT, FALLBACK, POLICIES
 from fercache.toml_files import read_toml
 from fercache.views import CLEAN, load_recipe
 
@@ -288,8 +288,8 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
         raise UsageError(f"statistics.baseline: '{baseline}' is several methods here: {'; '.join(fitting)}.")
     if len(chosen) == 1:
         raise UsageError(f"statistics.baseline: '{baseline}' is the only method here, so nothing is compared with it.")
-    if DEFAULT not in experiment.selection:
-        raise UsageError(f"statistics.baseline: methods are compared by {DEFAULT}; add it to selection.")
+    if not {DEFAULT, FALLBACK}.intersection(experiment.selection):
+        raise UsageError(f"statistics.baseline: methods are compared by {DEFAULT}, else {FALLBACK}; add them.")
 
 
 def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:

@@ -34,7 +34,7 @@ def command(
     """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
     from fercache.datasets import every_set
     from fercache.records import read_record
-    from fercache.scoring.selection import DEFAULT
+    from fercache.scoring.selection import headline
     from fercache.settings import load_settings
     from fercache.stages.evaluate import EvaluateRequest, evaluate
 
@@ -42,11 +42,12 @@ def command(
     records = [read_record(path) for path in evaluate(load_settings(), request)]
     for line in dict.fromkeys(_faces(record) for record in records):
         click.echo(line)
+    policies = {run: headline([{r.selection for r in records if r.run == run}]) for run in {r.run for r in records}}
     for record in records:
-        if record.selection == DEFAULT:
+        if record.selection == policies[record.run]:
             score = record.scores["main"]
             seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
-            scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}"
+            scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}, {record.selection}"
             click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
     if not records:
         click.echo("Every run has its records already; --again scores them once more.")

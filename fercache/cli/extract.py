@@ -22,7 +22,9 @@ from fercache.cli.options import encoder_options
 )
 @click.option("--recipe", default="cafe", show_default=True, help="How views are made: cafe, ke2nt, or a TOML file.")
 @click.option("--crops", type=click.IntRange(16, 512), help="Store crops of this side, for trunks that look at pixels.")
-@click.option("--shifted", is_flag=True, help="Also changed pictures of the validation split, for `source-shifted`.")
+@click.option(
+    "--shifted/--no-shifted", default=True, help="Also the validation split in changed pictures, to choose epochs by."
+)
 @click.option("--batch-size", type=click.IntRange(1, 65536), help="Faces encoded at once. [default: by the device]")
 @click.option(
     "--shard-rows", default=2048, show_default=True, type=click.IntRange(1), help="Faces per unit of progress."

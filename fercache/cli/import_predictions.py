@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from fercache.cli.options import left_out
-from fercache.scoring.selection import DEFAULT, POLICIES
+from fercache.scoring.selection import FALLBACK, POLICIES
 
 
 @click.command("import-predictions")
@@ -19,7 +19,7 @@ from fercache.scoring.selection import DEFAULT, POLICIES
 @click.option(
     "--selection",
     type=click.Choice(POLICIES),
-    default=DEFAULT,
+    default=FALLBACK,
     show_default=True,
     help="How the model's epoch was chosen; oracle: on the target itself.",
 )

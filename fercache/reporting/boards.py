@@ -5,134 +5,33 @@ missing the cell is X, and then there is no mean over the targets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.left_out import ALL_OTHERS
-from fercache.reporting.told_apart import Changed, named
+from fercache.reporting.told_apart import named
+from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SELECTIONS = {
-    "source-val": "chosen on source validation",
-    "source-1se": "the most regular within one standard error of the best on source validation",
-    "source-shifted": "chosen on changed pictures of source validation",
-    "last": "last epoch",
-    "oracle": "chosen on the target itself: a bound, not a result",
-}
-METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall", ADJUSTED: "adjusted accuracy"}
-SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
-BASELINES = ("zero-shot", "class-mean", "linear-probe")
-MISSING = "X"
-UNSEEN = "unseen"
-COMMON = "All methods, where they have it"
-"""What introduces `MethodTable.common_text`."""
-BY_ENCODER, BY_HEAD = "†", "§"
-"""Mark the targets that the encoder, and the head in its source, has seen."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Percent, one value per seed; none where a seed of the method is missing."""
-
-    values: tuple[float, ...] = ()
-
-    @cached_property
-    def mean(self) -> float | None:
-        """Over the seeds; None where the cell is missing."""
-        return fmean(self.values) if self.values else None
-
-    @cached_property
-    def deviation(self) -> float | None:
-        """Sample standard deviation over the seeds; None for a single one."""
-        return stdev(self.values) if len(self.values) > 1 else None
-
-    def __str__(self) -> str:
-        if self.mean is None:
-            return MISSING
-        return f"{self.mean:.1f}" + ("" if self.deviation is None else f" ±{self.deviation:.1f}")
-
-
-@dataclass(frozen=True)
-class Method:
-    """A head with its trunk, readout and settings.
-
-    `changed` is what tells it from other methods of its table or is not the default; `common` what all of them share.
-    """
-
-    key: str
-    head: str
-    trunk: str
-    readout: str
-    changed: Changed
-    common: Changed = ()
-
-    @property
-    def changed_text(self) -> str:
-        """The changed settings, as tables for machines have them."""
-        return written(self.changed)
-
-    @property
-    def details(self) -> str:
-        """What there is to say besides the head's name: trunk, readout, changed settings."""
-        trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
-        readout = [] if self.readout == MAIN else [f"{self.readout} readout"]
-        return ", ".join([*trunk, *readout, *([self.changed_text] if self.changed else [])])
-
-    def __str__(self) -> str:
-        return self.head + (f" ({self.details})" if self.details else "")
-
-
-def written(changed: Changed) -> str:
-    """Names and values, as on a command line."""
-    return ", ".join(f"{name}={value}" for name, value in changed)
-
-
-Scores = dict[str, Cell]
-"""One cell per metric."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method under one selection policy: `cells[column][metric]`, and `faces` by column where it was scored."""
-
-    method: Method
-    selection: str
-    seeds: tuple[int, ...]
-    cells: dict[str, Scores]
-    unseen: tuple[str, ...] = ()
-    faces: dict[str, int] = field(default_factory=dict)
-
-    @cached_property
-    def unseen_mean(self) -> Scores:
-        """Over the unseen targets."""
-        return mean_scores([self.cells[target] for target in self.unseen], self.metrics)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """What its cells hold."""
-        return next((tuple(scores) for scores in self.cells.values()), METRICS)
-
-    def scores(self, column: str) -> Scores:
-        """What stands under a column, the mean over the unseen targets among them."""
-        return self.unseen_mean if column == UNSEEN else self.cells[column]
-
-
-def mean_scores(scores: Sequence[Scores], metrics: Sequence[str] = METRICS) -> Scores:
-    """Per metric the mean, seed by seed; missing as soon as one of them is."""
-    return {metric: _mean([each[metric] for each in scores]) for metric in metrics}
-
-
-def _mean(cells: Sequence[Cell]) -> Cell:
-    if not cells or any(cell.mean is None for cell in cells):
-        return Cell()
-    return Cell(tuple(fmean(seed) for seed in zip(*(cell.values for cell in cells), strict=True)))
+from fercache.reporting.rows import (
+    BASELINES,
+    BY_ENCODER,
+    BY_HEAD,
+    SELECTIONS,
+    UNSEEN,
+    Cell,
+    Method,
+    Row,
+    Scores,
+    mean_scores,
+    written,
+)
 
 
 @dataclass(frozen=True)
@@ -151,17 +50,23 @@ class MethodTable:
 
     @property
     def selections(self) -> list[str]:
-        """The policies in it, in their fixed order."""
-        return [name for name in SELECTIONS if any(row.selection == name for row in self.rows)]
+        """The policies in it: that of the headline, then the others in their fixed order."""
+        present = {row.selection for row in self.rows} - {self.policy}
+        return [self.policy, *(name for name in SELECTIONS if name in present)]
+
+    @property
+    def policy(self) -> str:
+        """The policy that methods are headed and compared by: never the oracle."""
+        return self.rows[0].selection
 
     @property
     def headline(self) -> list[Row]:
-        """The rows of the first policy: never the oracle's."""
-        return [row for row in self.rows if row.selection == self.selections[0]]
+        """The rows of the first policy."""
+        return [row for row in self.rows if row.selection == self.policy]
 
     def unmoved(self, selection: str) -> list[Row]:
         """Rows of a later policy that say what the headline says: there was nothing to choose."""
-        if selection == self.selections[0]:
+        if selection == self.policy:
             return []
         first = {(row.method.key, row.method.readout): row.cells for row in self.headline}
         rows = (row for row in self.rows if row.selection == selection)
@@ -307,7 +212,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     labels = sorted(label for label, target in target_of.items() if not is_corrupted(target))
     if not labels:
         return []
-    found = []
+    found, first = [], headline_of(frame)
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored or not is_without_duplicates(label)]
@@ -320,7 +225,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
         by_head = frozenset(part.loc[part["seen_by_head"], "target_label"]).intersection(here).difference(own)
         seen = tuple(label for label in here if label not in own and label in by_encoder | by_head)
         unseen = tuple(label for label in here if label not in own and label not in seen)
-        rows, why = tuple(method_rows(part, here, counted(unseen))), _why(part, here)
+        rows, why = tuple(method_rows(part, here, first, counted(unseen))), _why(part, here)
         found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, by_encoder, by_head, why))
     return found
 
@@ -351,12 +256,20 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
         yield IMPORTED, "", str(source), part
 
 
-def method_rows(part: "pd.DataFrame", labels: Sequence[str], unseen: tuple[str, ...] = ()) -> Iterable[Row]:
-    """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables."""
+def headline_of(frame: "pd.DataFrame") -> str:
+    """The policy that everything of a report is headed and compared by: one that all methods in it have."""
+    return headline(set(rows["selection"]) for _, rows in frame.groupby("method_key"))
+
+
+def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str, unseen: tuple[str, ...] = ()) -> Iterable[Row]:
+    """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables.
+
+    The policy `first` is the headline's.
+    """
     said = named(part)
     present = set(part["selection"])
     metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
-    policies = [name for name in SELECTIONS if name in present or (present == {"oracle"} and name == "source-val")]
+    policies = [first, *(name for name in SELECTIONS if name in present and name != first)]
     methods = [
         (Method(str(key), str(head), str(trunk), str(readout), said[str(key)].changed, said[str(key)].common), rows)
         for (key, head, trunk, readout), rows in part.groupby(["method_key", "head", "trunk", "readout"])

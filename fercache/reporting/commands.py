@@ -36,15 +36,12 @@ def commands(
 
 def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Iterable[str]:
     sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
-    shifted = {name for record in trained if record.selection == BY_SHIFTED for name in record.source.split(POOL)}
     for record in trained:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
         sets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
     for chosen, names in sets.items():
         for dataset in collapsed(names):
-            yield _command(
-                "extract", {"dataset": dataset} | dict(chosen) | ({"shifted": ""} if dataset in shifted else {})
-            )
+            yield _command("extract", {"dataset": dataset} | dict(chosen))
     there = {name for names in sets.values() for name in names}
     for dataset in collapsed(_extracted(record) for record in imported):
         if dataset not in there:  # an import takes its labels from the features of any encoder

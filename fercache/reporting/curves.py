@@ -8,7 +8,6 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from fercache.reporting.boards import Cell
 from fercache.reporting.drawing import (
     FAINT,
     INK,
@@ -23,6 +22,7 @@ from fercache.reporting.drawing import (
     legend_height,
     tens_around,
 )
+from fercache.reporting.rows import Cell
 
 PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
 PLOT = 290  # pixels, the height of a single plot with its numbers

@@ -10,18 +10,19 @@ import numpy as np
 
 from fercache.errors import UsageError, nearest
 from fercache.records import MAIN, METRICS, Record, frame
-from fercache.reporting.boards import METRIC_NAMES, UNSEEN, Board, Method, Row, boards, is_without_duplicates
+from fercache.reporting.boards import Board, boards, is_without_duplicates
 from fercache.reporting.readings import (
     OfCell,
     Reader,
     ReadFaces,
     as_runs,
     by_cell,
+    by_headline,
     class_numbers,
     shared_faces,
 )
+from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row
 from fercache.scoring.comparison import Difference, Runs, all_differences, face_units, holm, mcnemar, target_units
-from fercache.scoring.selection import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def differences(records: Sequence[Record], reader: Reader, baseline: str) -> lis
     Targets without duplicates are left out, since predictions do not say which faces those are. Raises UsageError when
     the records have no such baseline, or several.
     """
-    chosen = [record for record in records if record.selection == DEFAULT]
+    chosen = by_headline(records)
     keys = _baseline_keys(records, baseline)
     of_cell = by_cell(chosen)
     found = []
@@ -99,7 +100,8 @@ def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
     rows = [
         (
             *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
-            *(each.method.changed_text, str(of_board.baseline), DEFAULT, each.target, METRIC_NAMES[each.metric]),
+            *(each.method.changed_text, str(of_board.baseline), of_board.board.policy),
+            *(each.target, METRIC_NAMES[each.metric]),
             *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
             *(each.difference.p, each.p_holm, 100 * each.difference.smallest, each.difference.about),
             *(*each.seeds, each.faces, each.mcnemar_p),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fercache.records import Record
-from fercache.reporting.boards import Board, Cell, is_without_duplicates
+from fercache.reporting.boards import Board, is_without_duplicates
+from fercache.reporting.rows import Cell
 from fercache.scoring.drift import Drift
 
 

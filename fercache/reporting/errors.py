@@ -11,10 +11,10 @@ from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import MAIN, Record, predictions_path
-from fercache.reporting.boards import BASELINES, Board, Method
+from fercache.reporting.boards import Board
+from fercache.reporting.rows import BASELINES, Method
 from fercache.scoring.calibration import probabilities
 from fercache.scoring.metrics import predict
-from fercache.scoring.selection import DEFAULT
 from fercache.store.runs import read_predictions
 
 MOST = 8
@@ -60,7 +60,8 @@ def leader(board: Board, records: Sequence[Record]) -> Leader | None:
 
 def _is_of(record: Record, board: Board) -> bool:
     same = (record.encoder_key, record.source) == (board.encoder_key, board.source)
-    return same and record.selection == DEFAULT and not record.without_duplicates and record.head != UNTRAINED
+    shown = record.selection == board.policy and not record.without_duplicates
+    return same and shown and record.head != UNTRAINED
 
 
 def errors_by_board(
@@ -81,8 +82,7 @@ def confident_errors(records: Sequence[Record], cache: Path, pictures: Pictures 
 
     There are none where the records have no predictions in `cache`, and without `pictures` none has a picture.
     """
-    scored = [record for record in records if record.selection == DEFAULT and not record.without_duplicates]
-    record = min(scored, key=lambda record: record.seed, default=None)
+    record = min(records, key=lambda record: record.seed, default=None)
     path = predictions_path(cache / "runs" / record.run, record) if record else None
     if record is None or path is None or not path.is_file():
         return []

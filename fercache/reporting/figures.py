@@ -13,7 +13,6 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fercache.reporting.boards import MISSING, Cell
 from fercache.reporting.drawing import (
     FAINT,
     INK,
@@ -30,6 +29,7 @@ from fercache.reporting.drawing import (
     legend_height,
     with_own_names,
 )
+from fercache.reporting.rows import MISSING, Cell
 
 BAND = 20  # pixels, the height of an expression in a map of masks
 RAISED, LOWERED = SERIES[1], SERIES[0]

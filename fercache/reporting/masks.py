@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fercache.records import MAIN, MaskRecord, Record, predictions_path
 from fercache.reporting import figures
-from fercache.reporting.boards import Board, Method, is_without_duplicates
+from fercache.reporting.boards import Board, is_without_duplicates
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.figure_files import slug
-from fercache.scoring.selection import DEFAULT
+from fercache.reporting.rows import Method
 from fercache.store.runs import read_predictions
 
 SATURATED = 99
@@ -56,7 +56,7 @@ class MaskFigure:
 
 def mask_figures(records: Sequence[Record], boards: Sequence[Board], cache: Path) -> list[MaskFigure]:
     """A figure per method whose records hold tests of its masks; the masks are in the predictions in `cache`."""
-    tested = [record for record in records if record.mask and record.selection == DEFAULT]
+    tested = [record for record in records if record.mask]
     methods = [(board, row.method) for board in boards for row in board.headline if row.method.readout == MAIN]
     found = [
         _draw(board, method, own, cache)
@@ -79,7 +79,8 @@ def mask_drawings(found: Sequence[MaskFigure]) -> dict[str, Drawing]:
 
 def _is_of(record: Record, board: Board, method: Method) -> bool:
     same = (record.encoder_key, record.source, record.method_key) == (board.encoder_key, board.source, method.key)
-    return same and record.target_label in board.columns and not is_without_duplicates(record.target_label)
+    shown = record.selection == board.policy and record.target_label in board.columns
+    return same and shown and not is_without_duplicates(record.target_label)
 
 
 def _file(board: Board, method: Method, unique: bool = False) -> str:

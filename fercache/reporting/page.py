@@ -14,7 +14,7 @@ from fercache.corruptions import KINDS
 from fercache.errors import UsageError
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
-from fercache.reporting.boards import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN, boards
+from fercache.reporting.boards import boards
 from fercache.reporting.commands import collapsed, commands
 from fercache.reporting.drawing import with_own_names
 from fercache.reporting.errors import Pictures
@@ -24,6 +24,7 @@ from fercache.reporting.left_out import as_one_source
 from fercache.reporting.masks import MaskFigure, mask_drawings, mask_figures
 from fercache.reporting.panels import FEWEST, worst
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
+from fercache.reporting.rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
 from fercache.scoring.intervals import FEWEST_FACES
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from fercache.records import INTERVALS, MAIN, CalibrationRecord, Record
 from fercache.reporting import curves, figures
-from fercache.reporting.boards import Board, Cell, MethodTable, Row
+from fercache.reporting.boards import Board, MethodTable
 from fercache.reporting.drawing import Drawing, colours
+from fercache.reporting.rows import Cell, Row
 from fercache.scoring.intervals import few_faces, wilson
 
 FEWEST = 10

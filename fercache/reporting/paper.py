@@ -12,19 +12,10 @@ from statistics import fmean
 from typing import Literal
 
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
-from fercache.reporting.boards import (
-    COMMON,
-    METRIC_NAMES,
-    MISSING,
-    SELECTIONS,
-    UNSEEN,
-    Board,
-    Cell,
-    Row,
-    is_without_duplicates,
-)
+from fercache.reporting.boards import Board, is_without_duplicates
 from fercache.reporting.latex import latex_text
 from fercache.reporting.published import NO_SOURCE, NOT_OURS, PublishedRow, PublishedScore, published_rows
+from fercache.reporting.rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Cell, Row
 
 NOT_PUBLISHED = "–"
 OURS = "ours"
@@ -164,7 +155,7 @@ def _settings_note(settings: Mapping[str, str]) -> Iterable[str]:
 def _caption(board: Board, metric: str, encoder: str) -> str:
     seeds = sorted({len(row.seeds) for row in board.headline} - {1})
     over = f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds; without ±, one seed."
-    policy = board.selections[0]
+    policy = board.policy
     common = f" {COMMON}: {board.common_text}." if board.common_text else ""
     return (
         f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {encoder}. "

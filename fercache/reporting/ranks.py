@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.records import METRICS, Record, frame
-from fercache.reporting.boards import METRIC_NAMES, UNSEEN, Board, Method, Row, boards, is_without_duplicates
+from fercache.reporting.boards import Board, boards, is_without_duplicates
 from fercache.reporting.readings import (
     OfCell,
     Reader,
     ReadFaces,
     as_runs,
     by_cell,
+    by_headline,
     class_numbers,
     shared_faces,
 )
+from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row
 from fercache.scoring.comparison import Differences, Runs, all_differences, face_units, holm, target_units
-from fercache.scoring.selection import DEFAULT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
     a column. Methods that were scored on fewer faces than others are left out, and targets without duplicates.
     Boards with fewer than two methods have no ranks.
     """
-    chosen = [record for record in records if record.selection == DEFAULT]
+    chosen = by_headline(records)
     of_cell = by_cell(chosen)
     found = (_board_ranks(board, of_cell, reader) for board in (boards(frame(chosen)) if chosen else []))
     return [each for each in found if each.rows]
@@ -91,7 +92,7 @@ def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
     rows = [
         (
             *(of_board.board.encoder, of_board.board.source, method.head, method.trunk, method.readout),
-            *(method.changed_text, DEFAULT, column, METRIC_NAMES[metric]),
+            *(method.changed_text, of_board.board.policy, column, METRIC_NAMES[metric]),
             *(there.best, there.worst, there.methods, len(row.seeds)),
         )
         for of_board in found

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
-from fercache.reporting.boards import Row
+from fercache.reporting.rows import Row
 from fercache.scoring.comparison import Runs
 from fercache.scoring.metrics import count_confusion, predict
-from fercache.scoring.selection import DEFAULT
+from fercache.scoring.selection import headline
 from fercache.store.runs import read_predictions
 
 """The policy whose predictions are compared."""
@@ -94,12 +94,21 @@ def read_faces(record: Record, readout: str, cache: Path) -> ReadFaces:
     return ReadFaces(predictions.id[order], names[predictions.truth[order]], names[predicted[order]], subject)
 
 
+def by_headline(records: Iterable[Record]) -> list[Record]:
+    """Those of the policy that methods are compared by: one that all of them have."""
+    policies: dict[str, set[str]] = defaultdict(set)
+    there = list(records)
+    for record in there:
+        policies[record.method_key].add(record.selection)
+    chosen = headline(policies.values())
+    return [record for record in there if record.selection == chosen]
+
+
 def by_cell(records: Iterable[Record]) -> OfCell:
-    """Those whose epoch was chosen on the source."""
+    """By method and target, in the order of the seeds."""
     found: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.seed):
-        if record.selection == DEFAULT:
-            found[record.method_key, record.target_label].append(record)
+        found[record.method_key, record.target_label].append(record)
     return found
 
 

@@ -11,18 +11,8 @@ from typing import TYPE_CHECKING
 from fercache.corruptions import KINDS, Corruption, corruptions
 from fercache.datasets import DatasetName
 from fercache.records import METRICS
-from fercache.reporting.boards import (
-    BY_ENCODER,
-    BY_HEAD,
-    Cell,
-    MethodTable,
-    Row,
-    Scores,
-    is_corrupted,
-    mean_scores,
-    method_rows,
-    trained_alike,
-)
+from fercache.reporting.boards import MethodTable, headline_of, is_corrupted, method_rows, trained_alike
+from fercache.reporting.rows import BY_ENCODER, BY_HEAD, Cell, Row, Scores, mean_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +53,7 @@ class Robustness(MethodTable):
 def robustness(frame: "pd.DataFrame") -> list[Robustness]:
     """One table per encoder, source and clean target, where corrupted versions of that target were scored."""
     versions = _versions(frame)
-    found = []
+    found, first = [], headline_of(frame)
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         known = {by: set(part.loc[part[by], "target_label"]) for by in ("seen_by_encoder", "seen_by_head")}
@@ -72,7 +62,7 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
                 continue
             rows = tuple(
                 _row(row, row.cells[target], {str(each): row.cells[label] for each, label in label_of.items()})
-                for row in method_rows(part, [target, *label_of.values()])
+                for row in method_rows(part, [target, *label_of.values()], first)
             )
             seen = {by: not labels.isdisjoint((target, *label_of.values())) for by, labels in known.items()}
             severities = _severities(label_of)

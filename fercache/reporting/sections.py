@@ -7,11 +7,12 @@ from typing import Any
 
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting import curves, figures
-from fercache.reporting.boards import Board, Cell, Method, Row
+from fercache.reporting.boards import Board
 from fercache.reporting.distances import Distance, distances
 from fercache.reporting.drawing import Drawing, colours
 from fercache.reporting.panels import Panel, drawn_methods, panel, source_accuracy
 from fercache.reporting.robustness import CLEAN, DROP, Robustness
+from fercache.reporting.rows import Cell, Method, Row
 from fercache.reporting.sweeps import Sweep, sweeps
 
 Best = dict[tuple[str, str], float | None]

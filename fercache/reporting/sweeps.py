@@ -7,9 +7,10 @@ from math import isfinite
 from numbers import Real
 
 from fercache.records import MAIN
-from fercache.reporting.boards import Board, Cell, Row, Scores
+from fercache.reporting.boards import Board
 from fercache.reporting.curves import setting_curve
 from fercache.reporting.drawing import Drawing
+from fercache.reporting.rows import Cell, Row, Scores
 from fercache.reporting.told_apart import Changed
 
 LEAST = 3

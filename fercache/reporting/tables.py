@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, MADE, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.boards import (
+from fercache.reporting.boards import Board, MethodTable, boards
+from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
+from fercache.reporting.rows import (
     BY_ENCODER,
     BY_HEAD,
     COMMON,
@@ -13,15 +15,11 @@ from fercache.reporting.boards import (
     MISSING,
     SELECTIONS,
     UNSEEN,
-    Board,
     Cell,
-    MethodTable,
     Row,
     Scores,
-    boards,
     written,
 )
-from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +221,7 @@ def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) ->
         yield f"--- {selection}: {SELECTIONS[selection]}"
         yield from (aligned(line) for line in block)
         if same := table.unmoved(selection):
-            yield f"as under {table.selections[0]}: {', '.join(str(row.method) for row in same)}"
+            yield f"as under {table.policy}: {', '.join(str(row.method) for row in same)}"
 
 
 def _block(table: MethodTable, selection: str, columns: Sequence[str]) -> Iterable[list[str]]:

@@ -55,7 +55,9 @@ def adjusted_accuracy(confusion: NDArray[np.int64], mix: NDArray[np.float64]) ->
     """
     support = confusion.sum(axis=1)
     shares = np.where(support > 0, mix, 0)
-    return float(shares @ (_hits(confusion) / np.maximum(support, 1)) / shares.sum()) if shares.any() else None
+    if not shares.any():
+        return None
+    return float((shares / shares.sum()) @ (_hits(confusion) / np.maximum(support, 1)))
 
 
 def macro_f1(confusion: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Which snapshot of a run counts: an epoch of a head that is trained step by step, a candidate of a fitted one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fercache.errors import UsageError, nearest
@@ -11,8 +11,8 @@ POLICIES = ("source-val", "source-1se", "source-shifted", "last", "oracle")
 best on changed pictures of it; `oracle` is best on the target itself, as the papers' code selects."""
 
 BY_SHIFTED = "source-shifted"
-DEFAULT = "source-val"
-"""The policy of every headline, of paired tests and of `predict`."""
+DEFAULT, FALLBACK = BY_SHIFTED, "source-val"
+"""What headlines, tests of differences and `predict` go by, and what they go by where a run cannot serve that."""
 
 
 def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -24,6 +24,18 @@ def policies_of(history: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The policies that a run's history can serve: without shifted faces there is no `source-shifted`."""
     shifted = all(isinstance(row.get("shifted_accuracy"), float | int) for row in history)
     return tuple(policy for policy in POLICIES if shifted or policy != BY_SHIFTED)
+
+
+def headline(of_methods: Iterable[Collection[str]]) -> str:
+    """The policy that methods are compared by, given the policies of each: one that all of them have.
+
+    It is never the oracle: where nothing else is there, it is FALLBACK, which nothing has.
+    """
+    found = [set(policies) for policies in of_methods]
+    if found and all(DEFAULT in policies for policies in found):
+        return DEFAULT
+    present = set().union(*found) - {DEFAULT, "oracle"}
+    return next((policy for policy in POLICIES if policy in present), FALLBACK)
 
 
 def choose(

@@ -72,7 +72,7 @@ class ExtractRequest:
     views: int = 0
     recipe: str = "cafe"
     crops: int | None = None
-    shifted: bool = False
+    shifted: bool = True
     batch_size: int | None = None
     shard_rows: int = 2048
     engine: str = "local"
@@ -114,7 +114,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         _write_copies(path, key_of(identity), listing, encoder)
     if request.crops is not None:
         store_crops(settings.cache, path, identity, listing, encoder, request.crops)
-    if request.shifted and has_spare_validation({face.split for face in faces}, name):
+    if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, replace(request, dataset=held_out, views=0, crops=None, shifted=False))
     os.utime(path)  # what was asked for last is what `train` takes

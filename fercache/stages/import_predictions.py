@@ -17,7 +17,7 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
-from fercache.scoring.selection import DEFAULT
+from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
 from fercache.stages.labelled import LabelPolicy
@@ -52,7 +52,7 @@ class ImportRequest:
     source: str
     model: str | None = None
     seed: int = 0
-    selection: str = DEFAULT
+    selection: str = FALLBACK
     policy: str = "majority"
     label_file: str | None = None
 

@@ -20,7 +20,7 @@ from fercache.expressions import first_expressions
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.progress import progress
 from fercache.prompts import Prompts, prompt_set
-from fercache.scoring.selection import DEFAULT, choose
+from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
 from fercache.stages.evaluate import find_run
 from fercache.stages.finding import same_encoder
@@ -118,7 +118,8 @@ def _of_text(request: PredictRequest) -> Classifier:
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.device)
-    loaded.load_snapshot(choose(DEFAULT, loaded.run.history, loaded.config.validation_rows))
+    history = loaded.run.history
+    loaded.load_snapshot(choose(headline([policies_of(history)]), history, loaded.config.validation_rows))
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.device, precision=precision)
     encoder = registry.encoder_family(asked.name).load(asked)

@@ -9,9 +9,9 @@ from scipy.stats import t
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
-from fercache.reporting.boards import METRIC_NAMES, UNSEEN
 from fercache.reporting.differences import BoardDifferences, MethodDifference, differences, differences_frame
 from fercache.reporting.readings import Reader
+from fercache.reporting.rows import METRIC_NAMES, UNSEEN
 from fercache.scoring.comparison import holm, mcnemar
 from tests.fake_records import fake_record
 from tests.reporting.fake_predictions import IDS, TRUTH, logits_of, readings, scored_record

@@ -6,7 +6,6 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
-from fercache.reporting.boards import Cell
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.figures import (
     BAND,
@@ -18,6 +17,7 @@ from fercache.reporting.figures import (
     recall_bars,
     side_by_side,
 )
+from fercache.reporting.rows import Cell
 
 RECALLS = {
     "zero-shot": {"anger": Bar(Cell((40.0, 41.0)), (30.0, 50.0)), "fear": Bar(Cell())},

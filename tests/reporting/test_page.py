@@ -13,11 +13,12 @@ from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 from fercache.errors import UsageError
 from fercache.records import Record, frame
 from fercache.reporting import page as page_module
-from fercache.reporting.boards import UNSEEN, Board, boards
+from fercache.reporting.boards import Board, boards
 from fercache.reporting.differences import BoardDifferences, MethodDifference
 from fercache.reporting.extras import Extras
 from fercache.reporting.page import environment, write_report
 from fercache.reporting.ranks import BoardRanks, Range
+from fercache.reporting.rows import UNSEEN
 from fercache.scoring.comparison import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from fercache.records import INTERVALS, CalibrationRecord, GroupRecord, Record, frame
-from fercache.reporting.boards import Cell, boards
+from fercache.reporting.boards import boards
 from fercache.reporting.drawing import WIDTH
 from fercache.reporting.panels import FEWEST, SURE, Group, Limits, Panel, drawn_methods, panel, worst
+from fercache.reporting.rows import Cell
 from fercache.scoring.intervals import wilson
 from tests.fake_records import demo_records, fake_record, scores_of
 from tests.reporting.reported import measured

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from fercache.records import Record, predictions_path
-from fercache.reporting.boards import UNSEEN
 from fercache.reporting.ranks import BoardRanks, rank_ranges, ranks, ranks_frame
 from fercache.reporting.readings import Reader
+from fercache.reporting.rows import UNSEEN
 from tests.reporting.fake_predictions import IDS, TRUTH, readings, scored_record
 
 WEBCAM, NIGHT, SKETCH = "synthetic:webcam", "synthetic:night", "synthetic:sketch"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fercache.records import Record, frame
-from fercache.reporting.boards import Row
 from fercache.reporting.robustness import Robustness, robustness
+from fercache.reporting.rows import Row
 from fercache.reporting.tables import csv_text, robustness_rows, screen_table, spans
 from tests.fake_records import corrupted_records, demo_records, fake_record, scores_of
 

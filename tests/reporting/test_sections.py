@@ -3,9 +3,10 @@ from collections.abc import Sequence
 import pytest
 
 from fercache.records import Record, frame
-from fercache.reporting.boards import UNSEEN, boards
+from fercache.reporting.boards import boards
 from fercache.reporting.errors import leader
 from fercache.reporting.robustness import robustness
+from fercache.reporting.rows import UNSEEN
 from fercache.reporting.sections import BoardView, board_view, robustness_view
 from tests.fake_records import corrupted_records, demo_records, fake_record
 
