@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fercache import UsageError
-from fercache.corruptions import KINDS, SEVERITIES
+from fercache.corruptions import SCORED, SEVERITIES
 from fercache.experiment import Experiment, Trial, load_experiment, trials, variants
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
@@ -169,7 +169,7 @@ def test_a_baseline_is_one_method(tmp_path: Path) -> None:
     assert "'sigmoid-mask' is several methods here: sigmoid-mask (epochs=1); sigmoid-mask (epochs=2)" in refused(
         tmp_path, heads=two
     )
-    assert "methods are compared by source-val" in refused(
+    assert "methods are compared by source-shifted, else source-val" in refused(
         tmp_path, STUDIO + '\nselection = ["last"]', PLAIN + baseline
     )
 
@@ -204,7 +204,7 @@ def test_corruptions_and_families_are_spread(tmp_path: Path) -> None:
     (blurred,) = trials_of(tmp_path, 'sources = ["rafdb"]\ntargets = ["ferplus+blur@validation"]')
     assert blurred.targets == tuple(f"ferplus+blur:{severity}@validation" for severity in SEVERITIES)
     (all_of_them,) = trials_of(tmp_path, 'sources = ["rafdb"]\ntargets = ["ferplus+all"]')
-    assert len(all_of_them.targets) == len(KINDS) * len(SEVERITIES)
+    assert len(all_of_them.targets) == len(SCORED) * len(SEVERITIES)
     (drawn,) = trials_of(tmp_path, STUDIO + '\ntargets = ["synthetic"]')
     assert {f"synthetic:{domain}" for domain in ("studio", "night", "sketch", "webcam")} == set(drawn.targets)
 
@@ -249,5 +249,5 @@ def test_defaults_are_those_of_the_commands(tmp_path: Path) -> None:
     experiment = loaded(tmp_path)
     assert experiment.seeds == (0, 1, 2, 3, 4)
     assert (experiment.classes, experiment.policy, experiment.prompts) == (7, "majority", "faces")
-    assert experiment.selection == ("source-val", "last", "oracle")
+    assert experiment.selection == POLICIES
     assert loaded(tmp_path, STUDIO + '\nreport = "other"').report_name == "other"

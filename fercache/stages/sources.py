@@ -264,7 +264,10 @@ def _shifted(cache: Path, learned: _Learned, policy: LabelPolicy) -> LabelledFac
 
 
 def _without_copies(learned: Sequence[_Learned]) -> tuple[list[_Learned], int]:
-    """Without the faces of source validation whose picture, pixel for pixel, is trained on; and how many they are."""
+    """Without the faces of source validation whose picture, pixel for pixel, is trained on; and how many they are.
+
+    Raises UsageError where none is left.
+    """
     trained = {pixels.tobytes() for each in learned for pixels in each.table.columns.pixel_sha256[each.train.row]}
     kept, copies = [], 0
     for each in learned:
@@ -272,6 +275,12 @@ def _without_copies(learned: Sequence[_Learned]) -> tuple[list[_Learned], int]:
         new = np.array([row.tobytes() not in trained for row in pixels], dtype=bool)
         copies += int((~new).sum())
         kept.append(replace(each, validation=each.validation.take(new)))
+    if copies and not any(len(each.validation.truth) for each in kept):
+        raise UsageError(
+            f"Source validation: all of its {copies:,} faces show pictures that are trained on, so nothing can be "
+            "chosen by them. Keep them all the same with --keep-validation-copies, or look for the copies: "
+            f"fercache audit {' '.join(str(each.part.name.whole) for each in learned)}"
+        )
     return kept, copies
 
 

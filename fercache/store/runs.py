@@ -232,8 +232,9 @@ def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes
                 repeated[place] = earlier
             else:
                 stored[place] = np.asarray(tensor, order="C")  # the format wants arrays in one piece
-    # The format sorts tensors: the order of the snapshots is metadata.
-    return save(stored, metadata={"snapshots": json.dumps(list(snapshots)), "repeated": json.dumps(repeated)})
+    # The format sorts tensors: the order of the snapshots is metadata. It shuffles metadata, so that all of it is one.
+    about = {"names": list(snapshots), "repeated": repeated} if repeated else list(snapshots)
+    return save(stored, metadata={"snapshots": json.dumps(about)})
 
 
 @contextmanager
@@ -247,13 +248,14 @@ def _weights(folder: Path) -> Iterator[Any]:
 
 
 def _names(weights: Any) -> tuple[str, ...]:
-    return tuple(json.loads((weights.metadata() or {})["snapshots"]))
+    about = json.loads((weights.metadata() or {})["snapshots"])
+    return tuple(about["names"] if isinstance(about, dict) else about)
 
 
 def _repeated(weights: Any) -> dict[str, str]:
     """Where tensors lie that are not stored twice."""
-    found: dict[str, str] = json.loads((weights.metadata() or {}).get("repeated", "{}"))
-    return found
+    about = json.loads((weights.metadata() or {})["snapshots"])
+    return dict(about["repeated"]) if isinstance(about, dict) else {}
 
 
 def _read_text(path: Path) -> str:

@@ -43,7 +43,7 @@ def test_four_commands_write_tables_and_a_page(run: Run, studio_folder: Path, sk
     assert compared.code == 0, compared.err
     results = pd.read_csv("reports/latest/results.csv")
     main = results[results.readout == "main"]
-    assert len(main) == 6 * 2 * 3  # runs x targets x selections
+    assert len(main) == 6 * 2 * 5  # runs x targets x selections
     assert set(main["head"]) == set(HEADS)
     assert main.accuracy.between(0, 1).all()
     assert (main.n == 35).all()

@@ -24,7 +24,7 @@ def test_thirty_corrupted_targets_are_one_line_each() -> None:
         "fercache evaluate --target ferplus@test",
         "fercache evaluate --target ferplus+all@test",
     ]
-    assert lines[-1] == "fercache compare --name trial"
+    assert lines[-1].startswith("fercache compare --name trial --selection source-val")
 
 
 def test_each_encoder_extracts_what_it_was_scored_on() -> None:
@@ -79,6 +79,7 @@ def test_what_the_page_was_asked_for_stands_in_its_command() -> None:
     some = [record for record in every if record.selection != "oracle"]
     assert commands(every, "trial", about="Ours & theirs")[-1] == (
         "fercache compare --name trial --about 'Ours & theirs'"
+        " --selection source-val --selection last --selection oracle"
     )
     assert commands(some, "trial", "zero-shot", thumbnails=True)[-1] == (
         "fercache compare --name trial --baseline zero-shot --selection source-val --selection last --thumbnails"

@@ -91,7 +91,10 @@ def test_nothing_is_shown_without_predictions_or_of_faces_without_duplicates(tmp
     record = predicted(tmp_path, fake_record())
     assert confident_errors([], tmp_path, None) == []
     assert confident_errors([fake_record(seed=1)], tmp_path, None) == []
-    assert confident_errors([record.model_copy(update={"without_duplicates": True})], tmp_path, None) == []
+    unique = record.model_copy(update={"without_duplicates": True})
+    (board,) = boards(frame([record, unique]))
+    leading = leader(board, [record, unique])
+    assert leading is not None and leading.records == {record.target_label: [record]}
 
 
 def test_pictures_are_asked_for_by_target_and_id_and_may_be_missing(tmp_path: Path) -> None:

@@ -136,7 +136,9 @@ def test_the_page_names_the_commands(page: str) -> None:
         in commands
     )
     assert "fercache evaluate --target ferplus@test" in commands
-    assert commands.strip().endswith("fercache compare --name trial")
+    assert commands.strip().endswith(
+        "fercache compare --name trial --selection source-val --selection last --selection oracle"
+    )
 
 
 def test_options_beyond_the_record_stand_in_the_commands(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.errors import UsageError
 from fercache.records import DUPLICATE, Record, read_record
+from fercache.scoring.selection import POLICIES
 from fercache.stages import evaluate as evaluate_stage
 from fercache.stages import sources
 from fercache.stages.evaluate import EvaluateRequest, evaluate
@@ -19,9 +20,11 @@ from tests.datasets.miniatures.ckplus import official
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
+WITHOUT_SHIFTED = [policy for policy in POLICIES if policy != "source-shifted"]
 
-def trained(settings: Settings, source: str) -> str:
-    (folder,) = train(settings, TrainRequest(source, ("linear-probe",), seeds=(0,), device="cpu"))
+
+def trained(settings: Settings, source: str, **more: Any) -> str:
+    (folder,) = train(settings, TrainRequest(source, ("linear-probe",), seeds=(0,), device="cpu", **more))
     return folder.name
 
 
@@ -41,7 +44,7 @@ def test_scores_with_and_without_duplicates_stand_side_by_side(
     trained(settings, "folder:mine")
     records = evaluated(settings, "folder:mine", exclude=True)
     assert [(r.selection, r.without_duplicates) for r in records] == [
-        (policy, unique) for unique in (False, True) for policy in ("source-val", "last", "oracle")
+        (policy, unique) for unique in (False, True) for policy in WITHOUT_SHIFTED
     ]
     for record in records:
         left_out = len(PLANTED) if record.without_duplicates else 0
@@ -58,7 +61,7 @@ def test_scores_without_duplicates_can_be_added_later(settings: Settings, plante
     trained(settings, "folder:mine")
     assert not any(record.without_duplicates for record in evaluated(settings, "folder:mine"))
     later = evaluated(settings, "folder:mine", exclude=True)
-    assert sum(record.without_duplicates for record in later) == 3
+    assert sum(record.without_duplicates for record in later) == len(WITHOUT_SHIFTED)
     assert evaluated(settings, "folder:mine", exclude=True) == []
 
 
@@ -163,7 +166,7 @@ def test_a_set_without_published_splits_is_scored_whole_unless_it_is_the_source(
     truth = official(tmp_path / "ck").truth
     extracted(settings, "ckplus", tmp_path / "ck")
     extracted(settings, "folder:mine", planted_folder)
-    foreign, own = trained(settings, "folder:mine"), trained(settings, "ckplus")
+    foreign, own = trained(settings, "folder:mine"), trained(settings, "ckplus", keep_validation_copies=True)
     assert evaluated(settings, "ckplus@test", runs=(foreign,))[0].target_split == "test"
     (whole, *_) = evaluated(settings, "ckplus", runs=(foreign,))
     assert whole.target_split == "all"

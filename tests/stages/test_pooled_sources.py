@@ -35,18 +35,18 @@ def evaluated(settings: Settings, *targets: str, exclude: bool = False) -> list[
 def test_all_faces_of_both_sets_are_there_in_the_order_of_their_names(pooled: Settings) -> None:
     both = read_source(pooled, POOL)
     alone = [read_source(pooled, replace(POOL, source=name)) for name in ("folder:mine", "folder:other")]
-    assert torch.equal(both.train.features, torch.cat([one.train.features for one in alone]))
-    assert torch.equal(both.validation.labels, torch.cat([one.validation.labels for one in alone]))
+    assert torch.equal(both.faces.train.features, torch.cat([one.faces.train.features for one in alone]))
+    assert torch.equal(both.faces.validation.labels, torch.cat([one.faces.validation.labels for one in alone]))
     assert both.dropped == {name: sum(one.dropped.get(name, 0) for one in alone) for name in both.dropped}
     turned = read_source(pooled, replace(POOL, source="folder:other&folder:mine"))
-    assert torch.equal(both.train.features, turned.train.features)
-    assert (both.key, both.name) == (turned.key, turned.name) == (both.key, "folder:mine & folder:other")
+    assert torch.equal(both.faces.train.features, turned.faces.train.features)
+    assert (both.rows_key, both.name) == (turned.rows_key, turned.name) == (both.rows_key, "folder:mine & folder:other")
 
 
 def test_some_faces_are_taken_from_each_set_in_proportion(pooled: Settings) -> None:
     whole, some = read_source(pooled, POOL), read_source(pooled, replace(POOL, faces=40))
-    assert abs(len(some.train) - 40) <= len(whole.expressions) * 2
-    assert len(some.validation) == len(whole.validation)
+    assert abs(len(some.faces.train) - 40) <= len(whole.expressions) * 2
+    assert len(some.faces.validation) == len(whole.faces.validation)
 
 
 def test_a_run_names_its_sets_and_is_not_trained_again(pooled: Settings) -> None:
@@ -84,10 +84,10 @@ def test_crops_come_from_each_sets_own_file(pooled: Settings, planted_folder: Pa
         extract(pooled, ExtractRequest(name, root, EncoderRequest("pixels"), crops=8))
     both = read_source(pooled, POOL, with_crops=True)
     alone = [read_source(pooled, replace(POOL, source=str(part.name)), with_crops=True) for part in both.parts]
-    chosen = torch.tensor([len(both.train) - 1, 0, len(alone[0].train)])
-    assert both.train.crops is not None
-    apart = torch.cat([one.train.rows(torch.arange(len(one.train))).crops for one in alone])
-    np.testing.assert_array_equal(both.train.crops[chosen], apart[chosen])
+    chosen = torch.tensor([len(both.faces.train) - 1, 0, len(alone[0].faces.train)])
+    assert both.faces.train.crops is not None
+    apart = torch.cat([one.faces.train.rows(torch.arange(len(one.faces.train))).crops for one in alone])
+    np.testing.assert_array_equal(both.faces.train.crops[chosen], apart[chosen])
     extract(pooled, ExtractRequest("folder:other", tmp_path / "other", EncoderRequest("pixels"), crops=6))
     with pytest.raises(UsageError, match="8 and 6 pixels"):
         read_source(pooled, POOL, with_crops=True)

@@ -69,6 +69,30 @@ def test_weights_are_named_by_snapshot_and_tensor(tmp_path: Path) -> None:
     assert load_file(made(tmp_path) / "head.safetensors").keys() == names
 
 
+def test_what_snapshots_hold_alike_is_stored_once(tmp_path: Path) -> None:
+    remembered = np.arange(1000, dtype=np.float32)
+    snapshots = {f"k={k}": {"memory": remembered.copy(), "k": np.int64(k)} for k in (5, 3, 1)}
+    snapshots["task"] = {"text": np.ones(2)}
+    run = read_run(write_run(tmp_path / "run", config={}, history=[], snapshots=snapshots))
+    stored = load_file(run.folder / "head.safetensors")
+    assert stored.keys() == {"k=5/memory", "k=5/k", "k=3/k", "k=1/k", "task/text"}
+    assert run.snapshots() == ("k=5", "k=3", "k=1", "task")
+    for name, tensors in snapshots.items():
+        found = run.snapshot(name)
+        assert found.keys() == tensors.keys()
+        for key, tensor in tensors.items():
+            np.testing.assert_array_equal(found[key], tensor)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_equal_snapshots_give_equal_bytes(tmp_path: Path, alike: bool) -> None:
+    snapshots = {name: {"w": np.ones(3) * (1 if alike else k)} for k, name in enumerate("abcdef")}
+    files = [
+        write_run(tmp_path / str(k), config={}, history=[], snapshots=snapshots) / "head.safetensors" for k in range(5)
+    ]
+    assert len({file.read_bytes() for file in files}) == 1
+
+
 def test_a_fitted_head_has_no_history(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "run", config={}, history=[], snapshots={"final": {"w": np.ones(2)}}))
     assert run.history == []
