@@ -9,6 +9,7 @@ import pytest
 from fercache import UsageError
 from fercache.corruptions import SCORED, SEVERITIES
 from fercache.experiment import Experiment, Trial, load_experiment, trials, variants
+from fercache.scoring.selection import POLICIES
 
 PIPELINES = Path(__file__).parents[1] / "pipelines"
 STUDIO = 'sources = ["synthetic:studio"]'

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
-from fercache.records import Record, read_record
+from fercache.records import Record, frame, read_record
+from fercache.reporting.boards import boards
 from fercache.scoring.selection import POLICIES, choose, policies_of
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.run_config import read_config
@@ -134,17 +135,24 @@ def test_held_out_faces_of_train_whose_picture_stays_are_left_out_too(settings: 
     assert not held_out & {tuple(face.tolist()) for face in source.faces.train.features}
 
 
-def test_changed_pictures_of_source_validation_are_made_on_request(settings: Settings, tmp_path: Path) -> None:
+def test_changed_pictures_of_source_validation_are_made_unless_they_are_not_wanted(
+    settings: Settings, tmp_path: Path
+) -> None:
     rows = listed(tmp_path, {"train": 12, "validation": 6, "test": 4})
+    extracted(settings, "mine", tmp_path, rows, shifted=False)
+    (plain,) = train(settings, TrainRequest("manifest:mine", ("knn",), seeds=(0,), device="cpu"))
+    assert "source-shifted" not in policies_of(read_config(plain)[0].history)
     extracted(settings, "mine", tmp_path, rows)
-    plain = trained(settings, "manifest:mine")
-    assert "source-shifted" not in policies_of(read_config(plain[0])[0].history)
-    extracted(settings, "mine", tmp_path, rows, shifted=True)
+    (shifted,) = train(settings, TrainRequest("manifest:mine", ("class-mean",), seeds=(0,), device="cpu"))
+    assert "source-shifted" in policies_of(read_config(shifted)[0].history)
     names = {info.identity["dataset"] for info in find_tables(settings.cache)}
     assert names == {"manifest:mine", "manifest:mine+shift:4"}
-    assert {record.target for record in map(read_record, evaluate(settings, EvaluateRequest(device="cpu")))} == {
-        "manifest:mine"
-    }, "what snapshots are chosen by is no target"
+    records = [read_record(path) for path in evaluate(settings, EvaluateRequest(device="cpu"))]
+    assert {record.target for record in records} == {"manifest:mine"}, "what snapshots are chosen by is no target"
+    (board,) = boards(frame(records))
+    assert board.policy == "source-val", "the policy that both heads have"
+    (board,) = boards(frame(record for record in records if record.head == "class-mean"))
+    assert board.policy == "source-shifted"
 
 
 def test_without_a_validation_split_there_are_no_changed_pictures(settings: Settings, tmp_path: Path) -> None:
