@@ -187,11 +187,12 @@ def render(
 def _choices(boards: Sequence[BoardView]) -> dict[str, list[str]]:
     """What the headline can be filtered by, where there is something to choose; the policy shown first stands first."""
     methods = [row.method for view in boards for row in view.board.rows]
-    policies = [name for name in SELECTIONS if any(name in view.board.selections for view in boards)]
+    policies = dict.fromkeys(view.board.policy for view in boards)
+    policies |= {name: None for name in SELECTIONS if any(name in view.board.selections for view in boards)}
     choices = {
         "head": list(dict.fromkeys(method.head for method in methods)),
         "trunk": list(dict.fromkeys(method.trunk for method in methods)),
-        "policy": policies,
+        "policy": list(policies),
     }
     return {name: options for name, options in choices.items() if len(options) > 1}
 

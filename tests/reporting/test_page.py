@@ -302,6 +302,21 @@ def test_the_table_of_scores_holds_every_policy_and_shows_the_first(page: str) -
     assert "<b>" in of_policy["last"] and "<b>" not in of_policy["oracle"]  # a bound is no best
 
 
+def test_a_page_is_headed_by_the_policy_that_all_methods_have(tmp_path: Path) -> None:
+    every = list(demo_records(seeds=1))
+    shifted = [r.model_copy(update={"selection": "source-shifted"}) for r in every if r.selection == "source-val"]
+    for records, policy in (([*every, *shifted], "source-shifted"), ([*every, *shifted[1:]], "source-shifted")):
+        page = write_report(records, tmp_path / str(len(records))).read_text(encoding="utf-8")
+        assert f'data-headline="{policy}"' in page
+        (options,) = re.findall(r'<select[^>]*name="policy".*?</select>', page, re.DOTALL)
+        assert options.index(policy) < options.index("source-val")
+        shown = re.findall(r'<tr[^>]*data-policy="([\w-]+)"(?![^>]*hidden)', page)
+        assert set(shown) == {policy}
+    lacking = [record for record in shifted if record.head != "zero-shot"]
+    page = write_report([*every, *lacking], tmp_path / "lacking").read_text(encoding="utf-8")
+    assert 'data-headline="source-val"' in page, "one method has no other"
+
+
 def test_there_is_nothing_to_filter_by_where_there_is_nothing_to_choose(tmp_path: Path) -> None:
     page = write_report([fake_record()], tmp_path).read_text(encoding="utf-8")
     assert '<form id="filters"' not in page and "data-sort" in page
