@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from fercache.errors import UsageError
@@ -141,7 +142,8 @@ def _regressions(
     regression = LogisticRegression(max_iter=300, warm_start=True)
     for strength in STRENGTHS:
         regression.set_params(C=strength)
-        with warnings.catch_warnings():
+        # One thread: runs are trained side by side, and threads of one would wait for those of the other.
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
             # A fit that runs out of iterations is one stopped early, which validation judges like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(scaled, labelled.labels, sample_weight=weights)
