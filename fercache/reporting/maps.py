@@ -193,7 +193,7 @@ def _place(vectors: NDArray[np.float32]) -> Layout:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from sklearn.neighbors import NearestNeighbors
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):  # several are hardly faster, and many times slower where anything else runs beside them
         if vectors.shape[1] > COMPONENTS:

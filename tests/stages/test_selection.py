@@ -98,6 +98,18 @@ def test_faces_that_are_drawn_depend_on_the_rows_that_they_are_drawn_from_alone(
     assert found[0] == found[1]
 
 
+def test_seeds_of_two_methods_start_from_the_same_weights(settings: Settings, tmp_path: Path) -> None:
+    extracted(settings, "mine", tmp_path, listed(tmp_path, {"train": 8, "test": 4}))
+    still = {"learning_rate": 1e-30, "epochs": 1}
+    starts = {}
+    for weight, seed in ((0.0, 0), (1.5, 0), (1.5, 1)):
+        asked = {**still, "separation_weight": weight}
+        request = TrainRequest("manifest:mine", ("sigmoid-mask",), seeds=(seed,), set=asked, device="cpu")
+        (folder,) = train(settings, request)
+        starts[weight, seed] = read_config(folder)[0].snapshot("epoch-01")["classifier.weight"].tolist()
+    assert starts[0.0, 0] == starts[1.5, 0] != starts[1.5, 1]
+
+
 def with_copies(root: Path, copies: int) -> list[Row]:
     """Validation has some pictures of train, under other names."""
     rows = listed(root, {"train": 12, "validation": 6, "test": 4})
