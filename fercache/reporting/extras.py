@@ -14,6 +14,7 @@ from fercache.reporting.maps import FeatureMap, feature_maps
 from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
 from fercache.reporting.ranks import BoardRanks, ranks, ranks_frame
 from fercache.reporting.readings import Reader
+from fercache.reporting.rows import UNSEEN, Method
 from fercache.reporting.tables import csv_text
 
 
@@ -31,6 +32,15 @@ class Extras:
     errors: dict[tuple[str, str], dict[str, list[ConfidentError]]] = field(default_factory=dict)
     files: dict[str, str | None] = field(default_factory=dict)
     drawings: dict[str, Drawing] = field(default_factory=dict)
+
+    def alike(self, board: Board, method: Method) -> tuple[int, int] | None:
+        """How many of how many other methods may share the method's place on the unseen targets; None: not compared."""
+        for ranked in self.ranks:
+            if (ranked.board.encoder_key, ranked.board.source) == (board.encoder_key, board.source):
+                for (other, *column), place in ranked.ranges.items():
+                    if (other.key, other.readout, *column) == (method.key, method.readout, UNSEEN, "accuracy"):
+                        return place.worst - place.best, place.methods - 1
+        return None
 
 
 def find_extras(

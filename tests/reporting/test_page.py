@@ -445,6 +445,25 @@ def test_ranks_stand_in_a_table_of_their_own(
     test_the_page_can_be_read_aloud(page)
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (Range(1, 5, 5), "None of the 4 other methods can be told apart from it"),
+        (Range(1, 3, 5), "2 of the 4 other methods cannot be told apart from it"),
+    ],
+)
+def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Range, said: str
+) -> None:
+    (board,) = boards(frame(records))
+    leader = board.leading(board.headline)
+    assert leader is not None
+    ranges: dict[Any, Range] = {(leader.method, UNSEEN, "accuracy"): place}
+    found = BoardRanks(board, (UNSEEN,), (leader,), ranges, (), frozenset())
+    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
+    assert said in write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+
+
 def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:
     """Zero-shot has the same figures on the board of each source."""
     runs = {"synthetic:studio": "bundled-a-0-aaaaaaaa", "synthetic:webcam": "bundled-b-0-bbbbbbbb"}
