@@ -5,7 +5,7 @@ A `Path` made of an address has lost one of its two slashes; `address_of` gives 
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,13 @@ def address_of(path: Path) -> str | None:
         return None
     root = "/" if match[1] in ("file", "local") else ""  # where the path begins at once, and not with a host
     return f"{match[1]}://{root}{match[2]}"
+
+
+def local(path: Path) -> Path:
+    """A `file://` address as the path that it is; anything else stays."""
+    address = address_of(path) or ""
+    scheme, _, place = address.partition("://")
+    return Path(place) if scheme in ("file", "local") else path
 
 
 def shown(path: Path) -> str:
@@ -48,9 +55,26 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
     system, name = _system(folder)
     with _failing_as(UsageError, folder):
         names = [name] if not system.isdir(name) else system.ls(name, detail=False)
+    return sorted(path for path in _paths(address, names) if path.name.endswith(suffix))
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders directly in a folder, by name, but for hidden ones; a file has none."""
+    address = address_of(folder)
+    if address is None:
+        found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        return sorted(path for path in found if not path.name.startswith("."))
+    system, name = _system(folder)
+    with _failing_as(UsageError, folder):
+        inside = system.ls(name, detail=True) if system.isdir(name) else []
+    names = [each["name"] for each in inside if each.get("type") == "directory"]
+    return sorted(_paths(address, names))
+
+
+def _paths(address: str, names: Iterable[str]) -> Iterator[Path]:
+    """What a store calls its files, as paths of addresses."""
     scheme = address.partition("://")[0]
-    paths = (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
-    return sorted(path for path in paths if path.name.endswith(suffix))
+    return (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
 
 
 def opened(path: Path) -> BinaryIO:

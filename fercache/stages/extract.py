@@ -18,10 +18,9 @@ from fercache.corruptions import SHIFTED, Corruption, corruptions
 from fercache.datasets import (
     Dataset,
     DatasetName,
-    Expected,
     FaceImage,
+    Finding,
     check_domain,
-    default_split,
     has_spare_validation,
 )
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
@@ -36,6 +35,7 @@ from fercache.precisions import reduced_precisions
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
+from fercache.splits import default_split
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
@@ -53,6 +53,7 @@ from fercache.versions import versions
 from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
+NAMED_COUNTS = 6
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         root = Path(_whole_path(root))  # workers stand in other folders
     request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
-    _warn_of_missing(name, dataset.expected(root, name.domain), faces)
+    if dataset.expected(root, name.domain):
+        _warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
@@ -209,14 +211,16 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     )
 
 
-def _warn_of_missing(name: DatasetName, expected: Expected, faces: Sequence[FaceImage]) -> None:
-    """One line where a known set has other counts than it should."""
-    known = {split: counts.get("", sum(counts.values())) for split, counts in expected.items()}
-    found = {split: sum(split in ("", face.split) for face in faces) for split in known}
-    if known != found:
-        told = ", ".join(f"{found[split]:,} of {known[split]:,} {split}".strip() for split in known)
-        clean = name.clean
-        print(f"warning: {clean} has {told} images; see `fercache datasets show {clean}`.", file=sys.stderr)
+def _warn_of_other_counts(name: DatasetName, findings: Sequence[Finding]) -> None:
+    """One line where a known dataset has other counts than it should, in all or of an expression."""
+    other = sorted(
+        (f for f in findings if not f.agrees), key=lambda f: (bool(f.label), -abs(f.found - (f.expected or 0)))
+    )
+    if other:
+        told = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
+        more = f" and {len(told) - NAMED_COUNTS} more" if len(told) > NAMED_COUNTS else ""
+        listed = ", ".join(told[:NAMED_COUNTS]) + more
+        print(f"warning: {name.clean} has {listed}; see `fercache datasets show {name.clean}`.", file=sys.stderr)
 
 
 def _settle(

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import DatasetName, default_split
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.provenance import IDENTICAL, By, How, Seen
 from fercache.records import DUPLICATE
 from fercache.scoring.drift import Drift
+from fercache.splits import default_split
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.run_config import SourcePart
 from fercache.store.crops import Crops
