@@ -71,8 +71,8 @@ def read_state(path: Path, wanted: Collection[str] = ()) -> State:
         ) from None
     found = [(place, _plainly_named(state, wanted)) for place, state in _states(loaded)]
     if not found:
-        named = isinstance(loaded, dict) and loaded
-        about = f"{type(loaded).__name__} of {listed(map(str, loaded))}" if named else type(loaded).__name__
+        entries = f" of {listed(map(str, loaded))}" if isinstance(loaded, dict) and loaded else ""
+        about = f"{type(loaded).__name__}{entries}"
         raise UsageError(f"{path} is not a state dict: expected names and tensors, found {about}.")
     state = _fitting(path, found, wanted)
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
