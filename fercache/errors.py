@@ -1,4 +1,4 @@
-"""The two errors that a user may see. Their text says what, where, expected, found, and what to type next."""
+"""The errors that a user may see. Their text says what, where, expected, found, and what to type next."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -14,6 +14,12 @@ class UsageError(FercacheError):
     """Something was asked for that cannot be: a wrong name, option, file or combination."""
 
     exit_code = 2
+
+
+class InterruptedWorkError(FercacheError):
+    """Somebody ended the work; the text says what it left."""
+
+    exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercache.errors import UsageError, nearest
+from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.remote import address_of
 from fercache.toml_files import read_toml
 
@@ -26,10 +27,19 @@ class Settings(BaseModel):
         return self.datasets.get(name)
 
     def report(self, name: str) -> Path:
-        """The folder of the report `name`. Raises UsageError for a name that is none, such as a path."""
-        if name in ("", ".", "..") or Path(name).name != name:
-            raise UsageError(f"--name {name}: write the name of a folder in {self.reports}, not a path.")
+        """The folder of the report `name`. Raises UsageError for a name that no folder should have, such as a path."""
+        if not is_plain_name(name):
+            raise UsageError(
+                f"--name {shown(Path(name))!r}: write the name of a folder in {self.reports}, not a path, with letters "
+                "or digits at both ends."
+            )
         return self.reports / name
+
+    def new_report(self, name: str) -> Path:
+        """The same, before a report is written: also raises UsageError where it cannot be."""
+        folder = self.report(name)
+        check_output_folder(folder, f"The report {name}: reports =")
+        return folder
 
 
 def load_settings(folder: Path | None = None) -> Settings:

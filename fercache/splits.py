@@ -9,19 +9,20 @@ SPLITS = ("train", "validation", "test")
 
 ALIASES = {
     "train": ("train", "training", "trn"),
-    "validation": ("validation", "valid", "val", "dev", "devel", "development", "publictest"),
-    "test": ("test", "testing", "tst", "privatetest"),
+    "validation": ("validation", "valid", "val", "dev", "devel", "development"),
+    "test": ("test", "testing", "tst"),
 }
 """In lower case and without separators; `set`, `split` and `data` at the end do not count (`val_set`).
 
-`eval` and `holdout` are not here: to some they are validation, to others the test.
+`eval` and `holdout` are not here: to some they are validation, to others the test. Nor are names of one dataset
+(`PublicTest`), which only its own file knows.
 """
 
 _NAME_OF_ALIAS = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
 
 
 def split_name(name: str) -> str:
-    """The one spelling of a split: `valid`, `Val`, `PublicTest` -> `validation`.
+    """The one spelling of a split: `valid`, `Val`, `dev` -> `validation`.
 
     Other names, which a dataset may have, stay as they are, in lower case and fit for `NAME@SPLIT`.
     """
@@ -49,8 +50,8 @@ def default_split(there: Collection[str], wanted: str, name: str) -> str:
     """The split of the dataset `name` that is meant. Raises UsageError, with the names to choose from, if none is."""
     split = meant_split(there, wanted)
     if split is None:
-        choices = " or ".join(f"{name}@{split}" for split in sorted(there) if split)
-        unnamed = ", and faces without a split" if "" in there else ""
-        listed = ", ".join(f"'{split}'" for split in sorted(there) if split)
-        raise UsageError(f"{name} has no '{wanted}' split, only {listed}{unnamed}. Write {choices}.")
+        named = sorted(filter(None, there))
+        choices = " or ".join(f"{name}@{each}" for each in named if each not in SPLITS) or f"{name}@{named[-1]}"
+        listed = ", ".join(map(repr, named)) + (", and faces without a split" if "" in there else "")
+        raise UsageError(f"{name} has no '{wanted}' split, only {listed}. Write which one is meant: {choices}.")
     return split

@@ -24,9 +24,8 @@ def test_every_usual_name_is_known_in_any_spelling(
     ("name", "split"),
     [
         ("Training", "train"),
-        ("PublicTest", "validation"),
-        ("private_test", "test"),
-        ("Private Test", "test"),
+        ("PublicTest", "publictest"),
+        ("Private Test", "private-test"),
         ("dev", "validation"),
         ("val_set", "validation"),
         ("eval", "eval"),
@@ -68,7 +67,7 @@ def test_train_is_never_scored_beside_a_split_that_is_not_known(there: set[str])
 
 
 def test_the_refusal_names_the_commands() -> None:
-    with pytest.raises(UsageError, match=r"only 'holdout', 'train'.* Write mine@holdout or mine@train"):
+    with pytest.raises(UsageError, match=r"only 'holdout', 'train'.* Write which one is meant: mine@holdout"):
         default_split({"train", "holdout"}, "test", "mine")
     with pytest.raises(UsageError, match="and faces without a split"):
         default_split({"train", ""}, "test", "mine")

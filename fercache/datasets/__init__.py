@@ -149,15 +149,17 @@ class Dataset(ABC):
         hint = f" But {right} does: --root {shlex.quote(str(right))}." if right else ""
         return UsageError(f"{family}: {reason}{hint} Expected is {self.layout}")
 
-    def split_folders(self, folder: Path, needed: Iterable[str]) -> dict[str, Path]:
+    def split_folders(
+        self, folder: Path, needed: Iterable[str], own_names: Mapping[str, str] | None = None
+    ) -> dict[str, Path]:
         """Split -> its folder in `folder`, in the order of SPLITS, whatever spelling it has (`val`, `Training`).
 
-        Raises UsageError where a `needed` one is missing, a split is there twice, or a folder of another name beside
-        them has class folders.
+        `own_names` are those that only this dataset has. Raises UsageError where a `needed` one is missing, a split is
+        there twice, or a folder of another name beside them has class folders.
         """
         found: dict[str, Path] = {}
         for path in subfolders(folder, folder):
-            split = split_name(path.name)
+            split = (own_names or {}).get(path.name) or split_name(path.name)
             if split in found:
                 raise self.refuse_root(f"{folder}: {found[split].name} and {path.name} are both the {split} split.")
             if split not in SPLITS and any(class_name(f) in NAME_OF_ALIAS for f in subfolders(path, folder)):

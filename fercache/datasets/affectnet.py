@@ -27,6 +27,9 @@ COLUMNS = (
     *("facial_landmarks", "expression", "valence", "arousal"),
 )
 _TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+LARGEST_ANNOTATION = 4096
+"""Bytes: of a number and what numpy writes before it, a few hundred."""
+ANOTHER = "Take another copy."
 _VALIDATION = {"lists": (500,) * 8, "npy": (*(500,) * 7, 499)}
 
 LeftOut = Counter[tuple[str, str]]
@@ -146,11 +149,13 @@ def _annotated(folder: Path, root: Path, split: str, left_out: LeftOut) -> Itera
 
 
 def _read_number(path: Path) -> int:
-    """The number in an npy file, which may be text. Never unpickles."""
+    """The number in an npy file, which may be text. Never unpickles, and never reads a file that must hold more."""
+    if not path.is_file() or path.stat().st_size > LARGEST_ANNOTATION:
+        raise UsageError(f"{path} holds no number: it is no file of at most {LARGEST_ANNOTATION} bytes. {ANOTHER}")
     try:
         return int(np.load(path, allow_pickle=False).item())
     except Exception as error:  # numpy raises nearly everything on damaged files
-        raise UsageError(f"{path} holds no number: {error}. Take another copy.") from None
+        raise UsageError(f"{path} holds no number: {error}. {ANOTHER}") from None
 
 
 def _expression(number: int, where: str) -> str | None:

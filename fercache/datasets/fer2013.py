@@ -16,6 +16,7 @@ FILES = ("fer2013.csv", "icml_face_data.csv")
 _EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _LABELS = {str(number): name for number, name in enumerate(_EXPRESSIONS)}
 _SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_NEEDED = {"train", "test"}
 _COUNTS = {
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
     "validation": (467, 56, 496, 895, 653, 415, 607),
@@ -52,7 +53,7 @@ class Fer2013(Dataset):
         table = _table(root)
         if table is not None:
             return _rows(table)
-        if not (root / "train").is_dir() or not (root / "test").is_dir():
+        if not set(self.split_folders(root, (), _SPLITS)) >= _NEEDED:
             reason = f"{root} has neither {' nor '.join(FILES)}, and not both 'train' and 'test'."
             raise self.refuse_root(reason, root, (*FILES, "train"))
         return self._folders(root)
@@ -60,13 +61,13 @@ class Fer2013(Dataset):
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """As published."""
         counts = {split: dict(zip(_EXPRESSIONS, row, strict=True)) for split, row in _COUNTS.items()}
-        if root is not None and not _table(root) and "validation" not in self.split_folders(root, ()):
+        if root is not None and not _table(root) and "validation" not in self.split_folders(root, (), _SPLITS):
             held_out = counts.pop("validation")
             counts["test"] = {name: count + held_out[name] for name, count in counts["test"].items()}
         return counts
 
     def _folders(self, root: Path) -> Iterator[FaceImage]:
-        for split, folder in self.split_folders(root, ("train", "test")).items():
+        for split, folder in self.split_folders(root, _NEEDED, _SPLITS).items():
             for path, label in pictures_by_class(folder, root, aliases_of(_EXPRESSIONS)):
                 yield face_file(path, root, split, label)
 

@@ -11,14 +11,14 @@ from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError, features
 
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
 from fercache.extraction import bombs
 from fercache.extraction.plain_jpeg import decode_plain
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_AS_TEXT = 1_000_000
 """Of a PPM whose numbers are written out: Pillow takes more than a second for each million."""
@@ -188,6 +188,10 @@ def _clip(box: Box, width: int, height: int) -> Box:
 
 def _what_else(data: bytes) -> str:
     head = data[:512]
+    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+        return "a HEIC photograph; convert it to JPEG"
+    if head[4:8] == b"ftyp" and b"avif" not in head[8:32]:
+        return "a video"
     if b"<svg" in head.lower():
         return "an SVG drawing"
     if not _NO_TEXT.search(head):

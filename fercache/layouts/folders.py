@@ -29,22 +29,33 @@ _NUMBERED = re.compile(r"\d+[\W_]+(?=.*[^\W\d_])")
 
 
 def read_inside(path: str | Path, root: Path) -> bytes:
-    """The bytes of a file. Raises OSError when it is none, too large for a picture, or a link that leaves `root`."""
+    """The bytes of a file. Raises OSError as `read_plain`, and for a link that leaves `root`."""
     file = str(path)  # text is looked at three times as fast as a `Path`, which counts for small pictures
+    _refuse_no_plain(file)
+    is_link = os.path.islink(file)  # noqa: PTH114
+    folder, _, _ = file.rpartition(os.sep)
+    if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
+        raise PermissionError(f"a link that leaves {root}")
+    with open(file, "rb") as stream:  # noqa: PTH123
+        return stream.read()
+
+
+def read_plain(file: str) -> bytes:
+    """The bytes of a file. Raises OSError when there is none, when it is a pipe, device or folder, or too large."""
+    _refuse_no_plain(file)
+    with open(file, "rb") as stream:  # noqa: PTH123
+        return stream.read()
+
+
+def _refuse_no_plain(file: str) -> None:
     try:
         found = os.stat(file)  # noqa: PTH116
     except OSError:
         raise FileNotFoundError("no such file") from None
     if not stat.S_ISREG(found.st_mode):
-        raise FileNotFoundError("not a file")
-    is_link = os.path.islink(file)  # noqa: PTH114
-    folder, _, _ = file.rpartition(os.sep)
-    if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
-        raise PermissionError(f"a link that leaves {root}")
+        raise FileNotFoundError("not a plain file")
     if found.st_size > LARGEST_FILE:
         raise OSError(TOO_LARGE)
-    with open(file, "rb") as stream:  # noqa: PTH123
-        return stream.read()
 
 
 def _leads_inside(path: str, root: Path) -> bool:

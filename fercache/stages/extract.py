@@ -36,6 +36,7 @@ from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
 from fercache.splits import default_split
+from fercache.stages.prompt_checks import check_prompts
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
@@ -198,6 +199,8 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     prompts = prompt_set(name)
     identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
+    if name not in BUILT_IN:
+        check_prompts(encoder, prompts)
     with suppress(UsageError):  # absent, or damaged
         return read_prompts(path).path
     sentences = [sentence for expression in prompts for sentence in prompts[expression]]

@@ -114,6 +114,16 @@ DAMAGED = {
 }
 
 
+def test_an_annotation_of_8_gb_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npy(tmp_path)
+    path = tmp_path / "train_set" / "annotations" / "3_exp.npy"
+    with path.open("wb") as sparse:
+        sparse.truncate(8 * 2**30)
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail("read") if path.name[0] == "3" else np.array(1))
+    with pytest.raises(UsageError, match=r"3_exp\.npy holds no number: it is no file of at most 4096 bytes"):
+        list(plugin.faces(tmp_path))
+
+
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_annotations_that_are_no_number_are_refused_and_never_unpickled(tmp_path: Path, damage: str) -> None:
     npy(tmp_path)

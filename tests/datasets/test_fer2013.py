@@ -143,3 +143,11 @@ def test_validation_beside_train_and_test_is_read(tmp_path: Path, name: str) -> 
     write(tmp_path / "holdout" / "happy" / "a.png", b"")
     with pytest.raises(UsageError, match="holdout has class folders, but is no split that is known"):
         list(plugin.faces(tmp_path))
+
+
+def test_folders_by_the_names_of_its_csv(tmp_path: Path) -> None:
+    for split in ("Training", "PublicTest", "PrivateTest"):
+        write(tmp_path / split / "0_angry" / "a.png", b"")
+    assert [(face.split, face.label) for face in plugin.faces(tmp_path)] == [
+        (split, "anger") for split in ("train", "validation", "test")
+    ]

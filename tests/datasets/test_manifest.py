@@ -183,8 +183,8 @@ def test_splits_of_fer2013_by_their_own_names(tmp_path: Path) -> None:
     write(tmp_path / "0.png", encoded(pixels(1)))
     assert [(f.split, f.group) for f in plugin.faces(manifest_of(tmp_path, text))] == [
         ("train", ""),
-        ("validation", ""),
-        ("test", ""),
+        ("publictest", ""),
+        ("privatetest", ""),
     ]
 
 

@@ -196,7 +196,7 @@ def test_folders_of_shards_are_splits_and_class_names_are_numbers(tmp_path: Path
     [
         (("faces-000", "faces-001"), ["", ""]),
         (("train-000", "holdout-000"), ["holdout", "train"]),
-        (("fer_train_0", "fer_PublicTest_0"), ["validation", "train"]),
+        (("fer_train_0", "fer_dev_0"), ["validation", "train"]),
         (("train0", "x"), ["", ""]),
     ],
 )
@@ -206,7 +206,7 @@ def test_splits_by_names_of_shards(tmp_path: Path, names: tuple[str, ...], split
     assert [face.split for face in faces(tmp_path)] == splits
 
 
-@pytest.mark.parametrize("about", [{"split": "PrivateTest", "label": "joy"}, {"Usage": "test", "emotion": "joy"}])
+@pytest.mark.parametrize("about", [{"split": "Test", "label": "joy"}, {"Usage": "test", "emotion": "joy"}])
 def test_json_by_the_names_that_lists_have(tmp_path: Path, about: dict[str, str]) -> None:
     tar(tmp_path / "a.tar", [("0.png", picture(0)), ("0.json", json.dumps(about).encode())])
     assert [(face.split, face.label) for face in faces(tmp_path)] == [("test", "happiness")]
