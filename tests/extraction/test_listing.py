@@ -58,7 +58,7 @@ def test_absent_files_are_reported_in_one_go(capsys: pytest.CaptureFixture[str])
     assert said.count("\n") == 1
     assert "12 of 13 images cannot be read: gone-00 (No such file or directory), gone-01" in said
     assert "gone-09 (No such file or directory) and 2 more" in said
-    with pytest.raises(UsageError, match="none of its 2 images can be read, such as a, b"):
+    with pytest.raises(UsageError, match=r"none of its 2 images can be read: a .*, b "):
         manifest(absent("a"), absent("b"))
 
 
