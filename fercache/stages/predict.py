@@ -23,8 +23,7 @@ from fercache.progress import progress
 from fercache.prompts import Prompts, prompt_set
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.evaluate import find_run
-from fercache.stages.finding import same_encoder
+from fercache.stages.finding import find_run, same_encoder
 from fercache.stages.loading import load_run
 from fercache.stages.prediction_table import Prediction
 from fercache.store.runs import find_runs
