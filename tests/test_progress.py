@@ -28,7 +28,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, columns: int, what: str, postfix: str
 def test_a_bar_fits_its_columns_and_says_first_what_matters(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     line = drawn(monkeypatch, columns, "extract folder:a-very-long-name-of-a-data-set@train", "x" * 200)
     assert len(line) <= columns
-    assert line.startswith("extract fold…ta-set@train ")
+    assert line.startswith("extract fold…a-set@train ")
     assert " 49%, " in line and " left |" in line
 
 
