@@ -13,13 +13,13 @@ from fercache.audits.duplicates import find_pairs
 from fercache.corruptions import SHIFTED
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
-from fercache.errors import UsageError, nearest
-from fercache.progress import progress
+from fercache.errors import UsageError
+from fercache.progress import progress, shortened
 from fercache.records import Record, read_record, record_files
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages.drift import Drifts
-from fercache.stages.finding import find_table, holds, same_encoder, slug_of
+from fercache.stages.finding import find_run, find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import load_run
 from fercache.stages.provenance import Provenance, source_rows, split_rows
@@ -67,7 +67,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
-            bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
+            bar.set_postfix_str(shortened(str(name)), refresh=False)
             bar.update()
             try:
                 config = configs[folder]
@@ -113,20 +113,6 @@ def _chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
             f"No finished run uses the encoder {request.encoder}. Run: fercache train --encoder {request.encoder}"
         )
     return fitting
-
-
-def find_run(finished: Sequence[Path], name: str) -> Path:
-    """A run by its name, its folder, or its key's first digits. Raises UsageError when none or several fit."""
-    wanted = Path(name).name
-    fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if finished and (finished[0].parent / wanted).is_dir():
-        raise UsageError(
-            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
-            "the same `fercache train` again."
-        )
-    raise UsageError(f"No finished run is called '{name}'. {nearest(wanted, [folder.name for folder in finished])}")
 
 
 def targets_of(

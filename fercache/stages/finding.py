@@ -20,6 +20,8 @@ from fercache.store.tables import RECIPE, TableInfo, find_tables
 from fercache.views import RECIPES
 
 DEFAULT_ENCODER = "bundled"
+NAMED = 3
+"""Runs that a message names, since their names are long."""
 
 
 def slug_of(encoder: str) -> str:
@@ -99,6 +101,34 @@ def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -
     encoder = table.identity["encoder"]
     fitting = (t for t in find_tables(cache) if holds(t, wanted) and same_encoder(t.identity["encoder"], encoder))
     return next(fitting, None)
+
+
+def find_run(finished: Sequence[Path], name: str) -> Path:
+    """A run by its name, its folder, or its key's first digits. Raises UsageError when none or several fit."""
+    wanted = Path(name).name
+    fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if finished and (finished[0].parent / wanted).is_dir():
+        raise UsageError(
+            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
+            "the same `fercache train` again."
+        )
+    if not finished:
+        raise UsageError(f"There is no run '{name}', since none is finished. Run: fercache train")
+    how = "Name one, by its name or by the key at its end; `fercache list runs` has all."
+    similar = fitting or [folder for folder in finished if wanted in folder.name]
+    if similar:
+        raise UsageError(f"'{name}' fits {len(similar)} runs, the latest first: {_latest(similar)}. {how}")
+    close = get_close_matches(wanted, [folder.name for folder in finished], n=1, cutoff=0.5)
+    meant = f"Did you mean '{close[0]}'? " if close else ""
+    raise UsageError(f"No finished run is called '{name}'. {meant}The latest are: {_latest(finished)}. {how}")
+
+
+def _latest(runs: Sequence[Path]) -> str:
+    ordered = sorted(runs, key=lambda folder: folder.stat().st_mtime, reverse=True)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(folder.name for folder in ordered[:NAMED]) + more
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

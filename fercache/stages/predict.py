@@ -22,8 +22,7 @@ from fercache.progress import progress
 from fercache.prompts import prompts_to_choose_from, seven_expressions
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.evaluate import find_run
-from fercache.stages.finding import same_encoder
+from fercache.stages.finding import find_run, same_encoder
 from fercache.stages.loading import load_run
 from fercache.stages.prediction_table import Prediction
 from fercache.stages.prompt_checks import check_prompts
