@@ -172,8 +172,11 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Raises UsageError when the file is absent, damaged or of a newer schema."""
+    """Raises UsageError when the file is absent, damaged, of a newer schema, or was copied from another run."""
     with opened(path, PREDICTIONS) as file:
+        run, place = file.mapping("attributes").get("run"), path.parent.parent.name
+        if run not in (None, place):
+            raise ValueError(f"it is of the run {run}, but lies in the folder of {place}")
         arrays = file.arrays()
         logits = {name.removeprefix(_LOGITS): arrays[name] for name in arrays if name.startswith(_LOGITS)}
         plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}

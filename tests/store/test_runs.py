@@ -157,7 +157,7 @@ def test_a_run_is_what_training_wrote_or_refused(
         for snapshot in run.snapshots():
             run.snapshot(snapshot)
     except UsageError as error:
-        assert str(folder / name) in str(error)
+        assert str(folder if name == "done" else folder / name) in str(error)
         assert not changed or changed_files(folder) == [name]
     else:
         assert not changed
@@ -167,7 +167,9 @@ def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:
     folder, other = made(tmp_path), tmp_path / "other"
     write_run(other, config=CONFIG, history=HISTORY, snapshots={"final": {"w": np.ones(2)}})
     (other / "head.safetensors").replace(folder / "head.safetensors")
-    with pytest.raises(UsageError, match=r"head\.safetensors has changed.*expected SHA-256 \w{12}.*found.*Delete .*run"):
+    with pytest.raises(
+        UsageError, match=r"head\.safetensors has changed.*expected SHA-256 \w{12}.*found.*Delete .*run"
+    ):
         read_run(folder).snapshots()
 
 
@@ -189,13 +191,20 @@ def test_weights_are_hashed_once_a_command_and_again_when_they_change(
 
 @pytest.mark.parametrize("predictions", [PREDICTIONS, replace(PREDICTIONS, mask_mean=None)])
 def test_predictions_round_trip(tmp_path: Path, predictions: Predictions) -> None:
-    path = tmp_path / "new" / "target.last.h5"
+    path = tmp_path / "run" / "predictions" / "target.last.h5"
     found = read_predictions(write_predictions(path, predictions, {"run": "run", "target": "set@test"}))
     assert found.expressions == predictions.expressions
     assert found.logits.keys() == predictions.logits.keys()
     assert (found.mask_mean is None) == (predictions.mask_mean is None)
     for name, array in predictions.arrays().items():
         np.testing.assert_array_equal(found.arrays()[name], array, strict=True)
+
+
+def test_predictions_that_were_copied_from_another_run_are_refused(tmp_path: Path) -> None:
+    path = write_predictions(tmp_path / "run" / "predictions" / "a.h5", PREDICTIONS, {"run": "run"})
+    (tmp_path / "run").rename(tmp_path / "other")
+    with pytest.raises(UsageError, match="is of the run run, but lies in the folder of other"):
+        read_predictions(tmp_path / "other" / "predictions" / path.name)
 
 
 @pytest.mark.parametrize(
