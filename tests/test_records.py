@@ -193,7 +193,7 @@ def test_a_record_that_was_copied_from_another_run_or_target_is_refused(tmp_path
 def test_a_record_that_is_nested_too_deeply_is_named(written: Path) -> None:
     for text in ("[" * 100_000, '{"settings": {"a": ' + "[" * 5_000 + "]" * 5_000 + "}}"):
         written.write_text(text)
-        with pytest.raises(UsageError, match="record .*source-val.json"):
+        with pytest.raises(UsageError, match=r"record .*source-val\.json"):
             read_record(written)
 
 

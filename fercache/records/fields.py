@@ -1,5 +1,6 @@
 """The parts of a record, and the words that records are written in."""
 
+import math
 from typing import Annotated, Final, Literal, Self
 
 import numpy as np
@@ -47,7 +48,7 @@ INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal
 """What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
 
 _ROUNDING = 1e-6
-"""By how much a score may differ from what it follows from: other versions, and other programs, sum in another order."""
+"""By how much a score may differ from what it follows from: other versions and programs sum in another order."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -166,10 +167,8 @@ class GroupRecord(Strict):
 
 def _check_follows(name: str, found: float | None, expected: float | None, source: str) -> None:
     """Raises ValueError where a score is not what it can be computed from."""
-    if found is None or expected is None:
-        same = found is expected
-    else:
-        same = abs(found - expected) <= _ROUNDING
+    missing = found is None or expected is None
+    same = found is expected if missing else math.isclose(found, expected, abs_tol=_ROUNDING)
     if not same:
         told = ["none" if value is None else f"{value:.6g}" for value in (found, expected)]
         raise ValueError(f"{name} is {told[0]}, but by {source} it is {told[1]}")

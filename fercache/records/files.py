@@ -1,6 +1,7 @@
 """Where records lie, and how they are written and read."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +14,10 @@ from fercache.store.atomic import write_text
 
 _LONGEST = 100
 """Letters of a wrong value that a message repeats."""
+
+
+class NewerRecordError(UsageError):
+    """A record of a schema that this version does not know: there is nothing wrong with it."""
 
 
 def record_path(folder: Path, record: Record) -> Path:
@@ -56,7 +61,7 @@ def read_record(path: Path) -> Record:
             raise ValueError("expected a JSON object")
         schema = document.get("schema")
         if isinstance(schema, int) and schema > SCHEMA:
-            raise UsageError(
+            raise NewerRecordError(
                 f"The record {path} has schema {schema}; this fercache reads up to {SCHEMA}. "
                 "Upgrade with `pip install --upgrade fercache`."
             )
@@ -74,6 +79,17 @@ def read_record(path: Path) -> Record:
     if misplaced := _misplaced(path, record):
         raise UsageError(f"The record {path} {misplaced}. {again}")
     return record
+
+
+def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[UsageError]]:
+    """The records that can be read, and of each other one why not."""
+    records, errors = [], []
+    for path in paths:
+        try:
+            records.append(read_record(path))
+        except UsageError as error:
+            errors.append(error)
+    return records, errors
 
 
 def _misplaced(path: Path, record: Record) -> str:
