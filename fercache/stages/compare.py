@@ -12,6 +12,7 @@ from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
 from fercache.stages.thumbnails import pictures_of
+from fercache.store.atomic import write_text
 from fercache.store.runs import is_finished
 
 _UNFINISHED = (
@@ -59,10 +60,7 @@ def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest")
     """
     first, second = (_records_of(settings, [run]) for run in runs)
     pair = compare_pair(first, second, settings.cache)
-    path = settings.report(name) / "flips.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(csv_text(flips_frame(pair)), encoding="utf-8", newline="\n")
-    return path, pair
+    return write_text(settings.report(name) / "flips.csv", csv_text(flips_frame(pair))), pair
 
 
 def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:

@@ -6,7 +6,6 @@ looked at. `extract` itself compares contents: where nothing has changed it enco
 fresh again. Prompts are compared by what they say.
 """
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,8 +18,8 @@ from fercache.datasets import DatasetName, has_spare_validation
 from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
-from fercache.records import Record, record_path
-from fercache.reporting.page import PAGE, made_before
+from fercache.records import Record
+from fercache.reporting.page import made_before, records_key
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
@@ -243,11 +242,6 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     if made.about != step.about:
         return Found(1, 1, changed="it says something else of what it is about")
     records = records_of(settings, steps, step, runs)
-    with (folder / "results.csv").open(encoding="utf-8", newline="") as stream:
-        shown = {(row["run"], row["target"], row["target_split"], row["selection"]) for row in csv.DictReader(stream)}
-    if shown != {(record.run, record.target, record.target_split, record.selection) for record in records}:
+    if made.records_key != records_key(records):
         return Found(1, 1, changed="it shows other scores than there are")
-    written = [record_path(settings.cache / "runs" / r.run, r).stat().st_mtime_ns for r in records]
-    if max(written, default=0) > (folder / PAGE).stat().st_mtime_ns:
-        return Found(1, 1, changed="there are newer scores than it shows")
     return Found(1, 1)

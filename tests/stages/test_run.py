@@ -246,11 +246,15 @@ def test_a_page_without_one_of_its_files_is_missing(settings: Settings) -> None:
     wanted = experiment(name="torn")
     folder = settings.report("torn")
     done(settings, wanted)
-    for file in ("table.tex", "summary.csv", next((folder / "figures").iterdir()).relative_to(folder)):
+    for file in ("table.tex", next((folder / "figures").iterdir()).relative_to(folder)):
         (folder / file).unlink()
         assert state_of(settings, wanted, Compare) == [State.MISSING], file
         done(settings, wanted)
         assert (folder / file).is_file() and state_of(settings, wanted, Compare) == [State.DONE]
+    page = folder / "index.html"
+    page.write_bytes(page.read_bytes()[:20_000])
+    assert state_of(settings, wanted, Compare) == [State.MISSING]
+    done(settings, wanted)
     renamed = wanted.model_copy(update={"about": "Something else."})
     assert state_of(settings, renamed, Compare) == [State.STALE]
     done(settings, renamed)
