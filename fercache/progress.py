@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Never, TextIO, TypeAlias
 
 from tqdm import tqdm
@@ -42,3 +43,9 @@ def progress(what: str, total: int, unit: str) -> Iterator[Bar]:
         bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}",
     ) as bar:
         yield bar
+
+
+@cache
+def say_once(text: str) -> None:
+    """One line for whoever watches, however often there is a reason to say it."""
+    print(text, file=sys.stderr)

@@ -20,7 +20,7 @@ from fercache.records import NewerRecordError, Record, read_records, record_file
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages.drift import Drifts
-from fercache.stages.finding import find_table, holds, same_encoder, slug_of
+from fercache.stages.finding import find_table, first_of, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import check_head, load_run
 from fercache.stages.provenance import Provenance, source_rows, split_rows
@@ -183,13 +183,13 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
 def targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
-    """The run's targets, with the newest table of each."""
+    """The run's targets, with the table of each that was asked for last."""
     fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
     names = [DatasetName.parse(target) for target in request.targets or sorted(set(map(_whole_name, fitting)))]
     if not request.targets:  # what snapshots are chosen by is a target only where it is named
         names = [name for name in names if name.corruption != SHIFTED]
-    newest = [(name, next((table for table in fitting if holds(table, name)), None)) for name in names]
-    return [(name, table) for name, table in newest if table is not None]
+    holding = [(name, [table for table in fitting if holds(table, name)]) for name in names]
+    return [(name, first_of(tables, tables[0], tell=True)) for name, tables in holding if tables]
 
 
 def _whole_name(table: TableInfo) -> str:

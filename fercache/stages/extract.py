@@ -1,6 +1,5 @@
 """images -> feature table, prompts -> prompt tables."""
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -36,8 +35,10 @@ from fercache.precisions import reduced_precisions
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
+from fercache.stages.finding import first_of
+from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
-from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
+from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 from fercache.store.shards import TableWriter
 from fercache.store.tables import (
@@ -46,6 +47,7 @@ from fercache.store.tables import (
     clean_key_of,
     find_tables,
     parts_folder,
+    read_info,
     read_table,
     table_path,
 )
@@ -117,7 +119,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, replace(request, dataset=held_out, views=0, crops=None, shifted=False))
-    os.utime(path)  # what was asked for last is what `train` takes
+    _note_asked(settings, path)
     return path
 
 
@@ -197,9 +199,11 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
     with suppress(UsageError):  # absent, or damaged
-        return read_prompts(path).path
+        read_prompts(path)
+        note_asked(path, _prompts_asked(path.parent))
+        return path
     sentences = [sentence for expression in prompts for sentence in prompts[expression]]
-    return write_prompts(
+    write_prompts(
         path,
         identity=identity,
         prompts=sentences,
@@ -207,6 +211,12 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
         embeddings=encoder.encode_texts(sentences),
         logit_scale=encoder.logit_scale,
     )
+    note_asked(path, _prompts_asked(path.parent))
+    return path
+
+
+def _prompts_asked(folder: Path) -> list[datetime]:
+    return [last_asked(path) for path in folder.glob("*.h5")]
 
 
 def _warn_of_missing(name: DatasetName, expected: Expected, faces: Sequence[FaceImage]) -> None:
@@ -353,8 +363,27 @@ def store_crops(
     path = crops_path(cache, table, side, key_of(identity))
     with suppress(UsageError):  # absent, or damaged
         read_crops(path)
-        os.utime(path)  # what was asked for last is what `train` takes
+        note_asked(path, _crops_asked(cache))
         return path
     columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
     cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side)
-    return write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
+    write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
+    note_asked(path, _crops_asked(cache))
+    return path
+
+
+def _note_asked(settings: Settings, path: Path) -> None:
+    """What was asked for last is what `train` takes."""
+    noted = note_asked(path, (table.asked for table in find_tables(settings.cache) if table.path != path))
+    table = read_info(path)
+    first = first_of(find_tables(settings.cache), table)
+    if not noted and first.clean_key != table.clean_key:
+        print(
+            f"warning: {path.parent} cannot be written, so `train` and `evaluate` take {first.path.name}, "
+            "which was asked for later.",
+            file=sys.stderr,
+        )
+
+
+def _crops_asked(cache: Path) -> list[datetime]:
+    return [last_asked(path) for path in crop_files(cache)]

@@ -1,7 +1,6 @@
 """feature table -> runs."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from fercache.backbones import PRETRAINED
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.progress import progress
+from fercache.progress import progress, say_once
 from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
@@ -266,9 +265,4 @@ def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
     if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
         unused = trunk.load_weights(chosen.trunk_weights)
         if unused:
-            _say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr)
+            say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
