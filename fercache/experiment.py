@@ -17,7 +17,7 @@ from fercache import registry
 from fercache.backbones import PRETRAINED
 from fercache.corruptions import corruptions
 from fercache.datasets import POOL, DatasetName, check_domain, every_set, source_names
-from fercache.errors import UsageError, nearest
+from fercache.errors import LONGEST_NAME, UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
 from fercache.prompts import prompt_set
@@ -74,7 +74,7 @@ class Statistics(_Strict):
 class Experiment(_Strict):
     """The content of a file; see `pipelines/README.md`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     about: str = ""
     encoder: str = "bundled"
     weights: Path | None = None
@@ -93,7 +93,7 @@ class Experiment(_Strict):
     labels: str | None = None
     faces: int | None = Field(default=None, ge=2)
     selection: tuple[str, ...] = POLICIES
-    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$")
+    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     heads: tuple[HeadEntry, ...]
     statistics: Statistics = Statistics()
 

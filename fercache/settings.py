@@ -1,11 +1,12 @@
 """`fercache.toml` and the environment -> Settings: where the cache, the reports and the data sets are."""
 
 import os
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, check_length, nearest
 from fercache.remote import address_of
 from fercache.toml_files import read_toml
 
@@ -27,8 +28,12 @@ class Settings(BaseModel):
 
     def report(self, name: str) -> Path:
         """The folder of the report `name`. Raises UsageError for a name that is none, such as a path."""
-        if name in ("", ".", "..") or Path(name).name != name:
-            raise UsageError(f"--name {name}: write the name of a folder in {self.reports}, not a path.")
+        if not re.fullmatch(r"\w[\w .+@&=,-]*", name) or name != name.strip():
+            raise UsageError(
+                f"--name {name!r}: write the name of a folder in {self.reports}, not a path: letters and digits, and "
+                "after the first any of - _ . + @."
+            )
+        check_length("--name", name)
         return self.reports / name
 
 

@@ -39,10 +39,11 @@ def compare(
     `class_mix`, shares by expression that add up to 1, also the accuracy that there would be in that mix. Raises
     UsageError when there is nothing to compare.
     """
+    folder = settings.report(name)
     records = _chosen(_records_of(settings, runs), selections)
     page = write_report(
         records,
-        settings.report(name),
+        folder,
         settings.cache,
         pictures=pictures_of(settings, thumbnails),
         baseline=baseline,

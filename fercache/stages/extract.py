@@ -25,7 +25,7 @@ from fercache.datasets import (
 )
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
-from fercache.errors import FercacheError, UsageError
+from fercache.errors import FercacheError, UsageError, check_length
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
@@ -88,6 +88,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     when no face can be read or another process is writing the table.
     """
     views = _views(request)
+    check_length("The prompt set", set_label(request.prompts))
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
     check_domain(dataset, name.family, name.domain)
@@ -102,6 +103,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
     encoder = load_checked(request.encoder)
+    check_length("The encoder's name", encoder.name)
     some = first_faces(listing.faces, encoder, str(name))
     measured = _settle(settings, name, listing, encoder, request, views, some)
     if isinstance(encoder, TextEncoder):

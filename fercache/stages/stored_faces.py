@@ -159,7 +159,7 @@ def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
     taken = fitting[0].side
     if others := sorted({info.side for info in fitting} - {taken}):
         say_once(
-            f"{table.identity['dataset']} has crops of several sides: those of {taken} pixels are taken, which were asked "
-            f"for last, not those of {', '.join(map(str, others))}. Choose with --set crops=SIDE."
+            f"{table.identity['dataset']} has crops of several sides: those of {taken} pixels are taken, which were "
+            f"asked for last, not those of {', '.join(map(str, others))}. Choose with --set crops=SIDE."
         )
     return read_crops(fitting[0].path)

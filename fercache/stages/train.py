@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fercache import registry
 from fercache.backbones import PRETRAINED
-from fercache.errors import FercacheError, UsageError, nearest
+from fercache.errors import FercacheError, UsageError, check_file_name, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
 from fercache.progress import progress, say_once
@@ -44,6 +44,8 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     """
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
+    for plan, seed in jobs:
+        _folder(settings, plan, seed)  # a name that is too long is refused before anything is trained
     stopped = Event()
 
     def run(job: tuple[Plan, int]) -> Path:
@@ -168,7 +170,9 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
 def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
     key = key_of({**_run_identity(plan), "seed": seed})
     encoder = plan.source.table.provenance["encoder"]
-    return settings.cache / "runs" / f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    name = f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    check_file_name("The run's name", name)
+    return settings.cache / "runs" / name
 
 
 def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
