@@ -54,14 +54,18 @@ def load_settings(folder: Path | None = None) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
     return Settings(
-        cache=base / settings.cache,
-        reports=base / settings.reports,
-        datasets={name: _root(base, root) for name, root in settings.datasets.items()},
+        cache=_place(file, "cache", settings.cache),
+        reports=_place(file, "reports", settings.reports),
+        datasets={name: _place(file, name, root) for name, root in settings.datasets.items()},
     )
 
 
-def _root(base: Path, root: Path) -> Path:
-    return root if address_of(root) else base / root.expanduser()
+def _place(file: Path, name: str, path: Path) -> Path:
+    """A folder as `file` means it. Raises UsageError for a home directory that nobody knows."""
+    try:
+        return path if address_of(path) else file.parent / path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{file}: '{name}' = '{path}': there is no such user. Write the whole path.") from None
 
 
 def _explain(error: ValidationError) -> str:

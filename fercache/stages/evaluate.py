@@ -172,7 +172,7 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
     fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
     if len(fitting) == 1:
         return fitting[0]
-    if finished and (finished[0].parent / wanted).is_dir():
+    if finished and wanted in [folder.name for folder in finished[0].parent.iterdir()]:
         raise UsageError(
             f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
             "the same `fercache train` again."

@@ -16,7 +16,7 @@ from fercache.datasets import POOL, DatasetName, check_domain, source_names, sou
 from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
-from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
+from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_records, record_path, write_record
 from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
@@ -157,7 +157,8 @@ def _read_one(
 
 def _tell_replaced(settings: Settings, record: Record) -> None:
     path = record_path(settings.cache / "runs" / record.run, record)
-    if path.exists() and read_record(path).keys != record.keys:
+    before, _ = read_records([path])
+    if before and before[0].keys != record.keys:
         print(f"{record.head} on {record.target_label}: replaces what was imported before", file=sys.stderr)
 
 

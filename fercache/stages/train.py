@@ -28,8 +28,10 @@ from fercache.stages.loading import TASK
 from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
 from fercache.stages.sources import Source, TrainRequest, one_key, read_source
 from fercache.state_dicts import listed
+from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
+from fercache.toml_files import is_file
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
 from fercache.versions import versions
@@ -42,6 +44,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     other. Trunks on pixels, and accelerators, take one run at a time.
     Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
     """
+    remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
     for plan, seed in jobs:
@@ -257,7 +260,7 @@ def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
     elif weights != RANDOM:
-        if not Path(weights).is_file():
+        if not is_file(Path(weights)):
             raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
         settings["trunk_weights"] = file_hash(Path(weights))
     return settings
