@@ -3,6 +3,11 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST_NAME = 100
+"""Bytes of a name that somebody gives; several of them make the name of a file, of which systems take 255."""
+_LONGEST_FILE = 200
+"""Leaves room for what marks temporaries."""
+
 
 class FercacheError(Exception):
     """Something failed: the work cannot be finished as asked."""
@@ -28,3 +33,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     listed = ", ".join(names) if names else "none"
     return f"Did you mean '{close[0]}'? Known: {listed}." if close else f"Known: {listed}."
+
+
+def check_length(what: str, name: str) -> None:
+    """Raises UsageError for a name, of `what`, with which files could not be written at the end of the work."""
+    _check_length(what, name, LONGEST_NAME)
+
+
+def check_file_name(what: str, name: str) -> None:
+    """The same for the name of a file or folder that is made of several."""
+    _check_length(what, name, _LONGEST_FILE)
+
+
+def _check_length(what: str, name: str, most: int) -> None:
+    length = len(name.encode("utf-8", "surrogateescape"))
+    if length > most:
+        raise UsageError(
+            f"{what} {name[:40]}... is {length} bytes long; files are called by it, so it may have {most}. Shorten it."
+        )

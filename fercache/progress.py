@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Never, TextIO, TypeAlias
 
 from tqdm import tqdm
@@ -55,3 +56,9 @@ def shortened(text: str) -> str:
         return text
     begin = WIDEST // 2
     return f"{text[:begin]}…{text[begin + 1 - WIDEST :]}"
+
+
+@cache
+def say_once(text: str) -> None:
+    """One line for whoever watches, however often there is a reason to say it."""
+    print(text, file=sys.stderr)

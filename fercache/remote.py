@@ -40,7 +40,10 @@ def shown(path: Path) -> str:
 def exists(path: Path) -> bool:
     """Whether there is a file or folder. Raises UsageError for an address that cannot be reached at all."""
     if address_of(path) is None:
-        return path.exists()
+        try:
+            return path.exists()
+        except OSError:  # no system could have such a name
+            return False
     system, name = _system(path)
     with _failing_as(UsageError, path):
         return bool(system.exists(name))
@@ -118,7 +121,7 @@ def _system(path: Path) -> tuple[Any, str]:
     address = address_of(path)
     try:
         system, name = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each file system has its own way to say what else it needs
         raise UsageError(f"{address} cannot be read: {error}") from None
     return system, name
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, check_length, nearest
 from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.remote import address_of
 from fercache.toml_files import read_toml
@@ -33,6 +33,7 @@ class Settings(BaseModel):
                 f"--name {shown(Path(name))!r}: write the name of a folder in {self.reports}, not a path, with letters "
                 "or digits at both ends."
             )
+        check_length("--name", name)
         return self.reports / name
 
     def new_report(self, name: str) -> Path:
@@ -59,14 +60,18 @@ def load_settings(folder: Path | None = None) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
     return Settings(
-        cache=base / settings.cache,
-        reports=base / settings.reports,
-        datasets={name: _root(base, root) for name, root in settings.datasets.items()},
+        cache=_place(file, "cache", settings.cache),
+        reports=_place(file, "reports", settings.reports),
+        datasets={name: _place(file, name, root) for name, root in settings.datasets.items()},
     )
 
 
-def _root(base: Path, root: Path) -> Path:
-    return root if address_of(root) else base / root.expanduser()
+def _place(file: Path, name: str, path: Path) -> Path:
+    """A folder as `file` means it. Raises UsageError for a home directory that nobody knows."""
+    try:
+        return path if address_of(path) else file.parent / path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{file}: '{name}' = '{path}': there is no such user. Write the whole path.") from None
 
 
 def _explain(error: ValidationError) -> str:

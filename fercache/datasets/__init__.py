@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.corruptions import Corruption, corruptions
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, check_length, nearest
 from fercache.expressions import NAME_OF_ALIAS
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
 from fercache.splits import SPLITS, meant_split, split_name
@@ -203,6 +203,7 @@ class DatasetName:
                 f"'{text}' is not a data set name. Write NAME[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT], "
                 "e.g. ferplus@test or ferplus+blur:3."
             )
+        check_length("The data set name", text)
         family, domain, corruption, split = match.groups(default="")
         return cls(family, domain, corruption, split_name(split))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.datasets import DatasetName
-from fercache.errors import UsageError
+from fercache.errors import UsageError, check_length
 from fercache.provenance import IDENTICAL, By, How, Seen
 from fercache.records import DUPLICATE
 from fercache.scoring.drift import Drift
@@ -90,6 +90,7 @@ def read_target(
     Raises UsageError for faces that were trained on, and where no face has a label that counts.
     """
     split = name.split or target_split(set(table.columns.split), name, trained_on)
+    check_length(f"The split of {name.whole}", split)
     if any(split in ("", part.split) for part in _same_pictures(name, trained_on)):
         others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
         raise UsageError(

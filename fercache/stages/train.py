@@ -1,7 +1,6 @@
 """feature table -> runs."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +17,10 @@ from pydantic import ValidationError
 
 from fercache import registry
 from fercache.backbones import PRETRAINED
-from fercache.errors import FercacheError, UsageError, nearest
+from fercache.errors import FercacheError, UsageError, check_file_name, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.progress import Bar, progress
+from fercache.progress import Bar, progress, say_once
 from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
@@ -29,8 +28,10 @@ from fercache.stages.loading import TASK
 from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
 from fercache.stages.sources import Source, TrainRequest, one_key, read_source
 from fercache.state_dicts import listed
+from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
+from fercache.toml_files import is_file
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
 from fercache.versions import versions
@@ -43,6 +44,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     other. Trunks on pixels, and accelerators, take one run at a time.
     Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
     """
+    remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
@@ -192,7 +194,9 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
 def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
     key = key_of({**_run_identity(plan), "seed": seed})
     encoder = plan.source.table.provenance["encoder"]
-    return settings.cache / "runs" / f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    name = f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    check_file_name("The run's name", name)
+    return settings.cache / "runs" / name
 
 
 def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, watched: _Watched) -> Path:
@@ -288,7 +292,7 @@ def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
     elif weights != RANDOM:
-        if not Path(weights).is_file():
+        if not is_file(Path(weights)):
             raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
         settings["trunk_weights"] = file_hash(Path(weights))
     return settings
@@ -300,9 +304,4 @@ def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
     if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
         unused = trunk.load_weights(chosen.trunk_weights)
         if unused:
-            _say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr)
+            say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")

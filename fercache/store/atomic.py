@@ -1,17 +1,21 @@
 """Files that appear whole or not at all, and what to say when a disk is full."""
 
 import errno
+import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fercache.errors import FercacheError
+from fercache.errors import FercacheError, UsageError
 
 PHASES = logging.getLogger("fercache.phases")
 """Hears, at level DEBUG, how far a write has come: what a test of crashes needs to strike at a chosen moment."""
@@ -19,9 +23,37 @@ PHASES = logging.getLogger("fercache.phases")
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+_OURS = re.compile(r"\.(?P<pid>\d+)-(?:(?P<host>[0-9a-f]{6})-)?\w+\.tmp$")
+
+
 def temporary_beside(path: Path) -> Path:
     """A name in the same folder (so that renaming is atomic) that no other process or thread uses."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f"{path.name}.{os.getpid()}-{_HOST}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Removes what was left in `folder`, and below it, by processes of this machine that are gone; returns what."""
+    removed = []
+    for path in sorted(folder.rglob("*.tmp")):
+        found = _OURS.search(path.name)
+        if found and found["host"] in (None, _HOST) and not _is_alive(int(found["pid"])):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # pragma: no cover; there is no asking without ending it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def leftovers_of(path: Path) -> list[Path]:
@@ -103,11 +135,20 @@ def log_phase(phase: str, what: str) -> None:
         PHASES.debug("%s: %s", phase, what)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Writes a text file atomically, as UTF-8 with `\\n` line ends."""
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Writes a file atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(data)
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a text file atomically, as UTF-8, its line ends as they are. Raises UsageError for half a character."""
+    try:
+        return write_bytes(path, text.encode())
+    except UnicodeEncodeError as error:
+        broken = text[max(error.start - 20, 0) : error.end]
+        raise UsageError(f"{path} cannot be written: {broken!r} ends in what is no character. Rename it.") from error
 
 
 def write_json(path: Path, value: Any) -> Path:
