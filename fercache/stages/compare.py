@@ -11,7 +11,8 @@ from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
 from fercache.stages.thumbnails import pictures_of
-from fercache.store.runs import is_finished
+from fercache.store.runs import find_runs, is_finished
+from fercache.store.tables import find_tables
 
 
 def compare(
@@ -71,9 +72,21 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
             )
     paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
     if not paths:
-        raise UsageError(f"There are no records in {settings.cache / 'runs'}. Run: fercache evaluate")
+        raise UsageError(f"There are no records in {settings.cache / 'runs'}. {_what_is_missing(settings)}")
     _refuse_unfinished({path.parent.parent for path in paths})
     return [read_record(path) for path in paths]
+
+
+def _what_is_missing(settings: Settings) -> str:
+    """Why there are no records."""
+    from fercache.stages.run_config import read_config
+    from fercache.stages.unscored import nothing_to_score  # loads torch, which a report needs nowhere else
+
+    runs = find_runs(settings.cache)
+    if not runs:
+        return "There are no finished runs either. Run: fercache train"
+    reason = nothing_to_score([read_config(run)[1] for run in runs], find_tables(settings.cache))
+    return reason or "Run: fercache evaluate"
 
 
 def _chosen(records: list[Record], selections: Sequence[str]) -> list[Record]:
