@@ -10,6 +10,9 @@ from fercache.remote import address_of
 from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"
+_IN_PATHS = set('/\\:*?"<>|')
+"""What some system takes for more than a part of a folder's name."""
+_LONGEST = 100
 
 
 class Settings(BaseModel):
@@ -26,9 +29,13 @@ class Settings(BaseModel):
         return self.datasets.get(name)
 
     def report(self, name: str) -> Path:
-        """The folder of the report `name`. Raises UsageError for a name that is none, such as a path."""
-        if name in ("", ".", "..") or Path(name).name != name:
-            raise UsageError(f"--name {name}: write the name of a folder in {self.reports}, not a path.")
+        """The folder of the report `name`. Raises UsageError for what is no name of a folder, on whatever system."""
+        blank = name != name.strip() or name in ("", ".", "..")
+        if blank or name.startswith("-") or not name.isprintable() or set(name) & _IN_PATHS or len(name) > _LONGEST:
+            raise UsageError(
+                f"--name {name!r}: write the name of a folder in {self.reports}: up to {_LONGEST} ordinary characters, "
+                f"without a hyphen or blank before them, and without {' '.join(sorted(_IN_PATHS))}"
+            )
         return self.reports / name
 
 

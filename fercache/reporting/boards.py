@@ -153,7 +153,7 @@ class Board(MethodTable):
         """What the mean is over, and what it leaves out."""
         if not self.unseen:
             return ""
-        lacking = f"; not {', '.join(self.not_counted)}, which a method lacks" if self.not_counted else ""
+        lacking = f"; not over {', '.join(self.not_counted)}, where a method has no score" if self.not_counted else ""
         return f"over {', '.join(self.counted)}{lacking}"
 
     def mark(self, label: str) -> str:
@@ -245,7 +245,9 @@ def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
     Methods that have none of them do not count. Where the others have none in common, the mean is over all.
     """
     there = [{target for target in unseen if row.cells[target]["accuracy"].values} for row in rows]
-    scored = [targets for row, targets in zip(rows, there, strict=True) if row.selection == rows[0].selection and targets]
+    scored = [
+        targets for row, targets in zip(rows, there, strict=True) if row.selection == rows[0].selection and targets
+    ]
     common = tuple(target for target in unseen if all(target in targets for targets in scored))
     return tuple(replace(row, unseen=common or tuple(unseen)) for row in rows)
 

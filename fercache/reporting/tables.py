@@ -162,7 +162,7 @@ def _screen_board(board: Board) -> Iterable[str]:
     if board.mean_note:
         yield f"mean: {board.mean_note}."
     if board.incomplete:
-        yield f"{MISSING}: no score of every seed under this policy; `fercache evaluate` scores what is in the cache."
+        yield f"{MISSING}: not scored for every seed under this policy (`fercache evaluate` scores what is missing)."
     yield from (f"not compared: {told}." for told in board.scored_on_fewer)
 
 

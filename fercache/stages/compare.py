@@ -1,12 +1,14 @@
 """records -> tables and the page."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from fercache.corruptions import EVERY
 from fercache.errors import UsageError
 from fercache.records import Record, find_records, read_record
-from fercache.reporting.page import write_report
+from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
@@ -15,36 +17,38 @@ from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import find_tables
 
 
-def compare(
-    settings: Settings,
-    runs: Sequence[str] = (),
-    name: str = "latest",
-    *,
-    baseline: str | None = None,
-    about: str = "",
-    selections: Sequence[str] = (),
-    thumbnails: bool = False,
-    class_mix: Mapping[str, float] | None = None,
-) -> tuple[Path, list[Record]]:
-    """Writes `reports/<name>/`; returns the page and the records it shows (of `runs` and `selections`, default all).
+@dataclass(frozen=True)
+class CompareRequest:
+    """Which records are compared, in which report; of what is empty, all.
 
-    With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. `about` is
-    shown at the top. Pictures of drawn faces are always shown, those of real ones only with `thumbnails`. With a
-    `class_mix`, shares by expression that add up to 1, also the accuracy that there would be in that mix. Raises
-    UsageError when there is nothing to compare.
+    `targets` are labels, sets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
+    `ferplus+all`. `baseline`, `about`, `thumbnails` and `class_mix` are as in `ReportRequest`.
     """
-    records = _chosen(_records_of(settings, runs), selections)
-    page = write_report(
-        records,
-        settings.report(name),
-        settings.cache,
-        pictures=pictures_of(settings, thumbnails),
-        baseline=baseline,
-        about=about,
-        thumbnails=thumbnails,
-        class_mix=class_mix,
+
+    runs: tuple[str, ...] = ()
+    name: str = "latest"
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    selections: tuple[str, ...] = ()
+    baseline: str | None = None
+    about: str = ""
+    thumbnails: bool = False
+    class_mix: Mapping[str, float] | None = None
+
+
+def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[Path, list[Record]]:
+    """Writes `reports/<name>/`; returns the page and the records it shows.
+
+    Raises UsageError when there is nothing to compare, and for a name that no record has.
+    """
+    asked = request or CompareRequest()
+    folder = settings.report(asked.name)
+    records = _chosen(_records_of(settings, asked.runs), asked)
+    shown = ReportRequest(
+        pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
     )
-    return page, records
+    return write_report(records, folder, settings.cache, shown), records
 
 
 def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:
@@ -89,12 +93,32 @@ def _what_is_missing(settings: Settings) -> str:
     return reason or "Run: fercache evaluate"
 
 
-def _chosen(records: list[Record], selections: Sequence[str]) -> list[Record]:
-    chosen = [record for record in records if not selections or record.selection in selections]
-    if not chosen:
-        there = ", ".join(sorted({record.selection for record in records}))
-        raise UsageError(f"No record has the selection {' or '.join(selections)}. There are records of: {there}.")
-    return chosen
+def _chosen(records: list[Record], request: CompareRequest) -> list[Record]:
+    records = _having("source", request.sources, records, lambda record: [record.source])
+    records = _having("head", request.heads, records, lambda record: [record.head])
+    records = _having("target", request.targets, records, _target_names)
+    return _having("selection", request.selections, records, lambda record: [record.selection])
+
+
+def _having(
+    what: str, wanted: Sequence[str], records: list[Record], names_of: Callable[[Record], Sequence[str]]
+) -> list[Record]:
+    """The records of which one of the names is wanted; `names_of` gives the usual one first."""
+    there = {name for record in records for name in names_of(record)}
+    for name in wanted:
+        if name not in there:
+            known = ", ".join(sorted({names_of(record)[0] for record in records}))
+            raise UsageError(f"No record has the {what} {name}. There are records of: {known}.")
+    return [record for record in records if not wanted or not set(wanted).isdisjoint(names_of(record))]
+
+
+def _target_names(record: Record) -> list[str]:
+    target = record.target
+    clean, _, corruption = target.partition("+")
+    together = (
+        [f"{clean}+{corruption.partition(':')[0]}", f"{clean}+{EVERY}"] if corruption else [clean.partition(":")[0]]
+    )
+    return [record.target_label, target, f"{target}@{record.target_split}", *together]
 
 
 def _refuse_unfinished(folders: Iterable[Path]) -> None:
