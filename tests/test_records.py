@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fercache.datasets import DatasetName
-from fercache.errors import UsageError
+from fercache.errors import FercacheError, UsageError
 from fercache.records import (
     INTERVALS,
     Record,
@@ -40,9 +40,13 @@ def spoil(path: Path, **changes: Any) -> Path:
     return path
 
 
+def in_place(folder: Path, record: Record) -> Path:
+    return write_record(folder / record.run, record)
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    return write_record(tmp_path, fake_record())
+    return in_place(tmp_path, fake_record())
 
 
 @settings(max_examples=40, deadline=None)
@@ -56,7 +60,7 @@ def test_a_record_survives_being_written(
 ) -> None:
     scores = scores_of(confusion)
     record = fake_record(settings=chosen, dropped=dropped, scores={"main": scores}, kept=scores["n"])
-    assert read_record(write_record(tmp_path_factory.mktemp("run"), record)) == record
+    assert read_record(in_place(tmp_path_factory.mktemp("runs"), record)) == record
 
 
 def test_scores_of_the_metrics_room_are_taken_as_they_are() -> None:
@@ -86,7 +90,7 @@ def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest
 
     before = written.read_bytes()
     monkeypatch.setattr(Path, "replace", out_of_space)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(FercacheError, match="no space"):
         write_record(written.parent.parent, fake_record(seed=1))
     assert written.read_bytes() == before
     assert list(written.parent.glob("*.json")) == [written]
@@ -139,11 +143,65 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"n": 8}}}, "support does not add up to n"),
         ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"confusion": [[1]]}}}, "same expressions"),
         ({"scores": {"main": scores_of(np.eye(7, dtype=int)) | {"accuracy": 1.2}}}, "less than or equal to 1"),
+        ({"classes": (*CLASSES[:6], "joy")}, "'joy' is not an expression"),
+        ({"keys": {}}, "keys hold none of the run"),
+        ({"keys": {"run": "a"}}, "keys hold none of the target"),
+        ({"intervals": {"uar": (0.9, 0.1)}}, "the interval of uar ends before it begins"),
+        ({"calibration": {"ece": 0.1, "faces": [3], "confidence": [0.9], "accuracy": [0.8]}}, "of 3 faces, but 700"),
+        (
+            {"calibration": {"ece": 0.2, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}},
+            "by its bins it is 0.1",
+        ),
+        ({"groups": {"sex": {"f": {"n": 9, "accuracy": 0, "uar": 0.5, "recall": {}}}}}, "by the mean of its recalls"),
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         fake_record(**changes)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    confusion=confusions,
+    name=st.sampled_from(["accuracy", "uar", "macro_f1", *CLASSES]),
+    value=st.floats(0, 1),
+)
+def test_a_score_that_its_confusion_does_not_give_is_refused(confusion: np.ndarray, name: str, value: float) -> None:
+    scores = scores_of(confusion)
+    place = scores if name in scores else scores["recall"]
+    assume(abs(place[name] - value) > 1e-5)
+    place[name] = value
+    with pytest.raises(ValidationError, match=r"is .*, but by its confusion it is"):
+        ScoresRecord.model_validate(scores)
+
+
+def test_a_record_that_was_copied_from_another_run_or_target_is_refused(tmp_path: Path) -> None:
+    record, other = fake_record(), fake_record(seed=1)
+    path = in_place(tmp_path, record)
+    copied = record_path(tmp_path / other.run, record)
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(path.read_bytes())
+    with pytest.raises(UsageError, match=f"is of the run {record.run}, but lies in the folder of {other.run}"):
+        read_record(copied)
+    for changes in ({"target": "synthetic:night"}, {"selection": "last"}):
+        renamed = record_path(tmp_path / record.run, fake_record(**changes))
+        renamed.write_bytes(path.read_bytes())
+        with pytest.raises(UsageError, match=f"it would be called {path.name}"):
+            read_record(renamed)
+
+
+def test_a_record_that_is_nested_too_deeply_is_named(written: Path) -> None:
+    for text in ("[" * 100_000, '{"settings": {"a": ' + "[" * 5_000 + "]" * 5_000 + "}}"):
+        written.write_text(text)
+        with pytest.raises(UsageError, match=r"record .*source-val\.json"):
+            read_record(written)
+
+
+def test_a_record_that_cannot_be_opened_is_named(written: Path) -> None:
+    written.unlink()
+    written.symlink_to(written.name)
+    with pytest.raises(UsageError, match=r"Cannot read the record .*source-val\.json"):
+        read_record(written)
 
 
 def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
@@ -181,7 +239,7 @@ MASK = {"distance": 2.5, "null": 0.5, "p": 0.001, "shuffles": 999}
 
 
 def test_a_test_of_the_masks_survives_and_stands_in_the_frame(tmp_path: Path) -> None:
-    record = read_record(write_record(tmp_path, fake_record("sigmoid-mask", mask=MASK)))
+    record = read_record(in_place(tmp_path, fake_record("sigmoid-mask", mask=MASK)))
     assert record.mask is not None and record.mask.model_dump() == MASK
     table = frame([record, fake_record("linear-probe")])
     assert list(table["mask_p"][:2]) == [0.001, 0.001] and pd.isna(table["mask_p"][2])
@@ -266,8 +324,9 @@ def test_a_record_of_an_older_schema_is_judged_by_names(
     old = json.loads(written.read_text(encoding="utf-8"))
     del old["seen"], old["not_compared"]
     old |= {"schema": 2, "source": source, "target": target, "seen_by_encoder": by_encoder}
-    written.write_text(json.dumps(old), encoding="utf-8")
-    record = read_record(written)
+    path = written.with_name(f"{DatasetName.parse(target).slug}@test.source-val.json")
+    path.write_text(json.dumps(old), encoding="utf-8")
+    record = read_record(path)
     assert [(each.by, each.through, each.how) for each in record.seen] == seen
     assert {each.images for each in record.seen} <= {None}
     assert record.not_compared == tuple(source.split(" & "))

@@ -19,7 +19,16 @@ from fercache.records.fields import (
     MaskRecord,
     ScoresRecord,
 )
-from fercache.records.files import find_records, predictions_path, read_record, record_files, record_path, write_record
+from fercache.records.files import (
+    NewerRecordError,
+    find_records,
+    predictions_path,
+    read_record,
+    read_records,
+    record_files,
+    record_path,
+    write_record,
+)
 from fercache.records.frame import frame
 from fercache.records.record import Record
 
@@ -40,12 +49,14 @@ __all__ = [
     "CalibrationRecord",
     "GroupRecord",
     "MaskRecord",
+    "NewerRecordError",
     "Record",
     "ScoresRecord",
     "find_records",
     "frame",
     "predictions_path",
     "read_record",
+    "read_records",
     "record_files",
     "record_path",
     "write_record",

@@ -1,8 +1,12 @@
 """The parts of a record, and the words that records are written in."""
 
+import math
 from typing import Annotated, Final, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from fercache.scoring import metrics
 
 SCHEMA: Final = 3
 """Of what is written. Records of schemas 1 and 2, which lack some of these fields, are still read."""
@@ -43,6 +47,9 @@ INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal
 )
 """What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
 
+_ROUNDING = 1e-6
+"""By how much a score may differ from what it follows from: other versions and programs sum in another order."""
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -77,6 +84,12 @@ class ScoresRecord(Strict):
             raise ValueError("the rows of confusion do not add up to support")
         if sum(self.support.values()) != self.n:
             raise ValueError("support does not add up to n")
+        counts = np.array(self.confusion)
+        for name in ("accuracy", "uar", "macro_f1"):
+            _check_follows(name, getattr(self, name), float(getattr(metrics, name)(counts)), "its confusion")
+        for place, (name, faces) in enumerate(self.support.items()):
+            recall = self.confusion[place][place] / faces if faces else None
+            _check_follows(f"the recall of {name}", self.recall[name], recall, "its confusion")
         return self
 
 
@@ -110,6 +123,12 @@ class CalibrationRecord(Strict):
     def _agrees_with_itself(self) -> Self:
         if not len(self.faces) == len(self.confidence) == len(self.accuracy) > 0:
             raise ValueError("faces, confidence and accuracy are not about the same bins")
+        gaps = 0.0
+        for count, confidence, accuracy in zip(self.faces, self.confidence, self.accuracy, strict=True):
+            if (count == 0) != (confidence is None) or (count == 0) != (accuracy is None):
+                raise ValueError("other bins have faces than have a confidence and an accuracy")
+            gaps += count * abs((confidence or 0) - (accuracy or 0))
+        _check_follows("ece", self.ece, gaps / max(sum(self.faces), 1), "its bins")
         return self
 
 
@@ -138,3 +157,18 @@ class GroupRecord(Strict):
     accuracy: Fraction
     uar: Fraction
     recall: dict[str, Fraction | None]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        recalls = [recall for recall in self.recall.values() if recall is not None]
+        _check_follows("uar", self.uar, sum(recalls) / max(len(recalls), 1), "the mean of its recalls")
+        return self
+
+
+def _check_follows(name: str, found: float | None, expected: float | None, source: str) -> None:
+    """Raises ValueError where a score is not what it can be computed from."""
+    missing = found is None or expected is None
+    same = found is expected if missing else math.isclose(found, expected, abs_tol=_ROUNDING)
+    if not same:
+        told = ["none" if value is None else f"{value:.6g}" for value in (found, expected)]
+        raise ValueError(f"{name} is {told[0]}, but by {source} it is {told[1]}")

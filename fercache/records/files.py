@@ -1,7 +1,7 @@
 """Where records lie, and how they are written and read."""
 
 import json
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,6 +10,14 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records.fields import ALL, SCHEMA, UNIQUE
 from fercache.records.record import Record
+from fercache.store.atomic import write_text
+
+_LONGEST = 100
+"""Letters of a wrong value that a message repeats."""
+
+
+class NewerRecordError(UsageError):
+    """A record of a schema that this version does not know: there is nothing wrong with it."""
 
 
 def record_path(folder: Path, record: Record) -> Path:
@@ -38,34 +46,59 @@ def _scored(target: DatasetName, split: str) -> str:
 
 def write_record(folder: Path, record: Record) -> Path:
     """Writes `record` into its run's `folder` and returns the file. Readers see the old file or the new one, whole."""
-    path = record_path(folder, record)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(record.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8", newline="\n")
-    return temporary.replace(path)
+    return write_text(record_path(folder, record), record.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
 def read_record(path: Path) -> Record:
-    """The record in `path`. Raises UsageError, which names the file: absent, damaged, of a newer schema, not valid."""
+    """The record in `path`.
+
+    Raises UsageError, which names the file: absent, damaged, of a newer schema, not valid, or of another run or target.
+    """
     again = "Delete it and type `fercache evaluate` to score that run again."
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_bytes())
+        if not isinstance(document, dict):
+            raise ValueError("expected a JSON object")
+        schema = document.get("schema")
+        if isinstance(schema, int) and schema > SCHEMA:
+            raise NewerRecordError(
+                f"The record {path} has schema {schema}; this fercache reads up to {SCHEMA}. "
+                "Upgrade with `pip install --upgrade fercache`."
+            )
+        record = Record.model_validate(document)
     except FileNotFoundError as error:
         raise UsageError(f"There is no record {path}. Type `fercache evaluate` to write it.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"The record {path} is damaged: it is not JSON ({error}). {again}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"The record {path} is damaged: expected a JSON object. {again}")
-    schema = document.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
-        raise UsageError(
-            f"The record {path} has schema {schema}; this fercache reads up to {SCHEMA}. "
-            "Upgrade with `pip install --upgrade fercache`."
-        )
-    try:
-        return Record.model_validate(document)
+    except OSError as error:
+        raise UsageError(f"Cannot read the record {path}: {error.strerror or error}.") from error
     except ValidationError as error:
         raise UsageError(f"The record {path} is not valid: {_complaints(error)}. {again}") from error
+    except RecursionError as error:
+        raise UsageError(f"The record {path} is damaged: it is nested too deeply. {again}") from error
+    except ValueError as error:
+        raise UsageError(f"The record {path} is damaged: {error}. {again}") from error
+    if misplaced := _misplaced(path, record):
+        raise UsageError(f"The record {path} {misplaced}. {again}")
+    return record
+
+
+def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[UsageError]]:
+    """The records that can be read, and of each other one why not."""
+    records, errors = [], []
+    for path in paths:
+        try:
+            records.append(read_record(path))
+        except UsageError as error:
+            errors.append(error)
+    return records, errors
+
+
+def _misplaced(path: Path, record: Record) -> str:
+    """How a record does not fit where it lies, empty where it does: it was copied from another run, or renamed."""
+    folder = path.parent.parent
+    if record.run != folder.name:
+        return f"is of the run {record.run}, but lies in the folder of {folder.name}"
+    name = record_path(folder, record).name
+    return "" if path.name == name else f"is of another target or selection: it would be called {name}"
 
 
 def _complaints(error: ValidationError) -> str:
@@ -74,9 +107,14 @@ def _complaints(error: ValidationError) -> str:
         place = ".".join(map(str, problem["loc"]))
         message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"].lower()
         plain = isinstance(problem["input"], str | int | float | None)
-        value = f", found {problem['input']!r}" if plain and problem["type"] != "extra_forbidden" else ""
+        value = f", found {_shortened(problem['input'])}" if plain and problem["type"] != "extra_forbidden" else ""
         found.append((f"{place}: " if place else "") + message.removeprefix("value error, ") + value)
     return "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+
+
+def _shortened(value: object) -> str:
+    told = repr(value)
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
 
 
 def find_records(cache: Path) -> list[Path]:

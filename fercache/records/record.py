@@ -7,7 +7,8 @@ from pydantic import Field, JsonValue, model_validator
 
 from fercache import registry
 from fercache.datasets import POOL, DatasetName
-from fercache.errors import UsageError
+from fercache.errors import UsageError, nearest
+from fercache.expressions import EXPRESSIONS
 from fercache.provenance import Seen, reasons, seen_by_names
 from fercache.records.fields import (
     ALL,
@@ -104,6 +105,10 @@ class Record(Strict):
     def _agrees_with_itself(self) -> Self:
         if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
             raise ValueError("seen_by_encoder and seen disagree")
+        if unknown := [name for name in self.classes if name not in EXPRESSIONS]:
+            raise ValueError(f"classes: '{unknown[0]}' is not an expression. {nearest(unknown[0], EXPRESSIONS)}")
+        if lacking := sorted({"run", "target"} - self.keys.keys()):
+            raise ValueError(f"keys hold none of the {lacking[0]}")
         if MAIN not in self.scores:
             raise ValueError("scores hold no readout 'main'")
         for readout, scores in self.scores.items():
@@ -111,6 +116,10 @@ class Record(Strict):
                 raise ValueError(f"the scores of readout '{readout}' are not about the record's classes")
             if scores.n != self.kept:
                 raise ValueError(f"readout '{readout}' scored {scores.n} faces, but {self.kept} were kept")
+        if self.calibration is not None and sum(self.calibration.faces) != self.kept:
+            raise ValueError(f"calibration is of {sum(self.calibration.faces)} faces, but {self.kept} were kept")
+        if wrong := [name for name, (low, high) in self.intervals.items() if low > high]:
+            raise ValueError(f"the interval of {wrong[0]} ends before it begins")
         return self
 
     @property

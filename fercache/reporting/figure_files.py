@@ -8,6 +8,7 @@ from pathlib import Path
 from fercache.reporting.boards import MethodTable
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.sections import BoardView, RobustnessView
+from fercache.store.atomic import write_bytes, write_text
 
 
 def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessView]) -> dict[str, Drawing]:
@@ -59,6 +60,6 @@ def write_figures(drawings: Mapping[str, Drawing], report: Path) -> list[str]:
         return []
     folder.mkdir(exist_ok=True)
     for name, drawing in drawings.items():
-        (folder / f"{name}.svg").write_text(drawing.document, encoding="utf-8", newline="\n")
-        (folder / f"{name}.png").write_bytes(drawing.png)
+        write_text(folder / f"{name}.svg", drawing.document)
+        write_bytes(folder / f"{name}.png", drawing.png)
     return [f"figures/{name}" for name in sorted(names)]

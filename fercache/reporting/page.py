@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fercache.corruptions import KINDS
 from fercache.errors import UsageError
+from fercache.identity import file_hash, key_of
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
 from fercache.reporting.boards import boards
@@ -28,19 +29,21 @@ from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
 from fercache.scoring.intervals import FEWEST_FACES
+from fercache.store.atomic import write_json, write_text
 
 PAGE, MADE = "index.html", "report.json"
 """The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
 
 
 class Made(BaseModel):
-    """What a report was asked for, and the files that it consists of."""
+    """What a report was asked for, the `records_key` of what it shows, and the SHA-256 of every file of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     baseline: str | None
     about: str
-    files: tuple[str, ...]
+    records_key: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,17 @@ def write_report(
         PAGE: with_own_names(render(page)),
     }
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MADE).unlink(missing_ok=True)  # until all is written, this is no report
     for name, text in (texts | extras.files).items():
         if text is None:
             (folder / name).unlink(missing_ok=True)
         else:
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+            write_text(folder / name, text)
     figures = write_figures(page.drawings, folder)
     present = [name for name, text in (texts | extras.files).items() if text is not None]
-    made = Made(baseline=asked.baseline, about=asked.about, files=tuple(sorted([*present, *figures])))
-    (folder / MADE).write_text(made.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    files = {name: file_hash(folder / name) for name in sorted([*present, *figures])}
+    made = Made(baseline=asked.baseline, about=asked.about, records_key=records_key(stored), files=files)
+    write_json(folder / MADE, made.model_dump())
     return folder / PAGE
 
 
@@ -139,12 +144,18 @@ def _commands(stored: Sequence[Record], name: str, asked: ReportRequest) -> list
 
 
 def made_before(folder: Path) -> Made | None:
-    """What the report in `folder` was made of; None where there is none, or a file of it is gone."""
+    """What the report in `folder` was made of; None where there is none, or a file of it is gone, cut or changed."""
     try:
-        made = Made.model_validate_json((folder / MADE).read_text(encoding="utf-8"))
+        made = Made.model_validate_json((folder / MADE).read_bytes())
+        whole = all(file_hash(folder / name) == expected for name, expected in made.files.items())
     except (OSError, ValueError):
         return None
-    return made if all((folder / name).is_file() for name in made.files) else None
+    return made if whole else None
+
+
+def records_key(records: Iterable[Record]) -> str:
+    """One key for all that records say, in whatever order."""
+    return key_of({"records": sorted(record.model_dump_json() for record in records)})
 
 
 def _check_distinct(records: Sequence[Record]) -> None:

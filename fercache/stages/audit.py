@@ -22,6 +22,7 @@ from fercache.settings import Settings
 from fercache.stages.finding import find_table, same_encoder
 from fercache.stages.labelled import searched_faces
 from fercache.stages.pair_sheet import Pair, Picture, write_pair_sheet
+from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
 
 if TYPE_CHECKING:
@@ -112,9 +113,9 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
         earlier.unlink()
     pairs = _find_all_pairs(sets, device)
     listed = _listed(sets, pairs)
-    listed.to_csv(folder / "duplicates.csv", index=False, lineterminator="\n", float_format="%.4f")
+    write_text(folder / "duplicates.csv", listed.to_csv(index=False, lineterminator="\n", float_format="%.4f"))
     leaks = _leaks(sets, listed)
-    _frame(leaks).to_csv(folder / "leaks.csv", index=False, lineterminator="\n")
+    write_text(folder / "leaks.csv", _frame(leaks).to_csv(index=False, lineterminator="\n"))
     calibrations = {(str(sets[i].name), str(sets[j].name)): found.calibration for (i, j), found in pairs.items()}
     return Audit(
         folder=folder,
@@ -277,7 +278,7 @@ def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> in
         for column, votes in zip(one.table.vote_columns, one.votes[rows].T, strict=True):
             told[column] = votes
     path = folder / f"suspects-{_place(one.name.slug, one.name.split)}.csv"
-    told.to_csv(path, index=False, lineterminator="\n", float_format="%.4g")
+    write_text(path, told.to_csv(index=False, lineterminator="\n", float_format="%.4g"))
     return len(told)
 
 

@@ -1,20 +1,27 @@
 """records -> tables and the page."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from fercache.corruptions import EVERY
 from fercache.errors import UsageError
-from fercache.records import Record, find_records, read_record
+from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
 from fercache.stages.thumbnails import pictures_of
+from fercache.store.atomic import write_text
 from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import find_tables
+
+_UNFINISHED = (
+    "{} has records, but is no finished run: it has no file 'done'. Delete it and run the same `fercache train` and "
+    "`fercache evaluate` again."
+)
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,7 @@ def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest")
     """
     first, second = (_records_of(settings, [run]) for run in runs)
     pair = compare_pair(first, second, settings.cache)
-    path = settings.report(name) / "flips.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(csv_text(flips_frame(pair)), encoding="utf-8", newline="\n")
-    return path, pair
+    return write_text(settings.report(name) / "flips.csv", csv_text(flips_frame(pair))), pair
 
 
 def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
@@ -77,8 +81,13 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
     paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
     if not paths:
         raise UsageError(f"There are no records in {settings.cache / 'runs'}. {_what_is_missing(settings)}")
-    _refuse_unfinished({path.parent.parent for path in paths})
-    return [read_record(path) for path in paths]
+    errors = {folder: UsageError(_UNFINISHED.format(folder)) for folder in map(_unfinished_run, paths) if folder}
+    records, damaged = read_records(path for path in paths if path.parent.parent not in errors)
+    if not records:
+        raise [*errors.values(), *damaged][0]
+    for error in (*errors.values(), *damaged):
+        print(f"left out: {error}", file=sys.stderr)
+    return records
 
 
 def _what_is_missing(settings: Settings) -> str:
@@ -121,14 +130,10 @@ def _target_names(record: Record) -> list[str]:
     return [record.target_label, target, f"{target}@{record.target_split}", *together]
 
 
-def _refuse_unfinished(folders: Iterable[Path]) -> None:
-    """Records of a run that is not whole are about weights that may be others. Imported ones have no run."""
-    for folder in sorted(folders):
-        if (folder / "config.json").exists() and not is_finished(folder):
-            raise UsageError(
-                f"{folder} has records, but is no finished run: it has no file 'done'. Delete it and run the same "
-                "`fercache train` and `fercache evaluate` again."
-            )
+def _unfinished_run(record: Path) -> Path | None:
+    """The run's folder where it is not whole: the record is about weights that may be others. Imports have no run."""
+    folder = record.parent.parent
+    return folder if (folder / "config.json").exists() and not is_finished(folder) else None
 
 
 def _is_of(record: Path, wanted: str) -> bool:

@@ -1,10 +1,11 @@
 """run x target -> predictions and records."""
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,13 @@ from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError, nearest
 from fercache.progress import progress
-from fercache.records import Record, read_record, record_files
+from fercache.records import NewerRecordError, Record, read_records, record_files
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages.drift import Drifts
 from fercache.stages.finding import find_table, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
-from fercache.stages.loading import load_run
+from fercache.stages.loading import check_head, load_run
 from fercache.stages.provenance import Provenance, source_rows, split_rows
 from fercache.stages.run_config import RunConfig, SourcePart, read_config
 from fercache.stages.scoring import score_run
@@ -29,6 +30,9 @@ from fercache.stages.targets import Target, read_target, target_split
 from fercache.stages.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
+
+Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo]]
+"""A run's folder, and a target with its table."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,15 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     A run is not scored on what it was trained on. Raises UsageError for a run or target that does not exist, when no
     run can be scored on a target asked for, and when there is nothing at all to score the runs on.
     """
-    folders = _chosen_runs(settings, request)
-    configs = {folder: read_config(folder)[1] for folder in folders}
+    configs, broken = _readable(_chosen_runs(settings, request))
     tables = find_tables(settings.cache)
     if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
         raise UsageError(reason)
-    jobs = [(f, t) for f in folders for t in targets_of(settings, request, configs[f], tables)]
+    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs], list(configs.values()), tables)
     _say_what_has_other_features(request, list(configs.values()), tables)
-    done = [not request.again and is_scored(f, t, configs[f], request) for f, t in jobs]
-    missing = [job for job, there in zip(jobs, done, strict=True) if not there]
-    scored = {str(name) for (_, (name, _)), there in zip(jobs, done, strict=True) if there}
+    missing, scored = _missing(request, jobs, configs, broken)
+    any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
     copies = _Copies(tables, read, resolve_device(request.device))
@@ -72,6 +74,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
         for folder, (name, info) in missing:
             bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
             bar.update()
+            if folder in broken:
+                continue
             try:
                 config = configs[folder]
                 labels = LabelPolicy(tuple(config.expressions), config.policy, config.label_file)
@@ -84,12 +88,59 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             scored.add(str(name))
             target = provenance.of(target, config.encoder_seen, config.parts)
             target = replace(target, drift=drifts.of(target, config.parts))
-            run = load(folder, request.device)
             if request.exclude_duplicates:
-                target = replace(target, duplicate=copies.of(run.config, target))
-            written += score_run(run, target)
+                target = replace(target, duplicate=copies.of(config, target))
+            try:
+                written += score_run(load(folder, request.device), target)
+            except UsageError as error:
+                broken[folder] = str(error)
+    _tell_broken(request, broken, any_scored=any_scored or bool(written))
     _tell_skipped(request, skipped, scored)
     return written
+
+
+def _readable(folders: Sequence[Path]) -> tuple[dict[Path, RunConfig], dict[Path, str]]:
+    """The configurations of the runs whose head can be built, and why others cannot be scored."""
+    configs: dict[Path, RunConfig] = {}
+    broken: dict[Path, str] = {}
+    for folder in folders:
+        try:
+            config = read_config(folder)[1]
+            check_head(folder, config)
+            configs[folder] = config
+        except UsageError as error:
+            broken[folder] = str(error)
+    if not configs:
+        raise UsageError(next(iter(broken.values())))
+    return configs, broken
+
+
+def _missing(
+    request: EvaluateRequest,
+    jobs: Sequence[Job],
+    configs: Mapping[Path, RunConfig],
+    broken: dict[Path, str],
+) -> tuple[list[Job], set[str]]:
+    """What has no records yet, and the targets that something has been scored on; adds to the `broken` runs."""
+    missing: list[Job] = []
+    scored: set[str] = set()
+    for folder, target in jobs:
+        try:
+            if not request.again and is_scored(folder, target, configs[folder], request):
+                scored.add(str(target[0]))
+                continue
+        except UsageError as error:
+            broken[folder] = str(error)
+        missing.append((folder, target))
+    return missing, scored
+
+
+def _tell_broken(request: EvaluateRequest, broken: Mapping[Path, str], *, any_scored: bool) -> None:
+    """Runs that could not be scored, and why. Raises UsageError where they were asked for, or were all there are."""
+    for folder, reason in broken.items():
+        if request.runs or not any_scored:
+            raise UsageError(reason)
+        print(f"skipped: the run {folder.name}: {reason}", file=sys.stderr)
 
 
 def _tell_skipped(request: EvaluateRequest, skipped: Sequence[tuple[str, str]], scored: Collection[str]) -> None:
@@ -165,20 +216,32 @@ def _say_what_has_other_features(
         print(sentence, file=sys.stderr)
 
 
-def records_on(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig) -> list[Record]:
-    """A run's records about the target's present table and its split; none where it has no such split."""
+def records_on(
+    folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig
+) -> tuple[list[Record], list[UsageError]]:
+    """A run's records about the target's present table and its split, and why others cannot be read.
+
+    There are none where it has no such split.
+    """
     name, table = target
     try:
         split = name.split or target_split(table.splits, name, config.parts)
     except UsageError:
-        return []  # whoever scores it says what is wrong
-    records = map(read_record, record_files(folder, name, split))
-    return [record for record in records if record.keys["target"] == table.clean_key]
+        return [], []  # whoever scores it says what is wrong
+    records, errors = read_records(record_files(folder, name, split))
+    return [record for record in records if record.keys["target"] == table.clean_key], errors
 
 
 def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
-    """Whether every policy's record is there, and is about the target's present table."""
-    present = {(r.selection, r.without_duplicates): r for r in records_on(folder, target, config)}
+    """Whether every policy's record is there, can be read, and is about the target's present table.
+
+    Raises UsageError for a record of a newer version, which must not be written over.
+    """
+    records, errors = records_on(folder, target, config)
+    for error in errors:
+        if isinstance(error, NewerRecordError):
+            raise error
+    present = {(r.selection, r.without_duplicates): r for r in records}
     policies = policies_of(read_run(folder).history)
     plain = [present.get((policy, False)) for policy in policies]
     if None in plain or not request.exclude_duplicates:

@@ -6,9 +6,9 @@ looked at. `extract` itself compares contents: where nothing has changed it enco
 fresh again. Prompts are compared by what they say.
 """
 
-import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -18,13 +18,13 @@ from fercache.datasets import DatasetName, has_spare_validation
 from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiment import head_settings
-from fercache.records import Record, record_path
-from fercache.reporting.page import PAGE, made_before
+from fercache.records import Record
+from fercache.reporting.page import made_before, records_key
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
 from fercache.stages.extract import ExtractRequest, root_of
 from fercache.stages.finding import find_prompts, find_shifted, holds
-from fercache.stages.run_config import read_config
+from fercache.stages.run_config import RunConfig, read_config
 from fercache.stages.sources import TrainRequest
 from fercache.stages.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.stages.train import planned_runs
@@ -182,7 +182,7 @@ def _older_run(settings: Settings, step: Train, folder: Path) -> bool:
     chosen = head_settings(head, step.request.set, step.title).model_dump(mode="json")
     beginning = folder.name.rpartition("-")[0] + "-"
     wanted = (chosen, step.request.policy, step.request.label_file, step.request.faces)
-    alike = [read_config(run)[1] for run in find_runs(settings.cache) if run.name.startswith(beginning)]
+    alike = [each for _, each in _readable([r for r in find_runs(settings.cache) if r.name.startswith(beginning)])]
     return any((config.settings, config.policy, config.label_file, config.faces) == wanted for config in alike)
 
 
@@ -197,32 +197,39 @@ def _scores_found(
     trains = [each for number in step.needs if isinstance(each := steps[number], Train)]
     wanted = sum(len(train.request.seeds) for train in trains) * len(step.targets)
     request = EvaluateRequest(step.targets, exclude_duplicates=step.exclude_duplicates)
-    there = 0
+    there, damaged = 0, []
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
-        targets = targets_of(settings, request, config, tables)
-        there += sum(is_scored(folder, target, config, request) for target in targets)
-    return Found(wanted, there)
+        for target in targets_of(settings, request, config, tables):
+            there += is_scored(folder, target, config, request)
+            damaged += records_on(folder, target, config)[1]
+    return Found(wanted, there, wrong=str(damaged[0]) if damaged else "")
 
 
 def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> list[Record]:
     """What the report shows: the experiment's runs on its targets and their splits, by the policies that it names.
 
-    Scores without duplicates are among them only where it asks for them.
+    Scores without duplicates are among them only where it asks for them. Runs that cannot be read have none: whoever
+    scores them says why.
     """
     tables = find_tables(settings.cache)
     found: list[Record] = []
     for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
         request = EvaluateRequest(scored.targets)
-        for folder in finished_runs(scored, runs):
-            _, config = read_config(folder)
+        for folder, config in _readable(finished_runs(scored, runs)):
             for target in targets_of(settings, request, config, tables):
                 found += [
                     record
-                    for record in records_on(folder, target, config)
+                    for record in records_on(folder, target, config)[0]
                     if record.selection in step.selection and record.without_duplicates <= scored.exclude_duplicates
                 ]
     return found
+
+
+def _readable(folders: Sequence[Path]) -> Iterator[tuple[Path, RunConfig]]:
+    for folder in folders:
+        with suppress(UsageError):
+            yield folder, read_config(folder)[1]
 
 
 def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> Found:
@@ -235,11 +242,6 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     if made.about != step.about:
         return Found(1, 1, changed="it says something else of what it is about")
     records = records_of(settings, steps, step, runs)
-    with (folder / "results.csv").open(encoding="utf-8", newline="") as stream:
-        shown = {(row["run"], row["target"], row["target_split"], row["selection"]) for row in csv.DictReader(stream)}
-    if shown != {(record.run, record.target, record.target_split, record.selection) for record in records}:
+    if made.records_key != records_key(records):
         return Found(1, 1, changed="it shows other scores than there are")
-    written = [record_path(settings.cache / "runs" / r.run, r).stat().st_mtime_ns for r in records]
-    if max(written, default=0) > (folder / PAGE).stat().st_mtime_ns:
-        return Found(1, 1, changed="there are newer scores than it shows")
     return Found(1, 1)

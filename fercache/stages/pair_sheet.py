@@ -14,6 +14,7 @@ from fercache.errors import UsageError
 from fercache.extraction.decode import Unreadable, picture_of
 from fercache.settings import Settings
 from fercache.stages.originals import faces_with, known_root
+from fercache.store.atomic import replacing
 from fercache.store.tables import FeatureTable
 
 SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 50, 44, 4
@@ -57,7 +58,8 @@ def write_pair_sheet(
             x, y = GAP + number % ACROSS * (2 * SIDE + 2 * GAP), top + HEADING + number // ACROSS * row
             _draw_pair(sheet, x, y, pair, pixels)
         top += HEADING + count * row
-    sheet.save(path, format="PNG")
+    with replacing(path) as temporary:
+        sheet.save(temporary, format="PNG")
     return path
 
 

@@ -1,14 +1,18 @@
 """What a run was trained on and how: the content of its `config.json`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS
 from fercache.store.runs import Run, read_run
 
 SCHEMA = 1
+TRAIN_AGAIN = "Delete the folder and run the same `fercache train` again."
+HISTORY = ("epoch", "validation_accuracy", "validation_uar")
+"""What every row of a run's history has."""
 KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
@@ -29,7 +33,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_version: int = SCHEMA
+    schema_version: Annotated[int, Field(strict=True, ge=1, le=SCHEMA)] = SCHEMA
     key_version: int = 1
     name: str
     key: str
@@ -48,9 +52,9 @@ class RunConfig(BaseModel):
     trunk: str
     settings: dict[str, Any]
     seed: int
-    expressions: list[str]
-    dimension: int
-    crop_side: int | None = None
+    expressions: list[Annotated[str, Field(pattern=f"^({'|'.join(EXPRESSIONS)})$")]]
+    dimension: Annotated[int, Field(ge=1, le=2**20)]
+    crop_side: Annotated[int, Field(ge=1, le=4096)] | None = None
     views: int = 0
     """Augmented views of its recipe that each epoch drew from."""
     faces: int | None = None
@@ -69,6 +73,14 @@ class RunConfig(BaseModel):
     device: str
     seconds: float
 
+    @field_validator("encoder_request")
+    @classmethod
+    def _can_be_asked(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name, kinds in (("name", str), ("weights", str | None), ("preprocessing", str)):
+            if name not in given or not isinstance(given[name], kinds):
+                raise ValueError(f"it has no '{name}' that is text")
+        return given
+
     @property
     def parts(self) -> list[SourcePart]:
         """The sets that the source is made of."""
@@ -76,14 +88,24 @@ class RunConfig(BaseModel):
 
 
 def read_config(folder: Path) -> tuple[Run, RunConfig]:
-    """A finished run with its configuration. Raises UsageError when the folder holds none, or one of a newer schema."""
+    """A finished run with its configuration.
+
+    Raises UsageError when the folder holds none, one of a newer schema, or one that does not belong there.
+    """
     run = read_run(folder)
-    if run.config.get("schema_version", SCHEMA) > SCHEMA:
+    schema = run.config.get("schema_version", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
         raise UsageError(f"{folder} was written by a newer fercache. Upgrade: pip install --upgrade fercache.")
     try:
-        return run, RunConfig.model_validate(run.config)
+        config = RunConfig.model_validate(run.config)
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(
-            f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {first['msg']}. Train the run again."
-        ) from None
+        told = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {told}. {TRAIN_AGAIN}") from None
+    if config.name != folder.name:
+        raise UsageError(f"{folder} holds the run {config.name}. Rename the folder to that, or delete it.")
+    lacking = [name for name in HISTORY if any(row.get(name) is None for row in run.history)]
+    if lacking or not any(row.get("snapshot") for row in run.history):
+        lacking = lacking or ["snapshot"]
+        raise UsageError(f"{folder}/history.csv has rows without '{lacking[0]}', or none at all. {TRAIN_AGAIN}")
+    return run, config

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from fercache.errors import FercacheError
+from fercache.errors import FercacheError, UsageError
 
 PHASES = logging.getLogger("fercache.phases")
 """Hears, at level DEBUG, how far a write has come: what a test of crashes needs to strike at a chosen moment."""
@@ -103,11 +103,20 @@ def log_phase(phase: str, what: str) -> None:
         PHASES.debug("%s: %s", phase, what)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Writes a text file atomically, as UTF-8 with `\\n` line ends."""
+def write_bytes(path: Path, data: bytes) -> Path:
+    """Writes a file atomically."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(data)
     return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Writes a text file atomically, as UTF-8, its line ends as they are. Raises UsageError for half a character."""
+    try:
+        return write_bytes(path, text.encode())
+    except UnicodeEncodeError as error:
+        broken = text[max(error.start - 20, 0) : error.end]
+        raise UsageError(f"{path} cannot be written: {broken!r} ends in what is no character. Rename it.") from error
 
 
 def write_json(path: Path, value: Any) -> Path:

@@ -1,12 +1,14 @@
 """Runs: what training left, and the predictions that were made with it."""
 
 import csv
+import hashlib
 import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from fercache.store.schema import SCHEMA
 from fercache.store.sealed import Attribute, Kind, opened, save_sealed
 
 _CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
+_FILES = (_CONFIG, _HISTORY, _WEIGHTS)
 _TRAIN = "fercache train"
 
 PREDICTIONS = Kind("file of predictions", "fercache evaluate --run NAME --target NAME")
@@ -30,7 +33,10 @@ _LOGITS = "logits/"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its configuration, a row of `history` an epoch; weights are read when asked for."""
+    """A finished run: its configuration, a row of `history` an epoch; weights are read when asked for.
+
+    Whatever is read is what training wrote: UsageError where it is not.
+    """
 
     folder: Path
     config: dict[str, Any]
@@ -122,7 +128,7 @@ def write_run(
             write_json(temporary / _CONFIG, dict(config))
             _write_file(temporary / _HISTORY, _history_text(history).encode())
             _write_file(temporary / _WEIGHTS, _weights_bytes(snapshots))
-            sums = {name: file_hash(temporary / name) for name in (_CONFIG, _HISTORY, _WEIGHTS)}
+            sums = {name: file_hash(temporary / name) for name in _FILES}
             write_json(temporary / _DONE, {"schema": SCHEMA, "sha256": sums})
             _move_in(temporary, folder)
     finally:
@@ -131,17 +137,13 @@ def write_run(
 
 
 def read_run(folder: Path) -> Run:
-    """Reads a run. Raises UsageError when it is absent, has no `done`, is damaged or of a newer schema."""
+    """Reads a run. Raises UsageError when it is absent, has no `done`, is damaged, changed or of a newer schema."""
     if not folder.is_dir():
         raise UsageError(f"There is no run at {folder}. Train one with `{_TRAIN}`, or see `fercache list runs`.")
     if not is_finished(folder):
-        raise UsageError(
-            f"{folder} is no finished run: it has no '{_DONE}'. Delete it and run the same `{_TRAIN}` again."
-        )
-    done, config = _read_json(folder / _DONE), _read_json(folder / _CONFIG)
-    if isinstance(done.get("schema"), int) and done["schema"] > SCHEMA:
-        raise UsageError(f"{folder} is of schema {done['schema']}. Upgrade: pip install --upgrade fercache.")
-    return Run(folder, config, _parse_history(_read_text(folder / _HISTORY)))
+        raise UsageError(f"{folder} is no finished run: it has no '{_DONE}'. {_again(folder)}")
+    config, history = (_unchanged(folder / name) for name in (_CONFIG, _HISTORY))
+    return Run(folder, _parse_json(folder / _CONFIG, config), _parse_history(folder / _HISTORY, history))
 
 
 def is_finished(folder: Path) -> bool:
@@ -155,11 +157,9 @@ def find_runs(cache: Path) -> list[Path]:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """The files of a finished run that are gone or not as written. Raises UsageError as `read_run`."""
-    sums = _read_json(folder / _DONE).get("sha256")
-    if not isinstance(sums, dict) or set(sums) != {_CONFIG, _HISTORY, _WEIGHTS}:
-        return [_DONE]
-    return [name for name in sorted(sums) if not (folder / name).is_file() or file_hash(folder / name) != sums[name]]
+    """The files of a finished run that are gone or not as written. Raises UsageError when `done` is damaged."""
+    sums = _sums(folder)
+    return [name for name in sorted(sums) if not (folder / name).is_file() or _hash_once(folder / name) != sums[name]]
 
 
 def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[str, Any]) -> Path:
@@ -172,8 +172,11 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Raises UsageError when the file is absent, damaged or of a newer schema."""
+    """Raises UsageError when the file is absent, damaged, of a newer schema, or was copied from another run."""
     with opened(path, PREDICTIONS) as file:
+        run, place = file.mapping("attributes").get("run"), path.parent.parent.name
+        if run not in (None, place):
+            raise ValueError(f"it is of the run {run}, but lies in the folder of {place}")
         arrays = file.arrays()
         logits = {name.removeprefix(_LOGITS): arrays[name] for name in arrays if name.startswith(_LOGITS)}
         plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}
@@ -209,8 +212,12 @@ def _history_text(history: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _parse_history(text: str) -> list[dict[str, Any]]:
-    return [{name: _parse_cell(cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+def _parse_history(path: Path, data: bytes) -> list[dict[str, Any]]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(data.decode())))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} is not CSV: {error}. {_again(path.parent)}") from error
+    return [{name: _parse_cell(cell) for name, cell in row.items()} for row in rows]
 
 
 def _parse_cell(cell: Any) -> Any:
@@ -241,10 +248,22 @@ def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes
 def _weights(folder: Path) -> Iterator[Any]:
     path = folder / _WEIGHTS
     try:
+        _refuse_changed(path, _hash_once(path))
         with safe_open(path, framework="numpy") as weights:
             yield weights
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"Cannot read {path}: {error}. Delete {folder} and run the same `{_TRAIN}` again.") from error
+        raise UsageError(f"Cannot read {path}: {error}. {_again(folder)}") from error
+
+
+def _hash_once(path: Path) -> str:
+    """Of every state of a file once a process: a run of a pixel trunk holds hundreds of megabytes."""
+    found = path.stat()
+    return _hash_of_state(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _hash_of_state(path: Path, size: int, written: int) -> str:
+    return file_hash(path)
 
 
 def _names(weights: Any) -> tuple[str, ...]:
@@ -258,22 +277,50 @@ def _repeated(weights: Any) -> dict[str, str]:
     return dict(about["repeated"]) if isinstance(about, dict) else {}
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+def _unchanged(path: Path) -> bytes:
+    """A run's file as training wrote it. Raises UsageError when it is gone, or holds anything else."""
+    data = _read(path)
+    _refuse_changed(path, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def _refuse_changed(path: Path, found: str) -> None:
+    expected = _sums(path.parent)[path.name]
+    if found != expected:
         raise UsageError(
-            f"Cannot read {path}: {error}. Delete {path.parent} and run the same `{_TRAIN}` again."
-        ) from error
+            f"{path} has changed since training wrote it: expected SHA-256 {expected[:12]}..., found {found[:12]}... . "
+            f"{_again(path.parent)}"
+        )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _sums(folder: Path) -> dict[str, str]:
+    """The hashes of a run's files. Raises UsageError where `done` does not hold them, or is of a newer schema."""
+    path = folder / _DONE
+    done = _parse_json(path, _read(path))
+    if isinstance(done.get("schema"), int) and done["schema"] > SCHEMA:
+        raise UsageError(f"{folder} is of schema {done['schema']}. Upgrade: pip install --upgrade fercache.")
+    sums = done.get("sha256")
+    if not isinstance(sums, dict) or {name for name, sum in sums.items() if isinstance(sum, str)} != set(_FILES):
+        raise UsageError(f"{path} does not hold the hashes of {', '.join(_FILES)}. {_again(folder)}")
+    return sums
+
+
+def _read(path: Path) -> bytes:
     try:
-        found = json.loads(_read_text(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror or error}. {_again(path.parent)}") from error
+
+
+def _parse_json(path: Path, data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} is not JSON: {error}. Delete {path.parent} and run the same `{_TRAIN}` again."
-        ) from error
+        raise UsageError(f"{path} is not JSON: {error}. {_again(path.parent)}") from error
     if not isinstance(found, dict):
-        raise UsageError(f"{path} holds no settings. Delete {path.parent} and run the same `{_TRAIN}` again.")
+        raise UsageError(f"{path} holds no settings. {_again(path.parent)}")
     return found
+
+
+def _again(folder: Path) -> str:
+    return f"Delete {folder} and run the same `{_TRAIN}` again."

@@ -107,10 +107,10 @@ def _runs(cache: Path) -> Iterator[Problem]:
         if not is_finished(folder):
             yield Problem(folder, "an unfinished run: it has no 'done'", again)
             continue
-        yield from _attempt(folder, lambda found: read_run(found).snapshots(), again)
-        yield from (
-            Problem(folder / name, "absent, or changed since it was written", again) for name in _changed(folder)
-        )
+        changed = _changed(folder)
+        yield from (Problem(folder / name, "absent, or changed since it was written", again) for name in changed)
+        if not changed:
+            yield from _attempt(folder, lambda found: read_run(found).snapshots(), again)
         for path in sorted((folder / "predictions").glob("*.h5")):
             remedy = "Delete it and run the same `fercache evaluate` again."
             yield from _attempt(path, read_predictions, remedy)
@@ -127,7 +127,7 @@ def _changed(folder: Path) -> list[str]:
     try:
         return changed_files(folder)
     except UsageError:
-        return []  # reading the run has said so
+        return []  # reading the run says so
 
 
 def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:

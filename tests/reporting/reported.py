@@ -16,7 +16,7 @@ def measured(record: Record, columns: tuple[str, ...] = ("age", "sex")) -> Recor
     middles = (np.arange(BINS) + 0.5) / BINS
     coverage = np.arange(1, 21) / 20
     calibration = CalibrationRecord(
-        ece=0.1,
+        ece=float((faces * middles).sum() * 0.1 / main.n),
         faces=tuple(map(int, faces)),
         confidence=tuple(float(middle) if count else None for middle, count in zip(middles, faces, strict=True)),
         accuracy=tuple(float(middle) * 0.9 if count else None for middle, count in zip(middles, faces, strict=True)),
@@ -28,9 +28,13 @@ def measured(record: Record, columns: tuple[str, ...] = ("age", "sex")) -> Recor
     values = {"age": {"60 and older": 0.2, "under 30": 0.0, "30 to 59": 0.05}, "sex": {"female": 0.04, "male": 0.0}}
     groups = {
         column: {
-            value: GroupRecord(n=100, accuracy=main.accuracy, uar=max(main.uar - loss, 0), recall=main.recall)
+            value: _group({name: max((recall or 0) - loss, 0) for name, recall in main.recall.items()}, main.accuracy)
             for value, loss in values[column].items()
         }
         for column in columns
     }
     return record.model_copy(update={"calibration": calibration, "abstention": abstention, "groups": groups})
+
+
+def _group(recall: dict[str, float], accuracy: float) -> GroupRecord:
+    return GroupRecord(n=100, accuracy=accuracy, uar=float(np.mean(list(recall.values()))), recall=recall)

@@ -44,9 +44,12 @@ def test_methods_without_measures_are_left_out_of_the_figures_of_those_that_have
 
 
 def test_the_errors_of_calibration_and_the_areas_are_told_as_means_over_seeds() -> None:
-    first, second = (measured(fake_record(seed=seed)) for seed in (0, 1))
-    second = second.model_copy(update={"calibration": second.calibration.model_copy(update={"ece": 0.2})})  # type: ignore[union-attr]
-    drawings = panel_of([first, second]).drawings
+    both = (measured(fake_record(seed=seed)) for seed in (0, 1))
+    records = [
+        record.model_copy(update={"calibration": record.calibration.model_copy(update={"ece": ece})})  # type: ignore[union-attr]
+        for record, ece in zip(both, (0.1, 0.2), strict=True)
+    ]
+    drawings = panel_of(records).drawings
     assert "linear-probe, ECE 0.150 ±0.071" in drawings["reliability"].description
     assert re.search(r"linear-probe, mean \d+\.\d ±\d\.\d %", drawings["abstention"].description)
 
@@ -111,7 +114,7 @@ def test_groups_have_a_cell_per_drawn_method_and_the_worst_is_named() -> None:
 
 def test_a_group_that_a_seed_lacks_is_missing_and_no_worst() -> None:
     first, second = (measured(fake_record(seed=seed), ("sex",)) for seed in (0, 1))
-    one = {"sex": {"male": GroupRecord(n=50, accuracy=0.5, uar=0.5, recall=first.scores["main"].recall)}}
+    one = {"sex": {"male": GroupRecord(n=50, accuracy=0.5, uar=0.5, recall={"anger": 0.5})}}
     found = panel_of([first, second.model_copy(update={"groups": one})])
     assert [group.cells[0].values == () for group in found.groups["sex"]] == [True, False]
     assert worst(found.groups["sex"]) == ("",)

@@ -138,7 +138,7 @@ def test_methods_asked_for_alike_are_told_apart_by_data_and_code_before_keys() -
     def made(key: str, **changes: Any) -> Record:
         return fake_record(method_key=key * 64, **changes)
 
-    tables = [made(key, keys={"run": key, "source": key * 64}) for key in "ab"]
+    tables = [made(key, keys={"run": key, "source": key * 64, "target": ""}) for key in "ab"]
     assert details(board_of(*tables)) == ["linear-probe source table=aaaaaaaa", "linear-probe source table=bbbbbbbb"]
     code = [made(key, versions={"fercache": version, "torch": "2"}) for key, version in zip("ab", "12", strict=True)]
     assert details(board_of(*code)) == ["linear-probe fercache=1", "linear-probe fercache=2"]

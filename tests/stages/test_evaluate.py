@@ -1,22 +1,31 @@
 """Which faces are scored: by the default split, and with and without those that the source's train split has."""
 
+import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
-from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.errors import UsageError
+from fercache.identity import file_hash
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.scoring.selection import POLICIES
 from fercache.stages import evaluate as evaluate_stage
 from fercache.stages import sources
+from fercache.stages.compare import compare
 from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.loading import load_run
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official
+from tests.pixel_encoder import PixelEncoder
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
@@ -196,3 +205,134 @@ def test_a_run_that_was_trained_on_a_target_is_left_out_of_it_and_others_are_sco
     assert {record.source for record in evaluated(settings, "folder:mine@train")} == {"folder:other"}
     assert "skipped: folder:mine@train is what the run was trained on" in capsys.readouterr().err
     assert evaluated(settings, "folder:mine@train") == []
+
+
+@pytest.fixture(scope="module")
+def three_runs(tmp_path_factory: pytest.TempPathFactory, planted_folder: Path) -> Iterator[Settings]:
+    """Three runs, one of them with records."""
+    folder = tmp_path_factory.mktemp("three")
+    settings = Settings(cache=folder / "cache", reports=folder / "reports")
+    with pytest.MonkeyPatch.context() as patch:
+        others = registry.encoder_family
+        patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
+        extracted(settings, "folder:mine", planted_folder)
+        train(settings, TrainRequest("folder:mine", ("class-mean", "knn", "linear-probe"), seeds=(0,), device="cpu"))
+        evaluated(settings, runs=(run_of(settings, "class-mean").name,))
+        yield settings
+
+
+@pytest.fixture
+def three(tmp_path: Path, three_runs: Settings) -> Settings:
+    shutil.copytree(three_runs.cache, tmp_path / "cache")
+    return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
+
+
+def run_of(settings: Settings, head: str) -> Path:
+    (folder,) = (settings.cache / "runs").glob(f"*-{head}-*")
+    return folder
+
+
+def sealed_again(folder: Path) -> None:
+    """As if training had written the files that lie there."""
+    done = json.loads((folder / "done").read_text())
+    done["sha256"] = {name: file_hash(folder / name) for name in done["sha256"]}
+    (folder / "done").write_text(json.dumps(done))
+
+
+def with_config(folder: Path, **changes: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    sealed_again(folder)
+
+
+def flip_a_weight(folder: Path) -> None:
+    weights = folder / "head.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-5] ^= 1
+    weights.write_bytes(data)
+
+
+def cut_history(folder: Path) -> None:
+    (folder / "history.csv").write_text("epoch\n1\n")
+    sealed_again(folder)
+
+
+def rename_tensors(folder: Path) -> None:
+    weights = folder / "head.safetensors"
+    with safe_open(weights, "numpy") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({f"{name}s": tensor for name, tensor in tensors.items()}, weights, about)
+    sealed_again(folder)
+
+
+BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not installed"),
+    "a changed weight": (flip_a_weight, r"head\.safetensors has changed since training wrote it: expected SHA-256"),
+    "a changed setting": (lambda f: (f / "config.json").write_text("{}"), r"config\.json has changed"),
+    "a longer history": (lambda f: (f / "history.csv").open("a").write(" "), r"history\.csv has changed"),
+    "a cut history": (
+        lambda f: [(f / "history.csv").write_text("epoch\n1\n"), sealed_again(f)],
+        r"history\.csv has rows",
+    ),
+    "another run's folder": (partial(with_config, name="another"), "holds the run another"),
+    "a schema of text": (partial(with_config, schema_version="2"), r"config\.json: schema_version"),
+    "a schema of null": (partial(with_config, schema_version=None), r"config\.json: schema_version"),
+    "a newer schema": (partial(with_config, schema_version=2), "newer fercache"),
+    "foreign settings": (partial(with_config, settings={"lr": 1}), r"config\.json: settings\.lr"),
+    "no request": (partial(with_config, encoder_request={}), r"config\.json: encoder_request"),
+    "another dimension": (partial(with_config, dimension=3), r"weights .* do not fit its config\.json"),
+    "no dimension": (partial(with_config, dimension=-1), r"config\.json: dimension"),
+    "a huge dimension": (partial(with_config, dimension=10**12), r"config\.json: dimension"),
+    "unknown expressions": (partial(with_config, expressions=["joy"]), r"config\.json: expressions"),
+    "renamed tensors": (rename_tensors, r"weights .* do not fit its config\.json"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_run_that_is_not_what_it_says_is_refused(three_runs: Settings, tmp_path: Path, kind: str) -> None:
+    spoil, reason = BROKEN[kind]
+    whole = run_of(three_runs, "linear-probe")
+    broken = shutil.copytree(whole, tmp_path / whole.name)
+    spoil(broken)
+    with pytest.raises(UsageError, match=reason) as caught:
+        loaded = load_run(broken, "cpu")
+        loaded.load_snapshot(loaded.snapshots[0])
+    assert str(broken) in str(caught.value)
+
+
+def test_runs_that_cannot_be_scored_are_skipped_by_name(three: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = {head: run_of(three, head) for head in ("class-mean", "linear-probe")}
+    with_config(broken["class-mean"], head="somebodys")
+    flip_a_weight(broken["linear-probe"])
+    assert {record.head for record in evaluated(three)} == {"knn"}
+    told = capsys.readouterr().err
+    for head, reason in (("class-mean", "not installed"), ("linear-probe", "head.safetensors has changed")):
+        assert re.search(f"skipped: the run {broken[head].name}: .*{broken[head]}.*{reason}", told), told
+        with pytest.raises(UsageError, match=reason):
+            evaluated(three, runs=(broken[head].name,))
+    assert {record.head for record in compare(three)[1]} == {"class-mean", "knn"}
+
+
+def test_a_damaged_record_is_written_again_and_a_newer_one_is_left_alone(
+    three: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged, newer = (run_of(three, head) / "records/folder-mine@test.last.json" for head in ("class-mean", "knn"))
+    evaluated(three)
+    damaged.write_text("{")
+    newer.write_text(newer.read_text().replace('"schema": 3', '"schema": 99'))
+    _, shown = compare(three)
+    told = capsys.readouterr().err
+    assert f"left out: The record {damaged} is damaged" in told and f"left out: The record {newer} has schema" in told
+    assert len(shown) == 3 * len(WITHOUT_SHIFTED) - 2
+    assert {record.head for record in evaluated(three)} == {"class-mean"}
+    assert read_record(damaged).selection == "last" and '"schema": 99' in newer.read_text()
+
+
+def test_records_of_an_unfinished_run_are_left_out_and_the_others_compared(
+    three: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(three)
+    (run_of(three, "knn") / "done").unlink()
+    _, shown = compare(three)
+    assert {record.head for record in shown} == {"class-mean", "linear-probe"}
+    assert "has records, but is no finished run" in capsys.readouterr().err

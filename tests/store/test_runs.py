@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from safetensors.numpy import load_file
 
 from fercache.errors import FercacheError, UsageError
+from fercache.identity import file_hash
 from fercache.store import atomic, runs
 from fercache.store.runs import (
     Predictions,
@@ -144,32 +145,66 @@ def test_a_newer_run_asks_for_an_upgrade(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["config.json", "done", "head.safetensors", "history.csv"])
 @given(damage=damages)
 @settings(max_examples=20, deadline=None)
-def test_damage_is_refused_or_noticed(
+def test_a_run_is_what_training_wrote_or_refused(
     tmp_path_factory: pytest.TempPathFactory, name: str, damage: tuple[str, object]
 ) -> None:
     folder = made(tmp_path_factory.mktemp("damage"))
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(damaged(whole, damage))
+    changed = name != "done" and (folder / name).read_bytes() != whole
     try:
         run = read_run(folder)
         for snapshot in run.snapshots():
             run.snapshot(snapshot)
-        noticed = changed_files(folder)
-    except UsageError:
-        return
-    if name != "done" and (folder / name).read_bytes() != whole:
-        assert noticed == [name]
+    except UsageError as error:
+        assert str(folder if name == "done" else folder / name) in str(error)
+        assert not changed or changed_files(folder) == [name]
+    else:
+        assert not changed
+
+
+def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:
+    folder, other = made(tmp_path), tmp_path / "other"
+    write_run(other, config=CONFIG, history=HISTORY, snapshots={"final": {"w": np.ones(2)}})
+    (other / "head.safetensors").replace(folder / "head.safetensors")
+    with pytest.raises(
+        UsageError, match=r"head\.safetensors has changed.*expected SHA-256 \w{12}.*found.*Delete .*run"
+    ):
+        read_run(folder).snapshots()
+
+
+def test_weights_are_hashed_once_a_command_and_again_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr(runs, "file_hash", lambda path: hashed.append(path) or file_hash(path))
+    folder = made(tmp_path)
+    hashed.clear()
+    for name in read_run(folder).snapshots():
+        read_run(folder).snapshot(name)
+    weights = folder / "head.safetensors"
+    assert hashed == [weights]
+    weights.write_bytes(weights.read_bytes() + b" ")
+    with pytest.raises(UsageError, match="has changed"):
+        read_run(folder).snapshots()
 
 
 @pytest.mark.parametrize("predictions", [PREDICTIONS, replace(PREDICTIONS, mask_mean=None)])
 def test_predictions_round_trip(tmp_path: Path, predictions: Predictions) -> None:
-    path = tmp_path / "new" / "target.last.h5"
+    path = tmp_path / "run" / "predictions" / "target.last.h5"
     found = read_predictions(write_predictions(path, predictions, {"run": "run", "target": "set@test"}))
     assert found.expressions == predictions.expressions
     assert found.logits.keys() == predictions.logits.keys()
     assert (found.mask_mean is None) == (predictions.mask_mean is None)
     for name, array in predictions.arrays().items():
         np.testing.assert_array_equal(found.arrays()[name], array, strict=True)
+
+
+def test_predictions_that_were_copied_from_another_run_are_refused(tmp_path: Path) -> None:
+    path = write_predictions(tmp_path / "run" / "predictions" / "a.h5", PREDICTIONS, {"run": "run"})
+    (tmp_path / "run").rename(tmp_path / "other")
+    with pytest.raises(UsageError, match="is of the run run, but lies in the folder of other"):
+        read_predictions(tmp_path / "other" / "predictions" / path.name)
 
 
 @pytest.mark.parametrize(
