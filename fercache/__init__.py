@@ -24,6 +24,7 @@ _HOME = {
     "evaluate": "stages.evaluate",
     "EvaluateRequest": "stages.evaluate",
     "compare": "stages.compare",
+    "CompareRequest": "stages.compare",
     "import_predictions": "stages.import_predictions",
     "ImportRequest": "stages.import_predictions",
     "audit": "stages.audit",

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import UsageError
-from fercache.settings import load_settings
+from fercache.settings import Settings, load_settings
 
 
 def test_defaults_without_a_file(tmp_path: Path) -> None:
@@ -38,3 +38,19 @@ def test_a_home_directory_that_nobody_knows_is_named(tmp_path: Path, name: str) 
     (tmp_path / "fercache.toml").write_text(line if name != "ferplus" else f"[datasets]\n{line}")
     with pytest.raises(UsageError, match=f"fercache.toml: '{name}' = '~nobody-of-that-name/x': there is no such user"):
         load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", ".", "..", "a/b", "-x", "a\n", "a\nb", "\t", r"C:\x", "C:x", "a\\b", "\udcff", "a ", "x" * 101, "a*"],
+)
+def test_what_is_no_folder_name_on_some_system_names_no_report(name: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Settings().report(name)
+    str(error.value).encode()  # can be printed
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["latest", "my report", "übersicht", "v1.2-b", "audit-ferplus_rafdb"])
+def test_ordinary_names_are_names_of_reports(name: str) -> None:
+    assert Settings().report(name) == Path("reports") / name

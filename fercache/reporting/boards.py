@@ -1,18 +1,17 @@
 """From a frame of records to boards: methods x targets, per encoder and source, with every selection policy.
 
 A method is a run without its seed, read in one way (readout). A cell needs every seed of the method: where one is
-missing the cell is X, and then there is no mean over the targets.
+missing the cell is X. The mean is over the unseen targets that all methods of the board have.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.left_out import ALL_OTHERS
 from fercache.reporting.told_apart import named
 from fercache.scoring.selection import headline
 
@@ -119,8 +118,7 @@ class Board(MethodTable):
     """Methods x targets.
 
     Its columns are target labels: the source's `own`, others that the encoder or the head has `seen`, and the `unseen`.
-    `why` says by label of what is not unseen why it is not. `counted` are the targets that the mean is over: the unseen
-    ones, without duplicates only where the set with them is not unseen.
+    `why` says by label of what is not unseen why it is not.
     """
 
     own: tuple[str, ...]
@@ -142,8 +140,21 @@ class Board(MethodTable):
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The targets that the mean is over."""
-        return counted(self.unseen)
+        """The targets that the mean is over: unseen, and scored by every method; all where no target is."""
+        return self.rows[0].unseen
+
+    @property
+    def not_counted(self) -> tuple[str, ...]:
+        """The unseen targets that the mean is not over, since a method lacks them."""
+        return tuple(label for label in _without_repeats(self.unseen) if label not in self.counted)
+
+    @property
+    def mean_note(self) -> str:
+        """What the mean is over, and what it leaves out."""
+        if not self.unseen:
+            return ""
+        lacking = f"; not over {', '.join(self.not_counted)}, where a method has no score" if self.not_counted else ""
+        return f"over {', '.join(self.counted)}{lacking}"
 
     def mark(self, label: str) -> str:
         """What stands beside a target's name where it was seen, † or §."""
@@ -201,10 +212,10 @@ def is_without_duplicates(label: str) -> bool:
 
 
 def boards(frame: "pd.DataFrame") -> list[Board]:
-    """One board per encoder and source. Every target of the frame is a column of every board, but for corrupted ones.
+    """One board per encoder and source. Its columns are the targets that any of its methods was scored on.
 
-    Scores without duplicates stand beside the target's own where there are any. A mean is over one of both, the
-    target's own where it is unseen.
+    Corrupted targets are not among them. Scores without duplicates stand beside the target's own. A mean is over one
+    of both, the target's own where it is unseen.
     Every method has a row under the board's first policy, whatever it was scored under: the oracle never stands alone.
     There are no boards where all targets are corrupted.
     """
@@ -215,23 +226,34 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     found, first = [], headline_of(frame)
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
-        here = [label for label in labels if label in scored or not is_without_duplicates(label)]
-        mine = {label for label in here if target_of[label] in source.split(POOL)}
-        # Whoever is scored on what was left out has nothing to do with other targets.
-        optional = set(here) if source.startswith(ALL_OTHERS) else mine
-        here = [label for label in here if label in scored or label not in optional]
-        own = tuple(label for label in here if label in mine)
+        here = [label for label in labels if label in scored]
+        if not here:
+            continue
+        own = tuple(label for label in here if target_of[label] in source.split(POOL))
         by_encoder = frozenset(part.loc[part["seen_by_encoder"], "target_label"]).intersection(here)
         by_head = frozenset(part.loc[part["seen_by_head"], "target_label"]).intersection(here).difference(own)
         seen = tuple(label for label in here if label not in own and label in by_encoder | by_head)
         unseen = tuple(label for label in here if label not in own and label not in seen)
-        rows, why = tuple(method_rows(part, here, first, counted(unseen))), _why(part, here)
+        rows, why = _with_means(list(method_rows(part, here, first)), _without_repeats(unseen)), _why(part, here)
         found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, by_encoder, by_head, why))
     return found
 
 
-def counted(unseen: Sequence[str]) -> tuple[str, ...]:
-    """The unseen targets that a mean is over: no face twice, so without duplicates only where the whole set is seen."""
+def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
+    """The rows, the mean of each over those `unseen` targets that all methods have under the first policy.
+
+    Methods that have none of them do not count. Where the others have none in common, the mean is over all.
+    """
+    there = [{target for target in unseen if row.cells[target]["accuracy"].values} for row in rows]
+    scored = [
+        targets for row, targets in zip(rows, there, strict=True) if row.selection == rows[0].selection and targets
+    ]
+    common = tuple(target for target in unseen if all(target in targets for targets in scored))
+    return tuple(replace(row, unseen=common or tuple(unseen)) for row in rows)
+
+
+def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
+    """Targets for a mean: no face twice, so without duplicates only where the whole set is seen."""
     return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
 
 
@@ -257,11 +279,11 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
 
 def headline_of(frame: "pd.DataFrame") -> str:
-    """The policy that everything of a report is headed and compared by: one that all methods in it have."""
-    return headline(set(rows["selection"]) for _, rows in frame.groupby("method_key"))
+    """The policy that everything of a report is headed and compared by: one that all runs in it have."""
+    return headline(set(rows["selection"]) for _, rows in frame.groupby("run"))
 
 
-def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str, unseen: tuple[str, ...] = ()) -> Iterable[Row]:
+def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iterable[Row]:
     """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables.
 
     The policy `first` is the headline's.
@@ -287,7 +309,7 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str, unseen:
             if _is_shown(selection, policies[0], method, set(rows["selection"])):
                 of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
                 cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
-                yield Row(method, selection, seeds, cells, unseen, faces)
+                yield Row(method, selection, seeds, cells, faces=faces)
 
 
 def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> bool:

@@ -5,6 +5,7 @@ Everything is drawn from records, but for what needs the predictions: masks, map
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,7 +18,7 @@ from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
 from fercache.reporting.boards import boards
 from fercache.reporting.commands import collapsed, commands
-from fercache.reporting.drawing import with_own_names
+from fercache.reporting.drawing import Drawing, with_own_names
 from fercache.reporting.errors import Pictures
 from fercache.reporting.extras import Extras, find_extras
 from fercache.reporting.figure_files import named_drawings, write_figures
@@ -45,46 +46,82 @@ class Made(BaseModel):
     files: dict[str, str]
 
 
+@dataclass(frozen=True)
+class ReportRequest:
+    """What a report shows beside the scores.
+
+    `pictures` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a head or a run,
+    is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by expression that
+    add up to 1, is the mix of the adjusted accuracy.
+    """
+
+    pictures: Pictures | None = None
+    baseline: str | None = None
+    about: str = ""
+    thumbnails: bool = False
+    class_mix: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that the page shows of `records`. `commands` are what writes the report `name` again.
+
+    `mix_notes` say what the adjusted accuracy is of.
+    """
+
+    records: Sequence[Record]
+    boards: Sequence[BoardView]
+    robustness: Sequence[RobustnessView]
+    masks: Sequence[MaskFigure]
+    extras: Extras
+    commands: Sequence[str]
+    name: str
+    about: str
+    mix_notes: Sequence[str] = ()
+
+    @property
+    def drawings(self) -> dict[str, Drawing]:
+        """Its figures by the names of their files."""
+        return named_drawings(self.boards, self.robustness) | mask_drawings(self.masks) | self.extras.drawings
+
+
 def write_report(
-    records: Sequence[Record],
-    folder: Path,
-    cache: Path | None = None,
-    *,
-    pictures: Pictures | None = None,
-    baseline: str | None = None,
-    about: str = "",
-    thumbnails: bool = False,
-    class_mix: Mapping[str, float] | None = None,
+    records: Sequence[Record], folder: Path, cache: Path | None = None, request: ReportRequest | None = None
 ) -> Path:
     """Writes tables as CSV, `index.html` and `figures/` into `folder`; returns the page.
 
     `summary.csv` is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
     there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
-    that has them. `pictures` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a
-    head or a run, is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by
-    expression, is the mix of the adjusted accuracy. Raises UsageError when there is nothing to report, when two records
-    fill the same cell, or when there is no such baseline.
+    that has them. Raises UsageError when there is nothing to report, when two records fill the same cell, or when
+    there is no such baseline.
     """
+    asked = request or ReportRequest()
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
     stored = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
     records = as_one_source(stored)
     _check_distinct(records)
-    scores = frame(records, class_mix)
-    notes = tables.mix_notes(scores, class_mix) if class_mix else []
-    found, spoilt = boards(scores), robustness(scores)
-    masks = mask_figures(records, found, cache) if cache else []
-    extras = find_extras(records, found, cache, pictures, baseline)
-    views = [board_view(board, records, extras.errors.get((board.encoder_key, board.source))) for board in found]
-    spoilt_views = [robustness_view(table, found) for table in spoilt]
-    repeated = commands(stored, folder.name, baseline, about=about, thumbnails=thumbnails, class_mix=class_mix)
+    scores = frame(records, asked.class_mix)
+    found, corrupted = boards(scores), robustness(scores)
+    extras = find_extras(records, found, cache, asked.pictures, asked.baseline)
+    page = Page(
+        records=records,
+        boards=[board_view(each, records, extras.errors.get((each.encoder_key, each.source))) for each in found],
+        robustness=[robustness_view(table, found) for table in corrupted],
+        masks=mask_figures(records, found, cache) if cache else [],
+        extras=extras,
+        commands=_commands(stored, folder.name, asked),
+        name=folder.name,
+        about=asked.about,
+        mix_notes=tables.mix_notes(scores, asked.class_mix) if asked.class_mix else [],
+    )
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
-    texts |= {figure.file: figure.document for figure in masks if figure.panels}
+    texts |= {figure.file: figure.document for figure in page.masks if figure.panels}
     texts |= {
-        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored, class_mix))),
+        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored, asked.class_mix))),
         "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
-        "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if spoilt else None,
-        PAGE: with_own_names(render(records, views, spoilt_views, masks, extras, repeated, folder.name, about, notes)),
+        "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if corrupted else None,
+        PAGE: with_own_names(render(page)),
     }
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
@@ -94,13 +131,17 @@ def write_report(
             (folder / name).unlink(missing_ok=True)
         else:
             write_text(folder / name, text)
-    figures = write_figures(named_drawings(views, spoilt_views) | mask_drawings(masks) | extras.drawings, folder)
+    figures = write_figures(page.drawings, folder)
     present = [name for name, text in (texts | extras.files).items() if text is not None]
     files = {name: file_hash(folder / name) for name in sorted([*present, *figures])}
-    write_json(
-        folder / MADE, Made(baseline=baseline, about=about, records_key=records_key(stored), files=files).model_dump()
-    )
+    made = Made(baseline=asked.baseline, about=asked.about, records_key=records_key(stored), files=files)
+    write_json(folder / MADE, made.model_dump())
     return folder / PAGE
+
+
+def _commands(stored: Sequence[Record], name: str, asked: ReportRequest) -> list[str]:
+    thumbnails, mix = asked.thumbnails, asked.class_mix
+    return commands(stored, name, asked.baseline, about=asked.about, thumbnails=thumbnails, class_mix=mix)
 
 
 def made_before(folder: Path) -> Made | None:
@@ -142,45 +183,33 @@ def environment() -> Environment:
     )
 
 
-def render(
-    records: Sequence[Record],
-    boards: Sequence[BoardView],
-    robustness: Sequence[RobustnessView],
-    masks: Sequence[MaskFigure],
-    extras: Extras,
-    repeated: Sequence[str],
-    name: str,
-    about: str,
-    mix_notes: Sequence[str] = (),
-) -> str:
-    """The page's HTML; `repeated` are the commands that write the report `name` again, which is `about` that.
-
-    `mix_notes` say what the adjusted accuracy is of.
-    """
+def render(page: Page) -> str:
+    """The page's HTML."""
+    records, boards = page.records, page.boards
     return (
         environment()
         .get_template("page.html")
         .render(
-            name=name,
-            about=about,
+            name=page.name,
+            about=page.about,
             records=len({(r.run, r.target_label, r.selection) for r in records}),
             boards=boards,
-            robustness=robustness,
-            masks=masks,
-            extras=extras,
+            robustness=page.robustness,
+            masks=page.masks,
+            extras=page.extras,
             choices=_choices(boards),
-            figures=bool(named_drawings(boards, robustness) | mask_drawings(masks) | extras.drawings),
-            kinds={kind: KINDS[kind] for kind in KINDS if any(kind in view.table.severities for view in robustness)},
+            figures=bool(page.drawings),
+            kinds={kind: KINDS[kind] for kind in KINDS if any(kind in v.table.severities for v in page.robustness)},
             samples=_samples(records),
             keys=sorted({key for record in records for key in _keys(record)}),
             runs=sorted({(record.run, record.keys.get("run", "")) for record in records}),
             versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
-            commands=repeated,
+            commands=page.commands,
             selections=SELECTIONS,
             metrics=METRICS,
             metric_names=METRIC_NAMES,
             short_names=SHORT_NAMES,
-            mix_notes=mix_notes,
+            mix_notes=page.mix_notes,
             missing=MISSING,
             common=COMMON,
             unseen=UNSEEN,

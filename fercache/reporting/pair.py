@@ -13,9 +13,10 @@ from pydantic import JsonValue
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
-from fercache.reporting.readings import ReadFaces, as_runs, by_headline, class_numbers, read_faces, shared_faces
+from fercache.reporting.readings import ReadFaces, as_runs, class_numbers, read_faces, shared_faces
 from fercache.reporting.rows import METRIC_NAMES
 from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
+from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,15 +93,15 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
     The records of each are of one run, one or more; their predictions are in `cache`. Targets without duplicates are
     left out, since predictions do not say which faces those are. Raises UsageError when there is no common target.
     """
-    chosen = by_headline([*records_a, *records_b])
-    of_a, of_b = (_by_target(record for record in chosen if record in each) for each in (records_a, records_b))
+    policy = headline([{record.selection for record in each} for each in (records_a, records_b)])
+    of_a, of_b = (_by_target(each, policy) for each in (records_a, records_b))
     a, b = records_a[0], records_b[0]
     common = [label for label in of_a if label in of_b]
     if not common:
         listed = " and ".join(f"{r.run} on {', '.join(of) or 'none'}" for r, of in ((a, of_a), (b, of_b)))
         raise UsageError(
-            f"Two runs are compared on targets that both were scored on, chosen on the source alike; found {listed}. "
-            "Type `fercache evaluate` to score what is missing."
+            f"Two runs are compared on targets that both were scored on, under one selection policy, here {policy}; "
+            f"found {listed}. Type `fercache evaluate` to score what is missing."
         )
     targets, missing = [], []
     for label in common:
@@ -139,8 +140,8 @@ def pair_table(pair: Pair) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def _by_target(records: Iterable[Record]) -> dict[str, Record]:
-    scored = (record for record in records if not record.without_duplicates)
+def _by_target(records: Iterable[Record], policy: str) -> dict[str, Record]:
+    scored = (record for record in records if record.selection == policy and not record.without_duplicates)
     return {record.target_label: record for record in sorted(scored, key=lambda record: record.target_label)}
 
 

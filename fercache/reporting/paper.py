@@ -266,7 +266,7 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if board.scored_on_fewer:
         yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
-        yield "Mean: over the unseen targets, and only where none is missing."
+        yield f"Mean: {board.mean_note}."
     if board.seen_notes:
         yield f"Seen by encoder (†) or head (§), so not unseen and in no mean: {'; '.join(board.seen_notes)}."
     if unique := list(filter(is_without_duplicates, board.columns)):

@@ -95,11 +95,11 @@ def read_faces(record: Record, readout: str, cache: Path) -> ReadFaces:
 
 
 def by_headline(records: Iterable[Record]) -> list[Record]:
-    """Those of the policy that methods are compared by: one that all of them have."""
+    """Those of the policy that methods are compared by: one that all runs have."""
     policies: dict[str, set[str]] = defaultdict(set)
     there = list(records)
     for record in there:
-        policies[record.method_key].add(record.selection)
+        policies[record.run].add(record.selection)
     chosen = headline(policies.values())
     return [record for record in there if record.selection == chosen]
 

@@ -1,7 +1,7 @@
 """From a frame of records to robustness tables: how far methods fall when a target's pictures are spoilt.
 
 A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
-record of the frame has are asked of every method: where one is missing the cell is X, as in boards.
+method of a table has are asked of all of them: where one is missing the cell is X, as in boards.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,14 +52,10 @@ class Robustness(MethodTable):
 
 def robustness(frame: "pd.DataFrame") -> list[Robustness]:
     """One table per encoder, source and clean target, where corrupted versions of that target were scored."""
-    versions = _versions(frame)
     found, first = [], headline_of(frame)
     for encoder, encoder_key, source, part in trained_alike(frame):
-        scored = set(part["target_label"])
         known = {by: set(part.loc[part[by], "target_label"]) for by in ("seen_by_encoder", "seen_by_head")}
-        for target, label_of in versions.items():
-            if scored.isdisjoint(label_of.values()):
-                continue
+        for target, label_of in _versions(part).items():
             rows = tuple(
                 _row(row, row.cells[target], {str(each): row.cells[label] for each, label in label_of.items()})
                 for row in method_rows(part, [target, *label_of.values()], first)

@@ -51,7 +51,7 @@ def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, object]:
     entry = _named(board, row) | {"seeds": len(row.seeds), "seen_by_encoder": ", ".join(sorted(board.seen_by_encoder))}
-    entry |= {"seen": ", ".join(board.seen)}
+    entry |= {"seen": ", ".join(board.seen), "mean_over": ", ".join(board.counted)}
     own = () if POOL in board.source else board.source_labels
     columns = [("source", board.source_scores(row))]
     columns += [(label, None if label in own else row.cells.get(label)) for label in labels]
@@ -159,8 +159,10 @@ def _screen_board(board: Board) -> Iterable[str]:
     if board.seen_by_head:
         yield f"{BY_HEAD}: the head was trained on pictures of this data set, so it is not {UNSEEN}."
     yield from board.seen_notes
+    if board.mean_note:
+        yield f"mean: {board.mean_note}."
     if board.incomplete:
-        yield f"{MISSING}: not scored for every seed, or under this policy."
+        yield f"{MISSING}: not scored for every seed under this policy (`fercache evaluate` scores what is missing)."
     yield from (f"not compared: {told}." for told in board.scored_on_fewer)
 
 

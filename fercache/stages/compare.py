@@ -1,19 +1,22 @@
 """records -> tables and the page."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from fercache.corruptions import EVERY
 from fercache.errors import UsageError
 from fercache.records import Record, find_records, read_records
-from fercache.reporting.page import write_report
+from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
 from fercache.stages.thumbnails import pictures_of
 from fercache.store.atomic import write_text
-from fercache.store.runs import is_finished
+from fercache.store.runs import find_runs, is_finished
+from fercache.store.tables import find_tables
 
 _UNFINISHED = (
     "{} has records, but is no finished run: it has no file 'done'. Delete it and run the same `fercache train` and "
@@ -21,37 +24,38 @@ _UNFINISHED = (
 )
 
 
-def compare(
-    settings: Settings,
-    runs: Sequence[str] = (),
-    name: str = "latest",
-    *,
-    baseline: str | None = None,
-    about: str = "",
-    selections: Sequence[str] = (),
-    thumbnails: bool = False,
-    class_mix: Mapping[str, float] | None = None,
-) -> tuple[Path, list[Record]]:
-    """Writes `reports/<name>/`; returns the page and the records it shows (of `runs` and `selections`, default all).
+@dataclass(frozen=True)
+class CompareRequest:
+    """Which records are compared, in which report; of what is empty, all.
 
-    With a `baseline`, a head's or a run's name, also the paired differences of all other methods to it. `about` is
-    shown at the top. Pictures of drawn faces are always shown, those of real ones only with `thumbnails`. With a
-    `class_mix`, shares by expression that add up to 1, also the accuracy that there would be in that mix. Raises
-    UsageError when there is nothing to compare.
+    `targets` are labels, sets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
+    `ferplus+all`. `baseline`, `about`, `thumbnails` and `class_mix` are as in `ReportRequest`.
     """
-    folder = settings.new_report(name)
-    records = _chosen(_records_of(settings, runs), selections)
-    page = write_report(
-        records,
-        folder,
-        settings.cache,
-        pictures=pictures_of(settings, thumbnails),
-        baseline=baseline,
-        about=about,
-        thumbnails=thumbnails,
-        class_mix=class_mix,
+
+    runs: tuple[str, ...] = ()
+    name: str = "latest"
+    sources: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    selections: tuple[str, ...] = ()
+    baseline: str | None = None
+    about: str = ""
+    thumbnails: bool = False
+    class_mix: Mapping[str, float] | None = None
+
+
+def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[Path, list[Record]]:
+    """Writes `reports/<name>/`; returns the page and the records it shows.
+
+    Raises UsageError when there is nothing to compare, and for a name that no record has.
+    """
+    asked = request or CompareRequest()
+    folder = settings.new_report(asked.name)
+    records = _chosen(_records_of(settings, asked.runs), asked)
+    shown = ReportRequest(
+        pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
     )
-    return page, records
+    return write_report(records, folder, settings.cache, shown), records
 
 
 def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:
@@ -76,7 +80,7 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
             )
     paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
     if not paths:
-        raise UsageError(f"There are no records in {settings.cache / 'runs'}. Run: fercache evaluate")
+        raise UsageError(f"There are no records in {settings.cache / 'runs'}. {_what_is_missing(settings)}")
     errors = {folder: UsageError(_UNFINISHED.format(folder)) for folder in map(_unfinished_run, paths) if folder}
     records, damaged = read_records(path for path in paths if path.parent.parent not in errors)
     if not records:
@@ -86,12 +90,44 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
     return records
 
 
-def _chosen(records: list[Record], selections: Sequence[str]) -> list[Record]:
-    chosen = [record for record in records if not selections or record.selection in selections]
-    if not chosen:
-        there = ", ".join(sorted({record.selection for record in records}))
-        raise UsageError(f"No record has the selection {' or '.join(selections)}. There are records of: {there}.")
-    return chosen
+def _what_is_missing(settings: Settings) -> str:
+    """Why there are no records."""
+    from fercache.stages.run_config import read_config
+    from fercache.stages.unscored import nothing_to_score  # loads torch, which a report needs nowhere else
+
+    runs = find_runs(settings.cache)
+    if not runs:
+        return "There are no finished runs either. Run: fercache train"
+    reason = nothing_to_score([read_config(run)[1] for run in runs], find_tables(settings.cache))
+    return reason or "Run: fercache evaluate"
+
+
+def _chosen(records: list[Record], request: CompareRequest) -> list[Record]:
+    records = _having("source", request.sources, records, lambda record: [record.source])
+    records = _having("head", request.heads, records, lambda record: [record.head])
+    records = _having("target", request.targets, records, _target_names)
+    return _having("selection", request.selections, records, lambda record: [record.selection])
+
+
+def _having(
+    what: str, wanted: Sequence[str], records: list[Record], names_of: Callable[[Record], Sequence[str]]
+) -> list[Record]:
+    """The records of which one of the names is wanted; `names_of` gives the usual one first."""
+    there = {name for record in records for name in names_of(record)}
+    for name in wanted:
+        if name not in there:
+            known = ", ".join(sorted({names_of(record)[0] for record in records}))
+            raise UsageError(f"No record has the {what} {name}. There are records of: {known}.")
+    return [record for record in records if not wanted or not set(wanted).isdisjoint(names_of(record))]
+
+
+def _target_names(record: Record) -> list[str]:
+    target = record.target
+    clean, _, corruption = target.partition("+")
+    together = (
+        [f"{clean}+{corruption.partition(':')[0]}", f"{clean}+{EVERY}"] if corruption else [clean.partition(":")[0]]
+    )
+    return [record.target_label, target, f"{target}@{record.target_split}", *together]
 
 
 def _unfinished_run(record: Path) -> Path | None:

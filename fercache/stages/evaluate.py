@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.audits.duplicates import find_pairs
-from fercache.corruptions import SHIFTED
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
@@ -28,6 +27,7 @@ from fercache.stages.run_config import RunConfig, SourcePart, read_config
 from fercache.stages.scoring import score_run
 from fercache.stages.stored_faces import crops_of
 from fercache.stages.targets import Target, read_target, target_split
+from fercache.stages.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 
@@ -53,13 +53,16 @@ class EvaluateRequest:
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     """Scores every run on every target that has no record yet; returns the paths of the new records.
 
-    A run is not scored on what it was trained on. Raises UsageError for a run or target that does not exist, and when
-    no run can be scored on a target asked for.
+    A run is not scored on what it was trained on. Raises UsageError for a run or target that does not exist, when no
+    run can be scored on a target asked for, and when there is nothing at all to score the runs on.
     """
     configs, broken = _readable(_chosen_runs(settings, request))
     tables = find_tables(settings.cache)
+    if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
+        raise UsageError(reason)
     jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables)]
-    _refuse_unscored_targets(settings, request, [t for _, t in jobs])
+    _refuse_unscored_targets(settings, request, [t for _, t in jobs], list(configs.values()), tables)
+    _say_what_has_other_features(request, list(configs.values()), tables)
     missing, scored = _missing(request, jobs, configs, broken)
     any_scored = bool(scored)
     written: list[Path] = []
@@ -171,30 +174,32 @@ def targets_of(
 ) -> list[tuple[DatasetName, TableInfo]]:
     """The run's targets, with the table of each that was asked for last."""
     fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
-    names = [DatasetName.parse(target) for target in request.targets or sorted(set(map(_whole_name, fitting)))]
-    if not request.targets:  # what snapshots are chosen by is a target only where it is named
-        names = [name for name in names if name.corruption != SHIFTED]
+    names = [DatasetName.parse(target) for target in request.targets] or scored_by_default(fitting)
     holding = [(name, [table for table in fitting if holds(table, name)]) for name in names]
     return [(name, first_of(tables, tables[0], tell=True)) for name, tables in holding if tables]
 
 
-def _whole_name(table: TableInfo) -> str:
-    """What the table is called as a target: a spoilt set's with its split."""
-    split = table.identity.get("split")
-    return f"{table.identity['dataset']}@{split}" if split else str(table.identity["dataset"])
-
-
 def _refuse_unscored_targets(
-    settings: Settings, request: EvaluateRequest, found: Sequence[tuple[DatasetName, TableInfo]]
+    settings: Settings,
+    request: EvaluateRequest,
+    found: Sequence[tuple[DatasetName, TableInfo]],
+    configs: Sequence[RunConfig],
+    tables: Sequence[TableInfo],
 ) -> None:
     scored = {str(name) for name, _ in found}
     for target in request.targets:
-        if str(DatasetName.parse(target)) not in scored:
+        name = DatasetName.parse(target)
+        if str(name) not in scored:
             find_table(settings.cache, target, request.encoder)  # says how to extract it, when that is what is missing
-            raise UsageError(
-                f"{target} was extracted with another encoder than the runs were trained with. "
-                "Extract it with theirs, or train runs on this encoder; see `fercache list runs`, `list tables`."
-            )
+            raise UsageError("\n".join(on_other_features(configs, [name], tables)))
+
+
+def _say_what_has_other_features(
+    request: EvaluateRequest, configs: Sequence[RunConfig], tables: Sequence[TableInfo]
+) -> None:
+    names = [DatasetName.parse(target) for target in request.targets] or scored_by_default(tables)
+    for sentence in on_other_features(configs, names, tables):
+        print(sentence, file=sys.stderr)
 
 
 def records_on(
@@ -256,8 +261,8 @@ class _Copies:
     def _search(self, run: str, part: SourcePart, scored: TableInfo, split: str) -> frozenset[str]:
         if part.key not in self._tables:
             raise UsageError(
-                f"{run} was trained on a table of {part.name} that is not in the cache any more, so nobody "
-                f"can tell which faces are in both. Run: fercache extract --dataset {part.name}"
+                f"{run} was trained on a table of {part.name} that is not in the cache any more, so "
+                f"which faces are in both cannot be seen. Run: fercache extract --dataset {part.name}"
             )
         source, target = self._read(self._tables[part.key].path), self._read(scored.path)
         rows = split_rows(target, split)

@@ -109,11 +109,16 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     """What to type to come back to a table and add to it, or for another encoder's features of the same faces."""
     asked = EncoderRequest(encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
-    given = {"dataset": table.identity["dataset"], "root": table.provenance["root"], "encoder": asked.name}
-    given |= {"weights": asked.weights, "preprocessing": asked.preprocessing}
+    return command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
+
+
+def command_to_extract(dataset: str, encoder: EncoderRequest, root: str | None = None) -> str:
+    """What to type for an encoder's features of a set."""
+    given = {"dataset": dataset, "root": root, "encoder": encoder.name}
+    given |= {"weights": str(encoder.weights or ""), "preprocessing": encoder.preprocessing}
     usual = {"encoder": DEFAULT_ENCODER, "preprocessing": OWN}
     options = ((name, value) for name, value in given.items() if value and value != usual.get(name))
-    return shlex.join(["fercache", "extract", *(word for name, value in options for word in (f"--{name}", str(value)))])
+    return shlex.join(["fercache", "extract", *(word for name, value in options for word in (f"--{name}", value))])
 
 
 def _similar(name: DatasetName, tables: Sequence[TableInfo]) -> str:

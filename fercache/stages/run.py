@@ -9,7 +9,7 @@ from pathlib import Path
 from fercache.errors import FercacheError
 from fercache.experiment import Experiment
 from fercache.records import Record
-from fercache.reporting.page import PAGE, write_report
+from fercache.reporting.page import PAGE, ReportRequest, write_report
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.extract import extract
@@ -140,11 +140,8 @@ class _Work:
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
-        pictures = pictures_of(self.settings, show_real=False)
-        page = write_report(
-            records, folder, self.settings.cache, pictures=pictures, baseline=step.baseline, about=step.about
-        )
-        self.shown = page, records
+        shown = ReportRequest(pictures_of(self.settings, show_real=False), step.baseline, step.about)
+        self.shown = write_report(records, folder, self.settings.cache, shown), records
 
     def outcome(self) -> Outcome:
         """What there is at the end."""

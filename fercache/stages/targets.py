@@ -47,8 +47,8 @@ class TrainedOn:
 class Target:
     """The faces to be scored, and the expressions among which the set's labels choose.
 
-    `duplicate` (N,) marks the faces whose picture the source's train split has, None where nobody looked; `unique` says
-    that they are left out. `trained_on` are the sets that the run may have seen them in, `drift` is how
+    `duplicate` (N,) marks the faces whose picture the source's train split has, None where it was not searched;
+    `unique`: they are left out. `trained_on` are the sets that the run may have seen them in, `drift` is how
     far all the split's faces are from the source's.
     """
 
@@ -89,14 +89,8 @@ def read_target(
 
     Raises UsageError for faces that were trained on, and where no face has a label that counts.
     """
-    split = name.split or target_split(set(table.columns.split), name, trained_on)
+    split = unseen_split(set(table.columns.split), name, trained_on)
     check_length(f"The split of {name.whole}", split)
-    if any(split in ("", part.split) for part in _same_pictures(name, trained_on)):
-        others = [f"{name.whole}@{other}" for other in sorted(set(table.columns.split)) if other != split]
-        raise UsageError(
-            f"{name} is what the run was trained on, so its score there means nothing. "
-            f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
-        )
     if labels.policy == "soft":  # soft labels are for training; a score needs one answer per face
         labels = replace(labels, policy="majority")
     faces = labelled_faces(table, name, split, labels)
@@ -109,6 +103,18 @@ def read_target(
     return Target(table, replace(name, split=split), faces, known, labels.policy)
 
 
+def unseen_split(there: Collection[str], name: DatasetName, trained_on: Sequence[SourcePart]) -> str:
+    """The split to score, named or not, of those that are `there`. Raises UsageError where it was trained on."""
+    split = name.split or target_split(there, name, trained_on)
+    if any(split in ("", part.split) for part in _same_pictures(name, trained_on)):
+        others = [f"{name.whole}@{other}" for other in sorted(there) if other != split]
+        raise UsageError(
+            f"{name} is what the run was trained on, so its score there means nothing. "
+            f"Choose another split or set: {', '.join(others) or 'there is no other split here'}."
+        )
+    return split
+
+
 def target_split(there: Collection[str], name: DatasetName, trained_on: Sequence[SourcePart]) -> str:
     """Which of the splits that are `there` is scored where none is named."""
     wanted = registry.load("datasets", name.family).target_split
@@ -118,5 +124,5 @@ def target_split(there: Collection[str], name: DatasetName, trained_on: Sequence
 
 
 def _same_pictures(name: DatasetName, trained_on: Sequence[SourcePart]) -> list[SourcePart]:
-    """Those of the source's sets that have the target's pictures, spoilt or not."""
+    """Those of the source's sets that have the target's pictures, corrupted or not."""
     return [part for part in trained_on if name.clean == DatasetName.parse(part.name).clean]

@@ -85,6 +85,50 @@ def test_only_the_selections_asked_for_are_shown_under_what_the_page_is_about(ru
     assert none.code == 2 and "No record has the selection last. There are records of: source-val." in none.err
 
 
+@pytest.fixture
+def two_experiments(run: Run, tmp_path: Path, pixel_encoder: object) -> None:
+    """Two sources in one cache, each scored on a target of its own."""
+    few = {"train": 6, "test": 1}
+    for first, name in enumerate(("one", "two", "yours", "theirs")):
+        draw_folder(tmp_path / name, 200 * first, few)
+        assert run("extract", "--dataset", f"folder:{name}", "--root", tmp_path / name, "--encoder", "pixels").code == 0
+    for source, target in (("one", "yours"), ("two", "theirs")):
+        run("train", "--source", f"folder:{source}", "--head", "class-mean", "--head", "knn", "--seeds", "0")
+        for folder in Path("cache/runs").glob(f"*-folder-{source}-*"):
+            targets = ("--target", f"folder:{source}", "--target", f"folder:{target}")
+            assert run("evaluate", "--run", folder.name, *targets).code == 0
+
+
+@pytest.mark.usefixtures("two_experiments")
+def test_two_experiments_in_a_cache_keep_their_means_and_can_be_chosen(run: Run) -> None:
+    both = run("compare")
+    assert both.code == 0 and "X" not in both.out.split()
+    assert "mean: over folder:yours." in both.out and "mean: over folder:theirs." in both.out
+    page = Path("reports/latest/index.html").read_text(encoding="utf-8")
+    assert page.count("Highest on the unseen targets") == 2
+    one = run("compare", "--source", "folder:one")
+    assert "Trained on folder:one" in one.out and "Trained on folder:two" not in one.out
+    table = pd.read_csv("reports/latest/summary.csv")
+    assert set(table["source"]) == {"folder:one"} and set(table["mean_over"]) == {"folder:yours"}
+    run("compare", "--head", "knn", "--target", "folder:yours@test", "--target", "folder:theirs")
+    table = pd.read_csv("reports/latest/results.csv")
+    assert set(table["head"]) == {"knn"} and set(table["target"]) == {"folder:yours", "folder:theirs"}
+    for option, known in (("--source", "folder:one, folder:two"), ("--head", "class-mean, knn")):
+        wrong = run("compare", option, "nothing")
+        assert wrong.code == 2 and f"nothing. There are records of: {known}." in wrong.err
+
+
+@pytest.mark.usefixtures("two_experiments")
+def test_a_target_whose_table_is_gone_can_be_left_out(run: Run) -> None:
+    for path in find_records(Path("cache")):
+        if "-knn-" in path.parent.parent.name and "yours" in path.name:
+            path.unlink()
+    next(Path("cache/features/pixels").glob("folder-yours-*")).unlink()
+    assert "X" in run("compare", "--source", "folder:one").out.split()
+    chosen = run("compare", "--source", "folder:one", "--target", "folder:one")
+    assert chosen.code == 0 and "X" not in chosen.out.split()
+
+
 def lines_at_the_foot(page: Path) -> list[list[str]]:
     """The words of the commands that a page names."""
     (found,) = re.findall(r"<pre[^>]*>(.*?)</pre>", page.read_text(encoding="utf-8"), re.DOTALL)

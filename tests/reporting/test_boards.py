@@ -64,15 +64,58 @@ def test_the_mean_is_over_unseen_targets_seed_by_seed() -> None:
     )
 
 
-def test_one_missing_seed_makes_an_x_and_voids_the_mean() -> None:
+def test_one_missing_seed_makes_an_x_and_takes_its_target_out_of_every_mean() -> None:
     missing = ("linear-probe", 1, "synthetic:night", "source-val")
     board = board_of([r for r in demo_records() if (r.head, r.seed, r.target, r.selection) != missing])
     row = row_of(board, "linear-probe")
     assert str(row.cells["synthetic:night"]["accuracy"]) == "X"
-    assert str(row.unseen_mean["accuracy"]) == "X"
+    assert board.counted == ("synthetic:sketch", "synthetic:webcam") and board.not_counted == ("synthetic:night",)
+    assert {each.unseen for each in board.rows} == {board.counted}
+    both = zip(*(row.cells[target]["accuracy"].values for target in board.counted), strict=True)
+    assert row.unseen_mean["accuracy"].values == pytest.approx([sum(pair) / 2 for pair in both])
     assert row.cells["synthetic:webcam"]["accuracy"].mean is not None
     assert row_of(board, "linear-probe", "last").unseen_mean["accuracy"].mean is not None
     assert board.incomplete and not board_of(list(demo_records())).incomplete
+
+
+def test_where_methods_have_no_target_in_common_the_mean_is_over_all_and_x() -> None:
+    records = [
+        fake_record("linear-probe", target="synthetic:night"),
+        fake_record("zero-shot", target="synthetic:webcam"),
+    ]
+    board = board_of(records)
+    assert board.counted == ("synthetic:night", "synthetic:webcam") and board.not_counted == ()
+    assert {str(row.unseen_mean["accuracy"]) for row in board.rows} == {"X"}
+
+
+def test_a_method_scored_on_its_source_alone_leaves_the_mean_of_others_as_it_is() -> None:
+    others = [record for record in demo_records() if record.head != "zero-shot"]
+    board = board_of([*others, fake_record("zero-shot", target="synthetic:studio")])
+    assert board.counted == ("synthetic:night", "synthetic:sketch", "synthetic:webcam")
+    assert str(row_of(board, "zero-shot").unseen_mean["accuracy"]) == "X"
+    assert (
+        row_of(board, "linear-probe").unseen_mean == row_of(board_of(list(demo_records())), "linear-probe").unseen_mean
+    )
+
+
+def test_two_experiments_in_one_cache_leave_each_other_alone() -> None:
+    ours = [fake_record(head, target=t) for head in ("zero-shot", "linear-probe") for t in ("synthetic:night", "rafdb")]
+    theirs = [fake_record(target=target, source="synthetic:sketch") for target in ("ferplus", "synthetic:webcam")]
+    both = {board.source: board for board in boards(frame([*ours, *theirs]))}
+    for records in (ours, theirs):
+        alone = board_of(records)
+        assert (both[alone.source].columns, both[alone.source].rows) == (alone.columns, alone.rows)
+        assert not both[alone.source].incomplete
+
+
+def test_the_policy_of_the_headline_is_one_that_every_seed_has() -> None:
+    policies = ("source-val", "source-shifted")
+    records = [fake_record(selection="source-val", seed=1)]
+    records += [fake_record().model_copy(update={"selection": policy}) for policy in policies]
+    board = board_of(records)
+    assert board.policy == "source-val" and not any(
+        cell.mean is None for row in board.headline for cell in row.cells["synthetic:webcam"].values()
+    )
 
 
 def test_the_oracle_never_stands_alone() -> None:

@@ -8,7 +8,7 @@ from fercache.reporting import extras as extras_module
 from fercache.reporting.boards import boards
 from fercache.reporting.extras import Extras, find_extras
 from fercache.reporting.maps import FeatureMap, Map
-from fercache.reporting.page import write_report
+from fercache.reporting.page import ReportRequest, write_report
 from tests.fake_records import fake_record
 from tests.reporting.fake_predictions import readings, scored_record
 from tests.reporting.test_figures import gap
@@ -69,7 +69,7 @@ def test_maps_are_figures_as_well(records: list[Record], tmp_path: Path, monkeyp
 
 def test_a_report_shows_them_all_and_loses_what_a_later_one_lacks(records: list[Record], tmp_path: Path) -> None:
     folder = tmp_path / "report"
-    page = write_report(records, folder, tmp_path, baseline="zero-shot").read_text(encoding="utf-8")
+    page = write_report(records, folder, tmp_path, ReportRequest(baseline="zero-shot")).read_text(encoding="utf-8")
     assert 'id="differences"' in page and "Most confident errors" in page
     assert "<code>differences.csv</code>" in page and (folder / "differences.csv").is_file()
     page = write_report(records, folder, tmp_path).read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ from fercache.reporting import page as page_module
 from fercache.reporting.boards import Board, boards
 from fercache.reporting.differences import BoardDifferences, MethodDifference
 from fercache.reporting.extras import Extras
-from fercache.reporting.page import environment, write_report
+from fercache.reporting.page import ReportRequest, environment, write_report
 from fercache.reporting.ranks import BoardRanks, Range
 from fercache.reporting.rows import UNSEEN
 from fercache.scoring.comparison import Difference
@@ -360,7 +360,7 @@ def test_parts_that_others_make_stand_in_the_page_and_beside_it(
         "environment",
         lambda: plain.overlay(loader=ChoiceLoader([loader, PackageLoader("fercache.reporting")])),
     )
-    path = write_report([record], tmp_path, pictures=pictures, baseline="zero-shot")
+    path = write_report([record], tmp_path, request=ReportRequest(pictures, "zero-shot"))
     text = path.read_text(encoding="utf-8")
     assert asked == [(pictures, "zero-shot")]
     assert (

@@ -122,6 +122,16 @@ def test_targets_of_one_run_other_selections_and_duplicates_are_left_out(tmp_pat
     assert [each.target for each in pair.targets] == [WEBCAM] and pair.missing == ()
 
 
+def test_seeds_of_one_method_meet_under_a_policy_that_both_have(tmp_path: Path) -> None:
+    """The seeds share a method, of which only one was trained with changed pictures of source validation."""
+    a, b = run_of(tmp_path, 0, 0.9), run_of(tmp_path, 5, 0.6, seed=1)
+    assert a[0].method_key == b[0].method_key and a[0].run != b[0].run
+    shifted = a[0].model_copy(update={"selection": "source-shifted"})
+    pair = compare_pair([*a, shifted], b, tmp_path)
+    (target,) = pair.targets
+    assert target.scores["accuracy"].b == pytest.approx(b[0].scores["main"].accuracy)
+
+
 def test_runs_without_a_common_target_are_refused(tmp_path: Path) -> None:
     a, b = run_of(tmp_path, 0, 0.9), run_of(tmp_path, 0, 0.6, (NIGHT,), head="zero-shot")
     with pytest.raises(UsageError, match="on targets that both were scored on") as raised:

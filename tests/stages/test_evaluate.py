@@ -151,7 +151,9 @@ def test_spoilt_faces_that_the_run_was_trained_on_are_no_target(settings: Settin
         evaluated(settings, "folder:mine+blur:2@train")
 
 
-def test_without_the_source_table_nobody_can_tell(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
+def test_without_the_source_table_duplicates_cannot_be_seen(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
     table = extracted(settings, "folder:mine", planted_folder)
     extracted(settings, "folder:other", draw_folder(tmp_path / "other", 5000, {"test": 2}))
     trained(settings, "folder:mine")
@@ -191,7 +193,6 @@ def test_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, tmp
     trained(settings, "folder:mine")
     with pytest.raises(UsageError, match="trained on"):
         evaluated(settings, "folder:mine")
-    assert evaluated(settings) == []
 
 
 def test_a_run_that_was_trained_on_a_target_is_left_out_of_it_and_others_are_scored(

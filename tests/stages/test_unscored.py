@@ -1,0 +1,130 @@
+"""Why runs are not scored is said, with a command that helps."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fercache import EncoderRequest, ExtractRequest, Settings, TrainRequest, compare, evaluate, extract, registry, train
+from fercache.datasets.synthetic import Synthetic
+from fercache.errors import UsageError
+from fercache.stages.evaluate import EvaluateRequest
+from tests.audits.planted import draw_folder, extracted
+from tests.pixel_encoder import PixelEncoder
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+
+def trained(settings: Settings, source: str) -> Path:
+    (folder,) = train(settings, TrainRequest(source, ("class-mean",), seeds=(0,), device="cpu"))
+    return folder
+
+
+@pytest.fixture
+def alone(settings: Settings, tmp_path: Path) -> Settings:
+    """A cache with a set without splits, and a run that learnt from all of it."""
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "faces", per_class={"train": 6}) / "train")
+    trained(settings, "folder:mine")
+    return settings
+
+
+def test_one_set_without_splits_leaves_nothing_to_score(alone: Settings) -> None:
+    reason = (
+        r"nothing to score the runs on: .*trained on \(folder:mine\).*`fercache extract --dataset synthetic:webcam "
+    )
+    with pytest.raises(UsageError, match=reason):
+        evaluate(alone, EvaluateRequest(device="cpu"))
+    with pytest.raises(UsageError, match=f"no records in .*{reason}"):
+        compare(alone)
+
+
+def test_the_set_that_is_proposed_can_be_scored(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError) as error:
+        evaluate(alone, EvaluateRequest(device="cpu"))
+    (command,) = re.findall("`(fercache extract[^`]*)`", str(error.value))
+    assert shlex.split(command) == ["fercache", "extract", "--dataset", "synthetic:webcam", "--encoder", "pixels"]
+    monkeypatch.setattr(Synthetic, "people", {"train": range(7), "test": range(7, 28)})
+    extract(alone, ExtractRequest("synthetic:webcam", encoder=EncoderRequest("pixels")))
+    assert evaluate(alone, EvaluateRequest(device="cpu"))
+    assert compare(alone)[1]
+
+
+def test_without_runs_a_comparison_does_not_send_to_evaluate(settings: Settings) -> None:
+    with pytest.raises(UsageError, match=r"no finished runs either\. Run: fercache train"):
+        compare(settings)
+
+
+def test_runs_without_scores_are_to_be_evaluated(settings: Settings, tmp_path: Path) -> None:
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "faces", per_class={"train": 6, "test": 1}))
+    trained(settings, "folder:mine")
+    with pytest.raises(UsageError, match=r"Run: fercache evaluate$"):
+        compare(settings)
+
+
+class OtherPixels(PixelEncoder):
+    """The same, by another name or in another version."""
+
+    version = ""
+
+    def identity(self) -> dict[str, Any]:
+        return {**super().identity(), "version": type(self).version, "name": self.name}
+
+
+@pytest.fixture
+def other_encoder(monkeypatch: pytest.MonkeyPatch, pixel_encoder: type[PixelEncoder]) -> type[OtherPixels]:
+    """`--encoder other` means OtherPixels."""
+    known = {"pixels": pixel_encoder, "other": OtherPixels}
+    monkeypatch.setattr(OtherPixels, "name", "other")
+    monkeypatch.setattr(registry, "encoder_family", known.__getitem__)
+    return OtherPixels
+
+
+@pytest.mark.usefixtures("other_encoder")
+def test_sets_of_another_encoder_are_named_with_what_to_type(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yours = draw_folder(tmp_path / "yours", 500, per_class={"test": 6})
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", per_class={"train": 6, "test": 1}))
+    extract(settings, ExtractRequest("folder:yours", yours, EncoderRequest("other")))
+    trained(settings, "folder:mine")
+    capsys.readouterr()
+    said = (
+        "folder:yours: not scored by 1 run on the features of pixels, since extracted with other only. "
+        f"Run: fercache extract --dataset folder:yours --root {yours} --encoder pixels"
+    )
+    assert evaluate(settings, EvaluateRequest(device="cpu"))
+    assert f"{said}\n" in capsys.readouterr().err
+    with pytest.raises(UsageError) as error:
+        evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+    assert str(error.value) == said
+    train(settings, TrainRequest("folder:yours@test", ("knn",), "other", seeds=(0,), device="cpu"))
+    with pytest.raises(UsageError, match="trained on"):
+        evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+    assert said in capsys.readouterr().err
+    extract(settings, ExtractRequest("folder:yours", yours, EncoderRequest("pixels")))
+    assert evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+    assert "not scored" not in capsys.readouterr().err
+
+
+def test_sets_of_another_version_of_the_encoder_ask_for_new_runs(
+    settings: Settings,
+    tmp_path: Path,
+    other_encoder: type[OtherPixels],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with_other = EncoderRequest("other")
+    mine = draw_folder(tmp_path / "mine", per_class={"train": 6, "test": 1})
+    extract(settings, ExtractRequest("folder:mine", mine, with_other))
+    trained(settings, "folder:mine")
+    monkeypatch.setattr(other_encoder, "version", "2")
+    extract(settings, ExtractRequest("folder:yours", draw_folder(tmp_path / "yours", 500, {"test": 1}), with_other))
+    capsys.readouterr()
+    assert evaluate(settings, EvaluateRequest(device="cpu"))
+    assert (
+        "folder:yours: not scored by 1 run on the features of other, since extracted with another version of other. "
+        "Extract the source with that one as well, then train again: "
+        "fercache train --source folder:mine --head class-mean\n"
+    ) in capsys.readouterr().err
