@@ -351,6 +351,7 @@ def _provenance(
         "versions": versions(),
         "device": encoder.device,
         "precision": measured,
+        "layout": encoder.layout,
         "batch_size": batch_size,
         "encoder": encoder.name,
         "encoder_request": request.encoder.stored(),
