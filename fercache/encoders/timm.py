@@ -20,9 +20,8 @@ from fercache.encoders import (
     square_side,
 )
 from fercache.errors import UsageError
-from fercache.identity import file_hash
 from fercache.resizing import kernels
-from fercache.state_dicts import state_hash
+from fercache.state_dicts import state_hash, weights_hash
 
 PREFIX = "timm/"
 GEOMETRY = ("interpolation", "crop_pct", "crop_mode", "kernels")
@@ -80,7 +79,7 @@ def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
     if not weights.is_file():
         raise UsageError(f"--weights {weights}: there is no such file.")
     backbone.load(str(weights))
-    return weights.stem, file_hash(weights)
+    return weights.stem, weights_hash(weights)
 
 
 def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:

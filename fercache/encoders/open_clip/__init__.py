@@ -18,7 +18,7 @@ class OpenClip(ClipEncoder):
     @classmethod
     def load(cls, request: EncoderRequest) -> "OpenClip":
         """See `Encoder.load`."""
-        return cls(load(request.name, request.weights), request)
+        return cls(load(request.name, request.weights, request.preprocessing), request)
 
 
 plugin = OpenClip
