@@ -179,7 +179,10 @@ class GradientHead(Head):
     """Trained by `training.train_head`; its settings are `FitSettings`."""
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Called once, before training: for a head whose weights start from the source's faces."""
+        """Called once, before training: for a head whose weights start from the source's faces.
+
+        `validation` is empty where the source has too few faces of it to choose anything by.
+        """
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

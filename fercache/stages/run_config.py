@@ -16,6 +16,7 @@ HISTORY = ("epoch", "validation_accuracy", "validation_uar")
 KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
+VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
 class SourcePart(BaseModel):
@@ -68,6 +69,8 @@ class RunConfig(BaseModel):
     validation_copies: int | None = None
     """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
     keep_validation_copies: bool = False
+    chosen_by: str = VALIDATION
+    """Source validation; or, where it has too few faces of an expression, cross-validation, or the last epoch."""
     dropped: dict[str, int]
     versions: dict[str, str]
     device: str
@@ -80,6 +83,16 @@ class RunConfig(BaseModel):
             if name not in given or not isinstance(given[name], kinds):
                 raise ValueError(f"it has no '{name}' that is text")
         return given
+
+    @property
+    def too_few(self) -> bool:
+        """Whether source validation has too few faces of an expression to choose anything by them."""
+        return self.chosen_by != VALIDATION
+
+    @property
+    def rows_chosen_by(self) -> int:
+        """Faces whose scores a candidate or an epoch is chosen by."""
+        return self.train_rows if self.chosen_by == CROSS_VALIDATION else self.validation_rows
 
     @property
     def parts(self) -> list[SourcePart]:
