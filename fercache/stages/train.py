@@ -27,6 +27,7 @@ from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
 from fercache.stages.sources import Source, TrainRequest, one_key, read_source
+from fercache.stages.upgrades import say_trained_again
 from fercache.state_dicts import listed
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
@@ -47,8 +48,10 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
-    for plan, seed in jobs:
-        _folder(settings, plan, seed)  # a name that is too long is refused before anything is trained
+    for plan in plans:  # also refuses, before anything is trained, a name that is too long
+        folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
+        wanted = _asked(request, plan.settings)
+        say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
     stopped = Event()
 
     def run(job: tuple[Plan, int]) -> Path:
@@ -150,6 +153,12 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
             first = error.errors()[0]
             raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']} (head {head}).") from None
     return result
+
+
+def _asked(request: TrainRequest, chosen: HeadSettings) -> dict[str, Any]:
+    """What the configuration of a run says of what was asked for."""
+    settings = chosen.model_dump(mode="json")
+    return {"settings": settings, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
 
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
@@ -255,7 +264,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     """Settings as they count: of a file of weights what is in it, not where it lies."""
-    settings = chosen.model_dump(mode="json")
+    settings = chosen.identity()
     weights = settings.get("trunk_weights", RANDOM)
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
