@@ -91,13 +91,15 @@ def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[T
 
 
 def _nowhere(settings: Settings, request: ExtractRequest) -> str:
-    """Why a set that is not extracted cannot be, as far as that is known."""
+    """Why a set that is not extracted cannot be, or not at once, as far as that is known."""
     name = DatasetName.parse(request.dataset)
     try:
         root_of(settings, name, registry.load("datasets", name.family), request.root)
+        address = registry.encoder_family(request.encoder.name).unfetched(request.encoder)
     except UsageError as error:
         return str(error)
-    return ""
+    told = f"the weights of {request.encoder.name} are not on this machine: they will be fetched from {address}"
+    return told if address else ""
 
 
 def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:

@@ -47,7 +47,8 @@ def say_trained_again(
     say_once(
         f"{len(found)} of {len(folders)} runs are there as an earlier version trained them ({names}), under "
         f"other keys: {reasons}. They are trained again, about {seconds:,.0f} s as then, and stand beside the "
-        "earlier ones as another method; delete those whose scores you do not need. To go on with the earlier ones, stop here."
+        "earlier ones as another method; delete those whose scores you do not need. To go on with the earlier "
+        "ones, stop here."
     )
 
 
