@@ -11,7 +11,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records.fields import ALL, SCHEMA, UNIQUE
 from fercache.records.record import Record
-from fercache.store.atomic import write_text
+from fercache.store.atomic import entries, write_text
 
 _LONGEST = 100
 """Letters of a wrong value that a message repeats."""
@@ -130,5 +130,6 @@ def _shortened(value: object) -> str:
 
 
 def find_records(cache: Path) -> list[Path]:
-    """Every record file under `cache`, sorted."""
-    return sorted((cache / "runs").glob("*/records/*.json"))
+    """Every record file under `cache`, sorted. Raises UsageError for a folder that cannot be read."""
+    folders = [run / "records" for run in entries(cache / "runs") if run.is_dir()]
+    return [path for folder in folders for path in entries(folder) if path.suffix == ".json"]

@@ -62,8 +62,8 @@ class RunConfig(BaseModel):
     prompts: str | None
     prompts_key: str | None
     logit_scale: float | None
-    train_rows: int
-    validation_rows: int
+    train_rows: Annotated[int, Field(ge=1, le=2**40)]
+    validation_rows: Annotated[int, Field(ge=1, le=2**40)]
     validation_copies: int | None = None
     """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
     keep_validation_copies: bool = False
