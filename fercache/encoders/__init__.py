@@ -89,6 +89,11 @@ class Encoder(ABC):
     def load(cls, request: EncoderRequest) -> "Encoder":
         """The encoder asked for, on its device. Raises UsageError for wrong names, weights, devices."""
 
+    @classmethod
+    def unfetched(cls, request: EncoderRequest) -> str:
+        """Where the weights would be fetched from, empty where they are on this machine. Asks no network."""
+        return ""
+
     @abstractmethod
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Fix precision `auto`: the fastest whose features of some preprocessed `faces` agree with fp32's.

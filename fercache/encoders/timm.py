@@ -9,7 +9,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.backbones import PRETRAINED, Backbone
+from fercache.backbones import PRETRAINED, Backbone, not_here
 from fercache.encoders import (
     IMAGENET_224,
     EncoderRequest,
@@ -61,6 +61,11 @@ class Timm(NetworkEncoder):
         preprocessing = described_as(request.preprocessing, config)
         name = slug("timm", architecture, label)
         return cls(name, backbone.network, backbone.width, origin, preprocessing, request)
+
+    @classmethod
+    def unfetched(cls, request: EncoderRequest) -> str:
+        """See `Encoder.unfetched`."""
+        return "" if request.weights else not_here(request.name.removeprefix(PREFIX))
 
     def _image_network(self) -> nn.Module:
         """See `NetworkEncoder`."""

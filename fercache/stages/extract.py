@@ -37,6 +37,7 @@ from fercache.settings import Settings
 from fercache.splits import default_split
 from fercache.stages.finding import first_of
 from fercache.stages.prompt_checks import check_prompts
+from fercache.stages.upgrades import say_encoded_again
 from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
@@ -114,6 +115,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
             write_prompt_table(settings, encoder, prompts)
     identity = table_identity(name, listing, encoder, views)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+    if not path.exists():
+        say_encoded_again(find_tables(settings.cache), identity, encoder.name, len(listing.faces))
     if views.count and not path.exists():
         _say_what_views_cost(views, listing, encoder, some)
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)

@@ -27,6 +27,7 @@ from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
 from fercache.stages.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
 from fercache.stages.sources import FEWEST, FOLDS, Source, TrainRequest, one_key, read_source
+from fercache.stages.upgrades import say_trained_again
 from fercache.state_dicts import listed
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
@@ -47,6 +48,10 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
+    for plan in plans:  # also refuses, before anything is trained, a name that is too long
+        folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
+        wanted = _asked(request, plan.settings)
+        say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
     _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
@@ -65,7 +70,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
 def _say_few(sources: Iterable[Source]) -> None:
     for source in sources:
         if source.few:
-            _say_once(
+            say_once(
                 f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
                 f"Candidates (C, k, alpha, beta) are chosen by cross-validation in {FOLDS} folds over the faces that "
                 "are trained on, and of heads that are trained step by step the last epoch counts."
@@ -191,6 +196,12 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     return result
 
 
+def _asked(request: TrainRequest, chosen: HeadSettings) -> dict[str, Any]:
+    """What the configuration of a run says of what was asked for."""
+    settings = chosen.model_dump(mode="json")
+    return {"settings": settings, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
+
+
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return; nothing is trained, and they need not be there. Raises as `train`."""
     return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
@@ -308,7 +319,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     """Settings as they count: of a file of weights what is in it, not where it lies."""
-    settings = chosen.model_dump(mode="json")
+    settings = chosen.identity()
     weights = settings.get("trunk_weights", RANDOM)
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"

@@ -373,3 +373,13 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
 def test_it_knows_its_names() -> None:
     known = ["ViT-B-32", "ViT-B-32/openai", "local-dir:x", "hf-hub:y/z"]
     assert all(map(OpenClip.knows, known)) and not any(map(OpenClip.knows, ["bundled", "vit", ""]))
+
+
+def test_where_weights_would_be_fetched_from_is_known_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "fetched_before", lambda repository, filenames: None)
+    monkeypatch.setattr(checkpoints, "reachable", lambda url: pytest.fail("it asked the network"))
+    assert checkpoints.not_here("hf-hub:somebody/clip") == "https://huggingface.co/somebody/clip"
+    assert checkpoints.not_here("ViT-B-32/laion2b_s34b_b79k").startswith("https://huggingface.co/laion/")
+    assert checkpoints.not_here("local-dir:/anywhere") == checkpoints.not_here("ViT-B-32") == ""
+    monkeypatch.setattr(checkpoints, "fetched_before", lambda repository, filenames: Path("here"))
+    assert checkpoints.not_here("hf-hub:somebody/clip") == ""

@@ -106,6 +106,26 @@ def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
     return _file(architecture, config, weights, preset)
 
 
+def not_here(name: str) -> str:
+    """The address that weights would be fetched from, empty where they are on this machine. Asks no network."""
+    if name.startswith("local-dir:"):
+        return ""
+    entry = {"hf_hub": name.removeprefix("hf-hub:") + "/"}
+    if not name.startswith("hf-hub:"):
+        architecture, _, tag = name.partition("/")
+        entry = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
+    repository, _, filename = entry.get("hf_hub", "").rpartition("/")
+    if repository:
+        there = fetched_before(repository, (filename,) if filename else HUB_WEIGHTS)
+        return "" if there else f"{HUB}/{repository}"
+    url = str(entry.get("url", ""))
+    return "" if not url or _cached(url).is_file() else url
+
+
+def _cached(url: str) -> Path:
+    return Path.home() / ".cache" / "clip" / Path(url).name
+
+
 def _few(name: str, known: list[str]) -> str:
     return nearest(name, known) if len(known) <= 12 or not name else nearest(name, known).split(" Known:")[0]
 
@@ -218,8 +238,7 @@ def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
     if repository:
         return _from_hub(repository, (filename,) if filename else HUB_WEIGHTS, how)
     url = entry["url"]
-    cached = Path.home() / ".cache" / "clip" / Path(url).name
-    if not cached.is_file() and not reachable(url):
+    if not _cached(url).is_file() and not reachable(url):
         raise UsageError(
             f"The weights of {source} are not on this machine and the network does not answer. "
             f"Fetch {url} elsewhere. {how}"
