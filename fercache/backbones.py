@@ -6,14 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from fercache.errors import UsageError, nearest
 from fercache.hub import HUB, fetched_before, reachable
 from fercache.state_dicts import State, fill, first_line
+from fercache.vision_libraries import timm
 
 PRETRAINED = "pretrained"
 """Stands for the weights that timm fetches: ImageNet's for most, CLIP's for `vit_base_patch16_clip_224`."""
@@ -33,7 +32,7 @@ class Backbone(nn.Module):
         super().__init__()
         check_name(name)
         self.name = name
-        expected = timm.get_pretrained_cfg(name) or PretrainedCfg()
+        expected = timm.get_pretrained_cfg(name) or timm.models.PretrainedCfg()
         self._arguments = {"num_classes": 0, **options}
         if expected.fixed_input_size and side is not None:
             self._arguments["img_size"] = side

@@ -1,7 +1,12 @@
-"""The two errors that a user may see. Their text says what, where, expected, found, and what to type next."""
+"""The errors that a user may see. Their text says what, where, expected, found, and what to type next."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+LONGEST_NAME = 100
+"""Bytes of a name that somebody gives; several of them make the name of a file, of which systems take 255."""
+_LONGEST_FILE = 200
+"""Leaves room for what marks temporaries."""
 
 
 class FercacheError(Exception):
@@ -16,9 +21,33 @@ class UsageError(FercacheError):
     exit_code = 2
 
 
+class InterruptedWorkError(FercacheError):
+    """Somebody ended the work; the text says what it left."""
+
+    exit_code = 130
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that names the closest of the `known` names, or all of them, for the end of an error message."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     listed = ", ".join(names) if names else "none"
     return f"Did you mean '{close[0]}'? Known: {listed}." if close else f"Known: {listed}."
+
+
+def check_length(what: str, name: str) -> None:
+    """Raises UsageError for a name, of `what`, with which files could not be written at the end of the work."""
+    _check_length(what, name, LONGEST_NAME)
+
+
+def check_file_name(what: str, name: str) -> None:
+    """The same for the name of a file or folder that is made of several."""
+    _check_length(what, name, _LONGEST_FILE)
+
+
+def _check_length(what: str, name: str, most: int) -> None:
+    length = len(name.encode("utf-8", "surrogateescape"))
+    if length > most:
+        raise UsageError(
+            f"{what} {name[:40]}... is {length} bytes long; files are called by it, so it may have {most}. Shorten it."
+        )

@@ -17,15 +17,19 @@ from fercache import registry
 from fercache.backbones import PRETRAINED
 from fercache.corruptions import corruptions
 from fercache.datasets import POOL, DatasetName, check_domain, every_set, source_names
-from fercache.errors import UsageError, nearest
+from fercache.errors import LONGEST_NAME, UsageError, nearest
 from fercache.expressions import POLICIES as LABEL_POLICIES
 from fercache.heads import RANDOM, FitSettings, HeadSettings
+from fercache.identity import MOST_SEEDS, seed_range
 from fercache.prompts import prompt_set
+from fercache.remote import exists
 from fercache.scoring.selection import DEFAULT, FALLBACK, POLICIES
-from fercache.toml_files import read_toml
+from fercache.toml_files import is_file, read_toml
 from fercache.views import CLEAN, load_recipe
 
 ORACLE = "oracle"
+MOST_METHODS = 10_000
+"""Of an experiment: more would take years, and memory before anything is trained."""
 
 
 class _Strict(BaseModel):
@@ -45,6 +49,11 @@ class HeadEntry(_Strict):
         """The settings that do not vary, the trunk among them."""
         return self.settings | ({} if self.trunk is None else {"trunk": self.trunk})
 
+    @property
+    def methods(self) -> int:
+        """How many combinations there are."""
+        return math.prod(map(len, self.grid.values()))
+
     def combinations(self) -> Iterator[dict[str, Any]]:
         """The settings of every method."""
         for values in itertools.product(*self.grid.values()):
@@ -59,6 +68,9 @@ class HeadEntry(_Strict):
                 raise ValueError(f"grid.{name} is empty; name the values to try, or leave it out")
             if name in self.fixed:
                 raise ValueError(f"{name} is fixed by settings, so the grid cannot vary it; write it in one of them")
+        if self.methods > MOST_METHODS:
+            raise ValueError(f"the grid has {self.methods:,} methods; at most {MOST_METHODS:,} can be asked for")
+        for name, values in self.grid.items():
             if any(value in values[:place] for place, value in enumerate(values)):
                 raise ValueError(f"grid.{name} holds a value twice")
         return self
@@ -74,7 +86,7 @@ class Statistics(_Strict):
 class Experiment(_Strict):
     """The content of a file; see `pipelines/README.md`."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     about: str = ""
     encoder: str = "bundled"
     weights: Path | None = None
@@ -87,13 +99,13 @@ class Experiment(_Strict):
     sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     leave_one_out: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = (0, 1, 2, 3, 4)
+    seeds: Annotated[tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(max_length=MOST_SEEDS)] = (0, 1, 2, 3, 4)
     classes: Literal[7, 8] = 7
     policy: str = "majority"
     labels: str | None = None
     faces: int | None = Field(default=None, ge=2)
     selection: tuple[str, ...] = POLICIES
-    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$")
+    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     heads: tuple[HeadEntry, ...]
     statistics: Statistics = Statistics()
 
@@ -105,7 +117,7 @@ class Experiment(_Strict):
         first, _, last = given.partition("-")
         if not (first.isdecimal() and (last or first).isdecimal()):
             raise ValueError('write a range, "0-4", or a list, [0, 2, 5]')
-        return tuple(range(int(first), int(last or first) + 1))
+        return tuple(seed_range(int(first), int(last or first)))
 
     @model_validator(mode="before")
     @classmethod
@@ -119,6 +131,8 @@ class Experiment(_Strict):
     def _fits_together(self) -> "Experiment":
         if bool(self.sources) == bool(self.leave_one_out):
             raise ValueError("write either sources or leave_one_out")
+        if (methods := sum(entry.methods for entry in self.heads)) > MOST_METHODS:
+            raise ValueError(f"heads: they are {methods:,} methods; at most {MOST_METHODS:,} can be asked for")
         if len(self.leave_one_out) == 1:
             raise ValueError("leave_one_out needs two sets or more")
         if not self.seeds:
@@ -239,7 +253,7 @@ def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettin
 def _check(experiment: Experiment) -> None:
     """Everything that the types do not say."""
     registry.encoder_family(experiment.encoder)
-    if experiment.weights and not experiment.weights.exists():
+    if experiment.weights and not exists(experiment.weights):
         raise UsageError(f"weights = {experiment.weights}: there is no such file in {Path.cwd()}.")
     prompt_set(experiment.prompts)
     load_recipe(experiment.recipe)
@@ -294,7 +308,7 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
 
 def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
     side, weights = getattr(settings, "crops", None), getattr(settings, "trunk_weights", RANDOM)
-    if weights not in (RANDOM, PRETRAINED) and not Path(weights).is_file():
+    if weights not in (RANDOM, PRETRAINED) and not is_file(Path(weights)):
         raise UsageError(f"{where}: trunk_weights = {weights}: there is no such file in {Path.cwd()}.")
     if needs_crops and experiment.crops is None:
         raise UsageError(f"{where} looks at pixels: write crops = SIDE, such as 112, above the heads.")

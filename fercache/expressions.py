@@ -17,15 +17,17 @@ EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "
 
 POLICIES = ("majority", "plurality", "soft")
 
+# The codes of two or three letters are those of JAFFE, KDEF (AF), NimStim (SP), the Chicago Face Database (HC, HO) and
+# CREMA-D. Single letters are left out: S is sadness to some and surprise to others.
 ALIASES: Mapping[str, tuple[str, ...]] = {
-    "surprise": ("surprised", "surprise", "sur", "su"),
-    "fear": ("fear", "fearful", "afraid", "scared", "fea", "fe"),
-    "disgust": ("disgust", "disgusted", "dis", "di"),
-    "happiness": ("happiness", "happy", "joy", "joyful", "smile", "hap", "ha"),
+    "surprise": ("surprised", "surprise", "suprise", "sur", "su", "sp"),
+    "fear": ("fear", "fearful", "afraid", "scared", "fea", "fe", "af"),
+    "disgust": ("disgust", "disgusted", "disg", "dis", "di"),
+    "happiness": ("happiness", "happy", "joy", "joyful", "smile", "hap", "ha", "hc", "ho"),
     "sadness": ("sadness", "sad", "sa"),
     "anger": ("anger", "angry", "ang", "an"),
     "neutral": ("neutral", "neutrality", "calm", "neu", "ne"),
-    "contempt": ("contempt", "contemptuous", "con", "co"),
+    "contempt": ("contempt", "contemptuous", "contemptous", "con", "co"),
 }
 
 NAME_OF_ALIAS = {alias: name for name, aliases in ALIASES.items() for alias in aliases}

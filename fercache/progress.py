@@ -3,12 +3,18 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Never, TextIO, TypeAlias
 
 from tqdm import tqdm
 
 Bar: TypeAlias = "tqdm[Never]"
 SECONDS_BETWEEN_LINES = 15.0
+WIDEST = 24
+"""Letters of what a bar is about, so that it fits 80 columns."""
+ON_TERMINAL = "{desc} {percentage:3.0f}%, {remaining} left |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}{postfix}"
+"""What matters comes first: where columns are few, the end is cut off."""
+AS_LINES = "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
 class _Lines:
@@ -31,7 +37,7 @@ def progress(what: str, total: int, unit: str) -> Iterator[Bar]:
     """A bar on standard error; call `update(n)` on it."""
     terminal = sys.stderr.isatty()
     with tqdm(
-        desc=what,
+        desc=shortened(what),
         total=total,
         unit=f" {unit}",
         dynamic_ncols=terminal,
@@ -39,6 +45,20 @@ def progress(what: str, total: int, unit: str) -> Iterator[Bar]:
         maxinterval=1.0 if terminal else SECONDS_BETWEEN_LINES,
         delay=0 if terminal else SECONDS_BETWEEN_LINES,
         file=sys.stderr if terminal else _Lines(sys.stderr),
-        bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}",
+        bar_format=ON_TERMINAL if terminal else AS_LINES,
     ) as bar:
         yield bar
+
+
+def shortened(text: str) -> str:
+    """At most WIDEST letters, the middle left out: the beginning of a name says what it is, the end which."""
+    if len(text) <= WIDEST:
+        return text
+    begin = WIDEST // 2
+    return f"{text[:begin]}…{text[begin + 1 - WIDEST :]}"
+
+
+@cache
+def say_once(text: str) -> None:
+    """One line for whoever watches, however often there is a reason to say it."""
+    print(text, file=sys.stderr)

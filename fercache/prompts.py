@@ -1,10 +1,10 @@
 """Prompt sets: what an expression is called in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fercache.errors import UsageError, nearest
-from fercache.expressions import EXPRESSIONS, canonical
+from fercache.expressions import EXPRESSIONS, canonical, first_expressions
 from fercache.toml_files import read_toml
 
 Prompts = Mapping[str, tuple[str, ...]]
@@ -54,9 +54,44 @@ def prompt_set(name: str) -> Prompts:
     """
     if name in _SETS:
         return {expression: _SETS[name](expression) for expression in EXPRESSIONS}
-    if name.endswith(".toml"):
+    if name.endswith(".toml") or _is_file(name):
         return _read(Path(name))
     raise UsageError(f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file of your own.")
+
+
+def seven_expressions() -> Prompts:
+    """The built-in prompts of the seven basic expressions."""
+    prompts = prompt_set("faces")
+    return {expression: prompts[expression] for expression in first_expressions(7)}
+
+
+def prompts_to_choose_from(given: Sequence[str]) -> Prompts:
+    """What a user wants to choose from: a prompt set or file, or two or more sentences, each its own name.
+
+    Raises UsageError for one sentence, which would always be certain, and for blank ones.
+    """
+    sets = [name for name in given if name in _SETS or name.endswith(".toml") or _is_file(name)]
+    if sets and len(given) > 1:
+        raise UsageError(f"--prompts: '{sets[0]}' is a prompt set. Give it alone, or sentences alone.")
+    chosen = prompt_set(sets[0]) if sets else {sentence: (sentence,) for sentence in given}
+    if len(chosen) == 1:
+        (one,) = chosen
+        raise UsageError(
+            f"--prompts: '{one}' alone would always be 100 %. Give two or more to choose from, such as "
+            '--prompts "a smiling face" --prompts "a face without expression", or a TOML file of expressions.'
+        )
+    return chosen
+
+
+def _is_sentence(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
 
 
 def as_stored(prompts: Prompts) -> dict[str, list[str]]:
@@ -73,7 +108,7 @@ def _read(file: Path) -> Prompts:
     form = 'Expected lines such as: happiness = ["a smiling face", "a happy person"].'
     prompts: dict[str, tuple[str, ...]] = {}
     for name, sentences in read_toml(file).items():
-        if not isinstance(sentences, list) or not sentences or not all(isinstance(s, str) for s in sentences):
+        if not isinstance(sentences, list) or not sentences or not all(map(_is_sentence, sentences)):
             raise UsageError(f"{file}: '{name}' is not a list of sentences. {form}")
         expression = canonical(name)
         if expression in prompts:

@@ -5,7 +5,7 @@ A `Path` made of an address has lost one of its two slashes; `address_of` gives 
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,13 @@ def address_of(path: Path) -> str | None:
     return f"{match[1]}://{root}{match[2]}"
 
 
+def local(path: Path) -> Path:
+    """A `file://` address as the path that it is; anything else stays."""
+    address = address_of(path) or ""
+    scheme, _, place = address.partition("://")
+    return Path(place) if scheme in ("file", "local") else path
+
+
 def shown(path: Path) -> str:
     """A path or address as its user wrote it, for messages."""
     return address_of(path) or str(path)
@@ -33,7 +40,10 @@ def shown(path: Path) -> str:
 def exists(path: Path) -> bool:
     """Whether there is a file or folder. Raises UsageError for an address that cannot be reached at all."""
     if address_of(path) is None:
-        return path.exists()
+        try:
+            return path.exists()
+        except OSError:  # no system could have such a name
+            return False
     system, name = _system(path)
     with _failing_as(UsageError, path):
         return bool(system.exists(name))
@@ -48,9 +58,26 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
     system, name = _system(folder)
     with _failing_as(UsageError, folder):
         names = [name] if not system.isdir(name) else system.ls(name, detail=False)
+    return sorted(path for path in _paths(address, names) if path.name.endswith(suffix))
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders directly in a folder, by name, but for hidden ones; a file has none."""
+    address = address_of(folder)
+    if address is None:
+        found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        return sorted(path for path in found if not path.name.startswith("."))
+    system, name = _system(folder)
+    with _failing_as(UsageError, folder):
+        inside = system.ls(name, detail=True) if system.isdir(name) else []
+    names = [each["name"] for each in inside if each.get("type") == "directory"]
+    return sorted(_paths(address, names))
+
+
+def _paths(address: str, names: Iterable[str]) -> Iterator[Path]:
+    """What a store calls its files, as paths of addresses."""
     scheme = address.partition("://")[0]
-    paths = (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
-    return sorted(path for path in paths if path.name.endswith(suffix))
+    return (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
 
 
 def opened(path: Path) -> BinaryIO:
@@ -94,7 +121,7 @@ def _system(path: Path) -> tuple[Any, str]:
     address = address_of(path)
     try:
         system, name = fsspec.core.url_to_fs(address)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # each file system has its own way to say what else it needs
         raise UsageError(f"{address} cannot be read: {error}") from None
     return system, name
 

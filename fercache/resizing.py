@@ -12,8 +12,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import CenterCrop, InterpolationMode, Resize
-from torchvision.transforms.functional import center_crop
+
+from fercache.vision_libraries import torchvision
+
+CenterCrop, Resize = torchvision.transforms.CenterCrop, torchvision.transforms.Resize
+InterpolationMode = torchvision.transforms.InterpolationMode
+center_crop = torchvision.transforms.functional.center_crop
 
 Resizing = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """(H, W, 3) -> (S, S, 3), both RGB."""
@@ -59,7 +63,7 @@ def _by_pytorch(pixels: NDArray[np.uint8], steps: Sequence[Any]) -> NDArray[np.u
     return made
 
 
-def _resized(picture: Tensor, step: Resize) -> Tensor:
+def _resized(picture: Tensor, step: Any) -> Tensor:
     """(1, 3, H, W); a size of one number is that of the shorter side, and torchvision rounds the longer one down."""
     height, width = picture.shape[2:]
     size = step.size

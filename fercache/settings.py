@@ -5,14 +5,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, check_length, nearest
+from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.remote import address_of
 from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"
-_IN_PATHS = set('/\\:*?"<>|')
-"""What some system takes for more than a part of a folder's name."""
-_LONGEST = 100
 
 
 class Settings(BaseModel):
@@ -29,14 +27,20 @@ class Settings(BaseModel):
         return self.datasets.get(name)
 
     def report(self, name: str) -> Path:
-        """The folder of the report `name`. Raises UsageError for what is no name of a folder, on whatever system."""
-        blank = name != name.strip() or name in ("", ".", "..")
-        if blank or name.startswith("-") or not name.isprintable() or set(name) & _IN_PATHS or len(name) > _LONGEST:
+        """The folder of the report `name`. Raises UsageError for a name that no folder should have, such as a path."""
+        if not is_plain_name(name):
             raise UsageError(
-                f"--name {name!r}: write the name of a folder in {self.reports}: up to {_LONGEST} ordinary characters, "
-                f"without a hyphen or blank before them, and without {' '.join(sorted(_IN_PATHS))}"
+                f"--name {shown(Path(name))!r}: write the name of a folder in {self.reports}, not a path, with letters "
+                "or digits at both ends."
             )
+        check_length("--name", name)
         return self.reports / name
+
+    def new_report(self, name: str) -> Path:
+        """The same, before a report is written: also raises UsageError where it cannot be."""
+        folder = self.report(name)
+        check_output_folder(folder, f"The report {name}: reports =")
+        return folder
 
 
 def load_settings(folder: Path | None = None) -> Settings:
@@ -56,14 +60,18 @@ def load_settings(folder: Path | None = None) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
     return Settings(
-        cache=base / settings.cache,
-        reports=base / settings.reports,
-        datasets={name: _root(base, root) for name, root in settings.datasets.items()},
+        cache=_place(file, "cache", settings.cache),
+        reports=_place(file, "reports", settings.reports),
+        datasets={name: _place(file, name, root) for name, root in settings.datasets.items()},
     )
 
 
-def _root(base: Path, root: Path) -> Path:
-    return root if address_of(root) else base / root.expanduser()
+def _place(file: Path, name: str, path: Path) -> Path:
+    """A folder as `file` means it. Raises UsageError for a home directory that nobody knows."""
+    try:
+        return path if address_of(path) else file.parent / path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"{file}: '{name}' = '{path}': there is no such user. Write the whole path.") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -29,6 +29,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     return content
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no system could have, or a link to itself, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _refuse_nul(path: Path, content: dict[str, Any]) -> None:
     """No path, and nothing that is stored, may hold one."""
     for text in _texts(content):

@@ -30,6 +30,7 @@ _one_builder = threading.Lock()
 State = dict[str, Tensor]
 Row = dict[str, Any]
 Report = Callable[[Row], None]
+Step = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,17 @@ def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int
 
 
 def train_head(
-    head: Head, source: SourceFaces, settings: HeadSettings, *, seed: int, report: Report | None = None
+    head: Head,
+    source: SourceFaces,
+    settings: HeadSettings,
+    *,
+    seed: int,
+    report: Report | None = None,
+    step: Step | None = None,
 ) -> Fitted:
-    """Trains `head` in place, where its faces lie, and keeps snapshots; `report` gets each row of the history.
+    """Trains `head` in place, where its faces lie, and keeps snapshots.
+
+    `report` gets each row of the history, and `step`, whenever a batch has been trained on, how many faces it had.
 
     A fitted head is fitted to the clean faces, whatever the views, and is left as its best candidate on source
     validation. Equal arguments give equal bits on the same machine. Raises UsageError without faces to train on, or of
@@ -87,7 +96,7 @@ def train_head(
             raise UsageError(f"There is no labelled face {name}; a source needs some of each. Add faces to the source.")
     head.to(source.train.features.device)
     if isinstance(head, GradientHead) and isinstance(settings, FitSettings):
-        return fit(head, source, settings, seed=seed, report=report)
+        return fit(head, source, settings, seed=seed, report=report, step=step)
     if not isinstance(head, FittedHead):
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
     history: list[Row] = []
@@ -107,13 +116,19 @@ def _short(value: float | str) -> str:
 
 
 def fit(
-    head: GradientHead, source: SourceFaces, settings: FitSettings, *, seed: int, report: Report | None = None
+    head: GradientHead,
+    source: SourceFaces,
+    settings: FitSettings,
+    *,
+    seed: int,
+    report: Report | None = None,
+    step: Step | None = None,
 ) -> Fitted:
     """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation.
 
     With views, each epoch draws one of them for each face.
     """
-    rows = _epochs(head, source, settings, seed)
+    rows = _epochs(head, source, settings, seed, step)
     rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
@@ -160,7 +175,9 @@ def _be_quick() -> None:
     torch.set_num_threads(1)
 
 
-def _epochs(head: GradientHead, source: SourceFaces, settings: FitSettings, seed: int) -> Iterator[Row]:
+def _epochs(
+    head: GradientHead, source: SourceFaces, settings: FitSettings, seed: int, step: Step | None
+) -> Iterator[Row]:
     """Trains, an epoch for each row of the history."""
     train = source.train
     head.start(train, source.validation, seed)
@@ -172,7 +189,7 @@ def _epochs(head: GradientHead, source: SourceFaces, settings: FitSettings, seed
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, epoch)
         drawn = train if source.views is None else source.views.draw(train, chance.views)
-        terms = _train_epoch(head, drawn, settings, optimizer, chance)
+        terms = _train_epoch(head, drawn, settings, optimizer, chance, step)
         yield {"epoch": epoch, **terms, **validate(head, source), "snapshot": ""}
 
 
@@ -286,7 +303,12 @@ def _choose_units(classes: NDArray[np.int64], fraction: float, generator: np.ran
 
 
 def _train_epoch(
-    head: GradientHead, train: Batch, settings: FitSettings, optimizer: torch.optim.Optimizer, chance: Chance
+    head: GradientHead,
+    train: Batch,
+    settings: FitSettings,
+    optimizer: torch.optim.Optimizer,
+    chance: Chance,
+    step: Step | None,
 ) -> dict[str, float]:
     """One pass; returns the mean of each loss term over the faces."""
     head.train()
@@ -300,6 +322,8 @@ def _train_epoch(
         values = torch.stack([term.float() for term in terms.values()])
         values.sum().backward()
         optimizer.step()
+        if step is not None:
+            step(len(index))
         # Summed on the device, so that no step waits for the one before.
         sums = values.detach() * len(index) if sums is None else sums.add_(values.detach(), alpha=len(index))
         names, seen = list(terms), seen + len(index)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import key_of, seed_from
-from fercache.toml_files import read_toml
+from fercache.toml_files import is_file, read_toml
 
 ERASED = (124, 116, 104)
 """ImageNet's mean colour, which a network's normalisation turns into about zero; CLIP's is one level away."""
@@ -206,7 +206,7 @@ def load_recipe(text: str) -> Recipe:
     if text in RECIPES:
         return RECIPES[text]
     path = Path(text)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"There is no recipe '{text}', and no such file. {nearest(text, RECIPES)}")
     try:
         recipe = Recipe.model_validate({"name": path.stem.lower().replace("_", "-"), **read_toml(path)})

@@ -81,6 +81,30 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         Backbone(SMALL, 32, {}).load(str(tmp_path / "absent.pth"))
 
 
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("visual.transformer.resblocks.0.ln_1.weight", "open_clip's, of a CLIP.*--encoder ARCHITECTURE --weights FILE"),
+        ("vit.encoder.layer.0.attention.attention.query.weight", "Hugging Face's"),
+        ("features.0.0.weight", "torchvision's.*tv_in1k"),
+        ("layer9.weight", "Name the network that it was saved from"),
+    ],
+)
+def test_names_of_another_library_are_said_to_be(tmp_path: Path, key: str, said: str) -> None:
+    torch.save({f"module.{key}": torch.ones(1)}, tmp_path / "theirs.pth")
+    with pytest.raises(UsageError, match=said):
+        Backbone(SMALL, 32, {}).load(str(tmp_path / "theirs.pth"))
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module._orig_mod.", "model.backbone."])
+def test_what_lightning_and_compilers_write_is_left_out(tmp_path: Path, prefix: str) -> None:
+    state = {f"{prefix}{key}": value for key, value in random_state().items()}
+    torch.save({"state_dict": {**state, "criterion.weight": torch.ones(7)}, "epoch": 1}, tmp_path / "mine.ckpt")
+    backbone = Backbone(SMALL, 32, {})
+    assert set(backbone.load(str(tmp_path / "mine.ckpt"))) == {"fc.weight", "fc.bias", "criterion.weight"}
+    assert torch.equal(backbone.network.state_dict()["conv1.0.weight"], random_state()["conv1.0.weight"])
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbones, "reachable", lambda url: False)

@@ -10,8 +10,9 @@ from PIL import Image
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.corruptions import KINDS, SEVERITIES, Corruption, Pixels, corruptions
-from fercache.datasets import SPLITS, DatasetName
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
+from fercache.splits import SPLITS
 from fercache.store.tables import read_table
 from fercache.synthetic_faces import draw, sample_face
 from tests.datasets.miniatures.own_images import folder

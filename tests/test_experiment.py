@@ -252,3 +252,27 @@ def test_defaults_are_those_of_the_commands(tmp_path: Path) -> None:
     assert (experiment.classes, experiment.policy, experiment.prompts) == (7, "majority", "faces")
     assert experiment.selection == POLICIES
     assert loaded(tmp_path, STUDIO + '\nreport = "other"').report_name == "other"
+
+
+@pytest.mark.parametrize("seeds", ['"0-2000000000"', '"0-99999999999999999999"', str(list(range(10_001)))])
+def test_more_seeds_than_anybody_trains_are_refused_before_they_are_there(tmp_path: Path, seeds: str) -> None:
+    assert "10,000" in refused(tmp_path, f"{STUDIO}\nseeds = {seeds}") or "10000" in refused(
+        tmp_path, f"seeds = {seeds}"
+    )
+
+
+def test_more_methods_than_anybody_trains_are_refused_before_they_are_there(tmp_path: Path) -> None:
+    values = ", ".join(str(number) for number in range(1, 200))
+    grid = ", ".join(f"{name} = [{values}]" for name in ("epochs", "batch_size", "patience", "hidden"))
+    one = f'[[heads]]\nhead = "sigmoid-mask"\ngrid = {{ {grid} }}\n'
+    assert "1,568,239,201 methods; at most 10,000" in refused(tmp_path, heads=one)
+    several = PLAIN + f"[heads.grid]\nepochs = [{values}]\nbatch_size = [{values[:200]}1]\n"
+    assert "methods; at most 10,000" in refused(tmp_path, heads=several * 3)
+
+
+def test_a_path_that_no_system_could_have_is_no_file(tmp_path: Path) -> None:
+    long = "r" * 10_000
+    for line in (f'recipe = "{long}"', f'weights = "{long}"'):
+        assert "no such file" in refused(tmp_path, f"{STUDIO}\n{line}")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert "no such file" in refused(tmp_path, f'{STUDIO}\nrecipe = "{tmp_path / "loop"}"')

@@ -32,6 +32,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, word: str) -> None:
         load_settings(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["cache", "reports", "ferplus"])
+def test_a_home_directory_that_nobody_knows_is_named(tmp_path: Path, name: str) -> None:
+    line = f'{name} = "~nobody-of-that-name/x"'
+    (tmp_path / "fercache.toml").write_text(line if name != "ferplus" else f"[datasets]\n{line}")
+    with pytest.raises(UsageError, match=f"fercache.toml: '{name}' = '~nobody-of-that-name/x': there is no such user"):
+        load_settings(tmp_path)
+
+
 @pytest.mark.parametrize(
     "name",
     ["", " ", ".", "..", "a/b", "-x", "a\n", "a\nb", "\t", r"C:\x", "C:x", "a\\b", "\udcff", "a ", "x" * 101, "a*"],

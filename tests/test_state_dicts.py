@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fercache.errors import UsageError
+from fercache.errors import FercacheError, UsageError
 from fercache.state_dicts import State, fill, listed, read_state, state_hash, without_prefix
 
 
@@ -43,15 +45,6 @@ def test_both_formats_are_the_same(tmp_path: Path) -> None:
     save_file(state, tmp_path / "mine.safetensors")
     assert same(read_state(tmp_path / "mine.safetensors"), state)
     assert same(read_state(written(tmp_path / "mine.pt", state)), state)
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
-def test_names_can_be_read_without_numbers(suffix: str, tmp_path: Path) -> None:
-    path, state = tmp_path / f"mine{suffix}", network().state_dict()
-    save_file(state, path) if suffix == ".safetensors" else torch.save(state, path)
-    names = read_state(path, "meta")
-    assert names.keys() == state.keys()
-    assert all(tensor.is_meta for tensor in names.values())
 
 
 class Object:
@@ -162,6 +155,58 @@ def test_prefixes_that_all_keys_share_are_left_out(prefix: str) -> None:
     assert without_prefix({}) == {}
 
 
+PARTS = st.sampled_from(["module", "_orig_mod", "model", "backbone", "encoder", "net", "student", "clip_model"])
+ENTRIES = st.sampled_from(["state_dict", "model_state_dict", "model", "ema", "net", "teacher", "checkpoint"])
+
+
+@given(
+    prefix=st.lists(PARTS, max_size=3),
+    entries=st.lists(ENTRIES, max_size=3),
+    inside=st.sampled_from(["", "_orig_mod.", "module.", "module._orig_mod."]),
+    beside=st.booleans(),
+)
+def test_whatever_training_code_puts_around_weights_they_are_found(
+    tmp_path_factory: pytest.TempPathFactory, prefix: list[str], entries: list[str], inside: str, beside: bool
+) -> None:
+    """`inside`: a part of the network was compiled, or spread over devices; `beside`: other things were saved too."""
+    state = network().state_dict()
+    before = "".join(f"{part}." for part in prefix)
+    content: Any = {f"{before}{key.replace('.', f'.{inside}', 1)}": value for key, value in state.items()}
+    if beside:
+        content |= {"head.weight": torch.ones(2), "n_averaged": torch.tensor(3)}
+    for entry in entries:
+        content = {entry: content}
+        if beside:
+            content |= {"epoch": 3, "optimizer": {"state": {0: {"exp_avg": torch.ones(2)}}}, "loss": torch.ones(())}
+    path = written(tmp_path_factory.getbasetemp() / "wrapped.pt", content)
+    found = read_state(path, wanted=state.keys())
+    assert same({key: found[key] for key in state}, state)
+    mine = network()
+    assert set(fill(mine, path, "mine")) <= {"head.weight", "n_averaged"}
+
+
+def test_where_two_networks_fit_it_is_said_which_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state, averaged = network().state_dict(), {key: value + 1 for key, value in network().state_dict().items()}
+    path = written(tmp_path / "both.pt", {"ema": averaged, "model": state, "net": state})
+    assert same(read_state(path, wanted=state.keys()), state)
+    assert "both.pt: model/ is read; ema/ would fit as well" in capsys.readouterr().err
+    path = written(tmp_path / "pair.pt", prefixed(averaged, "teacher.") | prefixed(state, "model."))
+    assert read_state(path, wanted=state.keys()).items() >= {}.items()
+    assert "pair.pt: model. is read; teacher. would fit as well" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] can't allocate memory: you tried 9 EiB")]
+)
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(FercacheError, match=r"mine\.pt \(0 MiB\) does not fit in memory"):
+        read_state(written(tmp_path / "mine.pt", network().state_dict()))
+
+
 def test_a_network_gets_the_numbers_and_the_rest_is_named(tmp_path: Path) -> None:
     mine, other = network(), network()
     for tensor in mine.state_dict().values():
@@ -243,12 +288,11 @@ ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
     ],
     ids=["endless", "longer", "huge", "shape", "negative", "overlapping", "deep"],
 )
-@pytest.mark.parametrize("device", ["cpu", "meta"])
-def test_a_header_that_lies_is_refused(tmp_path: Path, header: bytes, length: int | None, device: str) -> None:
+def test_a_header_that_lies_is_refused(tmp_path: Path, header: bytes, length: int | None) -> None:
     path = tmp_path / "lying.safetensors"
     path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + b"0000")
     with pytest.raises(UsageError, match="cannot be read as weights"):
-        read_state(path, device)
+        read_state(path)
 
 
 def test_compressed_records_are_refused_and_not_unpacked(tmp_path: Path) -> None:

@@ -189,6 +189,19 @@ def test_every_row_is_reported_as_it_comes() -> None:
     assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
 
 
+def test_every_batch_is_told_as_it_comes() -> None:
+    steps: list[int] = []
+    chosen = SoftmaxSettings(epochs=3, batch_size=32)
+    fit(
+        build_head(Softmax, task(), chosen, 1),
+        SourceFaces(faces(70, 1), faces(35, 2)),
+        chosen,
+        seed=1,
+        step=steps.append,
+    )
+    assert steps == [32, 32, 6] * 3
+
+
 def test_a_fitted_head_has_a_snapshot_for_each_candidate_and_is_left_as_the_best() -> None:
     rows: list[dict[str, Any]] = []
     head, chosen = KNearestNeighbours(task(), HeadSettings()), HeadSettings()

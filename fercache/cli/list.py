@@ -29,10 +29,9 @@ def _tables() -> None:
     from fercache.store.tables import find_tables
 
     for table in find_tables(load_settings().cache):
-        done = table.provenance
-        click.echo(
-            f"{table.identity['dataset']:24} {done['encoder']:24} {table.rows:8} faces  {done['date']}  {table.path}"
-        )
+        name, encoder = table.identity["dataset"], table.provenance["encoder"]
+        asked = f"{table.asked:%Y-%m-%d %H:%M:%S}"
+        click.echo(f"{name:24} {encoder:24} {table.rows:8} faces  {asked}  {table.path}")
 
 
 def _runs() -> None:

@@ -8,6 +8,7 @@ import click
 
 from fercache.errors import UsageError
 from fercache.expressions import canonical
+from fercache.identity import seed_range
 
 if TYPE_CHECKING:
     from fercache.records import Record
@@ -50,12 +51,12 @@ def device_option(command: Command) -> Command:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """`0-4`, `7`, `0,2,5` -> seeds. Raises UsageError for anything else."""
+    """`0-4`, `7`, `0,2,5` -> seeds. Raises UsageError for anything else, and for more than anybody trains."""
     try:
         seeds: list[int] = []
         for part in text.split(","):
             first, _, last = part.partition("-")
-            seeds += range(int(first), int(last or first) + 1)
+            seeds += seed_range(int(first), int(last or first))
     except ValueError:
         seeds = []
     if not seeds:

@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from fercache.cli.options import encoder_options
+from fercache.output_paths import shown
 
 
 @click.command("predict")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--run", help="A trained run's name or key. Default: text similarity, without training.")
-@click.option("--prompts", multiple=True, help="A sentence of your own; give two or more in place of the expressions.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all probabilities there.")
+@click.option("--prompts", multiple=True, help="A sentence; give two or more. Or a TOML file.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all probabilities there, as they come.")
 @encoder_options
 def command(
     paths: tuple[Path, ...],
@@ -25,14 +26,27 @@ def command(
     precision: str,
 ) -> None:
     """Name the expression in face pictures: PATHS are files or folders, cropped to the face."""
-    from fercache.encoders import EncoderRequest
-    from fercache.settings import load_settings
-    from fercache.stages.predict import PredictRequest, predict, write_csv
+    from contextlib import nullcontext
 
-    wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
-    predictions = predict(load_settings(), PredictRequest(paths, run, prompts, device, wanted))
-    for one in predictions:
-        best = "  ".join(f"{name} {share:.0%}" for name, share in list(one.probabilities.items())[:3])
-        click.echo(f"{one.path}: {best or 'unreadable, ' + one.unreadable}")
+    from fercache.encoders import EncoderRequest
+    from fercache.errors import InterruptedWorkError
+    from fercache.settings import load_settings
+    from fercache.stages.prediction_table import PredictionTable
+
+    table = PredictionTable(csv_file) if csv_file else None
+    try:
+        from fercache.stages.predict import PredictRequest, predict
+
+        wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
+        predictions = predict(load_settings(), PredictRequest(paths, run, prompts, device, wanted))
+        with table or nullcontext():
+            for batch in predictions.batches():
+                if table:
+                    table.write(predictions.names, batch)
+                for one in batch:
+                    best = "  ".join(f"{name} {share:.0%}" for name, share in list(one.probabilities.items())[:3])
+                    click.echo(f"{one.path}: {best or 'unreadable, ' + one.unreadable}")
+    except KeyboardInterrupt:
+        raise InterruptedWorkError(f"Interrupted. {table.left if table else ''}".rstrip()) from None
     if csv_file:
-        click.echo(f"all probabilities: {write_csv(csv_file, predictions)}")
+        click.echo(f"all probabilities: {shown(csv_file)}")

@@ -6,6 +6,7 @@ A name on the command line is `FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`:
 
 import os
 import re
+import shlex
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,17 +20,10 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.corruptions import Corruption, corruptions
-from fercache.errors import UsageError, nearest
-from fercache.layouts.folders import id_below, read_inside
-
-SPLITS = ("train", "validation", "test")
-_SPLIT_ALIASES = {"valid": "validation", "val": "validation", "training": "train", "testing": "test"}
-
-
-def split_name(name: str) -> str:
-    """The one spelling of a split (`valid`, `Val` -> `validation`); other names, which a set may have, stay."""
-    lower = name.strip().lower()
-    return _SPLIT_ALIASES.get(lower, lower)
+from fercache.errors import UsageError, check_length, nearest
+from fercache.expressions import NAME_OF_ALIAS
+from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
+from fercache.splits import SPLITS, meant_split, split_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,32 +139,42 @@ class Dataset(ABC):
             findings += [Finding(split, ABSENT, 0, gone)] if gone else []
         return findings
 
-    def refuse_root(self, reason: str) -> UsageError:
-        """The error for a root that is none, with the layout that was expected."""
+    def refuse_root(self, reason: str, root: Path | None = None, signs: Sequence[str] = ()) -> UsageError:
+        """The error for a root that is none, with the layout that was expected.
+
+        `signs` are paths that a right root has; where a folder above or below `root` has one, it is named.
+        """
         family = type(self).__module__.rpartition(".")[2]
-        return UsageError(f"{family}: {reason} Expected is {self.layout}")
+        right = None if root is None else root_nearby(root, signs)
+        hint = f" But {right} does: --root {shlex.quote(str(right))}." if right else ""
+        return UsageError(f"{family}: {reason}{hint} Expected is {self.layout}")
+
+    def split_folders(
+        self, folder: Path, needed: Iterable[str], own_names: Mapping[str, str] | None = None
+    ) -> dict[str, Path]:
+        """Split -> its folder in `folder`, in the order of SPLITS, whatever spelling it has (`val`, `Training`).
+
+        `own_names` are those that only this dataset has. Raises UsageError where a `needed` one is missing, a split is
+        there twice, or a folder of another name beside them has class folders.
+        """
+        found: dict[str, Path] = {}
+        for path in subfolders(folder, folder):
+            split = (own_names or {}).get(path.name) or split_name(path.name)
+            if split in found:
+                raise self.refuse_root(f"{folder}: {found[split].name} and {path.name} are both the {split} split.")
+            if split not in SPLITS and any(class_name(f) in NAME_OF_ALIAS for f in subfolders(path, folder)):
+                raise self.refuse_root(f"{folder}: {path.name} has class folders, but is no split that is known.")
+            found[split] = path
+        missing = [split for split in needed if split not in found]
+        if missing:
+            raise self.refuse_root(f"{folder} has no folder '{missing[0]}'.")
+        return {split: found[split] for split in SPLITS if split in found}
 
     def folder(self, root: Path | None) -> Path:
         """`root`, where it is a folder. Raises UsageError where it is not."""
         if root is None or not root.is_dir():
             raise self.refuse_root(f"{root or 'no root'} is not a folder.")
         return root
-
-
-def default_split(there: Collection[str], wanted: str, name: str) -> str:
-    """`wanted` where the set `name` has it; "" (all faces) where it has no splits; else what comes nearest to a test.
-
-    Raises UsageError for a set with splits of which none serves.
-    """
-    if wanted in there or wanted == "":
-        return wanted
-    if set(there) <= {""}:
-        return ""
-    for split in ("validation", "train"):
-        if wanted != "train" and split in there:
-            return split
-    listed = ", ".join(repr(split) for split in sorted(there))
-    raise UsageError(f"{name} has no '{wanted}' split, only {listed}. Write NAME@SPLIT.")
 
 
 def _split_order(split: str) -> tuple[int, str]:
@@ -199,6 +203,7 @@ class DatasetName:
                 f"'{text}' is not a data set name. Write NAME[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT], "
                 "e.g. ferplus@test or ferplus+blur:3."
             )
+        check_length("The data set name", text)
         family, domain, corruption, split = match.groups(default="")
         return cls(family, domain, corruption, split_name(split))
 
@@ -226,7 +231,7 @@ class DatasetName:
 def has_spare_validation(there: Collection[str], name: DatasetName) -> bool:
     """Whether, of the splits that are `there`, one is for validation and not scored: without a test split it is."""
     wanted = registry.load("datasets", name.family).target_split or "test"
-    return "validation" in there and default_split(there, wanted, str(name)) != "validation"
+    return "validation" in there and meant_split(there, wanted) != "validation"
 
 
 def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.layouts.folders import first_folder, visible
-from fercache.layouts.lists import csv_lines
+from fercache.layouts.lists import csv_lines, refuse_repeated
 from fercache.progress import progress
 
 LISTS = "Manually_Annotated_file_lists"
@@ -22,8 +22,14 @@ NPY_FOLDERS = {"train": "train_set", "validation": "val_set"}
 _EXPRESSIONS = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 LAST_NUMBER = 10
 NO_EXPRESSION, NO_BOX = "8 none, 9 uncertain, 10 no face", "no face box"
-COLUMNS = ("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height", "facial_landmarks", "expression")
+COLUMNS = (
+    *("subDirectory_filePath", "face_x", "face_y", "face_width", "face_height"),
+    *("facial_landmarks", "expression", "valence", "arousal"),
+)
 _TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
+LARGEST_ANNOTATION = 4096
+"""Bytes: of a number and what numpy writes before it, a few hundred."""
+ANOTHER = "Take another copy."
 _VALIDATION = {"lists": (500,) * 8, "npy": (*(500,) * 7, 499)}
 
 LeftOut = Counter[tuple[str, str]]
@@ -79,7 +85,8 @@ class AffectNet(Dataset):
             return
         for split, name in NPY_FOLDERS.items():
             if not (root / name / "annotations").is_dir():
-                raise self.refuse_root(f"{root} has neither {LISTS} nor {name}/annotations.")
+                reason = f"{root} has neither {LISTS} nor {name}/annotations."
+                raise self.refuse_root(reason, root, (LISTS, name))
             yield from _annotated(root / name, root, split, left_out)
 
 
@@ -104,10 +111,16 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Where a line is, and its cells by column; the columns stand in the usual order where a list lacks its header."""
     columns = list(COLUMNS)
     for number, cells in csv_lines(path):
-        if cells[0] == COLUMNS[0]:
+        if COLUMNS[0] in cells:
+            refuse_repeated(cells, path)
             columns = cells
-        else:
-            yield f"{path}, line {number}", dict(zip(columns, cells, strict=False))
+            continue
+        if len(cells) != len(columns):
+            raise UsageError(
+                f"{path}, line {number}: {len(cells)} cells, not {len(columns)}: {', '.join(columns)}. "
+                "Take the original list."
+            )
+        yield f"{path}, line {number}", dict(zip(columns, cells, strict=True))
 
 
 def _read_line(row: Mapping[str, str], where: str) -> tuple[str, int, list[int]]:
@@ -136,11 +149,13 @@ def _annotated(folder: Path, root: Path, split: str, left_out: LeftOut) -> Itera
 
 
 def _read_number(path: Path) -> int:
-    """The number in an npy file, which may be text. Never unpickles."""
+    """The number in an npy file, which may be text. Never unpickles, and never reads a file that must hold more."""
+    if not path.is_file() or path.stat().st_size > LARGEST_ANNOTATION:
+        raise UsageError(f"{path} holds no number: it is no file of at most {LARGEST_ANNOTATION} bytes. {ANOTHER}")
     try:
         return int(np.load(path, allow_pickle=False).item())
     except Exception as error:  # numpy raises nearly everything on damaged files
-        raise UsageError(f"{path} holds no number: {error}. Take another copy.") from None
+        raise UsageError(f"{path} holds no number: {error}. {ANOTHER}") from None
 
 
 def _expression(number: int, where: str) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import aliases_of
-from fercache.layouts.folders import first_folder, pictures_by_class, subfolders, visible
+from fercache.layouts.folders import class_name, first_folder, pictures_by_class, subfolders, visible
 
 IMAGES = "cohn-kanade-images"
 FOLDERS = "CK+48"
@@ -30,7 +30,7 @@ class CkPlus(Dataset):
 
     No split is published. Ours is by subject: of every ten in their order, seven are train, one is validation, two are
     test; as a target all faces count, unless the run was trained on this set. Whole frames are cropped by the landmarks
-    where these are there. `CK+48` has the same peak frames, cropped to 48 pixels, and no neutral.
+    where these are there. `CK+48` has the same peak frames, cropped to 48 pixels, and neutral in some copies only.
     """
 
     expressions: ClassVar = _EXPRESSIONS
@@ -56,7 +56,8 @@ class CkPlus(Dataset):
         elif (root / IMAGES).is_dir() and (root / "Emotion").is_dir():
             found = list(_faces_of_sequences(root))
         else:
-            raise self.refuse_root(f"{root} has neither {IMAGES} with Emotion nor {FOLDERS}.")
+            reason = f"{root} has neither {IMAGES} with Emotion nor {FOLDERS}."
+            raise self.refuse_root(reason, root, (IMAGES, FOLDERS))
         subjects = sorted({subject for _, _, subject, _ in found})
         split_of = {subject: _SPLIT_OF_FOLD[i % len(_SPLIT_OF_FOLD)] for i, subject in enumerate(subjects)}
         below = cropped or root
@@ -66,7 +67,10 @@ class CkPlus(Dataset):
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """Faces of each expression over all splits, which are ours."""
         counts = {name: PEAK_FRAMES * count for name, count in _SEQUENCES.items()}
-        return {"": counts if root is not None and _cropped(root) else counts | {"neutral": sum(_SEQUENCES.values())}}
+        cropped = _cropped(root) if root is not None else None
+        if cropped is None or any(class_name(folder) == "neutral" for folder in subfolders(cropped, cropped)):
+            counts["neutral"] = sum(_SEQUENCES.values())
+        return {"": counts}
 
 
 def _cropped(root: Path) -> Path | None:
@@ -74,7 +78,7 @@ def _cropped(root: Path) -> Path | None:
 
 
 def _faces_of_folders(folder: Path) -> Iterator[tuple[Path, str, str, Box | None]]:
-    for path, label in pictures_by_class(folder, folder, aliases_of(_EXPRESSIONS[:7])):
+    for path, label in pictures_by_class(folder, folder, aliases_of(_EXPRESSIONS)):
         yield path, label, _subject_of(path.name, path), None
 
 
@@ -118,7 +122,9 @@ def _box(root: Path, frame: Path) -> Box | None:
         return None
     try:
         points = np.loadtxt(path, dtype=np.float64, ndmin=2)
-        (left, top), (right, bottom) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+        if points.shape[1] != 2:
+            raise ValueError(f"{points.shape[1]} columns")
+        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
         margin = MARGIN * (bottom - top)
         return round(left - margin), round(top - 1.5 * margin), round(right + margin), round(bottom + margin / 2)
     except (ValueError, IndexError, OverflowError):

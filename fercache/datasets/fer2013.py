@@ -16,6 +16,7 @@ FILES = ("fer2013.csv", "icml_face_data.csv")
 _EXPRESSIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _LABELS = {str(number): name for number, name in enumerate(_EXPRESSIONS)}
 _SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_NEEDED = {"train", "test"}
 _COUNTS = {
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
     "validation": (467, 56, 496, 895, 653, 415, 607),
@@ -24,7 +25,8 @@ _COUNTS = {
 
 
 class Fer2013(Dataset):
-    """PublicTest is validation, PrivateTest is test. In folders the two are one, test.
+    """PublicTest is validation, PrivateTest is test. In folders the two are one, test, unless there is a folder
+    `val`.
 
     Of PublicTest 279 faces and of PrivateTest 288 are pixel for pixel a face of Training: score with
     `evaluate --exclude-duplicates`.
@@ -32,8 +34,8 @@ class Fer2013(Dataset):
 
     expressions: ClassVar = _EXPRESSIONS
     layout: ClassVar = (
-        f"a folder with {' or '.join(FILES)} (columns emotion, pixels, Usage), or with train and test, each with "
-        "angry, disgust, fear, happy, neutral, sad, surprise."
+        f"a folder with {' or '.join(FILES)} (columns emotion, pixels, Usage), or with train, test, perhaps val, each "
+        "with angry, disgust, fear, happy, neutral, sad, surprise."
     )
     licence: ClassVar = "research; the photographs were collected from the web, their rights are not cleared"
     homepage: ClassVar = (
@@ -48,25 +50,30 @@ class Fer2013(Dataset):
         """Rows in their order, or files by split, class and name. Raises UsageError for any other layout."""
         check_domain(self, "fer2013", domain)
         root = self.folder(root)
-        table = next((root / name for name in FILES if (root / name).is_file()), None)
+        table = _table(root)
         if table is not None:
             return _rows(table)
-        if not (root / "train").is_dir() or not (root / "test").is_dir():
-            raise self.refuse_root(f"{root} has neither {' nor '.join(FILES)}, and not both 'train' and 'test'.")
+        if not set(self.split_folders(root, (), _SPLITS)) >= _NEEDED:
+            reason = f"{root} has neither {' nor '.join(FILES)}, and not both 'train' and 'test'."
+            raise self.refuse_root(reason, root, (*FILES, "train"))
         return self._folders(root)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """As published."""
         counts = {split: dict(zip(_EXPRESSIONS, row, strict=True)) for split, row in _COUNTS.items()}
-        if root is not None and not any((root / name).is_file() for name in FILES):
+        if root is not None and not _table(root) and "validation" not in self.split_folders(root, (), _SPLITS):
             held_out = counts.pop("validation")
             counts["test"] = {name: count + held_out[name] for name, count in counts["test"].items()}
         return counts
 
     def _folders(self, root: Path) -> Iterator[FaceImage]:
-        for split in ("train", "test"):
-            for path, label in pictures_by_class(root / split, root, aliases_of(_EXPRESSIONS)):
+        for split, folder in self.split_folders(root, _NEEDED, _SPLITS).items():
+            for path, label in pictures_by_class(folder, root, aliases_of(_EXPRESSIONS)):
                 yield face_file(path, root, split, label)
+
+
+def _table(root: Path) -> Path | None:
+    return next((root / name for name in FILES if (root / name).is_file()), None)
 
 
 def _rows(path: Path) -> Iterator[FaceImage]:

@@ -4,8 +4,9 @@ Two label files exist, `fer2013new.csv` and a `label.csv` in each folder, and th
 the votes of both; which of them count is decided when labels are read.
 """
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +18,11 @@ from numpy.typing import NDArray
 from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import read_labels
-from fercache.layouts.lists import csv_lines
+from fercache.layouts.lists import csv_lines, refuse_repeated
 from fercache.layouts.pixel_rows import find_rows, read_row
 
 LIST = "fer2013new.csv"
-PIXELS = "fer2013.csv"
+PIXELS = ("fer2013.csv", "icml_face_data.csv")
 FILES = ("fer2013new", "folders")
 TWICE = frozenset(f"fer{number}.png" for number in ("0006953", "0011785", "0008403", "0033120"))
 """Names that the official list has twice."""
@@ -75,7 +76,7 @@ class FerPlus(Dataset):
     pictures_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
         f"a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps label.csv), "
-        f"or with {LIST} beside {PIXELS}."
+        f"or with {LIST} beside {' or '.join(PIXELS)}."
     )
     licence: ClassVar = "labels MIT; the photographs were collected from the web, their rights are not cleared"
     homepage: ClassVar = "https://github.com/microsoft/FERPlus"
@@ -91,7 +92,8 @@ class FerPlus(Dataset):
         in_folders = {split: _read_folder_votes(root / folder / "label.csv") for split, folder in _FOLDERS.items()}
         listed = list(_read_list(root / LIST)) if (root / LIST).is_file() else []
         if not listed and not any(in_folders.values()):
-            raise self.refuse_root(f"{root} has neither {LIST} nor a label.csv in its folders.")
+            reason = f"{root} has neither {LIST} nor a label.csv in its folders."
+            raise self.refuse_root(reason, root, (LIST, *_FOLDERS.values()))
         face = self._faces_of_lines(root, listed)
         times: Counter[str] = Counter()
         for line in listed:
@@ -115,11 +117,11 @@ class FerPlus(Dataset):
         """What makes a line a face: pictures in folders where there are any, else rows of `fer2013.csv`."""
         if _has_pictures(root):
             return lambda line: face_file(root / _FOLDERS[line.split] / line.name, root, line.split, None, id=line.name)
-        path = root / PIXELS
-        if not path.is_file():
-            raise self.refuse_root(f"{root} has none of the pictures and no {PIXELS}.")
+        path = next((root / name for name in PIXELS if (root / name).is_file()), None)
+        if path is None:
+            raise self.refuse_root(f"{root} has none of the pictures and no {' or '.join(PIXELS)}.")
         if not listed:
-            raise self.refuse_root(f"{root} has {PIXELS} but no {LIST}, which says who the faces are.")
+            raise self.refuse_root(f"{root} has {path.name} but no {LIST}, which says who the faces are.")
         offsets = _offsets(path, listed)
         return lambda line: FaceImage(line.name, partial(read_row, path, offsets[line.row]), line.split)
 
@@ -136,13 +138,12 @@ class FerPlus(Dataset):
             for split, images in _IMAGES[FILES[0] if listed else FILES[1]].items()
         }
 
-    def check(self, root: Path | None, domain: str = "") -> list[Finding]:
+    def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
         """Faces of each split, then majorities by label file."""
-        faces = list(self.faces(root, domain))
         votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(self.vote_columns))
         split_of = np.array([face.split for face in faces])
         files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()]
-        findings = self.findings(faces, root, domain)
+        findings = super().findings(faces, root, domain)
         for split, expected in self.expected(root, domain).items():
             for file in files:
                 found = self._majorities(votes[split_of == split], file)
@@ -170,9 +171,12 @@ def _read_list(path: Path) -> Iterator[Listed]:
         raise UsageError(
             f"{path}: no column {', '.join(missing)}; there are {', '.join(header)}. Take the official file."
         )
+    refuse_repeated(header, path)
     usage, image, *columns = (header.index(name) for name in needed)
     for row, (number, cells) in enumerate(lines):
         try:
+            if len(cells) != len(header):
+                raise ValueError(f"{len(cells)} cells below {len(header)} columns")
             yield Listed(row, _USAGES[cells[usage]], cells[image], _votes(cells[column] for column in columns))
         except (KeyError, IndexError, ValueError):
             raise UsageError(f"{path}, line {number}: not a usage, a name and ten votes: {cells}.") from None
@@ -193,7 +197,9 @@ def _read_folder_votes(path: Path) -> dict[str, Votes]:
     votes_of = {}
     for number, cells in csv_lines(path):
         try:
-            name, _, *votes = cells
+            name, box, *votes = cells
+            if not re.fullmatch(r"\(\d+, *\d+, *\d+, *\d+\)", box.strip()):
+                raise ValueError(f"{box} is no box")
             votes_of[name] = _votes(votes)
         except ValueError:
             votes = []

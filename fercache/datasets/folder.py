@@ -1,21 +1,30 @@
 """Anybody's own face crops, sorted into folders: `<root>/[<split>/]<class>/*`."""
 
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from fercache.datasets import SPLITS, Dataset, FaceImage, face_file, split_name
+from fercache.datasets import Dataset, FaceImage, face_file
+from fercache.errors import UsageError
 from fercache.expressions import ALIASES, EXPRESSIONS, NAME_OF_ALIAS
-from fercache.layouts.folders import pictures_by_class, refuse_unlabelled, subfolders
+from fercache.layouts.folders import class_name, pictures_by_class, refuse_unlabelled, subfolders
+from fercache.splits import SPLITS, split_name
 
 _ALIASES = "; ".join(f"{name}: {', '.join(a for a in aliases if a != name)}" for name, aliases in ALIASES.items())
 
+LISTS = ("metadata.jsonl", "metadata.csv")
+"""What Hugging Face's `imagefolder` keeps beside the images."""
+
 
 class Folder(Dataset):
-    """Class folders are named by expression or alias, split folders train, validation (or val), test, in any case.
+    """Class folders are named by expression or alias, perhaps with a number before it (`1_surprise`); split folders
+    train, validation (or val), test, in any case.
 
     Every file in a class folder is listed, whatever its name ends in, so that nothing is left out unnoticed: what is no
-    picture goes to the quarantine list. Hidden files and those that systems leave behind (Thumbs.db) are not listed.
+    image goes to the quarantine list. Hidden files and those that systems leave behind (Thumbs.db, @eaDir) are not
+    listed.
     """
 
     expressions: ClassVar = EXPRESSIONS
@@ -30,8 +39,12 @@ class Folder(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All files, by split and name; the id is the path below `root`. Raises UsageError for any other layout."""
         root = self.folder(root)
+        listed = next((root / name for name in LISTS if (root / name).is_file()), None)
+        if listed is not None:
+            raise self.refuse_root(f"{listed} lists these images: --dataset manifest:NAME --root {listed}.")
         refuse_unlabelled(root, root)
         top = subfolders(root, root)
+        self._refuse_domains(top, root)
         splits = {split_name(folder.name): folder for folder in top if split_name(folder.name) in SPLITS}
         if splits and len(splits) < len(top):
             others = [folder.name for folder in top if folder not in splits.values()]
@@ -46,6 +59,18 @@ class Folder(Dataset):
                 yield face_file(path, root, split, label)
             if not found:
                 raise self.refuse_root(f"{folder} holds no pictures in class folders.")
+
+    def _refuse_domains(self, top: Sequence[Path], root: Path) -> None:
+        """Raises UsageError for `<domain>/<class>`: several datasets, not one."""
+        others = [path for path in top if split_name(path.name) not in SPLITS and class_name(path) not in NAME_OF_ALIAS]
+        domains = [path for path in others if any(class_name(f) in NAME_OF_ALIAS for f in subfolders(path, root))]
+        if domains and len(domains) == len(top):
+            one = domains[0]
+            raise UsageError(
+                f"{root} holds {len(domains)} domains: {', '.join(path.name for path in domains)}. "
+                "Extract each as a dataset of its own, such as "
+                f"--dataset folder:{re.sub(r'[^a-z0-9]+', '-', one.name.lower())} --root {shlex.quote(str(one))}"
+            )
 
 
 plugin = Folder()

@@ -7,8 +7,8 @@ from typing import ClassVar
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.expressions import aliases_of
 from fercache.layouts.folders import first_folder, pictures_by_class
+from fercache.splits import SPLITS
 
-_FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 _COUNTS = {
     "train": (6566, 3231, 4859, 28592, 29384, 12223, 8113),
     "validation": (1017, 656, 659, 5475, 5839, 2236, 1474),
@@ -25,7 +25,7 @@ class MmaFedb(Dataset):
     expressions: ClassVar = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
     pictures_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
-        f"a folder with {', '.join(_FOLDERS.values())}, each with angry, disgust, fear, happy, neutral, sad, surprise."
+        "a folder with train, valid, test, each with angry, disgust, fear, happy, neutral, sad, surprise."
     )
     licence: ClassVar = "unknown; the photographs were collected from the web, their rights are not cleared"
     homepage: ClassVar = "https://www.kaggle.com/datasets/mahmoudima/mma-facial-expression"
@@ -35,13 +35,11 @@ class MmaFedb(Dataset):
         """All files of the three splits, by name. Raises UsageError for any other layout."""
         check_domain(self, "mmafedb", domain)
         root = self.folder(root)
-        top = first_folder(f for f in (root / "MMAFEDB", root) if (f / _FOLDERS["train"]).is_dir())
+        top = first_folder(f for f in (root / "MMAFEDB", root) if (f / "train").is_dir())
         if top is None:
-            raise self.refuse_root(f"{root} has no folder '{_FOLDERS['train']}'.")
-        for split, name in _FOLDERS.items():
-            if not (top / name).is_dir():
-                raise self.refuse_root(f"{top} has no folder '{name}'.")
-            for path, label in pictures_by_class(top / name, top, aliases_of(self.expressions)):
+            raise self.refuse_root(f"{root} has no folder 'train'.", root, ("MMAFEDB/train", "train"))
+        for split, folder in self.split_folders(top, SPLITS).items():
+            for path, label in pictures_by_class(folder, top, aliases_of(self.expressions)):
                 yield face_file(path, top, split, label)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:

@@ -1,7 +1,6 @@
 """RAF-DB (basic): real-world faces with one of seven expressions, aligned to 100 x 100 pixels."""
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,7 +44,8 @@ class RafDb(Dataset):
             return self._listed(official)
         numbered = first_folder(f for f in (root, root / "DATASET") if (f / "train").is_dir())
         if numbered is None:
-            raise self.refuse_root(f"{root} has neither {LIST.as_posix()} nor a folder 'train'.")
+            reason = f"{root} has neither {LIST.as_posix()} nor a folder 'train'."
+            raise self.refuse_root(reason, root, (LIST.as_posix(), "train"))
         return self._numbered(numbered, root)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
@@ -61,52 +61,51 @@ class RafDb(Dataset):
         for number, line in enumerate(text.split("\n"), start=1):
             if not line.strip():
                 continue
-            name, _, label = line.strip().rpartition(" ")
-            split = name.partition("_")[0]
+            name, *labels = line.split()
+            label, split = labels[0] if len(labels) == 1 else "", name.partition("_")[0]
             if label not in _LABELS or split not in _COUNTS or Path(name).name != name or not name.isprintable():
                 raise UsageError(
-                    f"{root / LIST}, line {number}: {line!r} is no name and label, as in 'train_00001.jpg 5'. "
-                    f"Labels are {_ORDER}."
+                    f"{root / LIST}, line {number}: {line!r} is not one name and one label, as in 'train_00001.jpg 5'. "
+                    f"Labels are {_ORDER}. Take the original list."
                 )
             path = folder / (f"{Path(name).stem}_aligned.jpg" if aligned else name)
             yield face_file(path, root, split, _LABELS[label], id=name)
 
     def _numbered(self, root: Path, above: Path) -> Iterator[FaceImage]:
         """The lists, where there are any, lie beside the folders or beside `DATASET`."""
-        for split in _COUNTS:
-            if not (root / split).is_dir():
-                raise self.refuse_root(f"{root} has no folder '{split}'.")
-            refuse_unlabelled(root / split, root)
-            folders = subfolders(root / split, root)
-            names = [folder.name for folder in folders]
+        for split, folder in self.split_folders(root, _COUNTS).items():
+            refuse_unlabelled(folder, root)
+            folders = subfolders(folder, root)
+            names = [numbered.name for numbered in folders]
             if "0" in names:
                 raise self.refuse_root(
-                    f"{root / split} has a folder '0'. This is a known repack that counts from 0 = neutral, in another "
+                    f"{folder} has a folder '0'. This is a known repack that counts from 0 = neutral, in another "
                     "order than RAF-DB's own 1 to 7; read as RAF-DB, every label would be wrong."
                 )
             if not names or not set(names) <= set(_LABELS):
-                raise self.refuse_root(f"{root / split} has the folders {', '.join(names) or '(none)'}.")
-            listed = _read_list(root / f"{split}_labels.csv") or _read_list(above / f"{split}_labels.csv")
-            for folder in folders:
-                for path in files_in(folder, root):
-                    if listed.pop(path.name, folder.name) != folder.name:
+                raise self.refuse_root(f"{folder} has the folders {', '.join(names) or '(none)'}.")
+            lists = (root / f"{folder.name}_labels.csv", above / f"{folder.name}_labels.csv")
+            listed = next((_read_list(path) for path in lists if path.is_file()), {})
+            for numbered in folders:
+                for path in files_in(numbered, root):
+                    if listed.pop(path.name, numbered.name) != numbered.name:
                         raise UsageError(
-                            f"{path} lies in folder {folder.name}, but {split}_labels.csv says otherwise. "
-                            "Take another copy: nobody can tell which is right."
+                            f"{path} lies in folder {numbered.name}, but {folder.name}_labels.csv says otherwise. "
+                            "Which is right cannot be known: take another copy."
                         )
-                    yield face_file(path, root, split, _LABELS[folder.name])
+                    yield face_file(path, root, split, _LABELS[numbered.name])
             for name, label in listed.items():  # what is left is absent, and said to be
-                yield face_file(root / split / label / name, root, split, _LABELS[label])
+                yield face_file(folder / label / name, root, split, _LABELS[label])
 
 
 def _read_list(path: Path) -> dict[str, str]:
-    """Picture -> label, from a list `image,label`; empty where there is no list."""
-    if not path.is_file():
-        return {}
-    label_of = {}
-    for number, cells in islice(csv_lines(path), 1, None):
-        if len(cells) != 2 or cells[1] not in _LABELS:
-            raise UsageError(f"{path}, line {number}: {cells} is no picture and label. Labels are {_ORDER}.")
+    """Picture -> label, from a list `image,label`, with or without a header."""
+    label_of: dict[str, str] = {}
+    for number, cells in csv_lines(path):
+        if number == 1 and [cell.strip().lower() for cell in cells] == ["image", "label"]:
+            continue
+        if len(cells) != 2 or cells[1] not in _LABELS or cells[0] in label_of:
+            raise UsageError(f"{path}, line {number}: {cells} is not one new image and its label. Labels are {_ORDER}.")
         label_of[cells[0]] = cells[1]
     return label_of
 

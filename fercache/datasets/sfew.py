@@ -35,7 +35,8 @@ class Sfew(Dataset):
         folders = {split: _aligned(root, name) for split, name in _FOLDERS.items()}
         missing = [name for split, name in _FOLDERS.items() if folders[split] is None]
         if missing:
-            raise self.refuse_root(f"{root} has no aligned faces of {' and '.join(missing)}.")
+            reason = f"{root} has no aligned faces of {' and '.join(missing)}."
+            raise self.refuse_root(reason, root, ("Train", "Train_Aligned_Faces"))
         for split, folder in folders.items():
             if folder is not None:
                 for path, label in pictures_by_class(folder, root, aliases_of(self.expressions)):

@@ -1,28 +1,33 @@
 """WebDataset shards: tar files in which a sample's files share a name, `000123.jpg`, `000123.cls`, `000123.json`."""
 
 import json
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from fercache.datasets import SPLITS, Dataset, FaceImage, split_name
-from fercache.datasets.manifest import label_of, read_meanings
+from fercache.datasets import Dataset, FaceImage
+from fercache.datasets.manifest import OTHER_NAMES, label_of, read_meanings
 from fercache.errors import UsageError
-from fercache.expressions import EXPRESSIONS
-from fercache.layouts.tars import Member, members, read_member
-from fercache.remote import exists, files_in, shown
+from fercache.expressions import EXPRESSIONS, canonical
+from fercache.layouts.folders import PICTURES
+from fercache.layouts.tars import LARGEST_NOTE, Member, members, read_member
+from fercache.remote import exists, files_in, folders_in, local, read, shown
+from fercache.splits import SPLITS, split_name
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".tiff")
 LABEL, ABOUT = ".cls", ".json"
-MEANINGS = "labels.csv"
+KEYS = ("label", "split", "subject")
+"""Of a .json that are read."""
+MEANINGS, CLASS_NAMES = "labels.csv", "classnames.txt"
 
 
 class WebDataset(Dataset):
-    """The root is a folder of tars, or one tar, here or at an address (`s3://bucket/faces`).
+    """The root is a folder of tars, or of folders of them (`test/0.tar`), or one tar, here or at an address.
 
-    A label is an expression or an alias; numbers need a file labels.csv beside the shards, with the columns label and
-    expression. JSON may hold label, split and subject. Without a split in it a shard's name tells: `train-000001.tar`.
+    A label is an expression or an alias; numbers need a file beside the shards: labels.csv, with the columns label and
+    expression, or classnames.txt, with a name in each line from 0 on. JSON may hold label, split and subject. Without a
+    split in it the shard's folder or name says: `train/0.tar`, `faces-train-000001.tar`.
     """
 
     expressions: ClassVar = EXPRESSIONS
@@ -42,13 +47,40 @@ class WebDataset(Dataset):
         """
         if root is None or not exists(root):
             raise self.refuse_root(f"{shown(root) if root else 'no root'} is not there.")
-        shards = files_in(root, ".tar")
+        root = local(root)
+        shards = files_in(root, ".tar") or [tar for folder in folders_in(root) for tar in files_in(folder, ".tar")]
         if not shards:
             raise self.refuse_root(f"{shown(root)} holds no tar files; compressed ones must be unpacked to .tar.")
-        meaning = read_meanings((root if root != shards[0] else root.parent) / MEANINGS)
+        folder = root if root != shards[0] else root.parent
+        meaning, split_of = _meanings(folder), _splits(shards, folder)
         for shard in shards:
             for sample in _samples(shard):
-                yield from _faces(shard, sample, meaning)
+                yield from _faces(shard, sample, meaning, shard.relative_to(folder).as_posix(), split_of[shard])
+
+
+def _meanings(folder: Path) -> dict[str, str | None] | None:
+    """Label -> expression, by either file. Raises UsageError for a class that is no expression."""
+    path = folder / CLASS_NAMES
+    if exists(folder / MEANINGS) or not exists(path):
+        return read_meanings(folder / MEANINGS)
+    try:
+        names = read(path, 0, LARGEST_NOTE).decode("utf-8-sig").split("\n")
+        return {str(number): canonical(name) for number, name in enumerate(names) if name.strip()}
+    except (UsageError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{shown(path)}: {error}") from None
+
+
+def _splits(shards: list[Path], folder: Path) -> dict[Path, str]:
+    """By a shard's folder, else by its name; where one of them is a split that is known, the others are splits too."""
+    names = {shard: shard.parent.name if shard.parent != folder else shard.stem for shard in shards}
+    known = {shard: _split_in(name) for shard, name in names.items()}
+    if not any(known.values()):
+        return dict.fromkeys(shards, "")
+    return {shard: known[shard] or split_name(name.rstrip("-_.0123456789")) for shard, name in names.items()}
+
+
+def _split_in(name: str) -> str:
+    return next((split for part in re.split(r"[\W_]+", name) if (split := split_name(part)) in SPLITS), "")
 
 
 def _samples(shard: Path) -> Iterator[list[Member]]:
@@ -67,9 +99,11 @@ def _key(member: Member) -> str:
     return f"{folder}/{name.partition('.')[0]}"
 
 
-def _faces(shard: Path, sample: list[Member], meaning: dict[str, str | None] | None) -> Iterator[FaceImage]:
-    told = _told(shard, sample)
-    label = told.get("label")
+def _faces(
+    shard: Path, sample: list[Member], meaning: dict[str, str | None] | None, name: str, split: str
+) -> Iterator[FaceImage]:
+    about = _about(shard, sample)
+    label = about.get("label")
     for member in sample:
         if PurePosixPath(member.name).suffix.lower() not in PICTURES:
             continue
@@ -78,38 +112,34 @@ def _faces(shard: Path, sample: list[Member], meaning: dict[str, str | None] | N
         except UsageError as error:
             raise UsageError(f"{shown(shard)}, {member.name}: {error}") from None
         yield FaceImage(
-            f"{shard.name}/{member.name}",
+            f"{name}/{member.name}",
             partial(read_member, shard, member.offset, member.size, member.refused),
-            split_name(str(told.get("split", _split_of(shard)))),
+            split_name(str(about.get("split", split))),
             named,
-            subject=str(told.get("subject", "")),
+            subject=str(about.get("subject", "")),
             fingerprint=member.sha256,
         )
 
 
-def _told(shard: Path, sample: list[Member]) -> dict[str, Any]:
-    """What stands beside a picture. Raises UsageError for JSON that is none."""
-    told: dict[str, Any] = {}
+def _about(shard: Path, sample: list[Member]) -> dict[str, Any]:
+    """What stands beside an image. Raises UsageError for JSON that is none."""
+    about: dict[str, Any] = {}
     for member in sample:
         if member.note is None:
             continue
         try:
             text = member.note.decode("utf-8")
-            if member.name.lower().endswith(ABOUT):
-                about = json.loads(text)
-                told |= {n: v for n, v in about.items() if v is not None} if isinstance(about, dict) else {}
-            else:
-                told["label"] = text
+            if not member.name.lower().endswith(ABOUT):
+                about["label"] = text
+            elif isinstance(found := json.loads(text), dict):
+                given = {str(key).lower(): value for key, value in found.items() if value is not None}
+                keys = [(name, key) for key in KEYS for name in (*OTHER_NAMES.get(key, ()), key)]
+                about |= {key: given[name] for name, key in keys if name in given}
         except (ValueError, RecursionError) as error:
             raise UsageError(
                 f"{shown(shard)}, {member.name}: {str(error)[:100]}. Expected UTF-8 text, or JSON."
             ) from None
-    return told
-
-
-def _split_of(shard: Path) -> str:
-    beginning = split_name(shard.stem.partition("-")[0])
-    return beginning if beginning in SPLITS else ""
+    return about
 
 
 plugin = WebDataset()

@@ -124,6 +124,14 @@ class TextEncoder(Encoder):
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(T, D) raw, un-normalised embeddings."""
 
+    def cut_from(self, text: str) -> str:
+        """The end of a text that is too long to be read, from its first word on; "" where all is read."""
+        return ""
+
+    def unknown_words(self, text: str) -> Sequence[str]:
+        """The words of a text that mean nothing to this encoder."""
+        return ()
+
     @abstractmethod
     def text_identity(self) -> dict[str, Any]:
         """The part of `identity` that changes text embeddings (no image preprocessing, no precision: text is fp32)."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.decode import Unreadable, picture_of
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import picture_of
 from fercache.extraction.local import in_threads
 from fercache.identity import pixel_hash
 from fercache.progress import progress

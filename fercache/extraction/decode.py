@@ -11,14 +11,14 @@ from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from fercache.datasets import FaceImage
-from fercache.errors import FercacheError
 from fercache.extraction import bombs
+from fercache.extraction.colours import Unreadable, as_rgb
 from fercache.extraction.plain_jpeg import decode_plain
 
-FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_AS_TEXT = 1_000_000
 """Of a PPM whose numbers are written out: Pillow takes more than a second for each million."""
@@ -30,6 +30,9 @@ LARGE = 4_000_000
 
 WIDEST_FACE_CROP = 2.5
 LARGEST_FACE_CROP = 2048
+CROP = "crop the faces, or list them with a `box` column"
+DARK, FLAT = 64, 8
+"""Of 255: a brightest value, and a contrast, below which a face is hardly seen. 14 bits in 16 end at 63."""
 
 _PROFILE = "Raw profile type exif"
 _UPRIGHT = {
@@ -51,16 +54,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Box = tuple[int, int, int, int]
 
 
-class Unreadable(FercacheError):  # noqa: N818 - it says what the image is
-    """An image that cannot be used; the text is the reason given in the quarantine list."""
-
-
 def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[np.uint8]:
     """The upright picture as RGB (H, W, 3) uint8, writable and contiguous. `data` is a file's bytes, or pixels already.
 
-    Of more than one frame or page the first counts; 16 bits become their upper 8; transparency lies on white; EXIF
-    orientation is applied. `box` (left, top, right, bottom), in pixels of the upright picture, crops, and is clipped to
-    the picture. Raises Unreadable for anything that does not give at least one pixel.
+    Of more than one frame or page the first counts; EXIF orientation is applied; colours are as `colours.as_rgb` says.
+    `box` (left, top, right, bottom), in pixels of the upright picture, crops, and is clipped to the picture. Raises
+    Unreadable for anything that does not give at least one pixel.
     """
     pixels = _pixels_of_array(data, box) if isinstance(data, np.ndarray) else _pixels_of_bytes(data, box)
     height, width, _ = pixels.shape
@@ -90,13 +89,19 @@ def picture_of(face: FaceImage, data: bytes | NDArray[np.uint8]) -> NDArray[np.u
     return pixels if face.corruption is None else face.corruption(pixels)
 
 
-def looks_like_no_face_crop(pixels: NDArray[np.uint8]) -> str | None:
-    """What makes `pixels` (H, W, 3) look like a whole photograph or a banner, not one face; None if nothing does."""
+def looks_like_no_face(pixels: NDArray[np.uint8]) -> str | None:
+    """What makes `pixels` (H, W, 3) look like a photograph, a banner or nothing, not a face; None if nothing does."""
     height, width, _ = pixels.shape
     if max(height, width) > WIDEST_FACE_CROP * min(height, width):
-        return f"is {width} x {height} pixels, very {'wide' if width > height else 'tall'} for a face"
+        shape = "wide" if width > height else "tall"
+        return f"is {width} x {height} pixels, very {shape} for a face; {CROP}"
     if min(height, width) > LARGEST_FACE_CROP:
-        return f"is {width} x {height} pixels, very large for a face"
+        return f"is {width} x {height} pixels, very large for a face; {CROP}"
+    least, most = int(pixels.min()), int(pixels.max())
+    if most < DARK:
+        return f"is dark: its brightest value is {most} of 255; see whether its file has another depth"
+    if most - least < FLAT:
+        return "shows one colour alone"
     return None
 
 
@@ -126,7 +131,7 @@ def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
             upright = _upright(picture)
             if box is not None:
                 upright = upright.crop(_clip(box, upright.width, upright.height))
-            return _rgb(upright, picture.format)
+            return as_rgb(upright, picture)
 
 
 def _refuse_bombs(picture: Image.Image, data: bytes) -> None:
@@ -160,25 +165,6 @@ def _exif(picture: Image.Image) -> bytes:
     return bytes(picture.info.get("exif", b""))
 
 
-def _rgb(picture: Image.Image, format: str | None) -> NDArray[np.uint8]:
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and format in ("PNG", "PPM")):
-        return _grey(np.clip(np.asarray(picture), 0, 65_535) >> 8)
-    if picture.mode in ("I", "F"):
-        raise Unreadable("32-bit pixels, of which nobody knows what is white")
-    if picture.mode == "CMYK" and format == "JPEG" and "adobe" not in picture.info:
-        picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for one of Adobe's, which store the inverse
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    if picture.mode == "L":
-        return _grey(np.asarray(picture))
-    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"))
-
-
-def _grey(intensity: NDArray[np.integer]) -> NDArray[np.uint8]:
-    return np.repeat(intensity.astype(np.uint8)[:, :, None], 3, axis=2)
-
-
 def _clip(box: Box, width: int, height: int) -> Box:
     left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
     if left >= right or top >= bottom:
@@ -188,6 +174,10 @@ def _clip(box: Box, width: int, height: int) -> Box:
 
 def _what_else(data: bytes) -> str:
     head = data[:512]
+    if head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc"):
+        return "a HEIC photograph; convert it to JPEG"
+    if head[4:8] == b"ftyp" and b"avif" not in head[8:32]:
+        return "a video"
     if b"<svg" in head.lower():
         return "an SVG drawing"
     if not _NO_TEXT.search(head):

@@ -69,7 +69,7 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
     _refuse_repeated_ids(name, faces)
     manifest, fingerprints = hashlib.sha256(), np.empty((len(faces), 32), np.uint8)
-    absent: list[str] = []
+    absent: list[FaceImage] = []
     some = [faces[begin : begin + PER_TASK] for begin in range(0, len(faces), PER_TASK)]
     with progress(f"hash {name}", len(faces), "face") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         for row, (face, fingerprint) in enumerate(
@@ -77,7 +77,7 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
         ):
             manifest.update(_manifest_line(face, fingerprint))
             fingerprints[row] = np.frombuffer(fingerprint, np.uint8)
-            absent += [face.id] if fingerprint == ABSENT else []
+            absent += [face] if fingerprint == ABSENT else []
             bar.update()
     _report_absent(name, absent, len(faces))
     return Listing(tuple(faces), manifest.hexdigest(), fingerprints)
@@ -93,14 +93,24 @@ def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
         )
 
 
-def _report_absent(name: str, absent: Sequence[str], listed: int) -> None:
+def _report_absent(name: str, absent: Sequence[FaceImage], listed: int) -> None:
+    """Says why, too: an absent file is another mistake than one that may not be read."""
     if not absent:
         return
-    some = ", ".join(absent[:NAMED]) + (f" and {len(absent) - NAMED} more" if len(absent) > NAMED else "")
+    some = ", ".join(f"{face.id} ({_why_unread(face)})" for face in absent[:NAMED])
+    more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
     if len(absent) == listed:
-        raise UsageError(f"{name}: none of its {listed} images can be read, such as {some}. Is the root right?")
+        raise UsageError(f"{name}: none of its {listed} images can be read: {some}{more}. Is the root right?")
     where = "They go to the quarantine list beside the table."
-    print(f"warning: {name}: {len(absent)} of {listed} images cannot be read: {some}. {where}", file=sys.stderr)
+    print(f"warning: {name}: {len(absent)} of {listed} images cannot be read: {some}{more}. {where}", file=sys.stderr)
+
+
+def _why_unread(face: FaceImage) -> str:
+    try:
+        face.read()
+    except OSError as error:
+        return error.strerror or str(error)
+    return "not there a moment ago"
 
 
 def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:

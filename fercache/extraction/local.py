@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -22,7 +23,8 @@ from tqdm import tqdm
 from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.decode import Unreadable, looks_like_no_face_crop, picture_of
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import looks_like_no_face, picture_of
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.identity import content_hash, pixel_hash
 from fercache.progress import Bar, progress
@@ -112,7 +114,8 @@ def prepare(
         return Quarantined(face.id, str(error))
     except OSError as error:
         return Quarantined(face.id, f"{UNREAD}: {error.strerror or error}")
-    warning, pixel_sha256 = looks_like_no_face_crop(pixels), pixel_hash(pixels)
+    warning = looks_like_no_face(pixels) if face.corruption is None else None
+    pixel_sha256 = pixel_hash(pixels)
     crop = None if crop_side is None else encoder.preprocess(pixels, crop_side)
     return Prepared(views.render(pixels, pixel_sha256, encoder), crop, content_hash(data), pixel_sha256, warning)
 
@@ -341,10 +344,12 @@ def _digests(digests: list[bytes]) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 32)
 
 
-_warned: set[str] = set()
+_warned: set[tuple[str, str]] = set()
+"""Datasets, and of what kind of picture in them was warned."""
 
 
 def _warn_once(name: str, face: FaceImage, warning: str | None) -> None:
-    if warning and name not in _warned:
-        _warned.add(name)
-        print(f"warning: {face.id} {warning}; {name} may need face crops, or a `box` column.", file=sys.stderr)
+    kind = (name, re.sub(r"\d+", "", warning or ""))
+    if warning and kind not in _warned:
+        _warned.add(kind)
+        print(f"warning: {name}: {face.id} {warning}. Others like it are not named.", file=sys.stderr)

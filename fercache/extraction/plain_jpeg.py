@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 _SCAN, _METADATA = b"\xff\xda", b"\xff\xe1"
 """Markers. The latter's segment may say how the picture lies."""
+_PROFILE = b"ICC_PROFILE\0"
 _COLOURS = ("YCbCr", "RGB", "Gray")
 
 
 def decode_plain(data: bytes, most_pixels: int) -> NDArray[np.uint8] | None:
-    """RGB (H, W, 3) uint8 of a small whole picture in a single scan, without metadata; None for any other file."""
-    if data[:2] != b"\xff\xd8" or data.count(_SCAN) != 1 or _METADATA in data:
+    """RGB (H, W, 3) uint8 of a small whole picture in one scan, without metadata or profile; None for any other."""
+    if data[:2] != b"\xff\xd8" or data.count(_SCAN) != 1 or _METADATA in data or _PROFILE in data:
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)

@@ -1,8 +1,9 @@
-"""Pictures in folders: what is listed, what is left alone, what is refused."""
+"""Images in folders: what counts as one, what is litter, what is refused. All who read folders follow this."""
 
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,27 +13,49 @@ LARGEST_FILE = 256 * 2**20
 """Bytes: no face crop is larger, and reading what is would fill the memory."""
 TOO_LARGE = f"larger than {LARGEST_FILE // 2**20} MB"
 
-_NOT_OURS = ("thumbs.db", "desktop.ini", "__macosx")
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+PICTURES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"),
+)
+"""How the names of image files end, in lower case. A file of another name may be an image too: its bytes decide."""
+
+_LITTER = (
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"),  # Windows, macOS
+    *("$recycle.bin", "system volume information", "lost+found"),  # roots of disks
+    *("@eadir", "#recycle", "@recycle", "#snapshot", "@tmp"),  # network storage
+)
+_NUMBERED = re.compile(r"\d+[\W_]+(?=.*[^\W\d_])")
+"""Before the name of a class folder: `1_surprise`, `03 - happy`."""
 
 
 def read_inside(path: str | Path, root: Path) -> bytes:
-    """The bytes of a file. Raises OSError when it is none, too large for a picture, or a link that leaves `root`."""
+    """The bytes of a file. Raises OSError as `read_plain`, and for a link that leaves `root`."""
     file = str(path)  # text is looked at three times as fast as a `Path`, which counts for small pictures
+    _refuse_no_plain(file)
+    is_link = os.path.islink(file)  # noqa: PTH114
+    folder, _, _ = file.rpartition(os.sep)
+    if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
+        raise PermissionError(f"a link that leaves {root}")
+    with open(file, "rb") as stream:  # noqa: PTH123
+        return stream.read()
+
+
+def read_plain(file: str) -> bytes:
+    """The bytes of a file. Raises OSError when there is none, when it is a pipe, device or folder, or too large."""
+    _refuse_no_plain(file)
+    with open(file, "rb") as stream:  # noqa: PTH123
+        return stream.read()
+
+
+def _refuse_no_plain(file: str) -> None:
     try:
         found = os.stat(file)  # noqa: PTH116
     except OSError:
         raise FileNotFoundError("no such file") from None
     if not stat.S_ISREG(found.st_mode):
-        raise FileNotFoundError("no such file")
-    is_link = os.path.islink(file)  # noqa: PTH114
-    folder, _, _ = file.rpartition(os.sep)
-    if not (_leads_inside(file, root) if is_link else _lies_inside(folder, root)):
-        raise PermissionError(f"a link that leaves {root}")
+        raise FileNotFoundError("not a plain file")
     if found.st_size > LARGEST_FILE:
         raise OSError(TOO_LARGE)
-    with open(file, "rb") as stream:  # noqa: PTH123
-        return stream.read()
 
 
 def _leads_inside(path: str, root: Path) -> bool:
@@ -44,23 +67,44 @@ _lies_inside = cache(_leads_inside)
 
 
 def visible(folder: Path, root: Path) -> list[Path]:
-    """What lies in `folder`, by name, without hidden files and what systems leave behind (Thumbs.db).
+    """What lies in `folder`, by name, without litter: hidden files, and what systems leave behind (Thumbs.db, @eaDir).
 
     Raises UsageError for a folder that cannot be read, and for a link out of `root`.
     """
     try:
         with os.scandir(folder) as scan:
-            entries = sorted((e for e in scan if not _is_litter(e.name)), key=lambda e: e.name)
+            entries = sorted((e for e in scan if not is_litter(e.name)), key=lambda e: e.name)
     except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be read: {error.strerror or error}. Change its rights, or move it."
-        ) from None
+        _unreadable(error)
     for entry in entries:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
             raise UsageError(
                 f"{entry.path} is a link that leaves {root}. Copy what it points to, or choose a root that has both."
             )
     return [Path(entry.path) for entry in entries]
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or something that a system leaves behind."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file in `folder` and the folders in it, by path, but for litter; links to folders are not followed.
+
+    Raises UsageError for a folder that cannot be read.
+    """
+    found: list[Path] = []
+    for inside, folders, names in os.walk(folder, onerror=_unreadable):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        found += [Path(inside, name) for name in names if not is_litter(name)]
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise UsageError(
+        f"{error.filename} cannot be read: {error.strerror or error}. Change its permissions, or move it."
+    ) from None
 
 
 def subfolders(folder: Path, root: Path) -> list[Path]:
@@ -73,19 +117,29 @@ def first_folder(candidates: Iterable[Path]) -> Path | None:
     return next((folder for folder in candidates if folder.is_dir()), None)
 
 
+def root_nearby(root: Path, signs: Sequence[str]) -> Path | None:
+    """The folder above or directly below `root` that has one of the `signs`, paths of which `root` has none."""
+    if any((root / sign).exists() for sign in signs):
+        return None
+    above = root.resolve().parents
+    below = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return first_folder(folder for folder in (*below, *above) for sign in signs if (folder / sign).exists())
+
+
 def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     """Every file in the class folders, with its expression; `expression_of` has the folders' names in lower case.
 
-    Every file is listed, whatever its name ends in, so that nothing is left out unnoticed: what is no picture goes to
-    the quarantine list. Raises UsageError for other folders, for pictures outside of them, and for folders in them.
+    A number before the name does not count. Every file is listed, whatever its name ends in, so that nothing is left
+    out unnoticed: what is no image goes to the quarantine list. Raises UsageError for other folders, for images outside
+    of them, and for folders in them.
     """
     refuse_unlabelled(folder, root)
     found = subfolders(folder, root)
-    unknown = [f.name for f in found if f.name.lower() not in expression_of]
+    unknown = [f.name for f in found if class_name(f) not in expression_of]
     if unknown and all(name.isdigit() for name in unknown):
         raise UsageError(
-            f"{folder}: its folders are the numbers {', '.join(unknown)}. Copies of this set number the expressions in "
-            "different orders, so nobody can tell which is which. Take a copy whose folders are names."
+            f"{folder}: its folders are the numbers {', '.join(unknown)}. Copies of this dataset number the "
+            "expressions in different orders, so it is not known which is which. Take a copy whose folders are names."
         )
     if unknown:
         known = {name: [alias for alias, e in expression_of.items() if e == name] for name in expression_of.values()}
@@ -93,22 +147,27 @@ def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]
         raise UsageError(f"{folder}: no expression is called {', '.join(unknown)}. Known folders are {listed}.")
     for class_folder in found:
         for path in files_in(class_folder, root):
-            yield path, expression_of[class_folder.name.lower()]
+            yield path, expression_of[class_name(class_folder)]
+
+
+def class_name(folder: Path) -> str:
+    """The name of a class folder in lower case, without a number before it (`1_Surprise` -> `surprise`)."""
+    return _NUMBERED.sub("", folder.name.lower(), count=1)
 
 
 def files_in(class_folder: Path, root: Path) -> Iterator[Path]:
     """The files of one class. Raises UsageError for a folder among them."""
     for path in visible(class_folder, root):
         if path.is_dir():
-            raise UsageError(f"{path} is a folder in a class folder; pictures must lie directly in {class_folder}.")
+            raise UsageError(f"{path} is a folder in a class folder; images must lie directly in {class_folder}.")
         yield path
 
 
 def refuse_unlabelled(folder: Path, root: Path) -> None:
-    """Raises UsageError when pictures lie directly in `folder`, where nothing says what they show, and as `visible`."""
-    pictures = [path.name for path in visible(folder, root) if path.suffix.lower() in _PICTURES and path.is_file()]
-    if pictures:
-        raise UsageError(f"{folder}: {len(pictures)} pictures, such as {min(pictures)}, lie in no class folder.")
+    """Raises UsageError when images lie directly in `folder`, where nothing says what they show, and as `visible`."""
+    images = [path.name for path in visible(folder, root) if path.suffix.lower() in PICTURES and path.is_file()]
+    if images:
+        raise UsageError(f"{folder}: images outside of the class folders: {len(images)}, such as {min(images)}.")
 
 
 def id_below(path: Path, root: Path) -> str:
@@ -119,7 +178,3 @@ def id_below(path: Path, root: Path) -> str:
     except UnicodeEncodeError:
         raise UsageError(f"{os.fsencode(path)!r}: the name is not UTF-8. Rename the file.") from None
     return name
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _NOT_OURS

@@ -1,7 +1,8 @@
 """Lists that come with a set, as CSV files."""
 
 import csv
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fercache.errors import UsageError
@@ -19,3 +20,10 @@ def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
                     yield rows.line_num, cells
         except csv.Error as error:
             raise UsageError(f"{path}, line {rows.line_num}: {error}. Take the original file.") from None
+
+
+def refuse_repeated(columns: Sequence[str], path: Path | str) -> None:
+    """Raises UsageError where two columns of a header have one name: it is not known which of them is meant."""
+    repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
+    if repeated:
+        raise UsageError(f"{path}: more than one column is called {', '.join(repeated)}.")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.errors import UsageError
+from fercache.layouts.lists import refuse_repeated
 
 SIDE = 48
 PIXELS = "pixels"
@@ -31,13 +32,17 @@ def find_rows(path: Path, wanted: Sequence[str]) -> Iterator[PixelRow]:
     Raises UsageError, naming the line, for a file without these columns and for rows that lack one.
     """
     with path.open("rb") as stream:
-        columns = _columns(path, next(stream, b""), wanted)
+        names = _names(next(stream, b""))
+        columns = _positions(path, names, wanted)
         offset = stream.tell()
         for number, text in enumerate(stream, start=2):
             if text.strip():
                 cells = [cell.strip(b' "\r\n').decode("ascii", "replace") for cell in text.split(b",")]
-                if len(cells) <= max(columns):
-                    raise UsageError(f"{path}, line {number}: {len(cells)} cells. Take the original file.")
+                if len(cells) != len(names):
+                    raise UsageError(
+                        f"{path}, line {number}: {len(cells)} cells, but the header has {len(names)}. "
+                        "Take the original file."
+                    )
                 yield PixelRow(offset, tuple(cells[c] for c in columns[:-1]), hashlib.sha256(text).digest())
             offset += len(text)
 
@@ -45,7 +50,7 @@ def find_rows(path: Path, wanted: Sequence[str]) -> Iterator[PixelRow]:
 def read_row(path: Path, offset: int) -> NDArray[np.uint8]:
     """The picture (SIDE, SIDE, 3) whose row begins at `offset`. Raises OSError when it is none."""
     with path.open("rb") as stream:
-        column = _columns(path, next(stream, b""), ())[0]
+        column = _positions(path, _names(next(stream, b"")), ())[0]
         stream.seek(offset)
         text = stream.readline().decode("ascii", "replace")
     try:
@@ -56,13 +61,17 @@ def read_row(path: Path, offset: int) -> NDArray[np.uint8]:
         raise OSError(f"not {SIDE} x {SIDE} numbers from 0 to 255: {error}") from None
 
 
-def _columns(path: Path, header: bytes, wanted: Sequence[str]) -> list[int]:
-    """Positions of `wanted`, then of the pixels."""
-    names = [name.strip(b' "\r\n\xef\xbb\xbf').decode("ascii", "replace") for name in header.split(b",")]
+def _names(header: bytes) -> list[str]:
+    return [name.strip(b' "\r\n\xef\xbb\xbf').decode("ascii", "replace") for name in header.split(b",")]
+
+
+def _positions(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where the columns `wanted` are, then the pixels."""
     missing = [name for name in (*wanted, PIXELS) if name not in names]
     if missing:
         raise UsageError(
             f"{path}: no column {', '.join(missing)}; expected are {', '.join((*wanted, PIXELS))}, "
             f"found {', '.join(names)[:200]}. Take the original file."
         )
+    refuse_repeated(names, path)
     return [names.index(name) for name in (*wanted, PIXELS)]

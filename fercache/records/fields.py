@@ -167,8 +167,10 @@ class GroupRecord(Strict):
 
 def _check_follows(name: str, found: float | None, expected: float | None, source: str) -> None:
     """Raises ValueError where a score is not what it can be computed from."""
-    missing = found is None or expected is None
-    same = found is expected if missing else math.isclose(found, expected, abs_tol=_ROUNDING)
-    if not same:
+    if found is None or expected is None:
+        differ = found is not expected
+    else:
+        differ = not math.isclose(found, expected, abs_tol=_ROUNDING)
+    if differ:
         told = ["none" if value is None else f"{value:.6g}" for value in (found, expected)]
         raise ValueError(f"{name} is {told[0]}, but by {source} it is {told[1]}")

@@ -76,7 +76,11 @@ def read_record(path: Path) -> Record:
         raise UsageError(f"The record {path} is damaged: it is nested too deeply. {again}") from error
     except ValueError as error:
         raise UsageError(f"The record {path} is damaged: {error}. {again}") from error
-    if misplaced := _misplaced(path, record):
+    try:
+        misplaced = _misplaced(path, record)
+    except UsageError as error:
+        misplaced = f"has a target that is none: {error}"
+    if misplaced:
         raise UsageError(f"The record {path} {misplaced}. {again}")
     return record
 

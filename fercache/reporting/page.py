@@ -29,7 +29,7 @@ from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
 from fercache.reporting.rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
 from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
 from fercache.scoring.intervals import FEWEST_FACES
-from fercache.store.atomic import write_json, write_text
+from fercache.store.atomic import remove_abandoned, write_json, write_text
 
 PAGE, MADE = "index.html", "report.json"
 """The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
@@ -124,6 +124,7 @@ def write_report(
         PAGE: with_own_names(render(page)),
     }
     folder.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(folder)
     (folder / MADE).unlink(missing_ok=True)  # until all is written, this is no report
     for name, text in (texts | extras.files).items():
         if text is None:

@@ -105,9 +105,10 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
     Raises UsageError for a set that was not extracted, faces that are named twice, and sets of several encoders.
     """
     device = resolve_device(request.device)
+    names = [DatasetName.parse(text) for text in request.sets]
+    folder = settings.new_report(request.name or "-".join(["audit", *(_place(n.slug, n.split) for n in names)]))
     tables = _read_tables(settings, request)
     sets = [_audited(name, table) for name, table in tables.items()]
-    folder = settings.report(request.name or "-".join(["audit", *(_place(n.slug, n.split) for n in tables)]))
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in folder.glob("suspects-*.csv"):
         earlier.unlink()

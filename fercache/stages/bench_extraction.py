@@ -33,6 +33,7 @@ from fercache.extraction.decode import picture_of
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
 from fercache.identity import content_hash, key_of, pixel_hash
+from fercache.output_paths import check_output_file
 from fercache.precisions import REDUCED, casting, centred_cosine
 from fercache.progress import progress
 from fercache.settings import Settings
@@ -128,6 +129,8 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
     A first round warms up and does not count; of the others the least time does. Raises UsageError for a wrong
     encoder, and for one that is no torch network.
     """
+    file = settings.reports / "bench-extract.csv"
+    check_output_file(file, ".csv", "reports =")
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     if not isinstance(encoder, NetworkEncoder):
         raise UsageError(f"{encoder.name} is no torch network, so there is no plain loop to compare it with.")
@@ -138,7 +141,7 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
         faces = list(dataset.faces(folder / "pictures", NAME.domain))
         encoder.settle(first_faces(faces, encoder, str(NAME)))
         table = _measure(folder, faces, dataset, encoder, request.rounds)
-    return write_text(settings.reports / "bench-extract.csv", table.to_csv(index=False)), table
+    return write_text(file, table.to_csv(index=False)), table
 
 
 def _measure(

@@ -16,6 +16,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch, GradientHead, Task
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.output_paths import check_output_file
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
 from fercache.training import Chance, SourceFaces, build_head, fit, validate
@@ -87,6 +88,8 @@ def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.
     `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs where there were
     fewer. `accuracy` and `spread` are the mean and the standard deviation over the seeds.
     """
+    file = settings.reports / "bench-train.csv"
+    check_output_file(file, ".csv", "reports =")
     sees_pixels = SigmoidMask.needs_crops(SigmoidMaskSettings.model_validate({"trunk": request.trunk}))
     if sees_pixels != (request.crops is not None):
         remedy = "add --crops with their side, such as 64" if sees_pixels else "leave out --crops"
@@ -101,7 +104,7 @@ def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.
         bare = next(contender for contender in contenders if contender.name == BARE)
         rows += [contender.row(batch_size, WHOLE_EPOCHS / request.epochs, bare) for contender in contenders]
     table = pd.DataFrame(rows)
-    return write_text(settings.reports / "bench-train.csv", table.to_csv(index=False)), table
+    return write_text(file, table.to_csv(index=False)), table
 
 
 def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, seed: int) -> None:

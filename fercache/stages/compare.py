@@ -50,7 +50,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     Raises UsageError when there is nothing to compare, and for a name that no record has.
     """
     asked = request or CompareRequest()
-    folder = settings.report(asked.name)
+    folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
         pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
-from fercache.errors import UsageError, nearest
-from fercache.progress import progress
+from fercache.errors import UsageError
+from fercache.progress import progress, shortened
 from fercache.records import NewerRecordError, Record, read_records, record_files
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages.drift import Drifts
-from fercache.stages.finding import find_table, holds, same_encoder, slug_of
+from fercache.stages.finding import find_run, find_table, first_of, holds, same_encoder, slug_of
 from fercache.stages.labelled import LabelPolicy, searched_faces
 from fercache.stages.loading import check_head, load_run
 from fercache.stages.provenance import Provenance, source_rows, split_rows
@@ -72,7 +72,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info) in missing:
-            bar.set_postfix_str(f"{folder.name} on {name}", refresh=False)
+            bar.set_postfix_str(shortened(str(name)), refresh=False)
             bar.update()
             if folder in broken:
                 continue
@@ -169,28 +169,14 @@ def _chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
     return fitting
 
 
-def find_run(finished: Sequence[Path], name: str) -> Path:
-    """A run by its name, its folder, or its key's first digits. Raises UsageError when none or several fit."""
-    wanted = Path(name).name
-    fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if finished and (finished[0].parent / wanted).is_dir():
-        raise UsageError(
-            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
-            "the same `fercache train` again."
-        )
-    raise UsageError(f"No finished run is called '{name}'. {nearest(wanted, [folder.name for folder in finished])}")
-
-
 def targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
-    """The run's targets, with the newest table of each."""
+    """The run's targets, with the table of each that was asked for last."""
     fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
     names = [DatasetName.parse(target) for target in request.targets] or scored_by_default(fitting)
-    newest = [(name, next((table for table in fitting if holds(table, name)), None)) for name in names]
-    return [(name, table) for name, table in newest if table is not None]
+    holding = [(name, [table for table in fitting if holds(table, name)]) for name in names]
+    return [(name, first_of(tables, tables[0], tell=True)) for name, tables in holding if tables]
 
 
 def _refuse_unscored_targets(

@@ -1,6 +1,5 @@
 """images -> feature table, prompts -> prompt tables."""
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -18,15 +17,14 @@ from fercache.corruptions import SHIFTED, Corruption, corruptions
 from fercache.datasets import (
     Dataset,
     DatasetName,
-    Expected,
     FaceImage,
+    Finding,
     check_domain,
-    default_split,
     has_spare_validation,
 )
 from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
-from fercache.errors import FercacheError, UsageError
+from fercache.errors import FercacheError, UsageError, check_length
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
@@ -36,8 +34,12 @@ from fercache.precisions import reduced_precisions
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
+from fercache.splits import default_split
+from fercache.stages.finding import first_of
+from fercache.stages.prompt_checks import check_prompts
+from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
-from fercache.store.crops import crops_identity, crops_path, read_crops, write_crops
+from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 from fercache.store.shards import TableWriter
 from fercache.store.tables import (
@@ -46,6 +48,7 @@ from fercache.store.tables import (
     clean_key_of,
     find_tables,
     parts_folder,
+    read_info,
     read_table,
     table_path,
 )
@@ -53,6 +56,7 @@ from fercache.versions import versions
 from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
+NAMED_COUNTS = 6
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     when no face can be read or another process is writing the table.
     """
     views = _views(request)
+    check_length("The prompt set", set_label(request.prompts))
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
     check_domain(dataset, name.family, name.domain)
@@ -95,11 +100,13 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         root = Path(_whole_path(root))  # workers stand in other folders
     request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
-    _warn_of_missing(name, dataset.expected(root, name.domain), faces)
+    if dataset.expected(root, name.domain):
+        _warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
     encoder = load_checked(request.encoder)
+    check_length("The encoder's name", encoder.name)
     some = first_faces(listing.faces, encoder, str(name))
     measured = _settle(settings, name, listing, encoder, request, views, some)
     if isinstance(encoder, TextEncoder):
@@ -117,7 +124,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, replace(request, dataset=held_out, views=0, crops=None, shifted=False))
-    os.utime(path)  # what was asked for last is what `train` takes
+    _note_asked(settings, path)
     return path
 
 
@@ -196,10 +203,14 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     prompts = prompt_set(name)
     identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
+    if name not in BUILT_IN:
+        check_prompts(encoder, prompts)
     with suppress(UsageError):  # absent, or damaged
-        return read_prompts(path).path
+        read_prompts(path)
+        note_asked(path, _prompts_asked(path.parent))
+        return path
     sentences = [sentence for expression in prompts for sentence in prompts[expression]]
-    return write_prompts(
+    write_prompts(
         path,
         identity=identity,
         prompts=sentences,
@@ -207,16 +218,24 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
         embeddings=encoder.encode_texts(sentences),
         logit_scale=encoder.logit_scale,
     )
+    note_asked(path, _prompts_asked(path.parent))
+    return path
 
 
-def _warn_of_missing(name: DatasetName, expected: Expected, faces: Sequence[FaceImage]) -> None:
-    """One line where a known set has other counts than it should."""
-    known = {split: counts.get("", sum(counts.values())) for split, counts in expected.items()}
-    found = {split: sum(split in ("", face.split) for face in faces) for split in known}
-    if known != found:
-        told = ", ".join(f"{found[split]:,} of {known[split]:,} {split}".strip() for split in known)
-        clean = name.clean
-        print(f"warning: {clean} has {told} images; see `fercache datasets show {clean}`.", file=sys.stderr)
+def _prompts_asked(folder: Path) -> list[datetime]:
+    return [last_asked(path) for path in folder.glob("*.h5")]
+
+
+def _warn_of_other_counts(name: DatasetName, findings: Sequence[Finding]) -> None:
+    """One line where a known dataset has other counts than it should, in all or of an expression."""
+    other = sorted(
+        (f for f in findings if not f.agrees), key=lambda f: (bool(f.label), -abs(f.found - (f.expected or 0)))
+    )
+    if other:
+        told = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
+        more = f" and {len(told) - NAMED_COUNTS} more" if len(told) > NAMED_COUNTS else ""
+        listed = ", ".join(told[:NAMED_COUNTS]) + more
+        print(f"warning: {name.clean} has {listed}; see `fercache datasets show {name.clean}`.", file=sys.stderr)
 
 
 def _settle(
@@ -353,8 +372,27 @@ def store_crops(
     path = crops_path(cache, table, side, key_of(identity))
     with suppress(UsageError):  # absent, or damaged
         read_crops(path)
-        os.utime(path)  # what was asked for last is what `train` takes
+        note_asked(path, _crops_asked(cache))
         return path
     columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
     cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side)
-    return write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
+    write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
+    note_asked(path, _crops_asked(cache))
+    return path
+
+
+def _note_asked(settings: Settings, path: Path) -> None:
+    """What was asked for last is what `train` takes."""
+    noted = note_asked(path, (table.asked for table in find_tables(settings.cache) if table.path != path))
+    table = read_info(path)
+    first = first_of(find_tables(settings.cache), table)
+    if not noted and first.clean_key != table.clean_key:
+        print(
+            f"warning: {path.parent} cannot be written, so `train` and `evaluate` take {first.path.name}, "
+            "which was asked for later.",
+            file=sys.stderr,
+        )
+
+
+def _crops_asked(cache: Path) -> list[datetime]:
+    return [last_asked(path) for path in crop_files(cache)]

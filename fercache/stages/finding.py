@@ -13,13 +13,17 @@ from fercache.corruptions import SHIFTED
 from fercache.datasets import DatasetName, check_domain
 from fercache.encoders import OWN, EncoderRequest
 from fercache.errors import UsageError, nearest
+from fercache.progress import say_once
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
+from fercache.store.asked import NEVER, last_asked
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, TableInfo, find_tables
 from fercache.views import RECIPES
 
 DEFAULT_ENCODER = "bundled"
+NAMED = 3
+"""Runs that a message names, since their names are long."""
 
 
 def slug_of(encoder: str) -> str:
@@ -54,10 +58,41 @@ def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLE
     if len(fitting) > 1:
         raise UsageError(f"Several encoders have a table of {dataset}. Choose with --encoder: {', '.join(fitting)}.")
     tables = [t for t in tables if t.provenance["encoder"] == fitting[0]]
-    return tables[0] if recipe == CLEAN else _with_views(tables, recipe)
+    tables = tables if recipe == CLEAN else _with_views(tables, recipe)
+    return first_of(tables, tables[0], tell=True)
 
 
-def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
+def first_of(tables: Sequence[TableInfo], like: TableInfo, *, tell: bool = False) -> TableInfo:
+    """Of the tables of a set and encoder the one that was asked for last, which is the one that counts.
+
+    With `tell`, one line says so where they differ in more than views.
+    """
+    same = [t for t in tables if _set_and_encoder(t) == _set_and_encoder(like)]
+    others = [t for t in same if t.clean_key != same[0].clean_key]
+    if tell and others:
+        _say_taken(same[0], others)
+    return same[0]
+
+
+def _set_and_encoder(table: TableInfo) -> tuple[Any, ...]:
+    identity = table.identity
+    return identity["dataset"], identity.get("split"), table.provenance["encoder"]
+
+
+def _say_taken(taken: TableInfo, others: Sequence[TableInfo]) -> None:
+    older = ", ".join(f"{table.path.name} ({_when(table)})" for table in others)
+    say_once(
+        f"{taken.identity['dataset']} has tables that differ, by the same encoder: {taken.path.name} is taken, which "
+        f"was asked for last ({_when(taken)}), not {older}. To take another, extract as for that one again; to drop "
+        f"one, delete its file in {taken.path.parent}.",
+    )
+
+
+def _when(table: TableInfo) -> str:
+    return "no date" if table.asked == NEVER else f"{table.asked:%Y-%m-%d %H:%M:%S}"
+
+
+def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
     of_recipe = [table for table in tables if table.identity.get(RECIPE, {}).get("name") == recipe]
     if not of_recipe:
         has = sorted({table.identity[RECIPE]["name"] for table in tables if RECIPE in table.identity})
@@ -68,7 +103,7 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> TableInfo:
             f"{tables[0].identity['dataset']} has no views of the recipe '{recipe}'.{known} "
             f"Add them; only they are encoded: {extract_command(tables[0])} --views 4 --recipe {asked}"
         )
-    return of_recipe[0]
+    return of_recipe
 
 
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
@@ -106,6 +141,34 @@ def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -
     return next(fitting, None)
 
 
+def find_run(finished: Sequence[Path], name: str) -> Path:
+    """A run by its name, its folder, or its key's first digits. Raises UsageError when none or several fit."""
+    wanted = Path(name).name
+    fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if finished and wanted in [folder.name for folder in finished[0].parent.iterdir()]:
+        raise UsageError(
+            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
+            "the same `fercache train` again."
+        )
+    if not finished:
+        raise UsageError(f"There is no run '{name}', since none is finished. Run: fercache train")
+    how = "Name one, by its name or by the key at its end; `fercache list runs` has all."
+    similar = fitting or [folder for folder in finished if wanted in folder.name]
+    if similar:
+        raise UsageError(f"'{name}' fits {len(similar)} runs, the latest first: {_latest(similar)}. {how}")
+    close = get_close_matches(wanted, [folder.name for folder in finished], n=1, cutoff=0.5)
+    meant = f"Did you mean '{close[0]}'? " if close else ""
+    raise UsageError(f"No finished run is called '{name}'. {meant}The latest are: {_latest(finished)}. {how}")
+
+
+def _latest(runs: Sequence[Path]) -> str:
+    ordered = sorted(runs, key=lambda folder: folder.stat().st_mtime, reverse=True)
+    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
+    return ", ".join(folder.name for folder in ordered[:NAMED]) + more
+
+
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether features of both may be used together; every precision agrees with fp32, so none counts."""
     return {**one, "precision": ""} == {**other, "precision": ""}
@@ -120,7 +183,7 @@ def find_prompts(cache: Path, table: TableInfo, name: str) -> PromptTable | None
     """
     folder = cache / "prompts" / table.provenance["encoder"]
     encoder = table.identity["encoder"]
-    paths = sorted(folder.glob("*.h5"), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(sorted(folder.glob("*.h5")), key=last_asked, reverse=True)
     fitting = [p for p in map(read_prompts, paths) if p.identity["encoder"].items() <= encoder.items()]
     if not fitting:
         return None

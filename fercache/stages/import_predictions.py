@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.datasets import POOL, DatasetName, check_domain, source_names, source_slug
-from fercache.errors import UsageError
+from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
-from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_record, record_path, write_record
+from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_records, record_path, write_record
 from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
 from fercache.stages.finding import find_table, holds
@@ -63,13 +63,11 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     The file is a CSV with a column `id`, a column for each expression, logits or probabilities, and perhaps `model`.
     Raises UsageError for a file that is none, unknown or missing ids, and a target whose faces are not in the cache.
     """
-    rows = _read(request.file)
+    models = _by_model(request, _read(request.file))
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
     provenance = Provenance(find_tables(settings.cache), cache(read_table))
-    read = [
-        _read_one(request, model, part, table, name, provenance) for model, part in _by_model(request, rows).items()
-    ]
+    read = [_read_one(request, model, part, table, name, provenance) for model, part in models.items()]
     for _, record, _ in read:
         _tell_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
@@ -91,6 +89,7 @@ def _check_model(text: str, place: str) -> None:
     """Raises UsageError for what would tear a table's line apart."""
     if not text.isprintable() or not text.strip():
         raise UsageError(f"{place}: {text!r} is no name for a model. Write one line of ordinary characters.")
+    check_length(f"{place}: the model's name", text)
 
 
 def _labels_of(settings: Settings, name: DatasetName) -> Path:
@@ -124,6 +123,7 @@ def _read_one(
     key = key_of({**method, "seed": request.seed})
     slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
     run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
+    check_file_name("The run's name", run)
     record = Record(
         run=run,
         method_key=key_of(method),
@@ -157,7 +157,8 @@ def _read_one(
 
 def _tell_replaced(settings: Settings, record: Record) -> None:
     path = record_path(settings.cache / "runs" / record.run, record)
-    if path.exists() and read_record(path).keys != record.keys:
+    before, _ = read_records([path])
+    if before and before[0].keys != record.keys:
         print(f"{record.head} on {record.target_label}: replaces what was imported before", file=sys.stderr)
 
 

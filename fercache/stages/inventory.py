@@ -129,7 +129,7 @@ def _changed_since(settings: Settings, request: ExtractRequest, table: TableInfo
     """The first file found that the table is made of and that was written after it."""
     name = DatasetName.parse(request.dataset)
     root = settings.root_of(str(name.clean)) if registry.load("datasets", name.family).needs_root else None
-    written = table.path.stat().st_mtime_ns
+    written = table.asked.timestamp() * 1e9
     everything = (path for root in (root, request.encoder.weights) if root is not None for path in _files(root))
     return next((path for path in everything if _time_of(path) > written), None)
 

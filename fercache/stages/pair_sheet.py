@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable, picture_of
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import picture_of
 from fercache.settings import Settings
 from fercache.stages.originals import faces_with, known_root
 from fercache.store.atomic import replacing

@@ -1,6 +1,5 @@
 """One's own face pictures -> expressions with probabilities."""
 
-import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,20 +15,21 @@ from fercache import registry
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
-from fercache.expressions import first_expressions
 from fercache.extraction.local import Prepared, prepared_faces
+from fercache.layouts.folders import files_below, read_plain
+from fercache.output_paths import shown
 from fercache.progress import progress
-from fercache.prompts import Prompts, prompt_set
+from fercache.prompts import prompts_to_choose_from, seven_expressions
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.evaluate import find_run
-from fercache.stages.finding import same_encoder
+from fercache.stages.finding import find_run, same_encoder
 from fercache.stages.loading import load_run
+from fercache.stages.prediction_table import Prediction
+from fercache.stages.prompt_checks import check_prompts
 from fercache.store.runs import find_runs
 from fercache.trunks import Faces
 
 BATCH = 64
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,6 @@ class PredictRequest:
     prompts: tuple[str, ...] = ()
     device: str = "auto"
     encoder: EncoderRequest = field(default_factory=EncoderRequest)
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A picture's probabilities by name, highest first, or the reason why it could not be read."""
-
-    path: str
-    probabilities: dict[str, float] = field(default_factory=dict)
-    unreadable: str = ""
 
 
 class Classifier:
@@ -77,27 +68,46 @@ class Classifier:
         return result
 
 
-def predict(settings: Settings, request: PredictRequest) -> list[Prediction]:
-    """A prediction per picture, in order. Raises UsageError when a path does not exist or holds no picture."""
+class Predictions:
+    """The predictions of `total` images, made while they are asked for; `names` are all that have a probability."""
+
+    def __init__(self, classifier: Classifier, pictures: Sequence[Path]) -> None:
+        self.names, self.total = classifier.names, len(pictures)
+        self._classifier, self._pictures = classifier, pictures
+
+    def batches(self) -> Iterator[list[Prediction]]:
+        """In the order of the images."""
+        faces = [FaceImage(id=shown(path), read=partial(read_plain, str(path))) for path in self._pictures]
+        with progress("predict", len(faces), "face") as bar:
+            for batch in _batches(faces, self._classifier):
+                yield _predict_batch(batch, self._classifier)
+                bar.update(len(batch))
+
+    def __iter__(self) -> Iterator[Prediction]:
+        for batch in self.batches():
+            yield from batch
+
+
+def predict(settings: Settings, request: PredictRequest) -> Predictions:
+    """A prediction per image, in order. Raises UsageError when a path does not exist or holds no image."""
     if request.run and request.prompts:
         raise UsageError("--prompts asks the encoder, --run asks a trained head: give one of them.")
     pictures = [picture for path in request.paths for picture in _pictures(path)]
     classifier = _of_run(settings, request) if request.run else _of_text(request)
-    faces = [FaceImage(id=str(path), read=partial(Path.read_bytes, path)) for path in pictures]
-    with progress("predict", len(faces), "face") as bar:
-        return [p for batch in _batches(faces, classifier) for p in _predict_batch(batch, classifier, bar)]
+    return Predictions(classifier, pictures)
 
 
 def _pictures(path: Path) -> list[Path]:
+    """All files of a folder: what is no image is named as such, not passed over."""
     if not path.exists():
         raise UsageError(f"{path} does not exist.")
     if path.is_file():
         return [path]
-    found = sorted(
-        file for file in path.rglob("*") if file.suffix.lower() in PICTURES and not file.name.startswith(".")
-    )
+    if not path.is_dir():
+        raise UsageError(f"{path} is a pipe, socket or device. Name an image file, or a folder of them.")
+    found = files_below(path)
     if not found:
-        raise UsageError(f"{path} holds no pictures; looked for {', '.join(PICTURES)}.")
+        raise UsageError(f"{path} holds no files.")
     return found
 
 
@@ -105,8 +115,8 @@ def _of_text(request: PredictRequest) -> Classifier:
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     if not isinstance(encoder, TextEncoder):
         raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
-    prompts = prompt_set("faces")
-    sets: Prompts = {p: (p,) for p in request.prompts} or {name: prompts[name] for name in first_expressions(7)}
+    sets = prompts_to_choose_from(request.prompts) or seven_expressions()
+    check_prompts(encoder, sets)
     text = torch.from_numpy(np.stack([encoder.encode_texts(sentences).mean(axis=0) for sentences in sets.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
 
@@ -143,8 +153,7 @@ def _batches(faces: Sequence[FaceImage], classifier: Classifier) -> Iterator[lis
         yield batch
 
 
-def _predict_batch(batch: list[tuple[FaceImage, Any]], classifier: Classifier, bar: Any) -> list[Prediction]:
-    bar.update(len(batch))
+def _predict_batch(batch: list[tuple[FaceImage, Any]], classifier: Classifier) -> list[Prediction]:
     readable = [result for _, result in batch if isinstance(result, Prepared)]
     rows = iter(classifier.probabilities(readable) if readable else ())
     predictions = []
@@ -157,15 +166,3 @@ def _predict_batch(batch: list[tuple[FaceImage, Any]], classifier: Classifier, b
         pairs = zip(classifier.names, map(float, next(rows)), strict=True)
         predictions.append(Prediction(face.id, dict(sorted(pairs, key=lambda pair: -pair[1]))))
     return predictions
-
-
-def write_csv(path: Path, predictions: Sequence[Prediction]) -> Path:
-    """One line a picture: path, the best name, a column of probability per name, why it was unreadable."""
-    names = next((sorted(p.probabilities) for p in predictions if p.probabilities), [])
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["path", "prediction", *names, "unreadable"])
-        for p in predictions:
-            shares = [f"{p.probabilities[name]:.6f}" if p.probabilities else "" for name in names]
-            writer.writerow([p.path, next(iter(p.probabilities), ""), *shares, p.unreadable])
-    return path

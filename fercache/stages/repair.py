@@ -8,7 +8,7 @@ from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.settings import Settings
 from fercache.stages.extract import ExtractRequest, extract
-from fercache.store.atomic import set_aside
+from fercache.store.atomic import remove_abandoned, set_aside
 from fercache.store.copies import copies_path
 from fercache.store.crops import crop_files, find_crops
 from fercache.store.tables import RECIPE, TableInfo, find_tables, table_files
@@ -30,6 +30,8 @@ def repair(settings: Settings) -> Iterator[Repair]:
 
     A table's good rows are not kept: its checksums are of whole columns. Rows that another table has are copied.
     """
+    for path in remove_abandoned(settings.cache):
+        yield Repair(path, True, "removed: the process that wrote it is gone")
     tables = find_tables(settings.cache)
     requests = {path: request for table in tables for path, request in _files_of(settings, table).items()}
     aside: dict[ExtractRequest, list[Path]] = {}

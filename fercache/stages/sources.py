@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from fercache.datasets import POOL, DatasetName, default_split, has_spare_validation, source_names, source_slug
+from fercache.datasets import POOL, DatasetName, has_spare_validation, source_names, source_slug
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
 from fercache.identity import canonical_json, key_of, seed_from
 from fercache.settings import Settings
+from fercache.splits import default_split
 from fercache.stages.finding import find_prompts, find_shifted, find_table, same_encoder
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.stored_faces import as_batch, crops_of, pooled, pooled_views, stored_views

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fercache.errors import UsageError
 from fercache.heads import Batch
+from fercache.progress import say_once
 from fercache.stages.finding import extract_command
 from fercache.stages.labelled import LabelledFaces
 from fercache.store.crops import Crops, find_crops, read_crops, rows_of
@@ -141,7 +142,7 @@ def _on(device: str, features: NDArray[np.floating]) -> Tensor:
 
 
 def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
-    """The crops of a table's faces, of the side S asked for, or those stored last.
+    """The crops of a table's faces, of the side S asked for, or those asked for last.
 
     Raises UsageError, with the command that makes them, without any.
     """
@@ -154,5 +155,11 @@ def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
         raise UsageError(
             f"This trunk looks at pixels, and {dataset} has no crops{of_side} beside its features.{known} "
             f"Add them; nothing is encoded again: {extract_command(table)} --crops {side or USUAL_SIDE}"
+        )
+    taken = fitting[0].side
+    if others := sorted({info.side for info in fitting} - {taken}):
+        say_once(
+            f"{table.identity['dataset']} has crops of several sides: those of {taken} pixels are taken, which were "
+            f"asked for last, not those of {', '.join(map(str, others))}. Choose with --set crops=SIDE."
         )
     return read_crops(fitting[0].path)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import DatasetName, default_split
-from fercache.errors import UsageError
+from fercache.datasets import DatasetName
+from fercache.errors import UsageError, check_length
 from fercache.provenance import IDENTICAL, By, How, Seen
 from fercache.records import DUPLICATE
 from fercache.scoring.drift import Drift
+from fercache.splits import default_split
 from fercache.stages.labelled import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.stages.run_config import SourcePart
 from fercache.store.crops import Crops
@@ -89,6 +90,7 @@ def read_target(
     Raises UsageError for faces that were trained on, and where no face has a label that counts.
     """
     split = unseen_split(set(table.columns.split), name, trained_on)
+    check_length(f"The split of {name.whole}", split)
     if labels.policy == "soft":  # soft labels are for training; a score needs one answer per face
         labels = replace(labels, policy="majority")
     faces = labelled_faces(table, name, split, labels)

@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from fercache import registry
 from fercache.datasets import Dataset, DatasetName
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable, picture_of
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import picture_of
 from fercache.reporting.errors import Pictures
 from fercache.settings import Settings
 from fercache.stages.originals import faces_with, known_root

@@ -1,7 +1,6 @@
 """feature table -> runs."""
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any
 
 import torch
@@ -18,10 +17,10 @@ from pydantic import ValidationError
 
 from fercache import registry
 from fercache.backbones import PRETRAINED
-from fercache.errors import FercacheError, UsageError, nearest
+from fercache.errors import FercacheError, UsageError, check_file_name, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.progress import progress
+from fercache.progress import Bar, progress, say_once
 from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
@@ -29,8 +28,10 @@ from fercache.stages.loading import TASK
 from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
 from fercache.stages.sources import Source, TrainRequest, one_key, read_source
 from fercache.state_dicts import listed
+from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
+from fercache.toml_files import is_file
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
 from fercache.versions import versions
@@ -43,25 +44,43 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     other. Trunks on pixels, and accelerators, take one run at a time.
     Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
     """
+    remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
-    stopped = Event()
-
-    def run(job: tuple[Plan, int]) -> Path:
-        plan, seed = job
-        return _train_one(settings, request, plan, seed, stopped)
-
+    missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
-    with progress("train", len(jobs), "run") as bar, _workers(side_by_side) as in_turn:
+    with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(side_by_side) as in_turn:
+        watched = _Watched(bar, len(missing))
+
+        def run(job: tuple[Plan, int]) -> Path:
+            return _train_one(settings, request, *job, watched)
+
         try:
-            folders = []
-            for (plan, seed), folder in zip(jobs, in_turn(run, jobs), strict=True):
-                folders.append(folder)
-                bar.set_postfix_str(f"{plan.name}, seed {seed}", refresh=False)
-                bar.update()
-            return folders
+            return list(in_turn(run, jobs))
         finally:
-            stopped.set()  # an interrupt waits for an epoch, not for all runs
+            watched.stopped.set()  # an interrupt waits for a step, not for all runs
+
+
+class _Watched:
+    """The bar of several runs at a time, and whether they are to stop."""
+
+    def __init__(self, bar: Bar, runs: int) -> None:
+        self.stopped = Event()
+        self._bar, self._runs, self._done, self._one = bar, runs, 0, Lock()
+
+    def step(self, faces: int) -> None:
+        """So many faces more were trained on. Raises FercacheError once all are to stop."""
+        if self.stopped.is_set():
+            raise FercacheError("Training was stopped; nothing is kept of runs that were not finished.")
+        with self._one:
+            self._bar.update(faces)
+
+    def finish(self, left: int) -> None:
+        """A run is done, that has not told of `left` of its faces."""
+        with self._one:
+            self._done += 1
+            self._bar.set_postfix_str(f"{self._done} of {self._runs} runs", refresh=False)
+            self._bar.update(left)
 
 
 @contextmanager
@@ -94,6 +113,12 @@ class Plan:
     def trunk(self) -> str:
         """The name of the head's trunk, "none" for a head without one."""
         return str(getattr(self.settings, "trunk", "none"))
+
+    @property
+    def work(self) -> int:
+        """Faces to train on, each as often as there are epochs."""
+        epochs = self.settings.epochs if isinstance(self.settings, FitSettings) else 1
+        return epochs * len(self.source.faces.train.labels)
 
     @property
     def prompts_key(self) -> str | None:
@@ -169,10 +194,12 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
 def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
     key = key_of({**_run_identity(plan), "seed": seed})
     encoder = plan.source.table.provenance["encoder"]
-    return settings.cache / "runs" / f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    name = f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
+    check_file_name("The run's name", name)
+    return settings.cache / "runs" / name
 
 
-def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, stopped: Event) -> Path:
+def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, watched: _Watched) -> Path:
     source, task = plan.source, plan.task
     folder = _folder(settings, plan, seed)
     if is_finished(folder):
@@ -181,11 +208,22 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
     start = time.perf_counter()
     head = plan.build(seed_from("weights", seed)).to(source.device)
 
-    def report(row: Mapping[str, Any]) -> None:
-        if stopped.is_set():
-            raise FercacheError(f"{name} was stopped after epoch {row['epoch']}; nothing of it is kept.")
+    left = plan.work
 
-    fitted = train_head(head, source.faces, plan.settings, seed=seed_from("training", seed), report=report)
+    def step(faces: int) -> None:
+        nonlocal left
+        left -= faces
+        watched.step(faces)
+
+    fitted = train_head(
+        head,
+        source.faces,
+        plan.settings,
+        seed=seed_from("training", seed),
+        report=lambda row: watched.step(0),
+        step=step,
+    )
+    watched.finish(left)
     parts = [SourcePart(name=str(part.name.whole), split=part.split, key=part.table.clean_key) for part in source.parts]
     config = RunConfig(
         name=name,
@@ -254,7 +292,7 @@ def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
     elif weights != RANDOM:
-        if not Path(weights).is_file():
+        if not is_file(Path(weights)):
             raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
         settings["trunk_weights"] = file_hash(Path(weights))
     return settings
@@ -266,9 +304,4 @@ def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
     if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
         unused = trunk.load_weights(chosen.trunk_weights)
         if unused:
-            _say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
-
-
-@cache
-def _say_once(text: str) -> None:
-    print(text, file=sys.stderr)
+            say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")

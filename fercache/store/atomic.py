@@ -1,10 +1,14 @@
 """Files that appear whole or not at all, and what to say when a disk is full."""
 
 import errno
+import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +23,37 @@ PHASES = logging.getLogger("fercache.phases")
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+_HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+_OURS = re.compile(r"\.(?P<pid>\d+)-(?:(?P<host>[0-9a-f]{6})-)?\w+\.tmp$")
+
+
 def temporary_beside(path: Path) -> Path:
     """A name in the same folder (so that renaming is atomic) that no other process or thread uses."""
-    return path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(f"{path.name}.{os.getpid()}-{_HOST}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Removes what was left in `folder`, and below it, by processes of this machine that are gone; returns what."""
+    removed = []
+    for path in sorted(folder.rglob("*.tmp")):
+        found = _OURS.search(path.name)
+        if found and found["host"] in (None, _HOST) and not _is_alive(int(found["pid"])):
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+                removed.append(path)
+    return removed
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # pragma: no cover; there is no asking without ending it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def leftovers_of(path: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.identity import canonical_json, key_of
+from fercache.store.asked import last_asked
 from fercache.store.atomic import replacing
 from fercache.store.sealed import Attribute, Kind, SealedFile, Slot, opened, pack, write_sealed
 from fercache.store.tables import TableInfo
@@ -132,13 +133,13 @@ def crop_files(cache: Path) -> list[Path]:
 
 
 def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
-    """The crops of a table's faces, cut as its encoder cuts, those written last first.
+    """The crops of a table's faces, cut as its encoder cuts, those asked for last first.
 
     A file that cannot be read is skipped with a warning.
     """
     faces, cut = _faces_of(table.identity), table.identity["encoder"].get("preprocessing", {}).items()
     found = []
-    for path in sorted(crop_files(cache), key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    for path in crop_files(cache):
         try:
             with opened(path, CROPS) as file:
                 info = _info(path, file)
@@ -147,7 +148,7 @@ def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
             continue
         if _faces_of(info.identity) == faces and info.geometry.items() <= cut:
             found.append(info)
-    return found
+    return sorted(found, key=lambda info: last_asked(info.path), reverse=True)
 
 
 def rows_of(crops: Crops, ids: NDArray[np.object_]) -> NDArray[np.int64]:

@@ -69,6 +69,8 @@ class TableWriter:
         self._held = ExitStack()
 
     def __enter__(self) -> "TableWriter":
+        if self._is_done():  # what is not written needs no lock, which a cache that is only read cannot have
+            return self
         with ExitStack() as held:
             held.enter_context(holding(lock_path(self.path)))
             self._sweep()
@@ -152,6 +154,11 @@ class TableWriter:
         for path in [*dead, *self._parts.glob("*.tmp")]:
             with explained(path):
                 path.unlink(missing_ok=True)
+
+    def _is_done(self) -> bool:
+        """Whether the table is whole and nothing of its making is left."""
+        beside = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
+        return not beside and not self._parts.exists() and self._finished()
 
     def _finished(self) -> bool:
         if not self.path.exists():

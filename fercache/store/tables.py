@@ -4,6 +4,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.identity import key_of
+from fercache.store.asked import NEVER, last_asked
 from fercache.store.schema import CLEAN, Columns, check_columns, views_of
 from fercache.store.sealed import Kind, SealedFile, opened
 
@@ -53,6 +55,8 @@ class TableInfo:
     provenance: dict[str, Any]
     rows: int
     views: tuple[str, ...]
+    asked: datetime = NEVER
+    """When it was asked for last: extracted, or extracted again."""
 
     @property
     def clean_key(self) -> str:
@@ -118,8 +122,9 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
         raise ValueError("its identity has no encoder")
     if "label" not in file.slots:
         raise ValueError("'label' is missing")
-    rows = file.slots["label"].shape[0]
-    return TableInfo(path, key, identity, file.mapping("provenance"), rows, views_of(file.slots))
+    rows, provenance = file.slots["label"].shape[0], file.mapping("provenance")
+    asked = last_asked(path, str(provenance.get("date", "")))
+    return TableInfo(path, key, identity, provenance, rows, views_of(file.slots), asked)
 
 
 def table_files(cache: Path) -> list[Path]:
@@ -128,14 +133,14 @@ def table_files(cache: Path) -> list[Path]:
 
 
 def find_tables(cache: Path) -> list[TableInfo]:
-    """The finished tables, newest first; one that cannot be read is skipped with a warning."""
+    """The finished tables, those asked for last first; one that cannot be read is skipped with a warning."""
     found = []
-    for path in sorted(table_files(cache), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+    for path in table_files(cache):
         try:
             found.append(read_info(path))
         except UsageError as error:
             _log.warning("Skipped: %s", error)
-    return found
+    return sorted(found, key=lambda table: table.asked, reverse=True)
 
 
 class KnownFeatures:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import timm
 from torch import Tensor
 
 from fercache.backbones import Backbone
 from fercache.trunks import Faces, Trunk
+from fercache.vision_libraries import timm
 
 
 class TimmTrunk(Trunk):

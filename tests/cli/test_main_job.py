@@ -108,6 +108,19 @@ def test_predict_names_own_pictures(run: Run, studio_folder: Path) -> None:
     assert trained.out.count("happiness") >= 4
 
 
+def test_predict_names_every_file_of_a_folder_but_litter(run: Run, studio_folder: Path) -> None:
+    picture = next((studio_folder / "test" / "happiness").iterdir())
+    for name in ("b.jfif", "c", "d.JPE", "@eaDir/b.jfif", ".ipynb_checkpoints/a.png", "Thumbs.db"):
+        Path("photos", name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, Path("photos", name))
+    Path("photos/e.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    lines = run("predict", "photos").out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        f"photos/{name}" for name in ("b.jfif", "c", "d.JPE", "e.heic")
+    ]
+    assert "a HEIC photograph" in lines[3]
+
+
 def test_lists_and_datasets_and_verify(run: Run, studio_folder: Path) -> None:
     run("extract", "--dataset", "folder:studio", "--root", studio_folder)
     run("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")

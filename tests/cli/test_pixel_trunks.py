@@ -1,6 +1,10 @@
 """Heads on trunks that look at pixels, through the command line: views and crops, training, scores, own pictures."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -55,6 +59,27 @@ def train(run: Run, *options: object, heads: tuple[str, ...] = ("sigmoid-mask",)
 def folders(outcome: Outcome) -> list[Path]:
     assert outcome.code == 0, outcome.err
     return [Path(line) for line in outcome.out.splitlines() if Path(line).is_dir()]
+
+
+def test_a_run_shows_its_progress_within_itself(run: Run, papers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extract(run, papers, "--crops", 32)
+    bars: list[tuple[int, list[int]]] = []
+
+    @contextmanager
+    def recorded(what: str, total: int, unit: str) -> Iterator[Any]:
+        bars.append((total, []))
+        yield SimpleNamespace(update=bars[-1][1].append, set_postfix_str=lambda text, refresh: told.append(text))
+
+    told: list[str] = []
+    monkeypatch.setattr("fercache.stages.train.progress", recorded)
+    assert len(folders(train(run, "--set", "epochs=2", "--set", "batch_size=16", "--seeds", "0-1"))) == 2
+    (total, updates), faces = bars[0], FACES["train"] * len(SEVEN)
+    kept = sum(updates)
+    assert total == kept and 2 * 2 * (faces - 7) <= kept <= 2 * 2 * faces
+    assert len([n for n in updates if n > 0]) >= 2 * 2 * 2  # several a run and epoch
+    assert told == ["1 of 2 runs", "2 of 2 runs"]
+    train(run, "--set", "epochs=2", "--set", "batch_size=16", "--seeds", "0-1")
+    assert bars[1] == (0, [])
 
 
 def test_from_pictures_to_scores_and_back(run: Run, papers: Path) -> None:

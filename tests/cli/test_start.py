@@ -1,11 +1,14 @@
 """What must be light: `--help`, and importing the package."""
 
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 
-from fercache.cli import COMMANDS
+from fercache.cli import COMMANDS, cli
 
 HEAVY = ("torch", "open_clip", "timm", "pandas", "h5py", "numpy", "pydantic")
 
@@ -31,6 +34,45 @@ def test_public_names_are_there() -> None:
 
     for name in fercache.__all__:
         assert getattr(fercache, name) is not None
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for key, sub in command.commands.items():
+            yield from leaves(sub, f"{name} {key}")
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield name, command
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_first_that_it_begins(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = importlib.import_module(f"fercache.cli.{name.replace('-', '_')}").command
+    heard: list[str] = []
+    for _, command in leaves(plain, name):
+        monkeypatch.setattr(command, "callback", lambda: heard.append(capsys.readouterr().err))
+    said = cli.get_command(click.Context(cli), name)
+    assert said is not None
+    for words, command in leaves(said, name):
+        assert command.callback is not None
+        with click.Context(command):
+            command.callback()
+        assert heard.pop() == f"fercache {words}: starting\n"
+
+
+def test_help_is_not_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["predict", "--help"])
+    assert not capsys.readouterr().err
+
+
+def test_predict_loads_nothing_that_it_does_not_use() -> None:
+    code = "import fercache.stages.predict, fercache.encoders.bundled as bundled\nbundled.weights.build()\n"
+    code += "import importlib.util\nassert importlib.util.find_spec('torch._dynamo').origin  # it can still be loaded"
+    loaded = modules_after(code)
+    assert "timm" in loaded and "torchvision" in loaded
+    assert not loaded & {"torch._dynamo", "sympy", "pandas", "scipy", "sklearn", "matplotlib", "transformers"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -73,3 +73,21 @@ def test_settings_file_with_an_unknown_name(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("seeds", ["x", "", "3-1"])
 def test_seeds_that_are_none(run: Run, seeds: str) -> None:
     refused(run("train", "--seeds", seeds), "--seeds")
+
+
+def test_what_no_system_could_reach_is_told_in_one_sentence(run: Run, studio_folder: Path, tmp_path: Path) -> None:
+    refused(run("extract", "--dataset", "folder", "--root", "reference://x"), "reference://x cannot be read")
+    refused(run("train", "--seeds", "0-2000000000"), "at most 10,000")
+    long = "r" * 10_000
+    for command in (
+        ("extract", "--dataset", "folder", "--root", studio_folder, "--views", "1", "--recipe", long),
+        ("extract", "--dataset", "folder", "--root", long),
+        ("run", long),
+        ("evaluate", "--run", long),
+    ):
+        outcome = run(*command)
+        refused(outcome)
+        assert len(outcome.err) < 600
+    Path("loop").symlink_to("loop")
+    refused(run("run", "loop"), "Cannot read loop")
+    refused(run("compare", "--name", "a\udcff"), "--name")

@@ -67,7 +67,8 @@ def test_check_says_what_is_lacking_and_what_was_left_out(tmp_path: Path) -> Non
         (b"1/a.jpg,2,3,10,12,-,11,0,0", "expression 11; known are 0 to 10"),
         (b"1/a.jpg,2,3,10,12,-,-1,0,0", "expression -1"),
         (b"1/a.jpg,2,3,10,12,-,happy,0,0", "not a picture, a box and an expression"),
-        (b"1/a.jpg,2,3,10", "not a picture, a box and an expression"),
+        (b"1/a.jpg,2,3,10", "4 cells, not 9"),
+        (b"1/a.jpg,2,3,10,12,-,1,0,0,1", "10 cells, not 9"),
         (b"1/a.jpg,x,3,10,12,-,1,0,0", "not a picture, a box and an expression"),
         (b"1/a.jpg,inf,3,10,12,-,1,0,0", "not a picture, a box and an expression"),
         (b",2,3,10,12,-,1,0,0", "'' is not the name of a picture below Manually_Annotated_Images"),
@@ -111,6 +112,16 @@ DAMAGED = {
     "a word": saved("happy"),
     "cut off": saved(3)[:-4],
 }
+
+
+def test_an_annotation_of_8_gb_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npy(tmp_path)
+    path = tmp_path / "train_set" / "annotations" / "3_exp.npy"
+    with path.open("wb") as sparse:
+        sparse.truncate(8 * 2**30)
+    monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail("read") if path.name[0] == "3" else np.array(1))
+    with pytest.raises(UsageError, match=r"3_exp\.npy holds no number: it is no file of at most 4096 bytes"):
+        list(plugin.faces(tmp_path))
 
 
 @pytest.mark.parametrize("damage", DAMAGED)

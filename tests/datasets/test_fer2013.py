@@ -13,7 +13,7 @@ from fercache.errors import UsageError
 from fercache.extraction.decode import decode
 from tests.datasets.miniatures import MINIATURES
 from tests.datasets.miniatures.fer2013 import ROWS, folders, numbers
-from tests.datasets.miniatures.pictures import pixels
+from tests.datasets.miniatures.pictures import pixels, write
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 BY_ROWS = pytest.mark.parametrize("variant", ["csv", "icml"])
@@ -130,5 +130,24 @@ class TestRealData:
 
     def test_a_truncated_last_row_is_refused(self, head: Path) -> None:
         head.write_bytes(head.read_bytes()[:-100])
-        with pytest.raises(UsageError, match=f"line {self.ROWS + 1}: 2 cells. Take the original file"):
+        with pytest.raises(UsageError, match=f"line {self.ROWS + 1}: 2 cells, but the header has 3. Take"):
             list(plugin.faces(head.parent))
+
+
+@pytest.mark.parametrize("name", ["val", "validation", "PublicTest"])
+def test_validation_beside_train_and_test_is_read(tmp_path: Path, name: str) -> None:
+    for split in ("train", "test", name):
+        write(tmp_path / split / "happy" / "a.png", b"")
+    assert [face.split for face in plugin.faces(tmp_path)] == ["train", "validation", "test"]
+    assert plugin.expected(tmp_path)["validation"]["happiness"] == 895
+    write(tmp_path / "holdout" / "happy" / "a.png", b"")
+    with pytest.raises(UsageError, match="holdout has class folders, but is no split that is known"):
+        list(plugin.faces(tmp_path))
+
+
+def test_folders_by_the_names_of_its_csv(tmp_path: Path) -> None:
+    for split in ("Training", "PublicTest", "PrivateTest"):
+        write(tmp_path / split / "0_angry" / "a.png", b"")
+    assert [(face.split, face.label) for face in plugin.faces(tmp_path)] == [
+        (split, "anger") for split in ("train", "validation", "test")
+    ]

@@ -217,3 +217,14 @@ def test_the_lists_of_the_miniature_are_the_checked_in_ones(tmp_path: Path) -> N
     for path in (LISTS / "ferplus").rglob("*.csv"):
         written = (tmp_path / path.relative_to(LISTS / "ferplus")).read_text(encoding="utf-8")
         assert written == path.read_text(encoding="utf-8")
+
+
+def test_pixels_of_the_other_name_and_with_spaces_in_the_header(tmp_path: Path) -> None:
+    write_list(tmp_path)
+    write_pixel_rows(tmp_path)
+    expected = [face.read().tobytes() for face in plugin.faces(tmp_path)]  # type: ignore[union-attr]
+    path = tmp_path / "fer2013.csv"
+    header, _, rest = path.read_text().partition("\n")
+    path.unlink()
+    (tmp_path / "icml_face_data.csv").write_text(header.replace(",", ", ") + "\n" + rest)
+    assert [face.read().tobytes() for face in plugin.faces(tmp_path)] == expected  # type: ignore[union-attr]

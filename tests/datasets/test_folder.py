@@ -6,7 +6,8 @@ import pytest
 
 from fercache.datasets.folder import plugin
 from fercache.errors import UsageError
-from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import decode
 from fercache.layouts.folders import LARGEST_FILE
 from tests.datasets.miniatures.own_images import folder
 from tests.datasets.miniatures.pictures import encoded, pixels, write
@@ -55,10 +56,10 @@ def test_unknown_class_folders_are_all_named_with_the_aliases(tmp_path: Path) ->
     [
         ((), "holds no pictures"),
         (("train/happy/.DS_Store", "train/sad/Thumbs.db"), "holds no pictures"),
-        (("a.JPG", "b.png"), "2 pictures, such as a.JPG, lie in no class folder"),
-        (("happy/a.png", "b.png"), "1 pictures, such as b.png"),
-        (("train/a.png", "train/happy/b.png"), "1 pictures, such as a.png"),
-        (("a.png", "train/happy/b.png"), "1 pictures, such as a.png"),
+        (("a.JPG", "b.png"), "images outside of the class folders: 2, such as a.JPG"),
+        (("happy/a.png", "b.png"), "images outside of the class folders: 1, such as b.png"),
+        (("train/a.png", "train/happy/b.png"), "images outside of the class folders: 1, such as a.png"),
+        (("a.png", "train/happy/b.png"), "images outside of the class folders: 1, such as a.png"),
         (("train/happy/a.png", "extra/happy/b.png"), "beside them extra"),
         (("train/happy/a.png", "val/happy/a.png", "valid/happy/a.png"), "beside them val"),
         (("happy/more/a.png",), "is a folder in a class folder"),
@@ -104,3 +105,26 @@ def test_check_counts_and_expects_nothing(tmp_path: Path) -> None:
     findings = plugin.check(tmp_path)
     assert all(finding.agrees and finding.expected is None for finding in findings)
     assert sum(finding.found for finding in findings if finding.label) == 48
+
+
+@pytest.mark.parametrize("name", ["1_surprise", "03 - Happy", "0.ANGRY", "07-AF"])
+def test_a_number_before_a_class_does_not_count(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name / "a.png", encoded(pixels(1)))
+    (face,) = plugin.faces(tmp_path)
+    assert face.label in ("surprise", "happiness", "anger", "fear")
+
+
+def test_folders_by_domain_are_datasets_of_their_own(tmp_path: Path) -> None:
+    for domain in ("My office", "home"):
+        write(tmp_path / domain / "happy" / "a.png", encoded(pixels(1)))
+    with pytest.raises(UsageError, match=r"holds 2 domains: My office, home.*--dataset folder:my-office --root '.*My"):
+        list(plugin.faces(tmp_path))
+    assert len(list(plugin.faces(tmp_path / "My office"))) == 1
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
+def test_a_list_beside_images_is_named_with_the_command_that_reads_it(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.png", encoded(pixels(1)))
+    write(tmp_path / name, b"")
+    with pytest.raises(UsageError, match=rf"{name} lists these images: --dataset manifest:NAME --root .*{name}"):
+        list(plugin.faces(tmp_path))

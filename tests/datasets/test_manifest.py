@@ -48,7 +48,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, encoding: str, separato
     ("text", "message"),
     [
         ("", "no column path and no column label.*the first line has nothing"),
-        ("file,emotion\na.png,sad\n", "no column path and no column label. Needed are path, label.*has file, emotion"),
+        ("where,what\na.png,sad\n", "no column path and no column label. Needed are path .*label.*has where, what"),
         ("path,split\na.png,test\n", "no column label"),
         ("path,label,Label\na.png,sad,sad\n", "more than one column is called label"),
         ("path,label\n", "lists no images"),
@@ -174,3 +174,46 @@ def test_other_labels_are_read_through_the_file_of_labels(tmp_path: Path) -> Non
     (tmp_path / "faces.labels.csv").write_text("label,name\n6,angry\n")
     with pytest.raises(UsageError, match=r"faces.labels.csv: no column expression"):
         list(plugin.faces(path))
+
+
+def test_splits_of_fer2013_by_their_own_names(tmp_path: Path) -> None:
+    text = "image,emotion,Usage\n" + "".join(
+        f"{n}.png,sad,{u}\n" for n, u in enumerate(("Training", "PublicTest", "PrivateTest"))
+    )
+    write(tmp_path / "0.png", encoded(pixels(1)))
+    assert [(f.split, f.group) for f in plugin.faces(manifest_of(tmp_path, text))] == [
+        ("train", ""),
+        ("publictest", ""),
+        ("privatetest", ""),
+    ]
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "N/A", "<NA>", "null"])
+def test_cells_that_are_not_given(tmp_path: Path, cell: str) -> None:
+    (face,) = plugin.faces(manifest_of(tmp_path, f"path,label,split,subject,box\na.png,{cell},{cell},{cell},{cell}\n"))
+    assert (face.label, face.split, face.subject, face.box) == (None, "", "", None)
+    with pytest.raises(UsageError, match="line 2: the path is empty"):
+        list(plugin.faces(manifest_of(tmp_path, f"path,label\n{cell},sad\n")))
+
+
+@pytest.mark.parametrize("box", ["1 2 8 9", "1.0 2.0 8.0 9.0", '"1,2,8,9"', "[1 2 8 9]", '"(1, 2, 8, 9)"'])
+def test_boxes_as_pandas_and_numpy_write_them(tmp_path: Path, box: str) -> None:
+    (face,) = plugin.faces(manifest_of(tmp_path, f"path,label,box\na.png,sad,{box}\n"))
+    assert face.box == (1, 2, 8, 9)
+
+
+def test_numbers_that_became_floats_beside_empty_cells(tmp_path: Path) -> None:
+    path = manifest_of(tmp_path, "path,label\na.png,3.0\nb.png,\n")
+    write(tmp_path / "faces.labels.csv", b"label,expression\n3,happy\n")
+    assert [face.label for face in plugin.faces(path)] == ["happiness", None]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_file_address_is_the_path_that_it_is(tmp_path: Path) -> None:
+    secret = write(tmp_path / "elsewhere" / "b.png", encoded(pixels(2)))
+    path = manifest_of(tmp_path / "mine", "path,label\na.png,sad\nb.png,sad\n")
+    (tmp_path / "mine" / "b.png").symlink_to(secret)
+    here, linked = plugin.faces(Path(f"file://{path}"))
+    assert here.path == str(tmp_path / "mine" / "a.png")
+    with pytest.raises(PermissionError, match="leaves"):
+        linked.read()

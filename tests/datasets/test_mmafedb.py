@@ -41,9 +41,12 @@ def test_check_says_what_a_miniature_lacks(tmp_path: Path) -> None:
     assert Finding("test", "sadness", 2_177, 0) in findings
 
 
-@pytest.mark.parametrize("name", ["train", "valid", "test"])
-def test_every_split_must_be_there_under_its_own_name(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "split"), [("valid", "validation"), ("test", "test")])
+def test_every_split_must_be_there(tmp_path: Path, name: str, split: str) -> None:
     mmafedb(tmp_path)
-    (tmp_path / name).rename(tmp_path / "val")
-    with pytest.raises(UsageError, match=f"has no folder '{name}'. Expected is"):
+    (tmp_path / name).rename(tmp_path / "other")
+    with pytest.raises(UsageError, match="other has class folders, but is no split that is known"):
+        list(plugin.faces(tmp_path))
+    shutil.rmtree(tmp_path / "other")
+    with pytest.raises(UsageError, match=f"has no folder '{split}'. Expected is"):
         list(plugin.faces(tmp_path))

@@ -59,7 +59,9 @@ def test_a_line_that_is_no_name_and_label_is_refused(tmp_path: Path, line: bytes
     official(tmp_path)
     path = tmp_path / "EmoLabel" / "list_patition_label.txt"
     path.write_bytes(b"train_00001.jpg 5\r\n\n" + line + b"\n")
-    with pytest.raises(UsageError, match=r"list_patition_label.txt, line 3: .* no name and label.*1 surprise") as error:
+    with pytest.raises(
+        UsageError, match=r"list_patition_label.txt, line 3: .* is not one name and one label.*1 surprise"
+    ) as error:
         list(plugin.faces(tmp_path))
     assert str(path) in str(error.value)
 
@@ -73,7 +75,8 @@ def test_copies_that_count_from_0_or_skip_the_test_are_refused(tmp_path: Path) -
     write(tmp_path / "trained" / "DATASET" / "train" / "1" / "a.jpg", b"")
     with pytest.raises(UsageError, match="has no folder 'test'"):
         list(plugin.faces(tmp_path / "trained"))
-    write(tmp_path / "named" / "train" / "happy" / "a.jpg", b"")
+    for split in ("train", "test"):
+        write(tmp_path / "named" / split / "happy" / "a.jpg", b"")
     with pytest.raises(UsageError, match="has the folders happy"):
         list(plugin.faces(tmp_path / "named"))
 
@@ -93,7 +96,7 @@ def test_folders_and_a_list_that_disagree_are_refused(tmp_path: Path, lists_in: 
 def test_a_broken_list_beside_folders_is_refused(tmp_path: Path, line: str) -> None:
     kaggle(tmp_path, lists_in="")
     (tmp_path / "train_labels.csv").write_text(f"image,label\n\n{line}\n")
-    with pytest.raises(UsageError, match=r"train_labels.csv, line 3: .*(is no picture and label|field larger)"):
+    with pytest.raises(UsageError, match=r"labels.csv, line 3: .*(is not one new image and its label|field larger)"):
         list(plugin.faces(tmp_path))
 
 
@@ -101,3 +104,27 @@ def test_a_list_without_pictures_is_refused(tmp_path: Path) -> None:
     official(tmp_path, kinds=())
     with pytest.raises(UsageError, match=r"neither Image/aligned nor Image/original. Expected is"):
         list(plugin.faces(tmp_path))
+
+
+@pytest.mark.parametrize("third", [" 1", " 4 1", "\t1"])
+def test_a_list_with_a_third_column_is_refused(tmp_path: Path, third: str) -> None:
+    official(tmp_path)
+    path = tmp_path / "EmoLabel" / "list_patition_label.txt"
+    path.write_text("".join(f"{line}{third}\n" for line in path.read_text().splitlines()))
+    with pytest.raises(UsageError, match=r"line 1: .* is not one name and one label"):
+        list(plugin.faces(tmp_path))
+
+
+def test_validation_beside_train_and_test_is_read(tmp_path: Path) -> None:
+    kaggle(tmp_path, top="")
+    write(tmp_path / "val" / "4" / "a.jpg", b"")
+    assert [(face.id, face.label) for face in plugin.faces(tmp_path) if face.split == "validation"] == [
+        ("val/4/a.jpg", "happiness")
+    ]
+
+
+def test_a_root_too_deep_or_too_high_is_named(tmp_path: Path) -> None:
+    official(tmp_path / "raf")
+    for wrong in (tmp_path / "raf" / "Image" / "aligned", tmp_path):
+        with pytest.raises(UsageError, match=rf"But {tmp_path}/raf does: --root {tmp_path}/raf\."):
+            list(plugin.faces(wrong))

@@ -1,6 +1,7 @@
 """Tar shards: gone through once, read by place, with nothing in them trusted."""
 
 import gzip
+import json
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -168,3 +169,44 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, flips: list[tuple[int, in
             face.read()
         except OSError:
             continue
+
+
+def test_folders_of_shards_are_splits_and_class_names_are_numbers(tmp_path: Path) -> None:
+    """As CLIP_benchmark keeps FER2013."""
+    for split, first in (("train", 0), ("test", 7)):
+        members = [
+            (f"s{n}.{end}", data) for n in (0, 1) for end, data in (("webp", picture(first + n)), ("cls", b"%d" % n))
+        ]
+        tar(tmp_path / split / "0.tar", members)
+        (tmp_path / split / "nshards.txt").write_text("1")
+    (tmp_path / "classnames.txt").write_text("angry\nHappy\n\n")
+    assert [(face.id, face.split, face.label) for face in faces(tmp_path)] == [
+        ("test/0.tar/s0.webp", "test", "anger"),
+        ("test/0.tar/s1.webp", "test", "happiness"),
+        ("train/0.tar/s0.webp", "train", "anger"),
+        ("train/0.tar/s1.webp", "train", "happiness"),
+    ]
+    (tmp_path / "classnames.txt").write_text("angry\nbored\n")
+    with pytest.raises(UsageError, match=r"classnames\.txt: 'bored' is not an expression"):
+        faces(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("faces-000", "faces-001"), ["", ""]),
+        (("train-000", "holdout-000"), ["holdout", "train"]),
+        (("fer_train_0", "fer_dev_0"), ["validation", "train"]),
+        (("train0", "x"), ["", ""]),
+    ],
+)
+def test_splits_by_names_of_shards(tmp_path: Path, names: tuple[str, ...], splits: list[str]) -> None:
+    for number, name in enumerate(names):
+        tar(tmp_path / f"{name}.tar", [("0.jfif", picture(number))])
+    assert [face.split for face in faces(tmp_path)] == splits
+
+
+@pytest.mark.parametrize("about", [{"split": "Test", "label": "joy"}, {"Usage": "test", "emotion": "joy"}])
+def test_json_by_the_names_that_lists_have(tmp_path: Path, about: dict[str, str]) -> None:
+    tar(tmp_path / "a.tar", [("0.png", picture(0)), ("0.json", json.dumps(about).encode())])
+    assert [(face.split, face.label) for face in faces(tmp_path)] == [("test", "happiness")]

@@ -142,6 +142,53 @@ def test_openais_own_state_dict_needs_quickgelu(tmp_path: Path) -> None:
     assert OpenClip.load(request("Tiny-16-quickgelu", path)).dimension == 16
 
 
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model._orig_mod.", "clip."])
+@pytest.mark.parametrize("entry", ["", "state_dict", "model"])
+def test_weights_are_found_in_what_training_code_saves(folder: Path, tmp_path: Path, prefix: str, entry: str) -> None:
+    state = {f"{prefix}{key}": value for key, value in tiny_model().state_dict().items()}
+    torch.save({entry: state, "epoch": 3} if entry else state, tmp_path / "wrapped.pt")
+    faces = np.stack([OpenClip.load(request(f"local-dir:{folder}")).preprocess(p) for p in pictures()])
+    save_file(tiny_model().state_dict(), tmp_path / "plain.safetensors")
+    wrapped, plain = (OpenClip.load(request("Tiny-16", tmp_path / n)) for n in ("wrapped.pt", "plain.safetensors"))
+    np.testing.assert_array_equal(wrapped.encode_images(faces), plain.encode_images(faces))
+    marked = {**state, f"{prefix}input_resolution": torch.tensor(32)}
+    torch.save({entry: marked} if entry else marked, tmp_path / "wrapped.pt")
+    with pytest.raises(UsageError, match="--encoder Tiny-16-quickgelu"):
+        OpenClip.load(request("Tiny-16", tmp_path / "wrapped.pt"))
+
+
+def test_a_tuned_copy_in_the_precisions_of_openai_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tiny_model().state_dict()
+    path = tmp_path / "tuned.pt"
+    torch.save({**state, "visual.conv1.weight": state["visual.conv1.weight"].half()}, path)
+    OpenClip.load(request("Tiny-16", path))
+    assert "use --encoder Tiny-16-quickgelu" in capsys.readouterr().err
+    OpenClip.load(request("Tiny-16-quickgelu", path))
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+@pytest.mark.parametrize(
+    ("key", "whose", "remedy"),
+    [
+        ("vision_model.encoder.layers.0.self_attn.q_proj.weight", "Hugging Face's, of a CLIPModel", "ARCHITECTURE/TAG"),
+        ("vit.encoder.layer.0.attention.attention.query.weight", "Hugging Face's, of a transformers", "timm/NAME"),
+        ("blocks.0.attn.qkv.weight", "timm's", "--encoder timm/NAME --weights FILE"),
+        ("layer1.0.conv1.weight", "torchvision's and timm's, of a ResNet", "--encoder timm/NAME --weights FILE"),
+        ("encoder.layers.encoder_layer_0.mlp.0.weight", "torchvision's", "tv_in1k"),
+    ],
+)
+def test_names_of_another_library_are_said_to_be(
+    tmp_path: Path, prefix: str, key: str, whose: str, remedy: str
+) -> None:
+    path = tmp_path / "theirs.pt"
+    torch.save({f"{prefix}{key}": torch.zeros(2), f"{prefix}other.bias": torch.zeros(2)}, path)
+    with pytest.raises(UsageError, match=rf"Its names are {whose}.*{remedy}"):
+        OpenClip.load(request("Tiny-16", path))
+
+
 def test_a_tag_brings_its_activation_even_with_a_local_file(file: Path) -> None:
     source = find("ViT-B-32/openai", file)
     assert source.quick_gelu and source.config["quick_gelu"] and source.name == "vit-b-32--openai"

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from fercache.extraction import bombs
-from fercache.extraction.decode import Unreadable, decode
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import decode
 from tests.extraction.test_decode import picture
 
 

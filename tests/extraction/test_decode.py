@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from fercache.extraction import decode as room
-from fercache.extraction.decode import Unreadable, decode, looks_like_no_face_crop
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import decode, looks_like_no_face
 
 Pixels = NDArray[np.uint8]
 FEW = settings(max_examples=50, deadline=None)
@@ -362,7 +363,7 @@ def test_memory_that_is_short_is_not_the_pictures_fault(monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(room, "_rgb", fail)
+    monkeypatch.setattr(room, "as_rgb", fail)
     with pytest.raises(MemoryError):
         decode(rgb(picture(0))[0])
 
@@ -380,7 +381,7 @@ def test_arrays_are_taken_as_they_are() -> None:
 def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGE", 100)
     running, most = [0], [0]
-    convert = room._rgb
+    convert = room.as_rgb
 
     def watched(image: Image.Image, format: str | None) -> Pixels:
         running[0] += 1
@@ -389,7 +390,7 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatc
         running[0] -= 1
         return convert(image, format)
 
-    monkeypatch.setattr(room, "_rgb", watched)
+    monkeypatch.setattr(room, "as_rgb", watched)
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(decode, [rgb(picture(1))[0]] * 8))) == 8
     assert most[0] == 1
@@ -457,6 +458,13 @@ def test_no_flipped_byte_raises_anything_else(
         (4000, 3000, "very large"),
     ],
 )
-def test_what_looks_like_no_face_crop_is_described(width: int, height: int, word: str | None) -> None:
-    found = looks_like_no_face_crop(np.zeros((height, width, 3), dtype=np.uint8))
+def test_what_looks_like_no_face_is_described(width: int, height: int, word: str | None) -> None:
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[0, 0] = 200
+    found = looks_like_no_face(pixels)
     assert found is None if word is None else word in (found or "")
+
+
+@pytest.mark.parametrize(("level", "word"), [(0, "is dark"), (63, "is dark"), (128, "one colour alone")])
+def test_a_picture_on_which_nothing_can_be_seen_is_described(level: int, word: str) -> None:
+    assert word in (looks_like_no_face(np.full((48, 48, 3), level, np.uint8)) or "")

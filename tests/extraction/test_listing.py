@@ -56,9 +56,9 @@ def test_absent_files_are_reported_in_one_go(capsys: pytest.CaptureFixture[str])
     manifest(face("there"), *(absent(f"gone-{i:02}") for i in range(12)))
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "12 of 13 images cannot be read: gone-00, gone-01" in said
-    assert "gone-09 and 2 more" in said
-    with pytest.raises(UsageError, match="none of its 2 images can be read, such as a, b"):
+    assert "12 of 13 images cannot be read: gone-00 (No such file or directory), gone-01" in said
+    assert "gone-09 (No such file or directory) and 2 more" in said
+    with pytest.raises(UsageError, match=r"none of its 2 images can be read: a .*, b "):
         manifest(absent("a"), absent("b"))
 
 
@@ -73,3 +73,19 @@ def test_empty_sets_and_repeated_ids_are_refused() -> None:
         list_faces("set", [])
     with pytest.raises(UsageError, match="more than once: a"):
         list_faces("set", [face("a"), face("b"), face("a")])
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError("a link that leaves /data"), "a link that leaves /data"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (OSError("larger than 256 MB"), "larger than 256 MB"),
+    ],
+)
+def test_a_set_of_which_nothing_can_be_read_says_why(error: OSError, reason: str) -> None:
+    def fails() -> bytes:
+        raise error
+
+    with pytest.raises(UsageError, match=rf"none of its 1 images can be read: a \({reason}\). Is the root right\?"):
+        list_faces("set", [FaceImage("a", fails)])

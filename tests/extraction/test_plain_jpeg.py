@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fercache.extraction.decode import LARGE, Unreadable, decode
+from fercache.extraction.colours import Unreadable
+from fercache.extraction.decode import LARGE, decode
 from fercache.extraction.plain_jpeg import decode_plain
 
 

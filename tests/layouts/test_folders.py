@@ -1,9 +1,21 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fercache.errors import UsageError
-from fercache.layouts.folders import first_folder, id_below, pictures_by_class, read_inside, subfolders, visible
+from fercache.layouts.folders import (
+    files_below,
+    first_folder,
+    id_below,
+    is_litter,
+    pictures_by_class,
+    read_inside,
+    subfolders,
+    visible,
+)
 from tests.datasets.miniatures.pictures import write
 
 HAPPY_OR_SAD = {"happy": "happiness", "joy": "happiness", "sad": "sadness"}
@@ -36,7 +48,7 @@ def test_every_file_of_a_class_is_listed_by_class_and_name(tmp_path: Path) -> No
             ("happy/a", "1/a", "bored/a"),
             "no expression is called 1, bored. Known folders are happiness: happy, joy; sad",
         ),
-        (("happy/a", "b.jpeg", "a.gif"), "2 pictures, such as a.gif, lie in no class folder"),
+        (("happy/a", "b.jpeg", "a.gif"), "images outside of the class folders: 2, such as a.gif"),
         (("happy/more/a",), "more is a folder in a class folder"),
     ],
 )
@@ -64,3 +76,21 @@ def test_ids_have_slashes_and_the_first_folder_that_is_there_is_taken(tmp_path: 
     write(tmp_path / "a", b"")
     assert first_folder(tmp_path / name for name in ("a", "b", "c")) == tmp_path / "b"
     assert first_folder(tmp_path / name for name in ("a", "c")) is None
+
+
+litter = st.sampled_from(
+    ["@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN", "System Volume Information", ".ipynb_checkpoints", "Thumbs.db"]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(name=litter, case=st.sampled_from([str.lower, str.upper, str]), where=st.sampled_from(["", "happy", "sad"]))
+def test_litter_is_one_rule_for_all_who_read_folders(
+    tmp_path_factory: pytest.TempPathFactory, name: str, case: Callable[[str], str], where: str
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    expected = [write(root / "happy" / "a.png", b""), write(root / "sad" / "b.jfif", b"")]
+    write(root / where / case(name) / "thumbnail.png", b"")
+    assert is_litter(case(name))
+    assert [path for path, _ in pictures_by_class(root, root, HAPPY_OR_SAD)] == expected
+    assert files_below(root) == expected

@@ -336,3 +336,9 @@ def test_records_of_an_unfinished_run_are_left_out_and_the_others_compared(
     _, shown = compare(three)
     assert {record.head for record in shown} == {"class-mean", "linear-probe"}
     assert "has records, but is no finished run" in capsys.readouterr().err
+
+
+def test_what_a_killed_training_left_is_removed_by_the_next(three: Settings) -> None:
+    (three.cache / "runs" / "a-run.999999999-0a1b2c3d.tmp").mkdir()
+    train(three, TrainRequest("folder:mine", ("knn",), seeds=(0,), device="cpu"))
+    assert not list((three.cache / "runs").glob("*.tmp"))

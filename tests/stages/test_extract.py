@@ -13,11 +13,13 @@ from PIL import Image
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import FaceImage
+from fercache.datasets.rafdb import plugin as rafdb
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction import local
 from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
 from fercache.store.tables import read_info, read_table
+from tests.datasets.miniatures.rafdb import official
 from tests.extraction.test_decode import DAMAGED, EXACT, picture
 from tests.pixel_encoder import PixelEncoder
 
@@ -209,3 +211,16 @@ def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
     assert read_info(extract(settings, request(root))).identity["encoder"]["precision"] == "fp16"
     with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
         extract(settings, request(root, views=1))
+
+
+def test_counts_are_compared_by_expression_where_all_of_a_split_are_there(
+    settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Labels in another column give the right total, but of other expressions."""
+    root = official(tmp_path).root
+    monkeypatch.setattr(
+        rafdb, "expected", lambda root, domain="": {"train": {"surprise": 7}, "test": {"anger": 1, "disgust": 1}}
+    )
+    extract(settings, ExtractRequest("rafdb", root, PIXELS))
+    assert "warning: rafdb has 1 of 7 train surprise; see `fercache datasets show rafdb`." in capsys.readouterr().err

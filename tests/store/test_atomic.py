@@ -3,13 +3,15 @@
 import errno
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fercache.errors import FercacheError, UsageError
 from fercache.store import atomic
-from fercache.store.atomic import leftovers_of, replacing, set_aside, write_json, write_text
+from fercache.store.atomic import leftovers_of, remove_abandoned, replacing, set_aside, write_json, write_text
 
 
 def test_replaces_at_the_end_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -55,3 +57,28 @@ def test_a_damaged_file_keeps_its_bytes(tmp_path: Path) -> None:
     path = write_text(tmp_path / "file.h5", "broken")
     assert set_aside(path).read_text() == "broken"
     assert not path.exists()
+
+
+def gone() -> int:
+    """A process that has ended."""
+    return int(subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE).stdout)
+
+
+def test_what_a_process_that_is_gone_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    process = gone()
+    mine = atomic.temporary_beside(tmp_path / "run")
+    host = mine.name.split("-")[1]
+    left = [tmp_path / f"run.{process}-{host}-0a1b2c3d.tmp", tmp_path / "run" / f"a.json.{process}-0a1b2c3d.tmp"]
+    kept = [mine, tmp_path / f"run.{process}-ffffff-0a1b2c3d.tmp", tmp_path / "notes.tmp", tmp_path / "run" / "done"]
+    for path in (*left, *kept):
+        path.mkdir(parents=True)
+        (path / "weights").write_text("half")
+    assert sorted(remove_abandoned(tmp_path)) == sorted(left)
+    assert not any(path.exists() for path in left) and all(path.exists() for path in kept)
+    assert remove_abandoned(tmp_path / "nowhere") == []
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no character"):
+        write_text(tmp_path / "a.txt", "a\udcff")
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fercache.errors import UsageError
 from fercache.identity import key_of
+from fercache.store.asked import note_asked
 from fercache.store.crops import (
     Cut,
     check_crops,
@@ -105,10 +106,11 @@ def test_only_the_same_faces_are_found_those_written_last_first(tmp_path: Path) 
     made(tmp_path, manifest="other faces")
     made(tmp_path, corruption={"name": "blur", "severity": 3}, split="test")
     old, new = (write(tmp_path / "crops" / f"{name}.h5", parts()) for name in ("b", "a"))
-    for path, seconds in ((old, 1), (new, 2)):
+    for path, seconds in ((old, 2), (new, 1)):
+        note_asked(path)
         os.utime(path, (seconds, seconds))
     assert [info.path for info in find_crops(tmp_path, info_of())] == [new, old]
-    os.utime(old, (3, 3))
+    note_asked(old)
     assert [info.path for info in find_crops(tmp_path, info_of())] == [old, new]
     # Another encoder's table, or one with views, is of the same faces; but that encoder may cut otherwise.
     assert len(find_crops(tmp_path, info_of(encoder={**ENCODER, "name": "other"}, views=["clean", "cafe-1"]))) == 2

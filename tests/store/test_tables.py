@@ -1,5 +1,6 @@
 """Finished tables: what was written is read, what another table has is found, what is damaged is refused."""
 
+import json
 import logging
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 
 from fercache.errors import UsageError
 from fercache.identity import canonical_json, key_of
+from fercache.store.asked import note_asked
 from fercache.store.sealed import save_sealed
 from fercache.store.tables import TABLE, KnownFeatures, find_tables, read_info, read_table, table_path
 from tests.store.damage import damaged, damages
@@ -120,14 +122,16 @@ def test_damage_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory,
 
 def test_finds_tables_newest_first_and_skips_the_damaged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = place(tmp_path).parent
-    for age, name in enumerate(["new", "old", "broken"]):
-        path = forged(folder / f"{name}.h5")
-        os.utime(path, (1e9 - age, 1e9 - age))
+    for year, name in ((2021, "broken"), (2022, "old"), (2023, "new")):
+        path = forged(folder / f"{name}.h5", provenance=json.dumps({"date": f"{year}-01-01T00:00:00+00:00"}))
+        os.utime(path, (1e9 - year, 1e9 - year))  # as a copied cache has them, or a clock that was wrong
     (folder / "broken.h5").write_bytes((folder / "new.h5").read_bytes()[:-50])
     (folder / "unfinished.h5.1-2.tmp").write_bytes(b"")
     with caplog.at_level(logging.WARNING):
         assert [info.path.stem for info in find_tables(tmp_path)] == ["new", "old"]
     assert "broken.h5" in caplog.text
+    note_asked(folder / "old.h5")
+    assert [info.path.stem for info in find_tables(tmp_path)] == ["old", "new"]
     assert find_tables(tmp_path / "nowhere") == []
 
 

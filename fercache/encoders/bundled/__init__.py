@@ -1,6 +1,7 @@
 """The small CLIP that ships with the package: 64 x 64 pixels, works offline, trained by `train.py` beside it."""
 
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
@@ -34,6 +35,17 @@ class Bundled(ClipEncoder):
         Scores turn on it: of two equally good strengths of a linear probe, bf16's rounding chose another than fp32.
         """
         return {}
+
+    def unknown_words(self, text: str) -> Sequence[str]:
+        """See `TextEncoder.unknown_words`: those that its training never met, of which nothing is in the weights."""
+        embedding = self.network.text.token_embedding.weight
+        unknown = []
+        for word in dict.fromkeys(re.findall(r"[^\W_]+", text)):
+            begin, *pieces = self._tokenizer([word])[0].tolist()
+            end = begin + 1  # CLIP's two last tokens
+            if not embedding[pieces[: pieces.index(end)]].any(dim=1).all():
+                unknown.append(word)
+        return unknown
 
     @classmethod
     def knows(cls, name: str) -> bool:

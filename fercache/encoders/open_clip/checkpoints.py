@@ -4,16 +4,17 @@ Never a download that cannot succeed, never a silent mismatch.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
-from open_clip.factory import load_checkpoint
+from open_clip.convert import convert_state_dict
+from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
@@ -22,13 +23,18 @@ from fercache.encoders.open_clip.clip_encoder import Checkpoint
 from fercache.errors import UsageError, nearest
 from fercache.hub import HUB, fetched_before, reachable
 from fercache.identity import file_hash
-from fercache.state_dicts import first_line, listed, read_state
+from fercache.key_names import way_out
+from fercache.state_dicts import State, first_line, listed, read_state
 
 SCHEMES = ("local-dir:", "hf-hub:")
 CONFIG = "open_clip_config.json"
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 OPENAI_MARKS = frozenset({"input_resolution", "context_length", "vocab_size"})  # extra entries of OpenAI's own files
+
+LAYERS = ("ln_final.weight", "visual.conv1.weight")
+POSITIONS = "text.transformer.embeddings.position_ids"
+"""What older towers of text held, though it is only counted."""
 
 
 @dataclass(frozen=True)
@@ -245,21 +251,55 @@ def _build(config: dict[str, Any]) -> Any:
 
 def _load_weights(model: torch.nn.Module, source: Source) -> None:
     path = source.weights
-    if OPENAI_MARKS & read_state(path, "meta").keys() and not source.config.get("quick_gelu", False):
+    state = read_state(path, wanted=model.state_dict().keys())
+    if OPENAI_MARKS & state.keys() and not source.config.get("quick_gelu", False):
         _check_activation(Source(**{**vars(source), "quick_gelu": True}), False)
-    _forget_weights(model)
+    _warn_of_activation(state, source)
     try:
-        missing, unexpected = load_checkpoint(model, str(path), strict=False, weights_only=True)
-    except (RuntimeError, KeyError, AttributeError, TypeError) as error:
+        state = _adapted(state, model)
+        _forget_weights(model)
+        missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UsageError(f"{path} does not fit {source.architecture}: {'; '.join(lines[-4:])}") from None
     unexpected = [key for key in unexpected if key not in OPENAI_MARKS]
     if missing or unexpected:
+        remedy = "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
         raise UsageError(
             f"{path} does not fit {source.architecture}: missing {listed(missing)}; unexpected {listed(unexpected)}. "
-            "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
+            f"{way_out(state, 'open_clip') or remedy}"
         )
     model.float()
+
+
+def _warn_of_activation(state: State, source: Source) -> None:
+    """Tuned copies of OpenAI's weights have lost the marks of theirs, but often keep their mixture of precisions."""
+    halves = {name.endswith("ln_final.weight"): value.dtype for name, value in state.items() if name.endswith(LAYERS)}
+    other = f"{source.architecture}-quickgelu"
+    unknown = source.quick_gelu is None and not source.config.get("quick_gelu", False)
+    if unknown and halves == {True: torch.float32, False: torch.float16} and other in open_clip.list_models():
+        print(
+            f"warning: {source.weights} does not say its activation, and is in the precisions of OpenAI's models. "
+            f"If it was trained from one of them, use --encoder {other}.",
+            file=sys.stderr,
+        )
+
+
+def _adapted(state: State, model: Any) -> State:
+    """What open_clip itself does to files: older and foreign names, other sizes of pictures and texts."""
+    state = convert_state_dict(model, state)
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    if getattr(model, "logit_bias", None) is not None and "logit_bias" not in state and "logit_scale" in state:
+        state["logit_bias"] = torch.zeros_like(state["logit_scale"])  # of models that were not trained as SigLIP's
+    for name in ("logit_scale", "logit_bias"):  # a number, or one number in a list
+        if name in state and getattr(model, name, None) is not None:
+            state[name] = state[name].reshape(getattr(model, name).shape)
+    if POSITIONS not in model.state_dict():
+        state.pop(POSITIONS, None)
+    resize_pos_embed(state, model)
+    resize_text_pos_embed(state, model)
+    return state
 
 
 def _forget_weights(model: torch.nn.Module) -> None:
@@ -267,7 +307,6 @@ def _forget_weights(model: torch.nn.Module) -> None:
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             setattr(module, name, torch.nn.Parameter(parameter.to("meta"), requires_grad=False))
-    model.load_state_dict = partial(model.load_state_dict, assign=True)  # type: ignore[method-assign]
 
 
 def _tokenizer(source: Source) -> Any:

@@ -1,5 +1,6 @@
 """A CLIP model as an encoder: preprocessing, features of images and of texts."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -71,6 +72,12 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         tokens = self._tokenizer(list(texts)).to(self.device)
         embedded = [self.network.encode_text(batch).float().cpu() for batch in tokens.split(TEXT_BATCH)]
         return torch.cat(embedded).numpy()
+
+    def cut_from(self, text: str) -> str:
+        """See `TextEncoder.cut_from`: the tokens of a text that is cut are those of its beginning."""
+        words, tokens = text.split(), self._tokenizer([text])
+        read = bisect_left(range(len(words)), True, key=lambda n: self._tokenizer([" ".join(words[:n])]).equal(tokens))
+        return " ".join(words[read:])
 
 
 class _Projected(nn.Module):

@@ -36,8 +36,10 @@ def shards(folder: Path) -> Miniature:
         tar(folder / f"{split}-000000.tar", rows)
     write(folder / "labels.csv", "\n".join(["label,expression", *(f"{i},{n}" for i, n in enumerate(NAMES))]).encode())
     about = json.dumps({"label": 3, "split": "test", "subject": "ann"}).encode()
-    tar(folder / "more.tar", [("a/x.json", about), ("a/x.jpg", picture(30)), ("a/y.png", picture(31))])
-    return Miniature(folder, truth | {"more.tar/a/x.jpg": "happiness", "more.tar/a/y.png": None}, domain="mine")
+    tar(folder / "test-000000.tar", [("a/x.json", about), ("a/x.jpg", picture(30)), ("a/y.png", picture(31))])
+    return Miniature(
+        folder, truth | {"test-000000.tar/a/x.jpg": "happiness", "test-000000.tar/a/y.png": None}, domain="mine"
+    )
 
 
 def one(folder: Path) -> Miniature:

@@ -1,0 +1,122 @@
+"""Predictions through the command line: where they are written, and what cannot be one."""
+
+import csv
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from fercache.stages import predict as stage
+from tests.cli.test_wrong_use import refused
+from tests.command_line import Run
+
+
+@pytest.fixture
+def photos(tmp_path: Path, studio_folder: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    pictures = sorted((studio_folder / "test" / "happiness").iterdir())
+    for name, picture in zip(("a.png", "b.png", "z.png"), pictures, strict=False):
+        Image.open(picture).save(folder / name)
+    return folder
+
+
+def lines_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("name", ["table.json", "table", "photos/a.png", "photos"])
+def test_a_table_that_cannot_be_written_costs_no_work(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = (photos / "a.png").read_bytes()
+    monkeypatch.setattr(stage.registry, "encoder_family", lambda _: pytest.fail("the encoder was loaded first"))
+    refused(run("predict", photos, "--csv", name), f"--csv {name}", ".csv")
+    assert (photos / "a.png").read_bytes() == before
+
+
+def test_missing_folders_are_made_and_nothing_is_left_beside(run: Run, photos: Path) -> None:
+    outcome = run("predict", photos, "--csv", "out/deep/faces.CSV")
+    assert outcome.code == 0, outcome.err
+    assert [path.name for path in Path("out/deep").iterdir()] == ["faces.CSV"]
+    assert [Path(line["path"]).name for line in lines_of(Path("out/deep/faces.CSV"))] == ["a.png", "b.png", "z.png"]
+
+
+def test_a_name_that_is_not_utf8_is_in_the_table(run: Run, photos: Path) -> None:
+    (photos / "a.png").rename(photos / os.fsdecode(b"caf\xe9.png"))
+    outcome = run("predict", photos, "--csv", "faces.csv")
+    assert outcome.code == 0, outcome.err
+    assert {line["path"] for line in lines_of(Path("faces.csv"))} == {
+        f"{photos}/{name}" for name in (r"caf\xe9.png", "b.png", "z.png")
+    }
+    assert "caf\\xe9.png: " in outcome.out
+
+
+def test_an_interrupted_run_keeps_what_it_had_and_says_where(
+    run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("faces.csv").write_text("of an earlier run")
+    monkeypatch.setattr(stage, "BATCH", 2)
+    whole = stage._predict_batch
+
+    def second_fails(batch: list[Any], classifier: Any) -> Any:
+        if len(batch) == 1:
+            raise KeyboardInterrupt
+        return whole(batch, classifier)
+
+    monkeypatch.setattr(stage, "_predict_batch", second_fails)
+    outcome = run("predict", photos, "--csv", "faces.csv")
+    assert outcome.code == 130 and "faces.csv.part has the first 2 lines" in outcome.err
+    assert Path("faces.csv").read_text() == "of an earlier run"
+    assert len(lines_of(Path("faces.csv.part"))) == 2
+    monkeypatch.undo()
+    assert run("predict", photos, "--csv", photos.parent / "faces.csv").code == 0
+    assert len(lines_of(photos.parent / "faces.csv")) == 3 and not (photos.parent / "faces.csv.part").exists()
+
+
+@pytest.fixture
+def odd_files(photos: Path) -> Iterator[Path]:
+    """Besides three images: a pipe, a socket, a folder and a sparse file of 4 GiB, all called as images are."""
+    os.mkfifo(photos / "pipe.png")
+    (photos / "folder.png").mkdir()
+    with (photos / "sparse.png").open("wb") as sparse:
+        sparse.truncate(4 * 2**30)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(photos / "s.png"))
+        yield photos
+
+
+def test_what_is_no_plain_file_is_not_waited_for_and_not_read(run: Run, odd_files: Path) -> None:
+    outcome = run("predict", odd_files, "--csv", "faces.csv")
+    assert outcome.code == 0, outcome.err
+    reasons = {Path(line["path"]).name: line["unreadable"] for line in lines_of(Path("faces.csv"))}
+    assert reasons == {
+        **dict.fromkeys(("a.png", "b.png", "z.png"), ""),
+        **dict.fromkeys(("pipe.png", "s.png"), "cannot be read: not a plain file"),
+        "sparse.png": "cannot be read: larger than 256 MB",
+    }
+
+
+@pytest.mark.parametrize("name", ["pipe.png", "s.png"])
+def test_a_pipe_or_device_that_is_named_is_refused(run: Run, odd_files: Path, name: str) -> None:
+    refused(run("predict", odd_files / name), "pipe, socket or device")
+
+
+@pytest.mark.parametrize("name", [" ", "-x", "a\nb", "C:\\x"])
+def test_a_report_has_a_plain_name_before_anything_is_read(run: Run, name: str) -> None:
+    for command in (("compare",), ("audit", "synthetic:studio")):
+        refused(run(*command, f"--name={name}"), "--name ", "write the name of a folder")
+
+
+@pytest.mark.parametrize(
+    "command", [("compare",), ("audit", "synthetic:studio"), ("bench", "train"), ("bench", "extract")]
+)
+def test_reports_that_cannot_be_written_cost_no_work(run: Run, monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
+    Path("taken").touch()
+    monkeypatch.setenv("FERCACHE_REPORTS", "taken")
+    refused(run(*command), "taken is no folder")
