@@ -254,6 +254,18 @@ def test_special_characters_are_escaped() -> None:
     assert r"trained on a \& b," in latex(tables)
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\n\nb", "a \t b"])
+def test_a_line_end_tears_no_table_apart(text: str) -> None:
+    tables = tables_of([made("zero-shot", 0, "ferplus", 50, source=text)])
+    assert "trained on a b," in markdown(tables) and "trained on a b," in latex(tables)
+
+
+def test_a_name_is_no_formula() -> None:
+    tables = tables_of([made("zero-shot", 0, "ferplus", 50, source=r"$\frac{$ and $x^2$")])
+    assert r"\$\\frac{\$ and \$x^2\$" in markdown(tables)
+    assert r"\$\textbackslash{}frac\{\$ and \$x\textasciicircum{}2\$" in latex(tables)
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_latex_is_balanced_and_every_line_has_all_columns(name: str) -> None:
     text = latex(tables_of(RECORDS[name]))
