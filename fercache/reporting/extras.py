@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fercache.csv_cells import csv_text
 from fercache.records import Record
 from fercache.reporting.boards import Board
 from fercache.reporting.differences import BoardDifferences, differences, differences_frame
@@ -15,7 +16,6 @@ from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
 from fercache.reporting.ranks import BoardRanks, ranks, ranks_frame
 from fercache.reporting.readings import Reader
 from fercache.reporting.rows import UNSEEN, Method
-from fercache.reporting.tables import csv_text
 
 
 @dataclass(frozen=True)

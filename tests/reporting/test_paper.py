@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.latex import latex_text
 from fercache.reporting.paper import Entry, PaperTable, kept_faces, latex, markdown, paper_tables
 from fercache.reporting.published import MISPRINTED_MEANS, NOT_OURS, PublishedRow, PublishedScore, published_rows
-from fercache.reporting.tables import csv_text, summary
+from fercache.reporting.tables import summary
 from tests.fake_records import CLASSES, demo_records, fake_record, scores_of
 
 GOLDEN = Path(__file__).parent / "golden"
