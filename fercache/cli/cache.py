@@ -13,12 +13,14 @@ def command() -> None:
 @command.command("verify")
 def verify_command() -> None:
     """Check every table, prompt table and run against its checksums; exit code 1 when something is wrong."""
+    from fercache.progress import progress
     from fercache.settings import load_settings
     from fercache.store.tables import find_tables
-    from fercache.store.verify import verify
+    from fercache.store.verify import steps, verify
 
     cache = load_settings().cache
-    problems = verify(cache)
+    with progress("verify", steps(cache), "table or run") as bar:
+        problems = verify(cache, bar.update)
     for problem in problems:
         click.echo(f"{problem.path}: {problem.what}\n  {problem.remedy}")
     if problems:

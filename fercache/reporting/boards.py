@@ -4,6 +4,7 @@ A method is a run without its seed, read in one way (readout). A cell needs ever
 missing the cell is X. The mean is over the unseen targets that all methods of the board have.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -263,6 +264,10 @@ def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
     return {str(label): str(why) for label, why in zip(told["target_label"], told["seen"], strict=True)}
 
 
+_Kind = tuple[str, str, str, str]
+"""Of a method: its key, head, trunk and readout."""
+
+
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
     """Encoder, its key, source, and their rows of the frame, with those that were imported for that source.
 
@@ -280,7 +285,10 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
 def headline_of(frame: "pd.DataFrame") -> str:
     """The policy that everything of a report is headed and compared by: one that all runs in it have."""
-    return headline(set(rows["selection"]) for _, rows in frame.groupby("run"))
+    policies: dict[str, set[str]] = defaultdict(set)
+    for run, selection in set(zip(frame["run"], frame["selection"], strict=True)):
+        policies[run].add(selection)
+    return headline(policies.values())
 
 
 def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iterable[Row]:
@@ -292,24 +300,24 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iter
     present = set(part["selection"])
     metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
     policies = [first, *(name for name in SELECTIONS if name in present and name != first)]
-    methods = [
-        (Method(str(key), str(head), str(trunk), str(readout), said[str(key)].changed, said[str(key)].common), rows)
-        for (key, head, trunk, readout), rows in part.groupby(["method_key", "head", "trunk", "readout"])
-    ]
-    for method, rows in sorted(methods, key=lambda pair: _method_order(pair[0])):
-        seeds = tuple(sorted(set(rows["seed"])))
-        scores = {
-            (selection, label, seed): values
-            for selection, label, seed, *values in zip(
-                *(rows[name] for name in ("selection", "target_label", "seed", *metrics)), strict=True
-            )
-        }
-        faces = {str(label): int(count) for label, count in rows.groupby("target_label")["n"].min().items()}
+    columns = ("method_key", "head", "trunk", "readout", "selection", "target_label", "seed", "n", *metrics)
+    of_methods: dict[_Kind, dict[tuple[str, str, int], list[float]]] = defaultdict(dict)
+    faces: dict[_Kind, dict[str, int]] = defaultdict(dict)
+    for key, head, trunk, readout, selection, label, seed, n, *values in zip(
+        *(part[name].tolist() for name in columns), strict=True
+    ):
+        kind = (key, head, trunk, readout)
+        of_methods[kind][selection, label, seed] = values
+        faces[kind][label] = min(n, faces[kind].get(label, n))
+    methods = [(Method(*kind, said[kind[0]].changed, said[kind[0]].common), kind) for kind in of_methods]
+    for method, kind in sorted(methods, key=lambda pair: _method_order(pair[0])):
+        scores = of_methods[kind]
+        seeds, scored = tuple(sorted({seed for _, _, seed in scores})), {selection for selection, _, _ in scores}
         for selection in policies:
-            if _is_shown(selection, policies[0], method, set(rows["selection"])):
+            if _is_shown(selection, policies[0], method, scored):
                 of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
                 cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
-                yield Row(method, selection, seeds, cells, faces=faces)
+                yield Row(method, selection, seeds, cells, faces=faces[kind])
 
 
 def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> bool:

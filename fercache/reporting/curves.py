@@ -27,6 +27,9 @@ from fercache.reporting.rows import Cell
 PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
 PLOT = 290  # pixels, the height of a single plot with its numbers
 
+MOST_TICKS = 12
+"""Numbers below an axis: more of them would overlap."""
+
 Curve = Sequence[tuple[int, Cell]]
 """Severities, and accuracy at each."""
 
@@ -129,5 +132,6 @@ def setting_curve(
             dots = [(place, value) for place, cell in zip(places, cells, strict=True) for value in cell.values]
             axes.scatter([place for place, _ in dots], [value for _, value in dots], s=6, color=INK, zorder=3)
         axes.set(xlim=(-0.3, len(values) - 0.7), ylim=(lowest, highest), xlabel=name, ylabel="accuracy, %")
-        axes.set_xticks(places, [f"{value:g}" for value in values])
+        step = ceil(len(values) / MOST_TICKS)
+        axes.set_xticks(places[::step], [f"{value:g}" for value in values[::step]])
         return drawing(figure, description)

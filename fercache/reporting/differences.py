@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.errors import UsageError, nearest
 from fercache.records import MAIN, METRICS, Record, frame
@@ -61,6 +64,25 @@ class BoardDifferences:
     baseline: Method
     differences: tuple[MethodDifference, ...]
     missing: tuple[str, ...]
+
+    @cached_property
+    def by_method(self) -> dict[Method, dict[tuple[str, str], MethodDifference]]:
+        """By target (or "unseen") and metric, of each method."""
+        found: dict[Method, dict[tuple[str, str], MethodDifference]] = defaultdict(dict)
+        for each in self.differences:
+            found[each.method][each.target, each.metric] = each
+        return found
+
+    @property
+    def columns(self) -> list[str]:
+        """What the differences are on: the mean over the unseen targets first, then targets in the board's order."""
+        there = {each.target for each in self.differences}
+        return [column for column in (UNSEEN, *self.board.columns) if column in there]
+
+    @property
+    def about_models(self) -> bool:
+        """Whether any is about trained models alone."""
+        return any(each.difference.about != "methods" for each in self.differences)
 
 
 @dataclass(frozen=True)
@@ -144,11 +166,21 @@ def _board_differences(board: Board, baseline: Row, of_cell: OfCell, reader: Rea
         except UsageError as error:
             missing.append(f"{baseline.method} on {target}: {error}")
             continue
+        on_same_faces: dict[frozenset[int], list[_Side]] = defaultdict(list)
         for row in (row for row in scored if row is not baseline):
             try:
-                found += _compared(_Side(row, target, of_cell, reader), theirs)
+                side = _Side(row, target, of_cell, reader)
+                on_same_faces[side.faces].append(side)
             except UsageError as error:
                 missing.append(f"{row.method} on {target}: {error}")
+        on_target: list[_OnTarget] = []
+        for sides in on_same_faces.values():
+            try:
+                on_target += _compared(sides, theirs)
+            except UsageError as error:
+                missing += [f"{side.method} on {target}: {error}" for side in sides]
+        order = {row.method: place for place, row in enumerate(scored)}
+        found += sorted(on_target, key=lambda each: order[each.found.method])
     summaries, single = list(_summaries(found, baseline.unseen)), [each.found for each in found]
     return BoardDifferences(board, baseline.method, (*_adjusted(summaries), *_adjusted(single)), tuple(missing))
 
@@ -159,32 +191,48 @@ def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
 
 
 class _Side:
-    """A method of the board, and what it read of a target, one per seed."""
+    """A method of the board, and what it read of a target, one per seed. Methods with equal `faces` share them all."""
 
     def __init__(self, row: Row, target: str, of_cell: OfCell, reader: Reader) -> None:
         self.method, self.target = row.method, target
         self.read: list[ReadFaces] = reader.of_row(row, target, of_cell)
+        self.faces = frozenset(id(array) for read in self.read for array in (read.id, read.truth))
         self.seeded = of_cell[row.method.key, target][0].is_seeded
 
 
-def _compared(ours: _Side, theirs: _Side) -> Iterator[_OnTarget]:
-    """In both metrics; p is not adjusted yet.
+def _compared(sides: Sequence[_Side], theirs: _Side) -> Iterator[_OnTarget]:
+    """Of sides on the same faces, in both metrics; p is not adjusted yet.
 
     McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
     """
-    shared = shared_faces([*ours.read, *theirs.read])
-    seeds = len(ours.read), len(theirs.read)
-    sides = as_runs(shared[: seeds[0]], seeded=ours.seeded), as_runs(shared[seeds[0] :], seeded=theirs.seeded)
-    truth, subjects = class_numbers(shared[0].truth), shared[0].subjects
+    every = (theirs, *sides)
+    shared = iter(shared_faces([each for side in every for each in side.read]))
+    read = [list(islice(shared, len(side.read))) for side in every]
+    runs = [as_runs(of_side, seeded=side.seeded) for of_side, side in zip(read, every, strict=True)]
+    truth, subjects = class_numbers(read[0][0].truth), read[0][0].subjects
+    by_metric: dict[Literal["accuracy", "uar"], _InMetric] = {}
     for metric in METRICS:
         units = face_units(truth, metric, subjects)
-        both = all_differences(sides, units)
-        found = both.between(0, 1)
-        tested = seeds == (1, 1) and metric == "accuracy" and subjects is None
-        mcnemar_p = mcnemar(shared[0].right, shared[1].right) if tested else None
-        on_target = MethodDifference(ours.method, ours.target, metric, found, found.p, seeds, len(truth), mcnemar_p)
-        scores = Runs(sides[0].scores(units), ours.seeded), Runs(sides[1].scores(units), theirs.seeded)
-        yield _OnTarget(on_target, scores, float(both.of_units[0, 1]))
+        both = all_differences(runs, units)
+        scores = [Runs(each.scores(units), each.seeded) for each in runs]
+        by_metric[metric] = _InMetric(both.to(0), scores, both.of_units[:, 0])
+    for place, side in enumerate(sides, 1):
+        seeds = len(side.read), len(theirs.read)
+        for metric, found in by_metric.items():
+            tested = seeds == (1, 1) and metric == "accuracy" and subjects is None
+            mcnemar_p = mcnemar(read[place][0].right, read[0][0].right) if tested else None
+            difference, faces = found.differences[place], len(truth)
+            one = MethodDifference(side.method, side.target, metric, difference, difference.p, seeds, faces, mcnemar_p)
+            yield _OnTarget(one, (found.scores[place], found.scores[0]), float(found.of_faces[place]))
+
+
+@dataclass(frozen=True)
+class _InMetric:
+    """In one metric, of each side: its difference to the first, its scores, the variance of faces."""
+
+    differences: Sequence[Difference]
+    scores: Sequence[Runs]
+    of_faces: NDArray[np.float64]
 
 
 def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[MethodDifference]:
@@ -193,17 +241,27 @@ def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[Me
     for each in found:
         if each.found.target in unseen:
             of_method[each.found.method, each.found.metric].append(each)
-    for parts in of_method.values():
-        if len(parts) == len(unseen) > 1:
-            yield _summary(parts)
+    complete = [parts for parts in of_method.values() if len(parts) == len(unseen) > 1]
+    against_same: dict[bytes, list[list[_OnTarget]]] = defaultdict(list)
+    for parts in complete:
+        against_same[_together(parts, 1).values.tobytes()].append(parts)
+    summaries = {id(parts): found for group in against_same.values() for parts, found in _summarised(group)}
+    yield from (summaries[id(parts)] for parts in complete)
 
 
-def _summary(parts: Sequence[_OnTarget]) -> MethodDifference:
+def _summarised(group: Sequence[list[_OnTarget]]) -> Iterator[tuple[list[_OnTarget], MethodDifference]]:
     """Other targets might have been scored: they vary at least as much as the faces of each alone would make them."""
-    ours, theirs = (
-        Runs(np.hstack([part.scores[side].values for part in parts]), parts[0].scores[side].seeded) for side in (0, 1)
-    )
-    least = np.full((2, 2), np.mean([part.of_faces for part in parts]) / len(parts))
-    found = all_differences((ours, theirs), target_units(len(parts)), least).between(0, 1)
-    faces = sum(part.found.faces for part in parts)
-    return replace(parts[0].found, target=UNSEEN, difference=found, p_holm=found.p, faces=faces, mcnemar_p=None)
+    count = len(group[0])
+    least = np.zeros((len(group) + 1, len(group) + 1))
+    least[0, 1:] = least[1:, 0] = [np.mean([part.of_faces for part in parts]) / count for parts in group]
+    runs = [_together(group[0], 1), *(_together(parts, 0) for parts in group)]
+    differences = all_differences(runs, target_units(count), least).to(0)
+    for parts, found in zip(group, differences[1:], strict=True):
+        faces = sum(part.found.faces for part in parts)
+        summary = replace(parts[0].found, target=UNSEEN, difference=found, p_holm=found.p, faces=faces, mcnemar_p=None)
+        yield parts, summary
+
+
+def _together(parts: Sequence[_OnTarget], side: int) -> Runs:
+    """(S, T) scores on each target."""
+    return Runs(np.hstack([part.scores[side].values for part in parts]), parts[0].scores[side].seeded)

@@ -30,6 +30,8 @@ _PLAIN = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # names stand as they are: a dollar is a dollar
+    "text.usetex": False,
     "svg.hashsalt": "fercache",
     "font.size": 12,
     "text.color": INK,

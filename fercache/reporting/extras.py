@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fercache.csv_cells import csv_text
 from fercache.records import Record
 from fercache.reporting.boards import Board
 from fercache.reporting.differences import BoardDifferences, differences, differences_frame
@@ -15,7 +16,6 @@ from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
 from fercache.reporting.ranks import BoardRanks, ranks, ranks_frame
 from fercache.reporting.readings import Reader
 from fercache.reporting.rows import UNSEEN, Method
-from fercache.reporting.tables import csv_text
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,9 @@ class Extras:
         """How many of how many other methods may share the method's place on the unseen targets; None: not compared."""
         for ranked in self.ranks:
             if (ranked.board.encoder_key, ranked.board.source) == (board.encoder_key, board.source):
-                for (other, *column), place in ranked.ranges.items():
-                    if (other.key, other.readout, *column) == (method.key, method.readout, UNSEEN, "accuracy"):
+                for other, places in ranked.ranges.items():
+                    if (other.key, other.readout) == (method.key, method.readout) and (UNSEEN, "accuracy") in places:
+                        place = places[UNSEEN, "accuracy"]
                         return place.worst - place.best, place.methods - 1
         return None
 
@@ -53,8 +54,8 @@ def find_extras(
     """Everything that the records, and their predictions in the `cache`, give."""
     papers = paper_tables(found, kept_faces(records))
     reader = Reader(cache) if cache else None
-    compared = differences(records, reader, baseline) if reader and baseline else []
     ranked = ranks(records, reader) if reader else []
+    compared = differences(records, reader, baseline) if reader and baseline else []
     maps = feature_maps(records, found, cache) if cache else []
     return Extras(
         maps=maps,

@@ -12,6 +12,7 @@ _LATEX = str.maketrans(
         "[": "{[}",  # after a line's end it would be an argument, as a star would
         "*": "{*}",
         '"': "''",
+        "`": r"\textasciigrave{}",
         "±": r"$\pm$",
         "†": r"$^\dagger$",
         "‡": r"$^\ddagger$",
@@ -23,4 +24,4 @@ _LATEX = str.maketrans(
 
 def latex_text(text: str) -> str:
     """Plain text with nothing left in it that LaTeX would take for a command or print as something else."""
-    return text.translate(_LATEX)
+    return " ".join(text.split()).translate(_LATEX)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict
 
 from fercache.corruptions import KINDS
+from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.identity import file_hash, key_of
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
@@ -121,9 +122,9 @@ def write_report(
     texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
     texts |= {figure.file: figure.document for figure in page.masks if figure.panels}
     texts |= {
-        "results.csv": tables.csv_text(tables.results(scores if records == stored else frame(stored, asked.class_mix))),
-        "summary.csv": tables.csv_text(tables.summary(scores)) if found else None,
-        "robustness.csv": tables.csv_text(tables.robustness_rows(scores)) if corrupted else None,
+        "results.csv": csv_text(tables.results(scores if records == stored else frame(stored, asked.class_mix))),
+        "summary.csv": csv_text(tables.summary(scores)) if found else None,
+        "robustness.csv": csv_text(tables.robustness_rows(scores)) if corrupted else None,
         PAGE: with_own_names(render(page)),
     }
     folder.mkdir(parents=True, exist_ok=True)

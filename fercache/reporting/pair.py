@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
-from fercache.reporting.readings import ReadFaces, as_runs, class_numbers, read_faces, shared_faces
+from fercache.reporting.readings import Reader, ReadFaces, as_runs, class_numbers, shared_faces
 from fercache.reporting.rows import METRIC_NAMES
 from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
 from fercache.scoring.selection import headline
@@ -103,10 +103,10 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
             f"Two runs are compared on targets that both were scored on, under one selection policy, here {policy}; "
             f"found {listed}. Type `fercache evaluate` to score what is missing."
         )
-    targets, missing = [], []
+    targets, missing, reader = [], [], Reader(cache)
     for label in common:
         try:
-            ours, theirs = shared_faces([read_faces(of[label], MAIN, cache) for of in (of_a, of_b)])
+            ours, theirs = shared_faces([reader.faces(of[label], MAIN) for of in (of_a, of_b)])
             targets.append(_paired(label, ours, theirs))
         except UsageError as error:
             missing.append(f"{label}: {error}")

@@ -325,7 +325,8 @@ def _markdown_entry(entry: Entry) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    return re.sub(r"([\\`*_|~\[\]])", r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))
+    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub takes what is between dollars for a formula
 
 
 def latex(tables: Sequence[PaperTable]) -> str:

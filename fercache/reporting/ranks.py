@@ -1,6 +1,7 @@
 """Where the methods of a board stand, within noise: nobody is ahead of a method that may be as good."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.errors import UsageError
+from fercache.progress import Bar, progress
 from fercache.records import METRICS, Record, frame
 from fercache.reporting.boards import Board, boards, is_without_duplicates
 from fercache.reporting.readings import (
@@ -49,7 +51,7 @@ class Range:
 
 @dataclass(frozen=True)
 class BoardRanks:
-    """Of one board: `ranges[method, column, metric]`, where a column is a target label or "unseen".
+    """Of one board: `ranges[method][column, metric]`, where a column is a target label or "unseen".
 
     `rows` are those that have any, best first. `missing` says what has no predictions to compare.
     """
@@ -57,7 +59,7 @@ class BoardRanks:
     board: Board
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    ranges: dict[tuple[Method, str, Metric], Range]
+    ranges: Mapping[Method, Mapping[tuple[str, Metric], Range]]
     missing: tuple[str, ...]
     single: frozenset[Method]
     """Methods with a random part of which one seed was trained: their ranks are those of that model."""
@@ -81,7 +83,9 @@ def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
     """
     chosen = by_headline(records)
     of_cell = by_cell(chosen)
-    found = (_board_ranks(board, of_cell, reader) for board in (boards(frame(chosen)) if chosen else []))
+    compared = boards(frame(chosen)) if chosen else []
+    with progress("ranks", sum(len(board.headline) * len(_targets(board)) for board in compared), "score") as bar:
+        found = [_board_ranks(board, of_cell, reader, bar) for board in compared]
     return [each for each in found if each.rows]
 
 
@@ -97,8 +101,8 @@ def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
         )
         for of_board in found
         for row in of_board.rows
-        for (method, column, metric), there in of_board.ranges.items()
-        if method == row.method
+        for method in (row.method,)
+        for (column, metric), there in of_board.ranges[method].items()
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -117,22 +121,39 @@ def rank_ranges(value: NDArray[np.float64], p: NDArray[np.float64]) -> list[Rang
     return [Range(1 + int(b), count - int(w), count) for b, w in zip(better, worse, strict=True)]
 
 
-def _board_ranks(board: Board, of_cell: OfCell, reader: Reader) -> BoardRanks:
+def _targets(board: Board) -> list[str]:
+    return [label for label in board.columns if not is_without_duplicates(label)]
+
+
+def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> BoardRanks:
     missing: list[str] = []
-    columns = dict(_on_targets(board, of_cell, reader, missing))
+    columns = {}
+    for target in _targets(board):
+        read: list[tuple[Row, list[ReadFaces]]] = []
+        for row in board.headline:
+            bar.update()
+            if row.cells[target]["accuracy"].values and not board.fewer(row, target):
+                try:
+                    read.append((row, reader.of_row(row, target, of_cell)))
+                except UsageError as error:
+                    missing.append(f"{row.method} on {target}: {error}")
+        try:
+            if len(read) > 1:
+                seeded = [of_cell[row.method.key, target][0].is_seeded for row, _ in read]
+                columns[target] = _on_target(read, seeded)
+        except UsageError as error:
+            missing.append(f"{target}: {error}")
     unseen = [columns[target] for target in board.headline[0].unseen if target in columns]
     if len(unseen) == len(board.headline[0].unseen) > 1:
         columns = {UNSEEN: _over_targets(unseen), **columns}
-    ranges = {
-        (method, name, metric): there
-        for name, column in columns.items()
-        for metric, found in column.found.items()
-        for method, there in zip(column.methods, rank_ranges(found.value, found.p), strict=True)
-    }
-    ranked = {method for method, _, _ in ranges}
+    ranges: dict[Method, dict[tuple[str, Metric], Range]] = defaultdict(dict)
+    for name, column in columns.items():
+        for metric, found in column.found.items():
+            for method, there in zip(column.methods, rank_ranges(found.value, found.p), strict=True):
+                ranges[method][name, metric] = there
     rows = sorted(
-        (row for row in board.headline if row.method in ranked),
-        key=lambda row: [_place(row, ranges, name) for name in columns],
+        (row for row in board.headline if row.method in ranges),
+        key=lambda row: [_place(row, ranges[row.method], name) for name in columns],
     )
     single = {
         method
@@ -143,27 +164,10 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader) -> BoardRanks:
     return BoardRanks(board, tuple(columns), tuple(rows), ranges, tuple(missing), frozenset(single))
 
 
-def _place(row: Row, ranges: Mapping[tuple[Method, str, Metric], Range], column: str) -> tuple[float, ...]:
+def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) -> tuple[float, ...]:
     """What rows are sorted by."""
-    there, mean = ranges.get((row.method, column, "accuracy")), row.scores(column)["accuracy"].mean
+    there, mean = ranges.get((column, "accuracy")), row.scores(column)["accuracy"].mean
     return (np.inf, 0, 0) if there is None else (there.best, there.worst, -(mean or 0))
-
-
-def _on_targets(board: Board, of_cell: OfCell, reader: Reader, missing: list[str]) -> Iterator[tuple[str, _Column]]:
-    """Those of two methods or more; appends to `missing` what cannot be compared."""
-    for target in (label for label in board.columns if not is_without_duplicates(label)):
-        read: list[tuple[Row, list[ReadFaces]]] = []
-        for row in board.headline:
-            if row.cells[target]["accuracy"].values and not board.fewer(row, target):
-                try:
-                    read.append((row, reader.of_row(row, target, of_cell)))
-                except UsageError as error:
-                    missing.append(f"{row.method} on {target}: {error}")
-        try:
-            if len(read) > 1:
-                yield target, _on_target(read, [of_cell[row.method.key, target][0].is_seeded for row, _ in read])
-        except UsageError as error:
-            missing.append(f"{target}: {error}")
 
 
 def _on_target(read: Sequence[tuple[Row, list[ReadFaces]]], seeded: Sequence[bool]) -> _Column:

@@ -15,9 +15,7 @@ from fercache.reporting.rows import Row
 from fercache.scoring.comparison import Runs
 from fercache.scoring.metrics import count_confusion, predict
 from fercache.scoring.selection import headline
-from fercache.store.runs import read_predictions
-
-"""The policy whose predictions are compared."""
+from fercache.store.runs import Shared, read_answers
 
 OfCell = Mapping[tuple[str, str], Sequence[Record]]
 """Records by method key and target label, one per seed, in the order of seeds."""
@@ -27,71 +25,72 @@ _AGAIN = "Type `fercache evaluate --again` to score the run again."
 
 @dataclass(frozen=True)
 class ReadFaces:
-    """The faces that one run read of one target: their ids, sorted, and the names of the expressions, all (N,).
+    """The faces that one run read of one target: their ids, sorted, and the names of the true expressions, all (N,).
 
-    `subject` is who is shown, "" where nobody knows.
+    `answer` (N,) are places in `names`, what each face was read as. `subject` is who is shown, "" where it is not
+    known. Runs on the same faces share their arrays.
     """
 
     id: NDArray[np.object_]
     truth: NDArray[np.object_]
-    predicted: NDArray[np.object_]
     subject: NDArray[np.object_]
+    answer: NDArray[np.int8]
+    right: NDArray[np.bool_]
+    names: NDArray[np.object_]
 
     @property
-    def right(self) -> NDArray[np.bool_]:
-        """(N,) whether each face was read right."""
-        return np.asarray(self.truth == self.predicted)
+    def predicted(self) -> NDArray[np.object_]:
+        """(N,) names of expressions."""
+        return self.names[self.answer]
 
     def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
         """Those in the `rows`."""
-        return ReadFaces(self.id[rows], self.truth[rows], self.predicted[rows], self.subject[rows])
+        faces = self.id[rows], self.truth[rows], self.subject[rows]
+        return ReadFaces(*faces, self.answer[rows], self.right[rows], self.names)
 
     @property
     def subjects(self) -> NDArray[np.object_] | None:
-        """Who is drawn as a whole, None where faces are drawn because nobody is known."""
+        """Who is drawn as a whole, None where faces are drawn because no subject is known."""
         return self.subject if (self.subject != "").any() else None
 
 
 @dataclass
 class Reader:
-    """Reads the predictions in a `cache`, each of them once, and holds the ids of a target's faces once."""
+    """Reads the predictions in a `cache`, each of them once, and holds once what runs on a target share."""
 
     cache: Path
     _read: dict[tuple[Path, str], ReadFaces] = field(default_factory=dict)
-    _ids: dict[str, NDArray[np.object_]] = field(default_factory=dict)
+    _shared: Shared = field(default_factory=dict)
 
     def faces(self, record: Record, readout: str) -> ReadFaces:
-        """As `read_faces`."""
-        place = predictions_path(self.cache / "runs" / record.run, record), readout
-        if place not in self._read:
-            found = read_faces(record, readout, self.cache)
-            ids = self._ids.setdefault(record.target_label, found.id)
-            same = np.array_equal(ids, found.id)
-            self._read[place] = ReadFaces(ids if same else found.id, found.truth, found.predicted, found.subject)
-        return self._read[place]
+        """What the record's predictions say. Raises UsageError where they are gone, or are not the record's."""
+        path = predictions_path(self.cache / "runs" / record.run, record)
+        if (path, readout) not in self._read:
+            self._read[path, readout] = _matching(record, readout, path, self._shared)
+        return self._read[path, readout]
 
     def of_row(self, row: Row, target: str, of_cell: OfCell) -> list[ReadFaces]:
-        """What a board's method read of a target, one per seed. Raises UsageError as `read_faces` does."""
+        """What a board's method read of a target, one per seed. Raises UsageError as `faces` does."""
         return [self.faces(record, row.method.readout) for record in of_cell[row.method.key, target]]
 
 
-def read_faces(record: Record, readout: str, cache: Path) -> ReadFaces:
-    """What the record's predictions in `cache` say. Raises UsageError where they are gone, or are not the record's."""
-    path = predictions_path(cache / "runs" / record.run, record)
-    predictions = read_predictions(path)
-    if readout not in predictions.logits or predictions.expressions != record.classes:
-        raise UsageError(f"{path} holds no predictions of the record's readout '{readout}' and expressions. {_AGAIN}")
+def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadFaces:
+    answers = read_answers(path, readout, shared)
+    if answers.expressions != record.classes:
+        raise UsageError(f"{path} holds predictions of other expressions than its record. {_AGAIN}")
     expected = np.array(record.scores[readout].confusion)
     # Whether an expression was masked is not written down. One that no face shows and none was read as may be masked
     # here: it was never the highest.
     known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
-    predicted = predict(predictions.logits[readout], record.classes, known)
-    if not np.array_equal(count_confusion(predictions.truth, predicted, len(record.classes)), expected):
+    answer = predict(answers.logits, record.classes, known)
+    if not np.array_equal(count_confusion(answers.truth, answer, len(record.classes)), expected):
         raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
-    names, order = np.array(record.classes, dtype=object), np.argsort(predictions.id)
-    unknown = np.full(len(order), "", dtype=object)
-    subject = unknown if predictions.subject is None else predictions.subject[order]
-    return ReadFaces(predictions.id[order], names[predictions.truth[order]], names[predicted[order]], subject)
+    names = np.array(record.classes, dtype=object)
+    truth = shared.setdefault(f"{id(answers.truth)} in {record.classes}", names[answers.truth])
+    subject = answers.subject
+    if subject is None:
+        subject = shared.setdefault(f"{len(truth)} unknown", np.full(len(truth), "", dtype=object))
+    return ReadFaces(answers.id, truth, subject, answer.astype(np.int8), answer == answers.truth, names)
 
 
 def by_headline(records: Iterable[Record]) -> list[Record]:
@@ -116,7 +115,8 @@ def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
     """Of each, the faces that all have with the same true expression. Raises UsageError when there are none."""
     ids = reduce(_in_both, (each.id for each in read))
     there = [each if each.id is ids else each.of(np.searchsorted(each.id, ids)) for each in read]
-    alike = np.all([each.truth == there[0].truth for each in there], axis=0)
+    others = [each.truth for each in there if each.truth is not there[0].truth]
+    alike = np.all([truth == there[0].truth for truth in others], axis=0) if others else np.ones(len(ids), dtype=bool)
     if not alike.any():
         raise UsageError("The predictions to compare share no face with the same label.")
     return there if alike.all() else [each.of(alike) for each in there]

@@ -121,11 +121,6 @@ def _numbers(cell: Cell) -> tuple[str, str]:
     return f"{cell.mean:.2f}", "" if cell.deviation is None else f"{cell.deviation:.2f}"
 
 
-def csv_text(table: "pd.DataFrame") -> str:
-    """The table as CSV, the same on every system."""
-    return str(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
-
-
 def screen_table(frame: "pd.DataFrame") -> str:
     """Compact text tables: two lines per method, accuracy above mean class recall, a block per selection policy."""
     blocks = [_screen_board(board) for board in boards(frame)]

@@ -69,9 +69,10 @@ def named(part: "pd.DataFrame") -> dict[str, Named]:
     alike: dict[tuple[str, str], list[_Method]] = defaultdict(list)
     for method in methods:
         alike[method.head, method.trunk].append(method)
-    said = {
-        method.key: _said(method, _differing_settings(peers), differing) for peers in alike.values() for method in peers
-    }
+    said: dict[str, dict[str, Any]] = {}
+    for peers in alike.values():
+        settings = _differing_settings(peers)
+        said |= {method.key: _said(method, settings, differing) for method in peers}
     common = _common(methods, list(said.values()))
     changed = {key: {name: value for name, value in of.items() if name not in common} for key, of in said.items()}
     for peers in alike.values():

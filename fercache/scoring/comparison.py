@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtr
 
 from fercache.scoring.intervals import numbered_subjects, refuse_no_faces
 
@@ -158,21 +159,20 @@ class Differences:
             far = np.abs(self.value) / np.sqrt(self.variance)
         return np.where(self.value == 0, 1.0, 2 * t.sf(far, self.df))
 
-    def between(self, a: int, b: int) -> Difference:
-        """Of method `a` to method `b`, by their places."""
+    def to(self, b: int) -> list[Difference]:
+        """Of each method to method `b`, by its place."""
         from scipy.stats import t
 
-        value, df, deviation = float(self.value[a, b]), float(self.df[a, b]), float(np.sqrt(self.variance[a, b]))
-        half = float(t.ppf((1 + LEVEL) / 2, df)) * deviation
-        return Difference(
-            value=value,
-            low=value - half,
-            high=value + half,
-            p=float(self.p[a, b]),
-            df=df,
-            smallest=half + float(t.ppf(POWER, df)) * deviation,
-            about="methods" if self.about_methods[a, b] else "trained models",
-        )
+        value, df, deviation = self.value[:, b], self.df[:, b], np.sqrt(self.variance[:, b])
+        half = t.ppf((1 + LEVEL) / 2, df) * deviation
+        smallest = half + t.ppf(POWER, df) * deviation
+        columns = (value, value - half, value + half, self.p[:, b], df, smallest)
+        about: list[About] = ["methods" if known else "trained models" for known in self.about_methods[:, b]]
+        return [Difference(*row) for row in zip(*(column.tolist() for column in columns), about, strict=True)]
+
+    def between(self, a: int, b: int) -> Difference:
+        """Of method `a` to method `b`, by their places."""
+        return self.to(b)[a]
 
 
 def difference(a: Runs, b: Runs, units: Units) -> Difference:
@@ -203,10 +203,8 @@ def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.flo
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
     """The exact two-sided p of McNemar's test: among faces that one model alone has right, is either ahead?"""
-    from scipy.stats import binomtest
-
     only_a, only_b = np.count_nonzero(right_a & ~right_b), np.count_nonzero(right_b & ~right_a)
-    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
+    return 1.0 if only_a == only_b else 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

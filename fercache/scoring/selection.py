@@ -34,9 +34,8 @@ def headline(of_methods: Iterable[Collection[str]]) -> str:
     found = [set(policies) for policies in of_methods]
     if found and all(DEFAULT in policies for policies in found):
         return DEFAULT
-    common, any_has = set.intersection(*found) if found else set(), set().union(*found)
-    usable = [policy for policy in POLICIES if policy not in (DEFAULT, "oracle")]
-    return next((policy for there in (common, any_has) for policy in usable if policy in there), FALLBACK)
+    present = set().union(*found) - {DEFAULT, "oracle"}
+    return next((policy for policy in POLICIES if policy in present), FALLBACK)
 
 
 def choose(

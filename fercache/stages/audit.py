@@ -13,6 +13,7 @@ from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
 from fercache.audits.label_permutation import Verdict, compare_labels
 from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
+from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
@@ -114,9 +115,9 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
         earlier.unlink()
     pairs = _find_all_pairs(sets, device)
     listed = _listed(sets, pairs)
-    write_text(folder / "duplicates.csv", listed.to_csv(index=False, lineterminator="\n", float_format="%.4f"))
+    write_text(folder / "duplicates.csv", csv_text(listed, "%.4f"))
     leaks = _leaks(sets, listed)
-    write_text(folder / "leaks.csv", _frame(leaks).to_csv(index=False, lineterminator="\n"))
+    write_text(folder / "leaks.csv", csv_text(_frame(leaks)))
     calibrations = {(str(sets[i].name), str(sets[j].name)): found.calibration for (i, j), found in pairs.items()}
     return Audit(
         folder=folder,
@@ -279,7 +280,7 @@ def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> in
         for column, votes in zip(one.table.vote_columns, one.votes[rows].T, strict=True):
             told[column] = votes
     path = folder / f"suspects-{_place(one.name.slug, one.name.split)}.csv"
-    write_text(path, told.to_csv(index=False, lineterminator="\n", float_format="%.4g"))
+    write_text(path, csv_text(told, "%.4g"))
     return len(told)
 
 

@@ -7,11 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from fercache.corruptions import EVERY
+from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
-from fercache.reporting.tables import csv_text
 from fercache.settings import Settings
 from fercache.stages.thumbnails import pictures_of
 from fercache.store.atomic import write_text

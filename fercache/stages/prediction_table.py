@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from fercache.csv_cells import plain
 from fercache.output_paths import check_output_file, shown
 from fercache.store.atomic import explained, sync_file
 
@@ -49,14 +50,14 @@ class PredictionTable:
             writer = csv.writer(stream)
             for one in predictions:
                 shares = [f"{one.probabilities[name]:.6f}" if one.probabilities else "" for name in sorted(names)]
-                writer.writerow([one.path, next(iter(one.probabilities), ""), *shares, one.unreadable])
+                writer.writerow(map(plain, [one.path, next(iter(one.probabilities), ""), *shares, one.unreadable]))
             stream.flush()
         self.rows += len(predictions)
 
     def _begun(self, names: Sequence[str]) -> TextIO:
         self.part.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self.part.open("w", newline="", encoding="utf-8")
-        csv.writer(self._stream).writerow(["path", "prediction", *sorted(names), "unreadable"])
+        csv.writer(self._stream).writerow(["path", "prediction", *map(plain, sorted(names)), "unreadable"])
         return self._stream
 
     def __exit__(

@@ -22,7 +22,7 @@ from fercache.errors import UsageError, nearest
 from fercache.identity import canonical_json, file_hash
 from fercache.store.atomic import entries, explained, sync_file, sync_folder, temporary_beside, write_json
 from fercache.store.schema import SCHEMA
-from fercache.store.sealed import Attribute, Kind, opened, save_sealed
+from fercache.store.sealed import Attribute, Kind, SealedFile, opened, save_sealed
 
 _CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
 _FILES = (_CONFIG, _HISTORY, _WEIGHTS)
@@ -183,15 +183,63 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
 def read_predictions(path: Path) -> Predictions:
     """Raises UsageError when the file is absent, damaged, of a newer schema, or was copied from another run."""
     with opened(path, PREDICTIONS) as file:
-        run, place = file.mapping("attributes").get("run"), path.parent.parent.name
-        if run not in (None, place):
-            raise ValueError(f"it is of the run {run}, but lies in the folder of {place}")
+        _refuse_another_run(path, file)
         arrays = file.arrays()
         logits = {name.removeprefix(_LOGITS): arrays[name] for name in arrays if name.startswith(_LOGITS)}
         plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}
         expressions = file.names("expressions")
         masks, subject = arrays.get("mask_mean"), arrays.get("subject")
         return Predictions(expressions, logits=logits, mask_mean=masks, subject=subject, **plain)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one readout answered, N faces sorted by `id`: (N,) ids and subjects, `truth` and `logits` of `expressions`.
+
+    `subject` is None where none is known.
+    """
+
+    expressions: tuple[str, ...]
+    id: NDArray[np.object_]
+    truth: NDArray[np.int64]
+    subject: NDArray[np.object_] | None
+    logits: NDArray[np.float32]
+
+
+Shared = dict[str, NDArray[Any]]
+"""Columns by their checksum: runs on one target have the same ids, true expressions and subjects."""
+
+
+def read_answers(path: Path, readout: str, shared: Shared) -> Answers:
+    """One readout of predictions, without their features. Columns that are in `shared` are taken from there.
+
+    Raises UsageError as `read_predictions`, and where there is no such readout.
+    """
+    with opened(path, PREDICTIONS) as file:
+        _refuse_another_run(path, file)
+        if f"{_LOGITS}{readout}" not in file.slots:
+            again = "Type `fercache evaluate --again` to score the run again."
+            raise UsageError(f"{path} holds no predictions of the readout '{readout}'. {again}")
+        place = f"order {file.checksum('id')}"
+        if place not in shared:
+            shared[place] = np.argsort(file.array("id"))
+        order = shared[place]
+
+        def column(name: str) -> NDArray[Any]:
+            key = f"{name} {file.checksum(name)} by {place}"
+            if key not in shared:
+                shared[key] = file.array(name)[order]
+            return shared[key]
+
+        subject = column("subject") if "subject" in file.slots else None
+        logits = file.array(f"{_LOGITS}{readout}")[order]
+        return Answers(file.names("expressions"), column("id"), column("truth"), subject, logits)
+
+
+def _refuse_another_run(path: Path, file: SealedFile) -> None:
+    run, place = file.mapping("attributes").get("run"), path.parent.parent.name
+    if run not in (None, place):
+        raise ValueError(f"it is of the run {run}, but lies in the folder of {place}")
 
 
 def _move_in(temporary: Path, folder: Path) -> None:

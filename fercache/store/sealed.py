@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5g, h5l, h5o
 from numpy.typing import NDArray
 
 from fercache.errors import FercacheError, UsageError
@@ -118,15 +119,15 @@ def write_sealed(
 def _reserve(file: h5py.File, name: str, slot: Slot) -> h5py.Dataset:
     group, _, _ = name.rpartition("/")
     if group and group not in file:
-        h5py.h5g.create(file.id, group.encode(), gcpl=_timeless(h5py.h5p.GROUP_CREATE))
+        h5g.create(file.id, group.encode(), gcpl=_timeless(h5py.h5p.GROUP_CREATE))
     creation = _timeless(h5py.h5p.DATASET_CREATE)
-    creation.set_layout(h5py.h5d.CONTIGUOUS)
-    creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    creation.set_layout(h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5d.FILL_TIME_NEVER)
     is_text = slot.dtype.kind == "S"
     dtype = h5py.string_dtype("utf-8", slot.dtype.itemsize) if is_text else slot.dtype.newbyteorder("<")
     stored, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(slot.shape)
-    return h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, space, creation))
+    return h5py.Dataset(h5d.create(file.id, name.encode(), stored, space, creation))
 
 
 def _timeless(kind: Any) -> Any:
@@ -183,10 +184,13 @@ class SealedFile:
     """An open file whose attributes and layout are as they were written; arrays are checked as they are read."""
 
     def __init__(self, file: h5py.File, size: int) -> None:
-        self.attributes: dict[str, Attribute] = {name: _attribute(file, name, size) for name in file.attrs}
-        self._datasets = dict(_datasets(file))
+        # Plain HDF5 objects: h5py's own wrappers take most of the time of whoever opens thousands of small files.
+        root = h5g.open(file.id, b"/")
+        attributes = [h5a.open(root, index=place) for place in range(h5a.get_num_attrs(root))]
+        self.attributes: dict[str, Attribute] = {one.name.decode(): _value(one, size) for one in attributes}
+        self._datasets = dict(_datasets(root))
         self.slots = {name: _slot(name, dataset, size) for name, dataset in self._datasets.items()}
-        self._sums = {name: str(_attribute(dataset, "sha256", 64)) for name, dataset in self._datasets.items()}
+        self._sums = {name: str(_value(h5a.open(each, b"sha256"), 64)) for name, each in self._datasets.items()}
 
     def check_seal(self) -> None:
         """Raises ValueError when an attribute, a shape or a recorded checksum is not the one that was written."""
@@ -196,11 +200,17 @@ class SealedFile:
         if complete != _seal(self.attributes, self.slots, self._sums):
             raise ValueError("its attributes are not those that were written")
 
+    def checksum(self, name: str) -> str:
+        """What an array's bytes were when it was written. Raises ValueError when it is absent."""
+        if name not in self._sums:
+            raise ValueError(f"'{name}' is missing")
+        return self._sums[name]
+
     def raw(self, name: str) -> NDArray[Any]:
         """An array as stored, text as bytes. Raises ValueError when it is absent or its bytes have changed."""
         if name not in self._datasets:
             raise ValueError(f"'{name}' is missing")
-        array: NDArray[Any] = self._datasets[name][...]
+        array: NDArray[Any] = h5py.Dataset(self._datasets[name])[...]
         if hashlib.sha256(_bytes_of(array).data).hexdigest() != self._sums[name]:
             raise ValueError(f"'{name}' has changed since it was written (checksum)")
         return array
@@ -210,11 +220,11 @@ class SealedFile:
         slot = self.slots[name]
         if not slot.size:
             return np.empty(slot.shape, slot.dtype)
-        return np.memmap(path, slot.dtype, "r", self._datasets[name].id.get_offset(), slot.shape)
+        return np.memmap(path, slot.dtype, "r", self._datasets[name].get_offset(), slot.shape)
 
     def check(self, name: str) -> None:
         """Raises ValueError when an array's bytes have changed; a block of rows is in memory."""
-        dataset, digest = self._datasets[name], hashlib.sha256()
+        dataset, digest = h5py.Dataset(self._datasets[name]), hashlib.sha256()
         rows = max(1, BLOCK // max(1, self.slots[name].size // max(1, len(dataset))))
         for begin in range(0, len(dataset), rows):
             digest.update(_bytes_of(dataset[begin : begin + rows]).data)
@@ -252,45 +262,46 @@ class SealedFile:
         return json.loads(str(self.attributes[name]))
 
 
-def _datasets(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
     """Datasets at the top and one group down; links that lead elsewhere are refused, unseen."""
-    for name, item in _members(file):
-        if isinstance(item, h5py.Group):
+    for name, item in _members(root):
+        if isinstance(item, h5g.GroupID):
             yield from ((f"{name}/{inner}", found) for inner, found in _members(item))
         else:
             yield name, item
 
 
-def _members(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+def _members(group: Any) -> Iterator[tuple[str, Any]]:
     for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"'{name}' lies outside the file")
-        yield name, group[name]
+        if group.links.get_info(name).type != h5l.TYPE_HARD:
+            raise ValueError(f"'{name.decode()}' lies outside the file")
+        yield name.decode(), h5o.open(group, name)
 
 
 def _slot(name: str, dataset: Any, size: int) -> Slot:
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iufS":
+    if not isinstance(dataset, h5d.DatasetID) or dataset.dtype.kind not in "iufS":
         raise ValueError(f"'{name}' is no array of numbers or of text of fixed length")
-    if dataset.shape is None or not dataset.shape:
+    if not dataset.shape:
         raise ValueError(f"'{name}' has no rows")
-    creation = dataset.id.get_create_plist()
-    if creation.get_layout() != h5py.h5d.CONTIGUOUS or creation.get_external_count():
+    creation = dataset.get_create_plist()
+    if creation.get_layout() != h5d.CONTIGUOUS or creation.get_external_count():
         raise ValueError(f"'{name}' is not stored in one piece inside the file")
     slot = Slot(dataset.shape, np.dtype(dataset.dtype.str))
-    offset = dataset.id.get_offset()
+    offset = dataset.get_offset()
     if slot.size and (offset is None or offset + slot.size > size):
         raise ValueError(f"'{name}' claims {slot.size} bytes, more than the file holds")
     return slot
 
 
-def _attribute(item: h5py.File | h5py.Dataset, name: str, size: int) -> Attribute:
-    found = item.attrs.get_id(name)
-    if found.shape != () or found.dtype.kind not in "iufS" or found.dtype.itemsize > size:
-        raise ValueError(f"attribute '{name}' is no number and no text of fixed length")
-    value = item.attrs[name]
-    if found.dtype.kind == "S":
-        return bytes(value).decode()
-    return float(value) if found.dtype.kind == "f" else int(value)
+def _value(attribute: Any, size: int) -> Attribute:
+    dtype = attribute.dtype
+    if attribute.shape != () or dtype.kind not in "iufS" or dtype.itemsize > size:
+        raise ValueError(f"attribute '{attribute.name.decode()}' is no number and no text of fixed length")
+    value = np.empty((), dtype)
+    attribute.read(value)
+    if dtype.kind == "S":
+        return bytes(value.item()).decode()
+    return float(value) if dtype.kind == "f" else int(value)
 
 
 @contextmanager

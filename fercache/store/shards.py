@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache.csv_cells import plain
 from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json, key_of
 from fercache.store.atomic import explained, leftovers_of, replacing, set_aside, write_text
@@ -217,7 +218,7 @@ class TableWriter:
             text = io.StringIO()
             rows = csv.writer(text, lineterminator="\n")
             rows.writerow(("id", "reason"))
-            rows.writerows((q.id, q.reason) for q in quarantined)
+            rows.writerows((plain(q.id), plain(q.reason)) for q in quarantined)
             write_text(path, text.getvalue())
         else:
             path.unlink(missing_ok=True)

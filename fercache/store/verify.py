@@ -30,32 +30,43 @@ class Problem:
     remedy: str
 
 
-def verify(cache: Path) -> list[Problem]:
+def steps(cache: Path) -> int:
+    """How often `verify` says that it is done with a table of features or a run."""
+    return len(table_files(cache)) + len(_run_folders(cache))
+
+
+def verify(cache: Path, done: Callable[[], object] = lambda: None) -> list[Problem]:
     """Reads every table (of features, copies, crops, prompts), run and file of predictions, and checks every bit.
 
-    Changes nothing. A table that another process is writing right now is no problem.
+    Changes nothing. A table that another process is writing right now is no problem. `done` is called after each of
+    the `steps`.
     """
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
     return [
-        *_tables(cache),
+        *_tables(cache, done),
         *_parts(cache, busy),
         *_small_tables(cache / "copies", read_copies),
         *(problem for path in crop_files(cache) for problem in _attempt(path, check_crops, _AGAIN)),
         *_small_tables(cache / "prompts", read_prompts),
-        *_runs(cache),
+        *_runs(cache, done),
         *_leftovers(cache, busy),
     ]
 
 
-def _tables(cache: Path) -> Iterator[Problem]:
+def _tables(cache: Path, done: Callable[[], object]) -> Iterator[Problem]:
     for path in table_files(cache):
-        try:
-            quarantined = read_table(path).quarantined
-        except UsageError as error:
-            yield Problem(path, str(error), _AGAIN)
-            continue
-        listing, remedy = quarantine_path(path), f"Delete {path.name} and {_EXTRACT}."
-        yield from _attempt(listing, partial(_check_list, table=path.name, quarantined=quarantined), remedy)
+        yield from _table(path)
+        done()
+
+
+def _table(path: Path) -> Iterator[Problem]:
+    try:
+        quarantined = read_table(path).quarantined
+    except UsageError as error:
+        yield Problem(path, str(error), _AGAIN)
+        return
+    listing, remedy = quarantine_path(path), f"Delete {path.name} and {_EXTRACT}."
+    yield from _attempt(listing, partial(_check_list, table=path.name, quarantined=quarantined), remedy)
 
 
 def _check_list(path: Path, table: str, quarantined: int) -> None:
@@ -101,19 +112,32 @@ def _small_tables(room: Path, read: Callable[[Path], Any]) -> Iterator[Problem]:
         yield from _attempt(path, read, _AGAIN)
 
 
-def _runs(cache: Path) -> Iterator[Problem]:
+def _run_folders(cache: Path) -> list[Path]:
+    return sorted(path for path in (cache / "runs").glob("*") if path.is_dir() and path.suffix != ".tmp")
+
+
+def _runs(cache: Path, done: Callable[[], object]) -> Iterator[Problem]:
+    for folder in _run_folders(cache):
+        yield from _run(folder)
+        done()
+
+
+def _run(folder: Path) -> Iterator[Problem]:
     again = "Delete the run and run the same `fercache train` again."
-    for folder in sorted(p for p in (cache / "runs").glob("*") if p.is_dir() and p.suffix != ".tmp"):
-        if not is_finished(folder):
-            yield Problem(folder, "an unfinished run: it has no 'done'", again)
-            continue
+    imported = (folder / "records").is_dir() and not (folder / "config.json").exists()
+    if not imported and not is_finished(folder):
+        yield Problem(folder, "an unfinished run: it has no 'done'", again)
+        return
+    if not imported:
         changed = _changed(folder)
         yield from (Problem(folder / name, "absent, or changed since it was written", again) for name in changed)
         if not changed:
             yield from _attempt(folder, lambda found: read_run(found).snapshots(), again)
-        for path in sorted((folder / "predictions").glob("*.h5")):
-            remedy = "Delete it and run the same `fercache evaluate` again."
-            yield from _attempt(path, read_predictions, remedy)
+    for path in sorted((folder / "predictions").glob("*.h5")):
+        remedy = (
+            "Delete it and import them again." if imported else "Delete it and run the same `fercache evaluate` again."
+        )
+        yield from _attempt(path, read_predictions, remedy)
 
 
 def _attempt(path: Path, read: Callable[[Path], Any], remedy: str) -> Iterator[Problem]:

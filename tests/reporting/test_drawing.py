@@ -5,9 +5,12 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from PIL import Image
 
-from fercache.reporting.curves import abstention, reliability
+from fercache.reporting.curves import Line, abstention, reliability, setting_curve
 from fercache.reporting.drawing import (
     FAINT,
     INK,
@@ -21,6 +24,8 @@ from fercache.reporting.drawing import (
     tens_around,
     with_own_names,
 )
+from fercache.reporting.figures import mask_map
+from fercache.reporting.rows import Cell
 from tests.reporting.test_curves import LINES, corruptions, settings
 from tests.reporting.test_figures import bars, gap
 
@@ -116,3 +121,18 @@ def test_parts_of_different_figures_have_different_names_on_a_page() -> None:
     for figure in page.split("<svg ")[1:]:
         used = re.findall(r'(?:href="|url\()#([\w.-]+)', figure)
         assert set(used) == set(re.findall(r' id="([^"]*)"', figure)), "a part is used that is not there, or unused"
+
+
+@example(r"$\frac{$")
+@example(r"$x^2$ and $\alpha$")
+@example("a $ b $")
+@settings_of_hypothesis(max_examples=25, deadline=None)
+@given(st.text(st.sampled_from("$\\{}^_%&#~<>ab "), min_size=1, max_size=12))
+def test_every_text_of_a_figure_is_literal(name: str) -> None:
+    line = Line("#000000", name, [0.0, 100.0], [0.0, 100.0], [0.5, 0.5])
+    sweep = setting_curve([1.0, 2.0, 3.0], {name: [Cell((50.0,))] * 3}, name, "d")
+    masks = mask_map(np.zeros((2, 4)), [name, "fear"], 1.0, name, "d")
+    for drawn, expected in ((reliability([line], "d"), 1), (sweep, 2), (masks, 2)):
+        assert drawn.png  # drawn once more, outside of the style
+        texts = ["".join(text.itertext()) for text in ElementTree.fromstring(drawn.document).iter(f"{SVG}text")]
+        assert sum(text.split() == name.split() for text in texts) >= expected * bool(name.strip())

@@ -434,8 +434,8 @@ def test_ranks_stand_in_a_table_of_their_own(
 ) -> None:
     (board,) = boards(frame(records))
     first, second = board.headline[:2]
-    ranges: dict[Any, Range] = {(first.method, UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}
-    ranges[second.method, UNSEEN, "accuracy"] = Range(2, 2, 2)
+    ranges: dict[Any, Any] = {first.method: {(UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}}
+    ranges[second.method] = {(UNSEEN, "accuracy"): Range(2, 2, 2)}
     found = BoardRanks(board, (UNSEEN,), (first, second), ranges, (), frozenset({second.method}))
     monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
     page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
@@ -458,7 +458,7 @@ def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
     (board,) = boards(frame(records))
     leader = board.leading(board.headline)
     assert leader is not None
-    ranges: dict[Any, Range] = {(leader.method, UNSEEN, "accuracy"): place}
+    ranges: dict[Any, Any] = {leader.method: {(UNSEEN, "accuracy"): place}}
     found = BoardRanks(board, (UNSEEN,), (leader,), ranges, (), frozenset())
     monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
     assert said in write_report(records, tmp_path / "trial").read_text(encoding="utf-8")

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.latex import latex_text
 from fercache.reporting.paper import Entry, PaperTable, kept_faces, latex, markdown, paper_tables
 from fercache.reporting.published import MISPRINTED_MEANS, NOT_OURS, PublishedRow, PublishedScore, published_rows
-from fercache.reporting.tables import csv_text, summary
+from fercache.reporting.tables import summary
 from tests.fake_records import CLASSES, demo_records, fake_record, scores_of
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -252,6 +253,18 @@ def test_special_characters_are_escaped() -> None:
     assert r"folder:my\_set\|&lt;b>" in markdown(tables)
     assert r"folder:my\_set\textbar{}\textless{}b\textgreater{}" in latex(tables)
     assert r"trained on a \& b," in latex(tables)
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\n\nb", "a \t b"])
+def test_a_line_end_tears_no_table_apart(text: str) -> None:
+    tables = tables_of([made("zero-shot", 0, "ferplus", 50, source=text)])
+    assert "trained on a b," in markdown(tables) and "trained on a b," in latex(tables)
+
+
+def test_a_name_is_no_formula() -> None:
+    tables = tables_of([made("zero-shot", 0, "ferplus", 50, source=r"$\frac{$ and $x^2$")])
+    assert r"\$\\frac{\$ and \$x^2\$" in markdown(tables)
+    assert r"\$\textbackslash{}frac\{\$ and \$x\textasciicircum{}2\$" in latex(tables)
 
 
 @pytest.mark.parametrize("name", RECORDS)

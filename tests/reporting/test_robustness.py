@@ -3,10 +3,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
 from fercache.reporting.robustness import Robustness, robustness
 from fercache.reporting.rows import Row
-from fercache.reporting.tables import csv_text, robustness_rows, screen_table, spans
+from fercache.reporting.tables import robustness_rows, screen_table, spans
 from tests.fake_records import corrupted_records, demo_records, fake_record, scores_of
 
 CORRECT = {"": (10, 6), "+blur:1": (8, 6), "+blur:3": (6, 4), "+noise:2": (5, 5)}

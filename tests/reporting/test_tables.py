@@ -4,9 +4,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fercache.csv_cells import csv_text
 from fercache.provenance import Seen
 from fercache.records import Record, frame
-from fercache.reporting.tables import csv_text, results, screen_table, summary
+from fercache.reporting.tables import results, screen_table, summary
 from tests.fake_records import demo_records, fake_record, scores_of
 
 FACES = {"studio": [[9, 1], [0, 10]], "night": [[6, 4], [3, 7]], "webcam": [[8, 2], [2, 8]]}

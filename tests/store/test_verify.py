@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from fercache.store.runs import write_predictions
+from fercache.store.runs import Predictions, write_predictions
 from fercache.store.tables import parts_folder, quarantine_path
-from fercache.store.verify import Problem, verify
+from fercache.store.verify import Problem, steps, verify
 from tests.store import test_copies, test_prompts, test_runs
 from tests.store.made_tables import columns, place, write_shard, write_table, writer
 
@@ -162,3 +163,27 @@ def test_unfinished_tables_can_be_resumed_and_damaged_shards_are_named(tmp_path:
     assert damaged.path.name == "000005.h5"
     (parts_folder(path) / "plan.json").unlink()
     assert only(tmp_path).path == parts_folder(path)
+
+
+def test_imported_predictions_are_no_unfinished_run_and_every_step_is_counted(tmp_path: Path) -> None:
+    """They have records and predictions, and were not trained here."""
+    folder = tmp_path / "runs" / "imported-model"
+    (folder / "records").mkdir(parents=True)
+    file = folder / "predictions" / "synthetic-webcam@test.source-val.h5"
+    faces, nothing = np.array(["a"], object), np.empty(0, np.int64)
+    predictions = Predictions(
+        ("fear",),
+        faces,
+        np.zeros(1, np.int64),
+        {"main": np.zeros((1, 1), np.float32)},
+        nothing,
+        np.empty((0, 0), "f2"),
+        None,
+    )
+    write_predictions(file, predictions, {"run": folder.name})
+    done: list[None] = []
+    assert verify(tmp_path, lambda: done.append(None)) == []
+    assert len(done) == steps(tmp_path) == 1
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    (problem,) = verify(tmp_path)
+    assert problem.path == file and "import" in problem.remedy
