@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.told_apart import named
+from fercache.reporting.told_apart import encoder_names, named
 from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ _Kind = tuple[str, str, str, str]
 
 
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
-    """Encoder, its key, source, and their rows of the frame, with those that were imported for that source.
+    """Encoder, as `encoder_names` has it, its key, source, and their rows, with what was imported for that source.
 
     Imported predictions of a source that nothing else was trained on stand alone.
     """
@@ -277,8 +277,9 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
     imported = frame["encoder"] == IMPORTED
     trained, there = frame[~imported], frame[imported]
-    for (encoder, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
-        yield str(encoder), str(key), str(source), pd.concat([part, there[there["source"] == source]])
+    called = encoder_names(trained)
+    for (_, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
+        yield called[str(key)], str(key), str(source), pd.concat([part, there[there["source"] == source]])
     for source, part in there[~there["source"].isin(set(trained["source"]))].groupby("source"):
         yield IMPORTED, "", str(source), part
 

@@ -36,10 +36,8 @@ def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessV
 def board_slugs(tables: Iterable[MethodTable]) -> dict[tuple[str, str], str]:
     """A name per encoder and source: the source's, and with several encoders the encoder's before it."""
     names = {(table.encoder_key, table.source): table.encoder for table in tables}
-    encoders = {key: name for (key, _), name in names.items()}
-    alike = Counter(encoders.values())
-    prefix = {key: f"{name}-" if alike[name] == 1 else f"{name}-{key[:8]}-" for key, name in encoders.items()}
-    return {(key, source): (prefix[key] if len(encoders) > 1 else "") + source for key, source in names}
+    several = len({key for key, _ in names}) > 1
+    return {(key, source): f"{encoder}-{source}" if several else source for (key, source), encoder in names.items()}
 
 
 def slug(text: str) -> str:

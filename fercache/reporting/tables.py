@@ -102,6 +102,8 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
         "readout": row.method.readout,
         "changed_settings": row.method.changed_text,
         "common_settings": written(row.method.common),
+        "method_key": row.method.key,
+        "encoder_key": table.encoder_key,
         "selection": row.selection,
     }
 
