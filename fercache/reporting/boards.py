@@ -99,13 +99,13 @@ class MethodTable:
     @property
     def scored_on_fewer(self) -> list[str]:
         """What of the headline is not compared with the others, for each such method and target, with both counts."""
-        told = []
+        described = []
         for row in self.headline:
             for target in row.cells:
                 if self.fewer(row, target):
                     counts = f"{row.faces[target]:,} of {self._most_faces[target]:,}"
-                    told.append(f"{row.method} was scored on {counts} faces of {target}")
-        return told
+                    described.append(f"{row.method} was scored on {counts} faces of {target}")
+        return described
 
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
         """The highest mean of a column, as it is printed; of methods that were scored on all its faces."""
@@ -260,8 +260,8 @@ def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
 
 def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
     """By label why it is not unseen, as the record of most faces says it: heads may know fewer expressions."""
-    told = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
-    return {str(label): str(why) for label, why in zip(told["target_label"], told["seen"], strict=True)}
+    described = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
+    return {str(label): str(why) for label, why in zip(described["target_label"], described["seen"], strict=True)}
 
 
 _Kind = tuple[str, str, str, str]

@@ -21,9 +21,9 @@ def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessV
         found += [(("gap", about), view.gap)] if view.gap else []
         found += [(("setting", about, sweep.head, sweep.name), sweep.drawing) for sweep in view.sweeps]
         found += [((kind, about, each.label), it) for each in view.panels for kind, it in each.drawings.items()]
-    for spoilt in robustness:
-        about = slugs[spoilt.table.encoder_key, spoilt.table.source]
-        found += [(("robustness", about, spoilt.table.target), spoilt.figure)] if spoilt.figure else []
+    for corrupted in robustness:
+        about = slugs[corrupted.table.encoder_key, corrupted.table.source]
+        found += [(("robustness", about, corrupted.table.target), corrupted.figure)] if corrupted.figure else []
     named: dict[str, Drawing] = {}
     taken: Counter[str] = Counter()
     for parts, drawing in found:

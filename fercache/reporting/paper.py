@@ -135,10 +135,10 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
 
 def _numbered_settings(board: Board) -> dict[str, str]:
     """S1, S2 ... for the changed settings of the board's methods; none where all are short."""
-    told = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
-    if max(map(len, told), default=0) <= MOST_SETTINGS:
+    described = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
+    if max(map(len, described), default=0) <= MOST_SETTINGS:
         return {}
-    return {text: f"S{number}" for number, text in enumerate(told, 1)}
+    return {text: f"S{number}" for number, text in enumerate(described, 1)}
 
 
 def _settings_note(settings: Mapping[str, str]) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Where the methods of a board stand, within noise: nobody is ahead of a method that may be as good."""
+"""Where the methods of a board stand, within noise: no method is ahead of one that may be as good."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What tells the methods of a table apart, and what they have in common that is not the default.
+"""What the methods of a table differ in, and what they have in common that is not the default.
 
 A method is described by its head's settings and by the options that it was trained with. Settings are compared among
 methods of one head and trunk, for every head has defaults of its own; options among all methods of the table. Named is
@@ -79,7 +79,7 @@ def named(part: "pd.DataFrame") -> dict[str, Named]:
     common = _common(methods, list(said.values()))
     changed = {key: {name: value for name, value in of.items() if name not in common} for key, of in said.items()}
     for peers in alike.values():
-        _tell_twins_apart(peers, changed)
+        _separate_twins(peers, changed)
     return {
         method.key: Named(
             tuple(changed[method.key].items()),
@@ -192,7 +192,7 @@ def _common(methods: Sequence[_Method], said: Sequence[Mapping[str, Any]]) -> di
     return found
 
 
-def _tell_twins_apart(peers: Sequence[_Method], changed: Mapping[str, dict[str, Any]]) -> None:
+def _separate_twins(peers: Sequence[_Method], changed: Mapping[str, dict[str, Any]]) -> None:
     """Methods of a head and trunk of which so far the same is said: with which data and code, else their keys."""
     for name in (*dict.fromkeys(name for method in peers for name in method.made), "key"):
         twins: dict[str, list[_Method]] = defaultdict(list)
