@@ -21,6 +21,13 @@ HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 GIVE_FILE = "Give a file of weights: --weights FILE for an encoder, --trunk-weights FILE for a trunk."
 
 
+def not_here(name: str) -> str:
+    """The address that timm's weights of a network would be fetched from, empty where they are on this machine."""
+    known = timm.get_pretrained_cfg(name)
+    repository = known.hf_hub_id if known else None
+    return f"{HUB}/{repository}" if repository and fetched_before(repository, HUB_WEIGHTS) is None else ""
+
+
 class Backbone(nn.Module):
     """(B, S, S, 3) uint8 -> (B, width), pooled as timm pools it, with random weights until `load` is called."""
 

@@ -1,5 +1,6 @@
 """The errors that a user may see. Their text says what, where, expected, found, and what to type next."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -13,6 +14,9 @@ class FercacheError(Exception):
     """Something failed: the work cannot be finished as asked."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(re.sub(r"\S{1000,}", lambda long: f"{long[0][:100]}...", message))
 
 
 class UsageError(FercacheError):

@@ -13,34 +13,42 @@ from torch import Tensor, nn
 Product = Callable[[nn.Linear], nn.Module]
 
 
-class PackedProduct(nn.Module):
-    """A linear layer whose weights lie as the processor's matrix kernels read them, so that no call lays them out."""
+class _Product(nn.Module):
+    """A linear layer in another layout. Whoever reads its weight, to multiply by it elsewhere, finds the original's."""
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.weight, self.bias = layer.weight, layer.bias
         self.dtype = dtype
-        self.bias = None if layer.bias is None else layer.bias.detach().to(dtype)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().to(dtype))
+        self._bias = None if layer.bias is None else layer.bias.detach().to(dtype)
+
+
+class PackedProduct(_Product):
+    """Its weights lie as the processor's matrix kernels read them, so that no call lays them out."""
+
+    def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__(layer, dtype)
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().to(dtype))
 
     def forward(self, rows: Tensor) -> Tensor:
         """(..., I) of any precision -> (..., O)."""
         product: Tensor = torch.ops.mkldnn._linear_pointwise(
-            rows.to(self.dtype), self.weight, self.bias, "none", [], ""
+            rows.to(self.dtype), self._packed, self._bias, "none", [], ""
         )
         return product
 
 
-class PlainProduct(nn.Module):
-    """A linear layer with weights of a precision."""
+class PlainProduct(_Product):
+    """Its weights are in the precision that they serve in."""
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.bias = None if layer.bias is None else layer.bias.detach().to(dtype)
-        self.weight = layer.weight.detach().to(dtype)
+        super().__init__(layer, dtype)
+        self._weight = layer.weight.detach().to(dtype)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(..., I) of any precision -> (..., O)."""
-        return F.linear(rows.to(self.weight.dtype), self.weight, self.bias)
+        return F.linear(rows.to(self.dtype), self._weight, self._bias)
 
 
 class SelfAttention(nn.Module):
@@ -53,7 +61,7 @@ class SelfAttention(nn.Module):
     def __init__(self, original: nn.MultiheadAttention, product: Product) -> None:
         super().__init__()
         self.original, self.heads = original, original.num_heads
-        joined = nn.Linear(1, 1)
+        joined = nn.Linear(original.embed_dim, 3 * original.embed_dim, device="meta")
         joined.weight, joined.bias = original.in_proj_weight, original.in_proj_bias
         self.joined, self.out = product(joined), product(original.out_proj)
 
@@ -75,7 +83,7 @@ class SelfAttention(nn.Module):
 def laid_out(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
     """A copy of `network` for inference on `device`, its products in `dtype`; other weights are shared with it.
 
-    Features differ by rounding. A layer whose weights somebody else multiplies by stays as it is.
+    Features differ by rounding.
     """
 
     def product(layer: nn.Linear) -> nn.Module:

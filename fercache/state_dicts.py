@@ -1,7 +1,9 @@
 """Files of weights: read without running anything that is in them, and put into a network, or refused by name."""
 
 import hashlib
+import json
 import pickle
+import re
 import sys
 import warnings
 import zipfile
@@ -13,11 +15,17 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fercache import torchscript
 from fercache.errors import FercacheError, UsageError
+from fercache.identity import file_hash
 from fercache.key_names import way_out
 
 NAMED = 6
 """Keys that a message names."""
+
+INDEX = ".safetensors.index.json"
+"""How the name of a file ends that lists, for each tensor, which of several files has it."""
+_SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors")
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module", "ema")
 """What training scripts call the entry that holds the weights; where several fit, the first of them counts."""
@@ -65,9 +73,8 @@ def read_state(path: Path, wanted: Collection[str] = ()) -> State:
         elif isinstance(error, KeyError):  # whose text is no sentence
             reason = "it is damaged, or of another format than its name says."
         raise UsageError(
-            f"{path} cannot be read as weights: {reason} Expected .safetensors, or a state dict saved with "
-            "torch.save; archives with code in them (TorchScript, OpenAI's own .pt) are not opened: "
-            "fetch the .safetensors instead."
+            f"{path} cannot be read as weights: {reason} Expected .safetensors, the {INDEX.removeprefix('.')} of a "
+            "sharded file, a state dict saved with torch.save, or a TorchScript archive such as OpenAI's."
         ) from None
     found = [(place, _plainly_named(state, wanted)) for place, state in _states(loaded)]
     if not found:
@@ -212,10 +219,36 @@ def first_line(error: Exception) -> str:
     return f"{(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}."
 
 
+def weights_hash(path: Path) -> str:
+    """SHA-256 of a file of weights; of an index, of it and all that it lists."""
+    if not path.name.endswith(INDEX):
+        return file_hash(path)
+    digests = [file_hash(path), *(file_hash(shard) for shard in _shards(path))]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _shards(index: Path) -> list[Path]:
+    """The files that an index lists, by name. Raises ValueError for what is no index, and for a file that is absent."""
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"it lists no files ({type(error).__name__}).") from None
+    absent = [name for name in names if Path(name).name != name or not (index.parent / name).is_file()]
+    if absent:
+        raise ValueError(f"{listed(absent)} of its {len(names)} files are not beside it.")
+    return [index.parent / name for name in names]
+
+
 def _read(path: Path) -> object:
+    if path.name.endswith(INDEX):
+        return {name: value for shard in _shards(path) for name, value in load_file(shard).items()}
+    if shard := _SHARD.fullmatch(path.name):
+        raise ValueError(f"it is one of several files. Name their index, --weights {shard[1]}{INDEX}.")
     if path.suffix == ".safetensors":
         return load_file(path)
     if zipfile.is_zipfile(path):
+        if torchscript.is_archive(path):
+            return torchscript.read(path)
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 # torch.save compresses nothing, and PyTorch would take the compressed bytes for numbers.

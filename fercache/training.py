@@ -58,12 +58,14 @@ class SourceFaces:
     """What a head is trained and validated on.
 
     `shifted` are the faces of `validation`, or some of them, in changed pictures; `views` augments those of `train`.
+    `folds` (N,), the number of a fold for each face of `train`, where those of `validation` are too few to choose by.
     """
 
     train: Batch
     validation: Batch
     shifted: Batch | None = None
     views: Views | None = None
+    folds: NDArray[np.int64] | None = None
 
 
 def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
@@ -88,8 +90,8 @@ def train_head(
     `report` gets each row of the history, and `step`, whenever a batch has been trained on, how many faces it had.
 
     A fitted head is fitted to the clean faces, whatever the views, and is left as its best candidate on source
-    validation. Equal arguments give equal bits on the same machine. Raises UsageError without faces to train on, or of
-    source validation.
+    validation; with `folds`, the history has the scores of cross-validation over the faces to train on. Equal arguments
+    give equal bits on the same machine. Raises UsageError without faces to train on, or of source validation.
     """
     for name, batch in (("to train on", source.train), ("of source validation", source.validation)):
         if len(batch.labels) == 0:
@@ -101,14 +103,49 @@ def train_head(
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
     history: list[Row] = []
     snapshots: dict[str, State] = {}
+    crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed)
     for candidate in head.candidates(source.train, seed):
-        name = ",".join(f"{setting}={_short(value)}" for setting, value in candidate.items()) or FINAL
-        history.append({"epoch": 0, **candidate, **validate(head, source), "snapshot": name})
+        name = _name_of(candidate)
+        if crossed and name not in crossed:
+            continue
+        scores = crossed[name] if crossed else validate(head, source)
+        history.append({"epoch": 0, **candidate, **scores, "snapshot": name})
         snapshots[name] = _copy_of(head)
         if report is not None:
             report(history[-1])
     head.load_state_dict(snapshots[max(history, key=validation_rank)["snapshot"]])
     return Fitted(snapshots, history)
+
+
+def _cross_validate(
+    head: FittedHead, source: SourceFaces, folds: NDArray[np.int64], seed: int
+) -> dict[str, dict[str, float]]:
+    """The scores that `validate` gives, by candidate: each face is named by the head fitted to the other folds.
+
+    Only candidates that every fold has; there are none where no fold leaves two expressions to learn.
+    """
+    confusions: dict[str, list[NDArray[np.int64]]] = {}
+    used = 0
+    for fold in np.unique(folds):
+        inside = torch.from_numpy(folds == fold)
+        others = source.train.rows((~inside).nonzero().flatten())
+        if len(others.labels.unique()) < 2:
+            continue
+        used += 1
+        named = source.train.rows(inside.nonzero().flatten())
+        for candidate in head.candidates(others, seed):
+            with torch.inference_mode():
+                confusions.setdefault(_name_of(candidate), []).append(_confusion(head.eval(), named))
+    sums = {name: sum(each[1:], each[0]) for name, each in confusions.items() if len(each) == used}
+    sets = ("validation", "shifted") if source.shifted is not None else ("validation",)
+    return {
+        name: {f"{which}_{metric}": value for which in sets for metric, value in _scores(confusion).items()}
+        for name, confusion in sums.items()
+    }
+
+
+def _name_of(candidate: dict[str, float | str]) -> str:
+    return ",".join(f"{setting}={_short(value)}" for setting, value in candidate.items()) or FINAL
 
 
 def _short(value: float | str) -> str:
@@ -180,7 +217,8 @@ def _epochs(
 ) -> Iterator[Row]:
     """Trains, an epoch for each row of the history."""
     train = source.train
-    head.start(train, source.validation, seed)
+    few = source.folds is not None
+    head.start(train, source.validation.rows(torch.arange(0)) if few else source.validation, seed)
     chance = Chance.of(seed)
     optimizer = _optimizer(head, settings)
     if settings.balance == "weights":
@@ -231,75 +269,23 @@ def validate(head: Head, source: SourceFaces) -> dict[str, float]:
         f"{name}_{metric}": value
         for name, faces in sets.items()
         if faces is not None
-        for metric, value in _scores(head, faces).items()
+        for metric, value in _scores(_confusion(head, faces)).items()
     }
 
 
-def _scores(head: Head, faces: Batch) -> dict[str, float]:
+def _confusion(head: Head, faces: Batch) -> NDArray[np.int64]:
     predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(faces)])
     truth, guessed = faces.labels.cpu().numpy(), predicted.cpu().numpy()
-    confusion = metrics.count_confusion(truth, guessed, len(head.task.expressions))
+    return metrics.count_confusion(truth, guessed, len(head.task.expressions))
+
+
+def _scores(confusion: NDArray[np.int64]) -> dict[str, float]:
     return {"accuracy": float(metrics.accuracy(confusion)), "uar": float(metrics.uar(confusion))}
 
 
 def in_parts(faces: Faces) -> Iterator[Faces]:
     """As many faces at a time as are in memory together when a head only reads."""
     return faces.parts(FEATURES_AT_ONCE if faces.crops is None else CROPS_AT_ONCE)
-
-
-def split_validation(index: NDArray[np.int64], subject: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """(N,) whether a row is held out: a `fraction` of each class, whole subjects where `subject` (N,) is not empty.
-
-    `index` (N,) is the class, negative for a row without one, which is never held out. Depends on the arguments alone.
-    Of two rows or more, some are held out and some are not; a single subject, for want of others, is split by rows.
-    """
-    labelled = np.flatnonzero(index >= 0)
-    counts = _counts_per_unit(index[labelled], subject[labelled])
-    if counts.units == 1:
-        counts = _counts_per_unit(index[labelled], np.full(len(labelled), ""))
-    held_out = np.zeros(len(index), dtype=bool)
-    if counts.units < 2:
-        return held_out
-    chosen = _choose_units(counts.classes, fraction, np.random.default_rng(seed))
-    held_out[labelled] = chosen[counts.unit]
-    return held_out
-
-
-@dataclass(frozen=True)
-class _UnitCounts:
-    """`unit` (N,) which unit a row is of, a subject or a lone row; `classes` (U, L) rows of each class in each unit."""
-
-    unit: NDArray[np.int64]
-    classes: NDArray[np.int64]
-
-    @property
-    def units(self) -> int:
-        return len(self.classes)
-
-
-def _counts_per_unit(index: NDArray[np.int64], subject: NDArray[Any]) -> _UnitCounts:
-    # A lone row's number cannot be a subject's name, which is a string.
-    names = [(1, name) if name else (0, row) for row, name in enumerate(subject)]
-    position = {name: i for i, name in enumerate(sorted(set(names)))}
-    unit = np.array([position[name] for name in names], dtype=np.int64)
-    classes = np.zeros((len(position), int(index.max(initial=0)) + 1), dtype=np.int64)
-    np.add.at(classes, (unit, index), 1)
-    return _UnitCounts(unit, classes)
-
-
-def _choose_units(classes: NDArray[np.int64], fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Goes through the units in random order and takes each that brings the class counts nearer to the wanted ones."""
-    chosen = np.zeros(len(classes), dtype=bool)
-    missing = fraction * classes.sum(axis=0)
-    for unit in generator.permutation(len(classes)):
-        if missing.max() <= 0.5 or chosen.sum() == len(classes) - 1:
-            break  # no unit can bring the counts nearer, or there would be none left to train on
-        if ((missing - classes[unit]) ** 2).sum() < (missing**2).sum():
-            chosen[unit] = True
-            missing = missing - classes[unit]
-    if not chosen.any():
-        chosen[((missing - classes) ** 2).sum(axis=1).argmin()] = True
-    return chosen
 
 
 def _train_epoch(

@@ -256,9 +256,7 @@ def test_defaults_are_those_of_the_commands(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seeds", ['"0-2000000000"', '"0-99999999999999999999"', str(list(range(10_001)))])
 def test_more_seeds_than_anybody_trains_are_refused_before_they_are_there(tmp_path: Path, seeds: str) -> None:
-    assert "10,000" in refused(tmp_path, f"{STUDIO}\nseeds = {seeds}") or "10000" in refused(
-        tmp_path, f"seeds = {seeds}"
-    )
+    assert "10,000" in refused(tmp_path, f"{STUDIO}\nseeds = {seeds}").replace("10000", "10,000")
 
 
 def test_more_methods_than_anybody_trains_are_refused_before_they_are_there(tmp_path: Path) -> None:

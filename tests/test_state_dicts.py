@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fercache.errors import FercacheError, UsageError
-from fercache.state_dicts import State, fill, listed, read_state, state_hash, without_prefix
+from fercache.state_dicts import State, fill, listed, read_state, state_hash, weights_hash, without_prefix
 
 
 def network() -> nn.Module:
@@ -58,14 +58,11 @@ def test_code_is_refused_and_not_run(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple[Any, ...]:
             return Path.touch, (ran,)
 
-    script = tmp_path / "script.pt"
-    torch.jit.script(nn.Linear(2, 2)).save(script)
     for path in (
         written(tmp_path / "object.pt", {"model": Object()}),
         written(tmp_path / "touches.pt", {"model": Touches()}),
-        script,
     ):
-        with pytest.raises(UsageError, match=r"cannot be read as weights: .*archives with code in them"):
+        with pytest.raises(UsageError, match=r"cannot be read as weights: .*it holds more than names and tensors"):
             read_state(path)
     assert not ran.exists()
 
@@ -81,6 +78,40 @@ def test_files_of_old_pytorch_are_read(tmp_path: Path) -> None:
     state = network().state_dict()
     torch.save(state, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert same(read_state(tmp_path / "old.pt"), state)
+
+
+def sharded(folder: Path, state: dict[str, torch.Tensor]) -> Path:
+    """The index of two files, as Hugging Face's libraries save large networks."""
+    names = [f"model-{n:05}-of-00002.safetensors" for n in (1, 2)]
+    halves = [dict(list(state.items())[n::2]) for n in (0, 1)]
+    for name, half in zip(names, halves, strict=True):
+        save_file(half, folder / name)
+    places = {key: name for name, half in zip(names, halves, strict=True) for key in half}
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": places}))
+    return index
+
+
+def test_sharded_files_are_read_by_their_index(tmp_path: Path) -> None:
+    state = network().state_dict()
+    index = sharded(tmp_path, state)
+    assert same(read_state(index), state)
+    before = weights_hash(index)
+    save_file({"other": torch.ones(1)}, tmp_path / "model-00002-of-00002.safetensors")
+    assert weights_hash(index) != before
+    with pytest.raises(UsageError, match=r"it is one of several files. Name their index, --weights .*index\.json"):
+        read_state(tmp_path / "model-00001-of-00002.safetensors")
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"model-00002-of-00002\.safetensors of its 2 files are not beside it"):
+        read_state(index)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": "../x.safetensors"}}'])
+def test_what_is_no_index_is_refused(tmp_path: Path, text: str) -> None:
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(text)
+    with pytest.raises(UsageError, match="cannot be read as weights"):
+        read_state(index)
 
 
 ZEROS = torch.zeros(3, 4)

@@ -2,26 +2,25 @@
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fercache.errors import UsageError
-from fercache.heads import Batch, FitSettings, GradientHead, HeadSettings, Task
+from fercache.heads import Batch, FitSettings, GradientHead, Head, HeadSettings, Task
 from fercache.heads.class_mean import ClassMean
 from fercache.heads.knn import KNearestNeighbours
 from fercache.heads.linear_probe import LinearProbe
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.text_similarity import TextSimilarity
+from fercache.heads.tip_adapter import TipAdapter
+from fercache.heads.tip_adapter_f import TipAdapterF
 from fercache.scoring.selection import choose
-from fercache.training import SourceFaces, build_head, fit, learning_rate, split_validation, train_head
+from fercache.training import SourceFaces, build_head, fit, learning_rate, train_head
 from fercache.trunks import Faces
 from tests.feature_space import SEVEN, faces, task
 
@@ -317,6 +316,51 @@ def test_schedules() -> None:
     assert rates("cosine") == pytest.approx([1 + math.cos(math.pi * k / 5) for k in range(5)])
 
 
+def right_shares(train: Batch, folds: np.ndarray, neighbours: int) -> float:
+    """Accuracy of the vote of `neighbours`, each face by those of the other folds, counted one by one in numpy."""
+    unit = (train.features / train.features.norm(dim=1, keepdim=True)).numpy()
+    labels, right = train.labels.numpy(), 0
+    for row, fold in enumerate(folds):
+        others = np.flatnonzero(folds != fold)
+        nearest = others[np.argsort(-(unit[others] @ unit[row]))[:neighbours]]
+        votes = np.zeros(len(SEVEN))
+        for other in nearest:
+            votes[labels[other]] += 1 + 1e-3 * (unit[other] @ unit[row])
+        right += int(votes.argmax() == labels[row])
+    return right / len(folds)
+
+
+def test_where_validation_is_of_few_faces_candidates_are_cross_validated() -> None:
+    train, folds = faces(70, 1), np.arange(70) // 7 % 5
+    train = replace(train, features=2 * train.features + 3 * faces(70, 2).features.roll(1, 0))  # so that some are wrong
+    head = KNearestNeighbours(task(), HeadSettings())
+    source = SourceFaces(train, train.rows(torch.arange(1)), shifted=train.rows(torch.arange(1)), folds=folds)
+    fitted = train_head(head, source, HeadSettings(), seed=1)
+    assert min(row["validation_accuracy"] for row in fitted.history) < 1
+    for row in fitted.history:
+        assert row["validation_accuracy"] == pytest.approx(right_shares(train, folds, row["k"]))
+        assert row["shifted_accuracy"] == row["validation_accuracy"]
+    assert len(head.memory.keys) == 70  # in the end it is fitted to all
+    small = replace(source, train=faces(14, 1), folds=np.arange(14) % 2)
+    assert [row["k"] for row in train_head(head, small, HeadSettings(), seed=1).history] == [5, 3, 1]  # all folds have
+
+
+@pytest.mark.parametrize("plugin", [LinearProbe, TipAdapter, ClassMean])
+def test_every_fitted_head_can_be_cross_validated(plugin: type[Head]) -> None:
+    train = faces(42, 1)
+    source = SourceFaces(train, train.rows(torch.arange(1)), folds=np.arange(42) // 7 % 5)
+    fitted = train_head(plugin(task(), plugin.Settings()), source, plugin.Settings(), seed=1)
+    right = [42 * row["validation_accuracy"] for row in fitted.history]
+    assert right == pytest.approx([round(count) for count in right]) and max(right) > 35
+
+
+def test_of_few_faces_a_head_that_is_trained_takes_its_defaults() -> None:
+    train, chosen = faces(42, 1), TipAdapterF.Settings(epochs=1, learning_rate=1e-9)
+    head = TipAdapterF(task(), chosen)
+    fit(head, SourceFaces(train, train.rows(torch.arange(1)), folds=np.zeros(42, dtype=int)), chosen, seed=1)
+    assert (float(head.alpha), float(head.beta)) == (1.0, 4.0)
+
+
 @pytest.mark.parametrize("empty", ["train", "validation"])
 def test_an_empty_part_is_refused(empty: str) -> None:
     parts = {"train": faces(7, 1), "validation": faces(7, 2)}
@@ -324,58 +368,3 @@ def test_an_empty_part_is_refused(empty: str) -> None:
     chosen = SoftmaxSettings()
     with pytest.raises(UsageError, match="no labelled face"):
         train_head(build_head(Softmax, task(), chosen, 1), SourceFaces(**parts), chosen, seed=1)
-
-
-# Source validation
-
-
-def no_subjects(count: int) -> Any:
-    return np.full(count, "", dtype=object)
-
-
-def test_each_class_gives_its_share() -> None:
-    index = np.repeat([0, 1, 2, -1], [100, 50, 9, 20])
-    held_out = split_validation(index, no_subjects(len(index)), 0.1, seed=1)
-    assert [int(held_out[index == k].sum()) for k in (0, 1, 2, -1)] == [10, 5, 1, 0]
-
-
-@given(st.lists(st.integers(0, 5), min_size=2, max_size=120), st.integers(1, 12), st.integers(0, 9))
-@settings(max_examples=40, deadline=None, derandomize=True)
-def test_subjects_are_held_out_whole(index: list[int], subjects: int, seed: int) -> None:
-    classes = np.array(index)
-    names = np.array([f"s{i % subjects}" for i in range(len(index))], dtype=object)
-    held_out = split_validation(classes, names, 0.2, seed)
-    assert 0 < held_out.sum() < len(index)
-    if len(set(names)) > 1:
-        assert not set(names[held_out]) & set(names[~held_out])
-
-
-def test_subjects_are_chosen_so_that_classes_keep_their_shares() -> None:
-    generator = np.random.default_rng(0)
-    index = generator.integers(7, size=2800)
-    subject = np.array([f"s{i}" for i in generator.integers(40, size=2800)], dtype=object)
-    held_out = split_validation(index, subject, 0.1, seed=1)
-    shares = np.bincount(index[held_out], minlength=7) / np.bincount(index, minlength=7)
-    assert ((shares > 0.05) & (shares < 0.15)).all()
-
-
-def test_unknown_subjects_are_split_by_rows_beside_known_ones() -> None:
-    index = np.tile(np.arange(5), 40)
-    subject = np.array([f"s{i // 10}" if i < 100 else "" for i in range(200)], dtype=object)
-    held_out = split_validation(index, subject, 0.2, seed=1)
-    assert not set(subject[:100][held_out[:100]]) & set(subject[:100][~held_out[:100]])
-    assert np.bincount(index[held_out]).tolist() == [8] * 5
-
-
-@pytest.mark.parametrize("change", [lambda seed: seed, lambda seed: seed + 1])
-def test_the_split_depends_on_the_seed_alone(change: Callable[[int], int]) -> None:
-    index = np.tile(np.arange(7), 100)
-    one = split_validation(index, no_subjects(700), 0.1, seed=3)
-    np.random.seed(12)
-    two = split_validation(index, no_subjects(700), 0.1, seed=change(3))
-    assert np.array_equal(one, two) == (change(3) == 3)
-
-
-def test_too_few_rows_give_no_validation() -> None:
-    assert not split_validation(np.array([0]), no_subjects(1), 0.5, seed=1).any()
-    assert not split_validation(np.array([-1, -1]), no_subjects(2), 0.5, seed=1).any()

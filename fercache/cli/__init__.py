@@ -3,7 +3,6 @@
 import gc
 import importlib
 import os
-import re
 import signal
 import sys
 from copy import copy
@@ -111,6 +110,5 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    message = re.sub(r"\S{300,}", lambda long: f"{long[0][:60]}...", message)
     click.secho(f"fercache: {message}", fg="red" if code != 130 else None, err=True)
     sys.exit(code)

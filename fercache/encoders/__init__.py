@@ -30,6 +30,9 @@ BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
 """Measured on a processor; see docs/scale.md."""
 QUEUED = 2
 """Threads that keep a GPU busy: while it encodes the batch of one, the other's is made ready."""
+AGREEMENT = {"fp32": 0.9999}
+REDUCED_AGREEMENT = 0.99
+"""Least cosine of a difference of two pictures' features, laid out for inference and plain; of bf16 and fp16."""
 SHORT_OF_MEMORY = "Use --device cpu, or a smaller encoder."
 
 
@@ -71,6 +74,8 @@ class Encoder(ABC):
     """Threads that may encode at the same time."""
     batch_size: int = 64
     """Faces of a batch, where nobody asks for another number."""
+    layout: str = "laid out"
+    """How its network computes: laid out for inference, or `plain` and why."""
     seen: tuple[str, ...] = ()
     """Data sets and splits that it was trained on: `ferplus@train`."""
 
@@ -83,6 +88,11 @@ class Encoder(ABC):
     @abstractmethod
     def load(cls, request: EncoderRequest) -> "Encoder":
         """The encoder asked for, on its device. Raises UsageError for wrong names, weights, devices."""
+
+    @classmethod
+    def unfetched(cls, request: EncoderRequest) -> str:
+        """Where the weights would be fetched from, empty where they are on this machine. Asks no network."""
+        return ""
 
     @abstractmethod
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
@@ -237,10 +247,33 @@ class NetworkEncoder(Encoder):
         normalised = pixels.float().div_(255).sub_(self._mean).div_(self._deviation)
         with self._building:  # several threads come at once
             if precision not in self._towers:
-                self._towers[precision] = self._tower(precision)
+                self._towers[precision] = self._checked_tower(precision)
         with precisions.casting(self.device, precision):
             features: Tensor = self._towers[precision](normalised)
         return features.float().cpu().numpy()
+
+    def _checked_tower(self, precision: str) -> nn.Module:
+        """`_tower` where it computes what the network does; else the network, with a warning: slower, not wrong."""
+        plain = self._image_network()
+        try:
+            tower = self._tower(precision)
+            if self._likeness(tower, plain, precision) >= AGREEMENT.get(precision, REDUCED_AGREEMENT):
+                return tower
+            reason = "other features"
+        except (RuntimeError, TypeError, AttributeError, ValueError) as error:
+            if _is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+        self.layout = f"plain ({reason})"
+        print(f"warning: {self.name} in {precision} cannot be laid out for inference ({reason}).", file=sys.stderr)
+        return plain
+
+    def _likeness(self, tower: nn.Module, plain: nn.Module, precision: str) -> float:
+        """Cosine of the difference between two pictures' features by either; what all pictures share is left out."""
+        noise = torch.randn(2, 3, self.image_size, self.image_size, generator=torch.Generator().manual_seed(0))
+        with precisions.casting(self.device, precision):
+            ours, theirs = (network(noise.to(self.device)).double() for network in (tower, plain))
+        return float(torch.cosine_similarity(ours[0] - ours[1], theirs[0] - theirs[1], dim=0).nan_to_num(-1))
 
     def _tower(self, precision: str) -> nn.Module:
         """(B, 3, S, S) normalised -> (B, D), in the context of `precision`, laid out for it."""

@@ -9,7 +9,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.backbones import PRETRAINED, Backbone
+from fercache.backbones import PRETRAINED, Backbone, not_here
 from fercache.encoders import (
     IMAGENET_224,
     EncoderRequest,
@@ -20,9 +20,8 @@ from fercache.encoders import (
     square_side,
 )
 from fercache.errors import UsageError
-from fercache.identity import file_hash
 from fercache.resizing import kernels
-from fercache.state_dicts import state_hash
+from fercache.state_dicts import state_hash, weights_hash
 
 PREFIX = "timm/"
 GEOMETRY = ("interpolation", "crop_pct", "crop_mode", "kernels")
@@ -63,6 +62,11 @@ class Timm(NetworkEncoder):
         name = slug("timm", architecture, label)
         return cls(name, backbone.network, backbone.width, origin, preprocessing, request)
 
+    @classmethod
+    def unfetched(cls, request: EncoderRequest) -> str:
+        """See `Encoder.unfetched`."""
+        return "" if request.weights else not_here(request.name.removeprefix(PREFIX))
+
     def _image_network(self) -> nn.Module:
         """See `NetworkEncoder`."""
         network: nn.Module = self.network
@@ -80,7 +84,7 @@ def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
     if not weights.is_file():
         raise UsageError(f"--weights {weights}: there is no such file.")
     backbone.load(str(weights))
-    return weights.stem, file_hash(weights)
+    return weights.stem, weights_hash(weights)
 
 
 def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:

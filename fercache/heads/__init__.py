@@ -71,6 +71,16 @@ class HeadSettings(BaseModel):
     """Base of every head's settings; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Settings that were added when there were runs already: at its default, one is no part of a run's key."""
+
+    def identity(self) -> dict[str, Any]:
+        """What counts of the settings in a run's key, as JSON."""
+        fields = type(self).model_fields
+        usual = {
+            name for name in self.later if getattr(self, name) == fields[name].get_default(call_default_factory=True)
+        }
+        return {name: value for name, value in self.model_dump(mode="json").items() if name not in usual}
 
 
 class FitSettings(HeadSettings):
@@ -179,7 +189,10 @@ class GradientHead(Head):
     """Trained by `training.train_head`; its settings are `FitSettings`."""
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Called once, before training: for a head whose weights start from the source's faces."""
+        """Called once, before training: for a head whose weights start from the source's faces.
+
+        `validation` is empty where the source has too few faces of it to choose anything by.
+        """
 
     @abstractmethod
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

@@ -10,6 +10,9 @@ from fercache.heads import Batch, FitSettings, GradientHead, Task
 from fercache.heads.tip_adapter import SHOTS, TextAndMemory
 from fercache.losses import similarity_loss
 
+ALPHA, BETA = 1.0, 4.0
+"""The paper's alpha, and of the values that may be tried the beta nearest to its 5.5."""
+
 
 class TipAdapterFSettings(FitSettings):
     """The paper's, and as in `tip-adapter` the `shots` of each expression whose faces are the keys at the start."""
@@ -37,8 +40,15 @@ class TipAdapterF(TextAndMemory, GradientHead):
         self.memory.keys = nn.Parameter(self.memory.keys)
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Takes the keys from `train`, and from `validation` the alpha and beta that name most faces right."""
+        """Takes the keys from `train`, and from `validation` the alpha and beta that name most faces right.
+
+        Without any, alpha is ALPHA and beta is BETA.
+        """
         self.remember(train, self.shots, seed)
+        if len(validation.labels) == 0:
+            self.alpha.fill_(ALPHA)
+            self.beta.fill_(BETA)
+            return
         best, chosen = -1, (self.alpha.clone(), self.beta.clone())
         with torch.no_grad():
             for _ in self.weighings():

@@ -104,9 +104,11 @@ def _csv_rows(path: Path, columns: _Columns) -> Iterator[Row]:
             rows = csv.reader([header], delimiter=separator)
             names = columns.named(next(rows, []))
             rows = csv.reader((line for _, line in lines), delimiter=separator)
+            end = number
             for cells in rows:
+                begin, end = end + 1, number + rows.line_num  # a cell may have several lines
                 if any(cell.strip() for cell in cells):
-                    yield number + rows.line_num, columns.cells(number + rows.line_num, names, cells)
+                    yield begin, columns.cells(begin, names, cells)
     except UnicodeDecodeError:
         raise UsageError(f"{shown(path)} is not UTF-8 text. Save it as CSV in UTF-8.") from None
     except csv.Error as error:

@@ -1,6 +1,7 @@
 """Where records lie, and how they are written and read."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records.fields import ALL, SCHEMA, UNIQUE
 from fercache.records.record import Record
-from fercache.store.atomic import write_text
+from fercache.store.atomic import entries, write_text
 
 _LONGEST = 100
 """Letters of a wrong value that a message repeats."""
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape that may be half a character."""
 
 
 class NewerRecordError(UsageError):
@@ -56,7 +61,10 @@ def read_record(path: Path) -> Record:
     """
     again = "Delete it and type `fercache evaluate` to score that run again."
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        document = json.loads(data)
+        if _HALF.search(data):
+            json.dumps(document, ensure_ascii=False).encode()  # raises for half a character, which nothing can show
         if not isinstance(document, dict):
             raise ValueError("expected a JSON object")
         schema = document.get("schema")
@@ -122,5 +130,6 @@ def _shortened(value: object) -> str:
 
 
 def find_records(cache: Path) -> list[Path]:
-    """Every record file under `cache`, sorted."""
-    return sorted((cache / "runs").glob("*/records/*.json"))
+    """Every record file under `cache`, sorted. Raises UsageError for a folder that cannot be read."""
+    folders = [run / "records" for run in entries(cache / "runs") if run.is_dir()]
+    return [path for folder in folders for path in entries(folder) if path.suffix == ".json"]

@@ -32,6 +32,9 @@ from fercache.reporting.sections import BoardView, RobustnessView, board_view, r
 from fercache.scoring.intervals import FEWEST_FACES
 from fercache.store.atomic import remove_abandoned, write_json, write_text
 
+FEW = 5
+"""Names that a line lists."""
+
 PAGE, MADE = "index.html", "report.json"
 """The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
 
@@ -193,6 +196,8 @@ def render(page: Page) -> str:
         .render(
             name=page.name,
             about=page.about,
+            sources=_few(record.source for record in records),
+            targets=_few(record.target for record in records),
             records=len({(r.run, r.target_label, r.selection) for r in records}),
             boards=boards,
             robustness=page.robustness,
@@ -225,6 +230,12 @@ def render(page: Page) -> str:
             fewest_faces=FEWEST_FACES,
         )
     )
+
+
+def _few(names: Iterable[str]) -> list[str]:
+    """Each once; of many the first, and how many more, so that a line stays one."""
+    found = sorted(set(names))
+    return found if len(found) <= FEW + 1 else [*found[:FEW], f"{len(found) - FEW} more"]
 
 
 def _choices(boards: Sequence[BoardView]) -> dict[str, list[str]]:

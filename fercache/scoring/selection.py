@@ -39,13 +39,19 @@ def headline(of_methods: Iterable[Collection[str]]) -> str:
 
 
 def choose(
-    policy: str, history: Sequence[Mapping[str, Any]], faces: int, target_accuracy: Mapping[str, float] | None = None
+    policy: str,
+    history: Sequence[Mapping[str, Any]],
+    faces: int,
+    target_accuracy: Mapping[str, float] | None = None,
+    *,
+    too_few: bool = False,
 ) -> str:
     """The name of the snapshot that `policy` picks, the earliest (of candidates the most regular) among equals.
 
     `history` has a row per epoch or candidate, with the name of its `snapshot` where there is one; `faces` are those of
-    source validation. `target_accuracy` by snapshot is for `oracle`: ValueError when another policy is given it, or
-    `oracle` is not, or when the history cannot serve the policy. UsageError for an unknown policy.
+    source validation; where they were `too_few`, the last epoch counts. `target_accuracy` by snapshot is for `oracle`:
+    ValueError when another policy is given it, or `oracle` is not, or when the history cannot serve the policy.
+    UsageError for an unknown policy.
     """
     if policy not in POLICIES:
         raise UsageError(f"'{policy}' is not a selection policy. {nearest(policy, POLICIES)}")
@@ -54,6 +60,8 @@ def choose(
     if policy not in policies_of(history):
         raise ValueError(f"{policy} needs accuracy on shifted faces, which the history does not hold.")
     kept = [row for row in history if row["snapshot"]]
+    if too_few and target_accuracy is None and kept[-1]["epoch"]:  # candidates are cross-validated
+        policy = "last"
     best = max(kept, key=validation_rank)
     if target_accuracy is not None:
         best = max(kept, key=lambda row: target_accuracy[row["snapshot"]])

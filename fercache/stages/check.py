@@ -1,5 +1,6 @@
 """Where every set lies, and what is found there against what is known of it."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from fercache.datasets import Dataset, DatasetName, Finding, check_domain
 from fercache.errors import UsageError
 from fercache.settings import Settings
 from fercache.store.tables import find_tables
+
+NAMED_COUNTS = 6
+"""Counts that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +99,15 @@ def rows(checked: Sequence[Checked]) -> Iterator[dict[str, Any]]:
                 "found": finding.found,
                 "agrees": finding.agrees,
             }
+
+
+def warn_of_other_counts(name: DatasetName, findings: Sequence[Finding]) -> None:
+    """One line where a known dataset has other counts than it should, in all or of an expression."""
+    other = sorted(
+        (f for f in findings if not f.agrees), key=lambda f: (bool(f.label), -abs(f.found - (f.expected or 0)))
+    )
+    if other:
+        told = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
+        more = f" and {len(told) - NAMED_COUNTS} more" if len(told) > NAMED_COUNTS else ""
+        listed = ", ".join(told[:NAMED_COUNTS]) + more
+        print(f"warning: {name.clean} has {listed}; see `fercache datasets show {name.clean}`.", file=sys.stderr)

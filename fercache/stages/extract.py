@@ -18,7 +18,6 @@ from fercache.datasets import (
     Dataset,
     DatasetName,
     FaceImage,
-    Finding,
     check_domain,
     has_spare_validation,
 )
@@ -35,8 +34,10 @@ from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.remote import address_of, exists, shown
 from fercache.settings import Settings
 from fercache.splits import default_split
+from fercache.stages.check import warn_of_other_counts
 from fercache.stages.finding import first_of
 from fercache.stages.prompt_checks import check_prompts
+from fercache.stages.upgrades import say_encoded_again
 from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
@@ -56,7 +57,6 @@ from fercache.versions import versions
 from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
-NAMED_COUNTS = 6
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     request = replace(request, root=root)
     faces = list(dataset.faces(root, name.domain))
     if dataset.expected(root, name.domain):
-        _warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
+        warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption)
     listing = list_faces(str(name), faces)
@@ -114,6 +114,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
             write_prompt_table(settings, encoder, prompts)
     identity = table_identity(name, listing, encoder, views)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
+    if not path.exists():
+        say_encoded_again(find_tables(settings.cache), identity, encoder.name, len(listing.faces))
     if views.count and not path.exists():
         _say_what_views_cost(views, listing, encoder, some)
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
@@ -224,18 +226,6 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
 
 def _prompts_asked(folder: Path) -> list[datetime]:
     return [last_asked(path) for path in folder.glob("*.h5")]
-
-
-def _warn_of_other_counts(name: DatasetName, findings: Sequence[Finding]) -> None:
-    """One line where a known dataset has other counts than it should, in all or of an expression."""
-    other = sorted(
-        (f for f in findings if not f.agrees), key=lambda f: (bool(f.label), -abs(f.found - (f.expected or 0)))
-    )
-    if other:
-        told = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
-        more = f" and {len(told) - NAMED_COUNTS} more" if len(told) > NAMED_COUNTS else ""
-        listed = ", ".join(told[:NAMED_COUNTS]) + more
-        print(f"warning: {name.clean} has {listed}; see `fercache datasets show {name.clean}`.", file=sys.stderr)
 
 
 def _settle(
@@ -351,6 +341,7 @@ def _provenance(
         "versions": versions(),
         "device": encoder.device,
         "precision": measured,
+        "layout": encoder.layout,
         "batch_size": batch_size,
         "encoder": encoder.name,
         "encoder_request": request.encoder.stored(),

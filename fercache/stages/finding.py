@@ -16,6 +16,7 @@ from fercache.errors import UsageError, nearest
 from fercache.progress import say_once
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.store.asked import NEVER, last_asked
+from fercache.store.atomic import entries
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, TableInfo, find_tables
@@ -183,7 +184,7 @@ def find_prompts(cache: Path, table: TableInfo, name: str) -> PromptTable | None
     """
     folder = cache / "prompts" / table.provenance["encoder"]
     encoder = table.identity["encoder"]
-    paths = sorted(sorted(folder.glob("*.h5")), key=last_asked, reverse=True)
+    paths = sorted((p for p in entries(folder) if p.suffix == ".h5"), key=last_asked, reverse=True)
     fitting = [p for p in map(read_prompts, paths) if p.identity["encoder"].items() <= encoder.items()]
     if not fitting:
         return None

@@ -16,6 +16,7 @@ from fercache.datasets import POOL, DatasetName, check_domain, source_names, sou
 from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
+from fercache.layouts.own_lists import named_rows
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_records, record_path, write_record
 from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
@@ -204,17 +205,14 @@ def _read(file: Path) -> "pd.DataFrame":
     import pandas as pd
 
     try:
-        rows = pd.read_csv(file, dtype={ID: str, MODEL: str}, keep_default_na=False, na_values=[""])
+        found = list(named_rows(file, (ID,)))
     except FileNotFoundError as error:
         raise UsageError(f"There is no file {file}.") from error
-    except (OSError, ValueError, UnicodeDecodeError) as error:  # pandas' own are ValueErrors
-        raise UsageError(f"{file} is not a CSV file that can be read: {error}.") from error
-    rows = rows.rename(columns=str.strip).set_axis(np.arange(len(rows)) + 2)  # below a line of headings
-    if ID not in rows or not len(rows):
-        raise UsageError(
-            f"{file}: expected a line per face with its '{ID}' and a column for each expression, found "
-            f"{len(rows)} lines with the columns {', '.join(map(str, rows.columns)) or 'none'}."
-        )
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or error}.") from error
+    if not found:
+        raise UsageError(f"{file} has no line below its header; expected one per face.")
+    rows = pd.DataFrame([cells for _, cells in found], index=[line for line, _ in found]).replace("", None)
     named: dict[str, str] = {}
     for column in (column for column in rows if column not in (ID, MODEL)):
         expression = canonical(str(column))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
@@ -28,6 +28,7 @@ from fercache.stages.run_config import RunConfig, read_config
 from fercache.stages.sources import TrainRequest
 from fercache.stages.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.stages.train import planned_runs
+from fercache.stages.upgrades import why_again
 from fercache.store.crops import find_crops
 from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import RECIPE, TableInfo, find_tables
@@ -90,13 +91,15 @@ def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[T
 
 
 def _nowhere(settings: Settings, request: ExtractRequest) -> str:
-    """Why a set that is not extracted cannot be, as far as that is known."""
+    """Why a set that is not extracted cannot be, or not at once, as far as that is known."""
     name = DatasetName.parse(request.dataset)
     try:
         root_of(settings, name, registry.load("datasets", name.family), request.root)
+        address = registry.encoder_family(request.encoder.name).unfetched(request.encoder)
     except UsageError as error:
         return str(error)
-    return ""
+    told = f"the weights of {request.encoder.name} are not on this machine: they will be fetched from {address}"
+    return told if address else ""
 
 
 def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:
@@ -173,17 +176,27 @@ def _runs_found(settings: Settings, steps: Sequence[Step], step: Train, tables: 
     lacking = [folder for folder in folders if not is_finished(folder)]
     older = [folder for folder in lacking if _older_run(settings, step, folder)]
     changed = f"the source has changed since {len(older)} of its {seeds} runs" if older else ""
+    again = why_again(settings.cache, lacking, _asked(step))
+    changed = f"an earlier version trained {_some(lacking)} under other keys: {again}" if again else changed
     return Found(seeds, seeds - len(lacking), changed, runs=tuple(folders))
+
+
+def _some(folders: Sequence[Path]) -> str:
+    return "its run" if len(folders) == 1 else f"its {len(folders)} runs"
+
+
+def _asked(step: Train) -> dict[str, Any]:
+    """What the configuration of a run says of what a step asks for."""
+    (head,), request = step.request.heads, step.request
+    chosen = head_settings(head, request.set, step.title).model_dump(mode="json")
+    return {"settings": chosen, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
 
 
 def _older_run(settings: Settings, step: Train, folder: Path) -> bool:
     """Whether there is a run like the one planned, on other features: its folder differs in the key alone."""
-    (head,) = step.request.heads
-    chosen = head_settings(head, step.request.set, step.title).model_dump(mode="json")
-    beginning = folder.name.rpartition("-")[0] + "-"
-    wanted = (chosen, step.request.policy, step.request.label_file, step.request.faces)
+    beginning, wanted = folder.name.rpartition("-")[0] + "-", _asked(step)
     alike = [each for _, each in _readable([r for r in find_runs(settings.cache) if r.name.startswith(beginning)])]
-    return any((config.settings, config.policy, config.label_file, config.faces) == wanted for config in alike)
+    return any({name: getattr(config, name) for name in wanted} == wanted for config in alike)
 
 
 def finished_runs(step: Step, runs: Runs) -> list[Path]:

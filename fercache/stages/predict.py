@@ -128,8 +128,9 @@ def _of_text(request: PredictRequest) -> Classifier:
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.device)
-    history = loaded.run.history
-    loaded.load_snapshot(choose(headline([policies_of(history)]), history, loaded.config.validation_rows))
+    history, config = loaded.run.history, loaded.config
+    policy = headline([policies_of(history)])
+    loaded.load_snapshot(choose(policy, history, config.rows_chosen_by, too_few=config.too_few))
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.device, precision=precision)
     encoder = registry.encoder_family(asked.name).load(asked)
@@ -138,7 +139,6 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Put the old weights back, or extract and train again."
         )
-    config = loaded.config
     return Classifier(encoder, config.expressions, loaded.head.logits, loaded.device, config.crop_side)
 
 

@@ -1,5 +1,6 @@
 """What a run was trained on and how: the content of its `config.json`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,10 @@ from fercache.store.runs import Run, read_run
 
 SCHEMA = 1
 TRAIN_AGAIN = "Delete the folder and run the same `fercache train` again."
-HISTORY = ("epoch", "validation_accuracy", "validation_uar")
-"""What every row of a run's history has."""
 KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
+VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
 class SourcePart(BaseModel):
@@ -63,11 +63,13 @@ class RunConfig(BaseModel):
     prompts: str | None
     prompts_key: str | None
     logit_scale: float | None
-    train_rows: int
-    validation_rows: int
+    train_rows: Annotated[int, Field(ge=1, le=2**40)]
+    validation_rows: Annotated[int, Field(ge=1, le=2**40)]
     validation_copies: int | None = None
     """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
     keep_validation_copies: bool = False
+    chosen_by: str = VALIDATION
+    """Source validation; or, where it has too few faces of an expression, cross-validation, or the last epoch."""
     dropped: dict[str, int]
     versions: dict[str, str]
     device: str
@@ -80,6 +82,16 @@ class RunConfig(BaseModel):
             if name not in given or not isinstance(given[name], kinds):
                 raise ValueError(f"it has no '{name}' that is text")
         return given
+
+    @property
+    def too_few(self) -> bool:
+        """Whether source validation has too few faces of an expression to choose anything by them."""
+        return self.chosen_by != VALIDATION
+
+    @property
+    def rows_chosen_by(self) -> int:
+        """Faces whose scores a candidate or an epoch is chosen by."""
+        return self.train_rows if self.chosen_by == CROSS_VALIDATION else self.validation_rows
 
     @property
     def parts(self) -> list[SourcePart]:
@@ -104,8 +116,18 @@ def read_config(folder: Path) -> tuple[Run, RunConfig]:
         raise UsageError(f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {told}. {TRAIN_AGAIN}") from None
     if config.name != folder.name:
         raise UsageError(f"{folder} holds the run {config.name}. Rename the folder to that, or delete it.")
-    lacking = [name for name in HISTORY if any(row.get(name) is None for row in run.history)]
-    if lacking or not any(row.get("snapshot") for row in run.history):
-        lacking = lacking or ["snapshot"]
-        raise UsageError(f"{folder}/history.csv has rows without '{lacking[0]}', or none at all. {TRAIN_AGAIN}")
+    if complaint := _complaint(run.history):
+        raise UsageError(f"{folder}/history.csv {complaint}. {TRAIN_AGAIN}")
     return run, config
+
+
+def _complaint(history: Sequence[Mapping[str, Any]]) -> str:
+    """What a history lacks by which a snapshot could be chosen, empty where it is whole."""
+    if not any(row.get("snapshot") for row in history):
+        return "names no 'snapshot'"
+    for name in ("epoch", "validation_accuracy", "validation_uar"):
+        for row in history:
+            value = row.get(name)
+            if not isinstance(value, int | float) or (name != "epoch" and not 0 <= value <= 1):
+                return f"has a row whose '{name}' is {value!r}"
+    return ""

@@ -107,9 +107,9 @@ def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits:
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
     """The snapshot; only the oracle is told how each does on the target."""
-    history, faces = loaded.run.history, loaded.config.validation_rows
+    history, faces, few = loaded.run.history, loaded.config.rows_chosen_by, loaded.config.too_few
     if policy != "oracle":
-        return choose(policy, history, faces)
+        return choose(policy, history, faces, too_few=few)
     truth, expressions = target.faces.truth, loaded.config.expressions
     on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
     return choose(policy, history, faces, on_target)

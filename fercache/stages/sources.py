@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.datasets import POOL, DatasetName, has_spare_validation, source_names, source_slug
 from fercache.devices import resolve_device
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
+from fercache.holding_out import split_folds, split_validation
 from fercache.identity import canonical_json, key_of, seed_from
 from fercache.settings import Settings
 from fercache.splits import default_split
@@ -24,9 +26,12 @@ from fercache.store.crops import Crops
 from fercache.store.prompts import PromptTable
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, FeatureTable, TableInfo, read_table
-from fercache.training import SourceFaces, split_validation
+from fercache.training import SourceFaces
 
 VALIDATION_SHARE = 0.1
+FEWEST = 5
+"""Faces of an expression in source validation below which nothing is chosen by them."""
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,8 @@ class Source:
     dropped: Mapping[str, int]
     prompts: PromptTable | None
     device: str
+    few: tuple[str, ...] = ()
+    """Expressions of which source validation has fewer than FEWEST faces: `faces` then have `folds`."""
 
     @property
     def name(self) -> str:
@@ -152,17 +159,30 @@ def read_source(
     dropped: Counter[str] = Counter()
     for each in learned:
         dropped.update(each.train.dropped)
+    faces, few = _on_device(learned, device, len(policy.expressions), recipe != CLEAN), _few(learned, policy)
     return Source(
         parts=parts,
         expressions=policy.expressions,
-        faces=_on_device(learned, device, len(policy.expressions), recipe != CLEAN),
+        faces=replace(faces, folds=_folds(learned)) if few else faces,
         rows_key=_rows_key(learned, policy, recipe != CLEAN),
         views=len(parts[0].table.views) - 1 if recipe != CLEAN else 0,
         copies=copies,
         dropped=dict(dropped),
         prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
         device=device,
+        few=few,
     )
+
+
+def _few(learned: Sequence[_Learned], policy: LabelPolicy) -> tuple[str, ...]:
+    truth = np.concatenate([each.validation.truth for each in learned])
+    counts = np.bincount(truth, minlength=len(policy.expressions))
+    return tuple(e for e, count in zip(policy.expressions, counts, strict=True) if count < FEWEST)
+
+
+def _folds(learned: Sequence[_Learned]) -> NDArray[np.int64]:
+    """(N,) which fold a face to train on is of: about as many of each expression in each, and whole subjects."""
+    return np.concatenate([split_folds(each.train.truth, each.train.subject, FOLDS) for each in learned])
 
 
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> LabelPolicy:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,8 +25,9 @@ from fercache.prompts import set_label
 from fercache.settings import Settings
 from fercache.stages.finding import DEFAULT_ENCODER, extract_command
 from fercache.stages.loading import TASK
-from fercache.stages.run_config import KEY_VERSION, RunConfig, SourcePart
-from fercache.stages.sources import Source, TrainRequest, one_key, read_source
+from fercache.stages.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
+from fercache.stages.sources import FEWEST, FOLDS, Source, TrainRequest, one_key, read_source
+from fercache.stages.upgrades import say_trained_again
 from fercache.state_dicts import listed
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
@@ -47,6 +48,11 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
+    for plan in plans:  # also refuses, before anything is trained, a name that is too long
+        folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
+        wanted = _asked(request, plan.settings)
+        say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
+    _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
     with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(side_by_side) as in_turn:
@@ -59,6 +65,16 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
             return list(in_turn(run, jobs))
         finally:
             watched.stopped.set()  # an interrupt waits for a step, not for all runs
+
+
+def _say_few(sources: Iterable[Source]) -> None:
+    for source in sources:
+        if source.few:
+            say_once(
+                f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
+                f"Candidates (C, k, alpha, beta) are chosen by cross-validation in {FOLDS} folds over the faces that "
+                "are trained on, and of heads that are trained step by step the last epoch counts."
+            )
 
 
 class _Watched:
@@ -113,6 +129,13 @@ class Plan:
     def trunk(self) -> str:
         """The name of the head's trunk, "none" for a head without one."""
         return str(getattr(self.settings, "trunk", "none"))
+
+    @property
+    def chosen_by(self) -> str:
+        """What an epoch or a candidate is chosen by, as `RunConfig` says it."""
+        if not self.source.few:
+            return VALIDATION
+        return LAST_EPOCH if isinstance(self.settings, FitSettings) else CROSS_VALIDATION
 
     @property
     def work(self) -> int:
@@ -173,6 +196,12 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     return result
 
 
+def _asked(request: TrainRequest, chosen: HeadSettings) -> dict[str, Any]:
+    """What the configuration of a run says of what was asked for."""
+    settings = chosen.model_dump(mode="json")
+    return {"settings": settings, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
+
+
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return; nothing is trained, and they need not be there. Raises as `train`."""
     return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
@@ -180,7 +209,9 @@ def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
 
 def _run_identity(plan: Plan) -> dict[str, Any]:
     """Everything that changes a run's numbers, but for its seed."""
+    choice = {} if plan.chosen_by == VALIDATION else {"chosen_by": plan.chosen_by}
     return {
+        **choice,
         "version": KEY_VERSION,
         "rows": plan.source.rows_key,
         "head": plan.name,
@@ -256,6 +287,7 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         validation_rows=len(source.faces.validation.labels),
         validation_copies=source.copies,
         keep_validation_copies=request.keep_validation_copies,
+        chosen_by=plan.chosen_by,
         dropped=dict(source.dropped),
         versions=versions(),
         device=source.device,
@@ -287,7 +319,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     """Settings as they count: of a file of weights what is in it, not where it lies."""
-    settings = chosen.model_dump(mode="json")
+    settings = chosen.identity()
     weights = settings.get("trunk_weights", RANDOM)
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"

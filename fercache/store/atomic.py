@@ -64,6 +64,19 @@ def leftovers_of(path: Path) -> list[Path]:
     return sorted(p for p in path.parent.iterdir() if p.name.startswith(prefix) and p.suffix == ".tmp")
 
 
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, by name; nothing where there is none. Raises UsageError for one that cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(
+            f"Cannot read the folder {folder}: {error.strerror or error}. What is in it is not known: have it made "
+            "readable, or name another cache in fercache.toml."
+        ) from error
+
+
 def sync_file(path: Path) -> None:
     """Waits until the bytes of `path` are on the disk."""
     # Windows refuses to flush a handle that cannot write.

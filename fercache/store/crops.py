@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fercache.errors import UsageError
 from fercache.identity import canonical_json, key_of
 from fercache.store.asked import last_asked
-from fercache.store.atomic import replacing
+from fercache.store.atomic import entries, replacing
 from fercache.store.sealed import Attribute, Kind, SealedFile, Slot, opened, pack, write_sealed
 from fercache.store.tables import TableInfo
 
@@ -129,7 +129,7 @@ def check_crops(path: Path) -> None:
 
 def crop_files(cache: Path) -> list[Path]:
     """Every file that should be a finished one of crops, by name."""
-    return sorted((cache / "crops").glob("*.h5"))
+    return [path for path in entries(cache / "crops") if path.suffix == ".h5"]
 
 
 def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,13 +20,15 @@ from safetensors.numpy import save
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import canonical_json, file_hash
-from fercache.store.atomic import explained, sync_file, sync_folder, temporary_beside, write_json
+from fercache.store.atomic import entries, explained, sync_file, sync_folder, temporary_beside, write_json
 from fercache.store.schema import SCHEMA
 from fercache.store.sealed import Attribute, Kind, SealedFile, opened, save_sealed
 
 _CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
 _FILES = (_CONFIG, _HISTORY, _WEIGHTS)
 _TRAIN = "fercache train"
+
+_log = logging.getLogger(__name__)
 
 PREDICTIONS = Kind("file of predictions", "fercache evaluate --run NAME --target NAME")
 _LOGITS = "logits/"
@@ -152,8 +155,14 @@ def is_finished(folder: Path) -> bool:
 
 
 def find_runs(cache: Path) -> list[Path]:
-    """The folders of the finished runs, sorted by name."""
-    return sorted(folder for folder in (cache / "runs").glob("*") if is_finished(folder))
+    """The folders of the finished runs, sorted by name; one that cannot be read is skipped with a warning."""
+    found = []
+    for folder in entries(cache / "runs"):
+        try:
+            found += [folder] if is_finished(folder) else []
+        except OSError as error:
+            _log.warning("Skipped: cannot read %s: %s", folder, error.strerror)
+    return found
 
 
 def changed_files(folder: Path) -> list[str]:

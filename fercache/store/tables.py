@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.store.asked import NEVER, last_asked
+from fercache.store.atomic import entries
 from fercache.store.schema import CLEAN, Columns, check_columns, views_of
 from fercache.store.sealed import Kind, SealedFile, opened
 
@@ -129,7 +130,8 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
 
 def table_files(cache: Path) -> list[Path]:
     """Every file that should be a finished table, by name; no links that lead nowhere, and no pipes."""
-    return sorted(path for path in (cache / "features").glob("*/*.h5") if path.is_file())
+    folders = [folder for folder in entries(cache / "features") if folder.is_dir()]
+    return [path for folder in folders for path in entries(folder) if path.suffix == ".h5" and path.is_file()]
 
 
 def find_tables(cache: Path) -> list[TableInfo]:

@@ -1,7 +1,10 @@
 """The open_clip family: the same numbers as open_clip's own, and a clear word wherever something does not fit."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
@@ -15,7 +18,7 @@ from fercache.encoders.open_clip import OpenClip, checkpoints
 from fercache.encoders.open_clip.checkpoints import find
 from fercache.errors import UsageError
 from fercache.resizing import on_pixels
-from tests.encoders.open_clip_fixtures import register_architectures, save_folder, tiny_model
+from tests.encoders.open_clip_fixtures import CONFIG, register_architectures, save_folder, tiny_model
 from tests.test_resizing import LEVELS
 
 
@@ -231,9 +234,104 @@ def test_wrong_names(name: str, expected: str) -> None:
         OpenClip.load(request(name))
 
 
-def test_weights_beside_a_scheme_are_refused(folder: Path, file: Path) -> None:
+def test_weights_beside_the_hub_are_refused_and_beside_a_folder_are_taken(folder: Path, file: Path) -> None:
     with pytest.raises(UsageError, match="leave out --weights"):
-        OpenClip.load(request(f"local-dir:{folder}", file))
+        OpenClip.load(request("hf-hub:a/b", file))
+    assert OpenClip.load(request(f"local-dir:{folder}", file)).name == "tiny--mine"
+
+
+def test_several_weights_in_a_folder_are_named(folder: Path, file: Path) -> None:
+    (folder / "open_clip_model.safetensors").rename(folder / "a.safetensors")
+    shutil.copy(file, folder / "b.safetensors")
+    with pytest.raises(UsageError, match=r"several files of weights: a\.\w+, b\.\w+\. Say which: .*--weights"):
+        OpenClip.load(request(f"local-dir:{folder}"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda config: config.pop("text_cfg"), "has no entry 'text_cfg'"),
+        (lambda config: config["vision_cfg"].update(patches=3), "unexpected keyword argument 'patches'"),
+        (lambda config: config.update(embed_dim="x"), "config of tiny is none that open_clip builds"),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_named(folder: Path, change: Callable[[Any], Any], message: str) -> None:
+    path = folder / "open_clip_config.json"
+    own = json.loads(path.read_text())
+    change(own["model_cfg"])
+    path.write_text(json.dumps(own))
+    with pytest.raises(UsageError, match=message):
+        OpenClip.load(request(f"local-dir:{folder}"))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_named(tmp_path: Path, wrong: float) -> None:
+    state = tiny_model().state_dict()
+    state["visual.proj"][0, 0] = wrong
+    save_file(state, tmp_path / "wrong.safetensors")
+    with pytest.raises(UsageError, match=r"no numbers \(NaN or infinite\): visual\.proj"):
+        OpenClip.load(request("Tiny-16", tmp_path / "wrong.safetensors"))
+
+
+def test_a_tokenizer_that_is_not_there_is_named_with_what_to_fetch(folder: Path) -> None:
+    path = folder / "open_clip_config.json"
+    own = json.loads(path.read_text())
+    own["model_cfg"]["text_cfg"]["hf_tokenizer_name"] = "timm/ViT-B-16-SigLIP"
+    path.write_text(json.dumps(own))
+    with pytest.raises(
+        UsageError, match=r"pip install 'fercache\[transformers\]'|Put its tokenizer\.json and tokenizer_config"
+    ):
+        OpenClip.load(request(f"local-dir:{folder}"))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("ViT-B-32", r"--encoder ViT-B-32/openai \(QuickGELU.*ViT-B-32/laion\w+ \(GELU"),
+        ("MobileCLIP2-S0", r"MobileCLIP2-S0/dfndr2b \(GELU, mean 0/0/0, bilinear"),
+        ("ViT-L-14", r"mean 0\.481/0\.458/0\.408.*mean 0\.5/0\.5/0\.5"),
+    ],
+)
+def test_what_a_bare_file_does_not_say_is_asked_for(tmp_path: Path, architecture: str, expected: str) -> None:
+    path = tmp_path / "open_clip_model.safetensors"
+    save_file({"x": torch.zeros(1)}, path)
+    with pytest.raises(UsageError, match=r"does not say its activation and preprocessing.*" + expected):
+        find(architecture, path)
+    assert find(f"{architecture}/{open_clip.list_pretrained_tags_by_model(architecture)[0]}", path).weights == path
+
+
+@pytest.mark.parametrize(
+    ("architecture", "preset"),
+    [("ViT-B-32-quickgelu", "clip"), ("ViT-B-16-plus-240", "clip"), ("MobileCLIP2-S0", "imagenet-224")],
+)
+def test_a_bare_file_is_taken_where_nothing_else_can_be_meant(tmp_path: Path, architecture: str, preset: str) -> None:
+    path = tmp_path / "open_clip_model.safetensors"
+    save_file({"x": torch.zeros(1)}, path)
+    assert find(architecture, path, preset).weights == path
+
+
+def test_coca_is_raw_on_both_sides(tmp_path: Path) -> None:
+    """Of this kind open_clip's own methods normalise unless they are asked not to."""
+    layers = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    text = {**layers, "embed_cls": True, "output_tokens": True}
+    vision = {**CONFIG["vision_cfg"], "attentional_pool": True, "attn_pooler_heads": 2, "output_tokens": True}
+    config = {"embed_dim": 16, "vision_cfg": vision, "text_cfg": text, "multimodal_cfg": {**layers, "dim_head": 16}}
+    torch.manual_seed(0)
+    model = open_clip.CoCa(**config).eval()
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors")
+    encoder = OpenClip.load(request(f"local-dir:{tmp_path}"))
+    faces = np.stack([encoder.preprocess(picture) for picture in pictures()])
+    mean, deviation = (
+        torch.tensor(getattr(encoder.preprocessing, name)).view(3, 1, 1) for name in ("mean", "deviation")
+    )
+    with torch.inference_mode():
+        shown = model.encode_image(
+            (torch.from_numpy(faces).permute(0, 3, 1, 2) / 255 - mean) / deviation, normalize=False
+        )
+        said = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["a face", "a hat"]), normalize=False)
+    np.testing.assert_allclose(encoder.encode_images(faces), shown, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_texts(["a face", "a hat"]), said, rtol=1e-4, atol=1e-5)
 
 
 def test_a_folder_without_weights_or_with_a_broken_config(folder: Path) -> None:
@@ -262,12 +360,10 @@ def test_keys_that_do_not_fit_are_listed(tmp_path: Path) -> None:
 def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     code = tmp_path / "code.pt"
     torch.save({"model": tiny_model()}, code)  # a pickled object: opening it would run code
-    script = tmp_path / "script.pt"
-    torch.jit.script(torch.nn.Linear(2, 2)).save(script)
     text, empty, absent = tmp_path / "text.safetensors", tmp_path / "empty.pt", tmp_path / "absent.pt"
     text.write_text("no weights in here")
     empty.touch()
-    for path in (code, script, text, empty):
+    for path in (code, text, empty):
         with pytest.raises(UsageError, match="cannot be read as weights"):
             OpenClip.load(request("Tiny-16", path))
     with pytest.raises(UsageError, match="no such file"):
@@ -277,3 +373,13 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
 def test_it_knows_its_names() -> None:
     known = ["ViT-B-32", "ViT-B-32/openai", "local-dir:x", "hf-hub:y/z"]
     assert all(map(OpenClip.knows, known)) and not any(map(OpenClip.knows, ["bundled", "vit", ""]))
+
+
+def test_where_weights_would_be_fetched_from_is_known_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "fetched_before", lambda repository, filenames: None)
+    monkeypatch.setattr(checkpoints, "reachable", lambda url: pytest.fail("it asked the network"))
+    assert checkpoints.not_here("hf-hub:somebody/clip") == "https://huggingface.co/somebody/clip"
+    assert checkpoints.not_here("ViT-B-32/laion2b_s34b_b79k").startswith("https://huggingface.co/laion/")
+    assert checkpoints.not_here("local-dir:/anywhere") == checkpoints.not_here("ViT-B-32") == ""
+    monkeypatch.setattr(checkpoints, "fetched_before", lambda repository, filenames: Path("here"))
+    assert checkpoints.not_here("hf-hub:somebody/clip") == ""

@@ -1,1 +1,1 @@
-"""Pictures as people's folders hold them, and worse. `python -m tests.hostile` extracts ten thousand."""
+"""Pictures and files as people's folders hold them, and worse: `python -m tests.hostile` tries thousands of each."""

@@ -470,3 +470,13 @@ def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:
     records = [measured(fake_record("zero-shot", source=source, run=run)) for source, run in runs.items()]
     names = re.findall(r' id="([^"]*)"', write_report(records, tmp_path).read_text(encoding="utf-8"))
     assert len(set(names)) == len(names) > 10
+
+
+def test_what_it_is_about_is_the_authors_word_and_the_data_are_named(tmp_path: Path) -> None:
+    page = write_report([fake_record()], tmp_path, about="On RAF-DB alone.").read_text(encoding="utf-8")
+    assert (
+        "In its author's words: “On RAF-DB alone.” Trained on synthetic:studio, tested on synthetic:webcam. Report"
+        in page
+    )
+    several = [fake_record(target=f"folder:n{number}") for number in range(9)]
+    assert "folder:n4, 4 more. Report" in write_report(several, tmp_path).read_text(encoding="utf-8")

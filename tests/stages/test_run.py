@@ -399,3 +399,11 @@ def test_a_shipped_experiment_in_miniature_runs(settings: Settings, name: str) -
     targets = {target for step in steps if isinstance(step, Evaluate) for target in step.targets}
     assert {record.target for record in outcome.records} == targets
     assert {line.partition(":")[0] for line in told(settings, wanted)} == {"done"}
+
+
+def test_weights_that_would_have_to_be_fetched_are_told_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PixelEncoder, "unfetched", lambda request: "https://weights.example")
+    elsewhere = settings.model_copy(update={"cache": settings.cache.parent / "empty"})
+    reason = plan(elsewhere, experiment())[0][1].reason
+    assert reason == "the weights of pixels are not on this machine: they will be fetched from https://weights.example"
+    assert state_of(settings, experiment(), Extract) == [State.DONE] * 2, "what is extracted needs no weights"

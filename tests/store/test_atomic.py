@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import FercacheError, UsageError
+from fercache.records import find_records
 from fercache.store import atomic
-from fercache.store.atomic import leftovers_of, remove_abandoned, replacing, set_aside, write_json, write_text
+from fercache.store.atomic import entries, leftovers_of, remove_abandoned, replacing, set_aside, write_json, write_text
+from fercache.store.crops import crop_files
+from fercache.store.runs import find_runs
+from fercache.store.tables import find_tables
 
 
 def test_replaces_at_the_end_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,3 +86,22 @@ def test_half_a_character_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no character"):
         write_text(tmp_path / "a.txt", "a\udcff")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(errno.EACCES, "Permission denied"), OSError(errno.ELOOP, "Too many")]
+)
+def test_a_folder_that_cannot_be_read_is_not_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    (tmp_path / "features").mkdir()
+    assert entries(tmp_path) == [tmp_path / "features"]
+    assert entries(tmp_path / "absent") == []
+
+    def refuse(self: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for find in (find_tables, find_runs, find_records, crop_files):
+        with pytest.raises(UsageError, match=f"Cannot read the folder {tmp_path}.*{error.strerror}"):
+            find(tmp_path)

@@ -1,7 +1,7 @@
 """Every CLIP that open_clip knows: `ViT-B-32/openai`, `ViT-B-32` with a file, `local-dir:PATH`, `hf-hub:NAME`."""
 
 from fercache.encoders import EncoderRequest
-from fercache.encoders.open_clip.checkpoints import SCHEMES, load
+from fercache.encoders.open_clip.checkpoints import SCHEMES, load, not_here
 from fercache.encoders.open_clip.clip_encoder import ClipEncoder
 
 
@@ -18,7 +18,12 @@ class OpenClip(ClipEncoder):
     @classmethod
     def load(cls, request: EncoderRequest) -> "OpenClip":
         """See `Encoder.load`."""
-        return cls(load(request.name, request.weights), request)
+        return cls(load(request.name, request.weights, request.preprocessing), request)
+
+    @classmethod
+    def unfetched(cls, request: EncoderRequest) -> str:
+        """See `Encoder.unfetched`."""
+        return "" if request.weights else not_here(request.name)
 
 
 plugin = OpenClip

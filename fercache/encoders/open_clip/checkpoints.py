@@ -18,13 +18,14 @@ from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed,
 from open_clip.pretrained import download_pretrained, download_pretrained_from_hf
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
-from fercache.encoders import slug
+from fercache.encoders import OWN, slug
+from fercache.encoders.open_clip import published
 from fercache.encoders.open_clip.clip_encoder import Checkpoint
+from fercache.encoders.open_clip.tokenizers import needs_transformers, tokenizer
 from fercache.errors import UsageError, nearest
 from fercache.hub import HUB, fetched_before, reachable
-from fercache.identity import file_hash
 from fercache.key_names import way_out
-from fercache.state_dicts import State, first_line, listed, read_state
+from fercache.state_dicts import INDEX, State, first_line, listed, read_state, weights_hash
 
 SCHEMES = ("local-dir:", "hf-hub:")
 CONFIG = "open_clip_config.json"
@@ -50,17 +51,20 @@ class Source:
     tokenizer_of: str
 
 
-def load(name: str, weights: Path | None) -> Checkpoint:
-    """The model that `--encoder` and `--weights` mean. Raises UsageError for whatever does not fit together."""
-    source = find(name, weights)
+def load(name: str, weights: Path | None, preset: str = OWN) -> Checkpoint:
+    """The model that `--encoder` and `--weights` mean. Raises UsageError for whatever does not fit together.
+
+    With a `preset` of preprocessing nothing needs to be known of the weights' own.
+    """
+    source = find(name, weights, preset)
     config = dict(source.config)
     _check_activation(source, bool(config.get("quick_gelu", False)))
-    model = _build(config)
+    model = _build(source)
     _load_weights(model, source)
     return Checkpoint(
         name=source.name,
         model=model,
-        tokenizer=_tokenizer(source),
+        tokenizer=tokenizer(source.tokenizer_of, source.architecture, config),
         preprocessing=PreprocessCfg(
             **merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), source.preprocessing)
         ),
@@ -69,22 +73,22 @@ def load(name: str, weights: Path | None) -> Checkpoint:
             "family": "open_clip",
             "architecture": source.architecture,
             "config": config,
-            "weights_sha256": file_hash(source.weights),
+            "weights_sha256": weights_hash(source.weights),
             "activation": "quickgelu" if config.get("quick_gelu", False) else "gelu",
         },
     )
 
 
-def find(name: str, weights: Path | None) -> Source:
+def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
     """Where everything is: a folder, the hub, or a built-in architecture with a tag or a file."""
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: there is no such file.")
+    if name.startswith("local-dir:"):
+        return _folder(Path(name.removeprefix("local-dir:")).expanduser(), weights)
     if name.startswith(SCHEMES) and weights is not None:
         raise UsageError(
             f"'{name}' has weights of its own; leave out --weights, or name an architecture: --encoder ViT-B-32."
         )
-    if name.startswith("local-dir:"):
-        return _folder(Path(name.removeprefix("local-dir:")).expanduser())
     if name.startswith("hf-hub:"):
         return _hub(name.removeprefix("hf-hub:"))
     architecture, _, tag = name.partition("/")
@@ -99,7 +103,27 @@ def find(name: str, weights: Path | None) -> Source:
         tags = open_clip.list_pretrained_tags_by_model(architecture)
         example = f"--encoder {architecture}/{tags[0]}, or " if tags else ""
         raise UsageError(f"'{architecture}' says no weights: name a tag ({example}--weights FILE). {_few('', tags)}")
-    return _file(architecture, config, weights)
+    return _file(architecture, config, weights, preset)
+
+
+def not_here(name: str) -> str:
+    """The address that weights would be fetched from, empty where they are on this machine. Asks no network."""
+    if name.startswith("local-dir:"):
+        return ""
+    entry = {"hf_hub": name.removeprefix("hf-hub:") + "/"}
+    if not name.startswith("hf-hub:"):
+        architecture, _, tag = name.partition("/")
+        entry = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
+    repository, _, filename = entry.get("hf_hub", "").rpartition("/")
+    if repository:
+        there = fetched_before(repository, (filename,) if filename else HUB_WEIGHTS)
+        return "" if there else f"{HUB}/{repository}"
+    url = str(entry.get("url", ""))
+    return "" if not url or _cached(url).is_file() else url
+
+
+def _cached(url: str) -> Path:
+    return Path.home() / ".cache" / "clip" / Path(url).name
 
 
 def _few(name: str, known: list[str]) -> str:
@@ -127,44 +151,56 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
     )
 
 
-def _file(architecture: str, config: Mapping[str, Any], weights: Path) -> Source:
-    """A file says little about itself: its name may be a known one, and a config may lie beside it."""
+def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: str) -> Source:
+    """A file says little about itself: a config may lie beside it, its name may be a known one, or nothing decides."""
     beside = weights.with_name(CONFIG)
-    own = _read_config(beside) if beside.is_file() else {}
-    quick_gelu, preprocessing = None, own.get("preprocess_cfg", {})
-    if own:
-        quick_gelu = bool(own["model_cfg"].get("quick_gelu", False))
+    quick_gelu: bool | None = None
+    preprocessing: Mapping[str, Any] = {}
+    if beside.is_file():
+        own = _read_config(beside)
+        quick_gelu, preprocessing = bool(own["model_cfg"].get("quick_gelu", False)), own.get("preprocess_cfg", {})
     else:
-        for model, tag in open_clip.list_pretrained():
-            entry = open_clip.get_pretrained_cfg(model, tag)
-            if entry.get("url", "").endswith(f"/{weights.name}") and model.startswith(
-                architecture.removesuffix("-quickgelu")
-            ):
-                quick_gelu, preprocessing = bool(entry.get("quick_gelu", False)), entry
+        known = published.of_file(architecture, weights.name)
+        if known is None:
+            published.refuse_ambiguous(architecture, weights, any_preprocessing=preset != OWN)
+        else:
+            quick_gelu, preprocessing = bool(known.get("quick_gelu", False)), known
     return Source(
         slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture
     )
 
 
-def _folder(folder: Path) -> Source:
+def _folder(folder: Path, weights: Path | None) -> Source:
     if not (folder / CONFIG).is_file():
         raise UsageError(
             f"local-dir:{folder} holds no {CONFIG}. Expected a folder as open_clip saves one: config and weights."
         )
     own = _read_config(folder / CONFIG)
-    there = [folder / name for name in HUB_WEIGHTS if (folder / name).is_file()]
-    there = there or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
-    if not there:
-        raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
+    name = folder.resolve().name
     return Source(
-        slug(folder.resolve().name),
-        folder.resolve().name,
+        slug(name) if weights is None else slug(name, weights.stem),
+        name,
         own["model_cfg"],
         own.get("preprocess_cfg", {}),
-        there[0],
+        weights or _weights_in(folder),
         None,
         f"local-dir:{folder}",
     )
+
+
+def _weights_in(folder: Path) -> Path:
+    """The one file of weights in a folder, of a usual name or any. Raises UsageError for none, and for several."""
+    usual = [folder / name for name in HUB_WEIGHTS if (folder / name).is_file()]
+    index = sorted(folder.glob("*" + INDEX))
+    there = usual[:1] or index or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
+    if not there:
+        raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
+    if len(there) > 1:
+        raise UsageError(
+            f"local-dir:{folder} holds several files of weights: {', '.join(path.name for path in there)}. Say which: "
+            f"--encoder local-dir:{folder} --weights {there[0]}"
+        )
+    return there[0]
 
 
 def _hub(repository: str) -> Source:
@@ -202,8 +238,7 @@ def _fetched(source: str, entry: Mapping[str, Any]) -> Path:
     if repository:
         return _from_hub(repository, (filename,) if filename else HUB_WEIGHTS, how)
     url = entry["url"]
-    cached = Path.home() / ".cache" / "clip" / Path(url).name
-    if not cached.is_file() and not reachable(url):
+    if not _cached(url).is_file() and not reachable(url):
         raise UsageError(
             f"The weights of {source} are not on this machine and the network does not answer. "
             f"Fetch {url} elsewhere. {how}"
@@ -230,23 +265,33 @@ def _check_activation(source: Source, built: bool) -> None:
         return
     names = {True: "QuickGELU", False: "GELU"}
     plain = source.architecture.removesuffix("-quickgelu")
-    remedy = f"{plain}-quickgelu" if source.quick_gelu else plain
+    remedy = f"Use --encoder {plain}-quickgelu." if source.quick_gelu else f"Use --encoder {plain}."
+    if source.tokenizer_of.startswith(SCHEMES):  # whose config says what is built
+        remedy = f'Write "quick_gelu": {str(source.quick_gelu).lower()} into model_cfg of {CONFIG}.'
     raise UsageError(
         f"{source.weights.name} was trained with {names[source.quick_gelu]}, "
         f"but {source.architecture} computes {names[built]}: "
-        f"its features would be wrong without a sign of it. Use --encoder {remedy}."
+        f"its features would be wrong without a sign of it. {remedy}"
     )
 
 
-def _build(config: dict[str, Any]) -> Any:
-    """The model of a config with random weights, and no download for its towers."""
-    config = deepcopy(config)
-    config["vision_cfg"]["timm_model_pretrained"] = False
-    config["text_cfg"]["hf_model_pretrained"] = False
-    custom_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
-    if "multimodal_cfg" in config:
-        return open_clip.CoCa(**config)
-    return (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**config)
+def _build(source: Source) -> Any:
+    """The model of a config with random weights, and no download for its towers. Raises UsageError for a wrong one."""
+    config = deepcopy(dict(source.config))
+    try:
+        config["vision_cfg"]["timm_model_pretrained"] = False
+        config["text_cfg"]["hf_model_pretrained"] = False
+        custom_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
+        if "multimodal_cfg" in config:
+            return open_clip.CoCa(**config)
+        return (open_clip.CustomTextCLIP if custom_text else open_clip.CLIP)(**config)
+    except (RuntimeError, KeyError, TypeError, AttributeError, ValueError, AssertionError, OSError) as error:
+        needs_transformers(source.architecture, config.get("text_cfg"))
+        wrong = f"has no entry {error}" if isinstance(error, KeyError) else first_line(error)
+        raise UsageError(
+            f"The config of {source.architecture} is none that open_clip builds: {wrong} Expected model_cfg with "
+            "embed_dim, vision_cfg and text_cfg, as open_clip saves it."
+        ) from None
 
 
 def _load_weights(model: torch.nn.Module, source: Source) -> None:
@@ -270,6 +315,9 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
             f"{way_out(state, 'open_clip') or remedy}"
         )
     model.float()
+    wrong = [name for name, value in model.state_dict().items() if not value.isfinite().all()]
+    if wrong:
+        raise UsageError(f"{path} holds weights that are no numbers (NaN or infinite): {listed(wrong)}. Take another.")
 
 
 def _warn_of_activation(state: State, source: Source) -> None:
@@ -307,10 +355,3 @@ def _forget_weights(model: torch.nn.Module) -> None:
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             setattr(module, name, torch.nn.Parameter(parameter.to("meta"), requires_grad=False))
-
-
-def _tokenizer(source: Source) -> Any:
-    try:
-        return open_clip.get_tokenizer(source.tokenizer_of)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"The tokenizer of {source.architecture} cannot be had: {first_line(error)}") from None

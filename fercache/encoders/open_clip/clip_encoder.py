@@ -70,8 +70,8 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         tokens = self._tokenizer(list(texts)).to(self.device)
-        embedded = [self.network.encode_text(batch).float().cpu() for batch in tokens.split(TEXT_BATCH)]
-        return torch.cat(embedded).numpy()
+        raw = (self.network.encode_text(batch, normalize=False) for batch in tokens.split(TEXT_BATCH))
+        return torch.cat([embedded.float().cpu() for embedded in raw]).numpy()
 
     def cut_from(self, text: str) -> str:
         """See `TextEncoder.cut_from`: the tokens of a text that is cut are those of its beginning."""
