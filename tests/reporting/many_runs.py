@@ -1,4 +1,4 @@
-"""`python -m tests.reporting.many_runs FOLDER` writes a cache with 500 runs and the 3,000 predictions they are scored by.
+"""`python -m tests.reporting.many_runs FOLDER` writes a cache with 500 runs and their 3,000 predictions.
 
 For measuring: in that folder, `fercache compare`, `compare --baseline RUN` and `cache verify`.
 """
