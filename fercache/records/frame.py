@@ -104,9 +104,10 @@ def _told_options(record: Record) -> Mapping[str, str]:
 
 def _made_with(record: Record) -> Mapping[str, str]:
     """By what runs differ that were asked for alike."""
-    table = {"source table": record.keys["source"][:8]} if "source" in record.keys else {}
+    called = {"prompts": "prompt set", "source": "source table", "weights": "weights", "kernels": "kernels"}
+    keys = {name: record.keys[key][:8] for key, name in called.items() if key in record.keys}
     version = {"key version": str(record.key_version)}
-    return {"expressions": "+".join(record.classes), **version, **table, **record.versions}
+    return {"expressions": "+".join(record.classes), **version, **keys, **record.versions}
 
 
 def _scalar(value: JsonValue) -> object:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.told_apart import named
+from fercache.reporting.told_apart import encoder_names, named
 from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
@@ -99,13 +99,13 @@ class MethodTable:
     @property
     def scored_on_fewer(self) -> list[str]:
         """What of the headline is not compared with the others, for each such method and target, with both counts."""
-        told = []
+        described = []
         for row in self.headline:
             for target in row.cells:
                 if self.fewer(row, target):
                     counts = f"{row.faces[target]:,} of {self._most_faces[target]:,}"
-                    told.append(f"{row.method} was scored on {counts} faces of {target}")
-        return told
+                    described.append(f"{row.method} was scored on {counts} faces of {target}")
+        return described
 
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
         """The highest mean of a column, as it is printed; of methods that were scored on all its faces."""
@@ -260,8 +260,8 @@ def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
 
 def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
     """By label why it is not unseen, as the record of most faces says it: heads may know fewer expressions."""
-    told = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
-    return {str(label): str(why) for label, why in zip(told["target_label"], told["seen"], strict=True)}
+    described = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
+    return {str(label): str(why) for label, why in zip(described["target_label"], described["seen"], strict=True)}
 
 
 _Kind = tuple[str, str, str, str]
@@ -269,7 +269,7 @@ _Kind = tuple[str, str, str, str]
 
 
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
-    """Encoder, its key, source, and their rows of the frame, with those that were imported for that source.
+    """Encoder, as `encoder_names` has it, its key, source, and their rows, with what was imported for that source.
 
     Imported predictions of a source that nothing else was trained on stand alone.
     """
@@ -277,8 +277,9 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
 
     imported = frame["encoder"] == IMPORTED
     trained, there = frame[~imported], frame[imported]
-    for (encoder, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
-        yield str(encoder), str(key), str(source), pd.concat([part, there[there["source"] == source]])
+    called = encoder_names(trained)
+    for (_, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
+        yield called[str(key)], str(key), str(source), pd.concat([part, there[there["source"] == source]])
     for source, part in there[~there["source"].isin(set(trained["source"]))].groupby("source"):
         yield IMPORTED, "", str(source), part
 

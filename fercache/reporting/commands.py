@@ -27,9 +27,9 @@ def commands(
     trained = [record for record in records if record.encoder != IMPORTED]
     imported = [record for record in records if record.encoder == IMPORTED]
     steps = [*_extractions(trained, imported), *_trainings(trained), *_evaluations(trained), *_imports(imported)]
-    told = {"name": name, "baseline": baseline or "", "about": about}
-    told["class-mix"] = ",".join(f"{expression}={share:g}" for expression, share in (class_mix or {}).items())
-    last = _command("compare", {option: text for option, text in told.items() if text})
+    described = {"name": name, "baseline": baseline or "", "about": about}
+    described["class-mix"] = ",".join(f"{expression}={share:g}" for expression, share in (class_mix or {}).items())
+    last = _command("compare", {option: text for option, text in described.items() if text})
     last += "".join(f" --selection {policy}" for policy in _shown(trained)) + " --thumbnails" * thumbnails
     return [*dict.fromkeys(steps), last]
 

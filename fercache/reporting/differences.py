@@ -24,15 +24,16 @@ from fercache.reporting.readings import (
     class_numbers,
     shared_faces,
 )
-from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row
+from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row, written
 from fercache.scoring.comparison import Difference, Runs, all_differences, face_units, holm, mcnemar, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target", "metric"),
-    *("difference", "low", "high", "p", "p_holm", "smallest", "about", "seeds", "baseline_seeds", "faces", "mcnemar_p"),
+    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"),
+    *("baseline", "selection", "target", "metric", "difference", "low", "high", "p", "p_holm", "smallest", "about"),
+    *("seeds", "baseline_seeds", "faces", "mcnemar_p"),
 )
 
 
@@ -122,7 +123,8 @@ def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
     rows = [
         (
             *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
-            *(each.method.changed_text, str(of_board.baseline), of_board.board.policy),
+            *(each.method.changed_text, written(each.method.common), each.method.key),
+            *(str(of_board.baseline), of_board.board.policy),
             *(each.target, METRIC_NAMES[each.metric]),
             *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
             *(each.difference.p, each.p_holm, 100 * each.difference.smallest, each.difference.about),
@@ -150,7 +152,7 @@ def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Seque
     runs = ", ".join(f"{run_of[row.method.key]} for {row.method}" for row in fitting)
     return (
         f"'{baseline}' is {len(fitting)} methods trained on {board.source}, where a baseline must be one. "
-        f"Name a run of the one that you mean: {runs}."
+        f"Name a run of the one that you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
     )
 
 

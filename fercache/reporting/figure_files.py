@@ -21,9 +21,9 @@ def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessV
         found += [(("gap", about), view.gap)] if view.gap else []
         found += [(("setting", about, sweep.head, sweep.name), sweep.drawing) for sweep in view.sweeps]
         found += [((kind, about, each.label), it) for each in view.panels for kind, it in each.drawings.items()]
-    for spoilt in robustness:
-        about = slugs[spoilt.table.encoder_key, spoilt.table.source]
-        found += [(("robustness", about, spoilt.table.target), spoilt.figure)] if spoilt.figure else []
+    for corrupted in robustness:
+        about = slugs[corrupted.table.encoder_key, corrupted.table.source]
+        found += [(("robustness", about, corrupted.table.target), corrupted.figure)] if corrupted.figure else []
     named: dict[str, Drawing] = {}
     taken: Counter[str] = Counter()
     for parts, drawing in found:
@@ -36,10 +36,8 @@ def named_drawings(boards: Sequence[BoardView], robustness: Sequence[RobustnessV
 def board_slugs(tables: Iterable[MethodTable]) -> dict[tuple[str, str], str]:
     """A name per encoder and source: the source's, and with several encoders the encoder's before it."""
     names = {(table.encoder_key, table.source): table.encoder for table in tables}
-    encoders = {key: name for (key, _), name in names.items()}
-    alike = Counter(encoders.values())
-    prefix = {key: f"{name}-" if alike[name] == 1 else f"{name}-{key[:8]}-" for key, name in encoders.items()}
-    return {(key, source): (prefix[key] if len(encoders) > 1 else "") + source for key, source in names}
+    several = len({key for key, _ in names}) > 1
+    return {(key, source): f"{encoder}-{source}" if several else source for (key, source), encoder in names.items()}
 
 
 def slug(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Maps of faces before and after the head: what the encoder had told apart already, and what the head makes of it.
+"""Maps of faces before and after the head: what the encoder had kept apart already, and what the head makes of it.
 
 A map is a t-SNE, which takes seconds: where its faces lie is kept in `cache/maps/`, by everything that changes it.
 """
@@ -49,7 +49,7 @@ HUES = dict(
         strict=True,
     )
 )
-"""Told apart on white and on black, also by people who see red and green alike."""
+"""Distinguished on white and on black, also by people who see red and green alike."""
 MARKERS = "o^sDvXP*<>pd"
 """One per domain; from the thirteenth on they begin again, larger."""
 SIZE, LEGEND_SIZE = 3.4, 7.0
@@ -83,7 +83,7 @@ class Map:
     """A drawing of faces, and how much neighbours among them have in common, in a sentence."""
 
     drawing: Drawing
-    told: str
+    described: str
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _place(vectors: NDArray[np.float32]) -> Layout:
 
 def draw_map(sampled: Sampled, layout: Layout, what: str) -> Map:
     """The faces coloured by expression, the marker by domain. The description begins with `what` is shown."""
-    told = _told(sampled, layout)
+    described = _described(sampled, layout)
     with mpl.rc_context(STYLE):
         legend = _legend(sampled)
         height = LINE * (1 + max(entry.line for entry in legend)) + 12
@@ -220,8 +220,8 @@ def draw_map(sampled: Sampled, layout: Layout, what: str) -> Map:
             for expression, name in enumerate(sampled.expressions):
                 at = layout.places[(sampled.domain == domain) & (sampled.expression == expression)]
                 axes.plot(*at.T, color=HUES[name], alpha=0.75, **_marker(domain, SIZE))
-        drawn = drawing(figure, f"{what} {told}")
-    return Map(replace(drawn, source=_compact(drawn.source)), told)
+        drawn = drawing(figure, f"{what} {described}")
+    return Map(replace(drawn, source=_compact(drawn.source)), described)
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ def _marker(domain: int, size: float) -> dict[str, Any]:
     }
 
 
-def _told(sampled: Sampled, layout: Layout) -> str:
+def _described(sampled: Sampled, layout: Layout) -> str:
     """How much neighbours have in common, in numbers: a drawing of so many faces cannot be read out."""
     alike = [f"{100 * _alike(labels, layout.neighbours):.0f} %" for labels in (sampled.expression, sampled.domain)]
     chance = [f"{100 * _by_chance(labels):.0f} %" for labels in (sampled.expression, sampled.domain)]

@@ -39,9 +39,9 @@ class MaskFigure:
     document: str
 
     @property
-    def told(self) -> str:
+    def described(self) -> str:
         """The tests in numbers."""
-        return "; ".join(f"{label} {_told(test)}" for label, test in self.tests.items())
+        return "; ".join(f"{label} {_described(test)}" for label, test in self.tests.items())
 
     @property
     def shuffles(self) -> int:
@@ -122,12 +122,12 @@ def _panels(
         description = (
             f"On {label} ({board.kind(label)}), each expression's mean mask minus the mean over the expressions, in "
             f"{deviation.shape[1]} channels. Distance between expressions, with shuffled labels, and p: "
-            f"{_told(tests[label])}."
+            f"{_described(tests[label])}."
         )
         title = f"{label}, {board.kind(label)}"
         drawn[label] = figures.mask_map(deviation, expressions, limit, title, description)
     return drawn
 
 
-def _told(test: MaskRecord) -> str:
+def _described(test: MaskRecord) -> str:
     return f"{test.distance:.2f} ({test.null:.2f}, p = {test.p:.3g})"

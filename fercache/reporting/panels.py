@@ -145,11 +145,11 @@ def _recall(label: str, records: Mapping[str, Sequence[Record]]) -> Drawing:
     expressions = list(dict.fromkeys(expression for recall in recalls.values() for expression in recall))
     for recall in recalls.values():
         recall.update({expression: figures.Bar(Cell()) for expression in expressions if expression not in recall})
-    told = "; ".join(
+    described = "; ".join(
         f"{name}: " + ", ".join(f"{expression} {bar.cell}" for expression, bar in recall.items())
         for name, recall in recalls.items()
     )
-    return figures.recall_bars(recalls, expressions, f"Recall per expression on {label} in percent. {told}.")
+    return figures.recall_bars(recalls, expressions, f"Recall per expression on {label} in percent. {described}.")
 
 
 def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
@@ -208,7 +208,7 @@ def _reliability(label: str, records: Mapping[str, Sequence[Record]], colour_of:
         error = f"{name}, ECE {_spread([each.ece for each in measured], 3)}"
         weights = faces[drawn] / faces.sum()
         lines.append(curves.Line(colour_of[name], error, list(confidence), list(right), list(weights)))
-    return curves.reliability(lines, f"Reliability on {label}. {_told(lines)}.") if lines else None
+    return curves.reliability(lines, f"Reliability on {label}. {_described(lines)}.") if lines else None
 
 
 def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:
@@ -221,7 +221,7 @@ def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: 
         risk = 100 * np.mean([each.risk for each in measured], axis=0)
         area = f"{name}, mean {_spread([100 * each.area for each in measured], 1)} %"
         lines.append(curves.Line(colour_of[name], area, coverage, list(risk)))
-    description = f"Wrong among the most confident faces of {label}. {_told(lines)}."
+    description = f"Wrong among the most confident faces of {label}. {_described(lines)}."
     return curves.abstention(lines, description) if lines else None
 
 
@@ -239,7 +239,7 @@ def _spread(values: Sequence[float], digits: int) -> str:
     return f"{fmean(values):.{digits}f}{deviation}"
 
 
-def _told(lines: Sequence[curves.Line]) -> str:
+def _described(lines: Sequence[curves.Line]) -> str:
     return "; ".join(line.label for line in lines)
 
 

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean
 from typing import Literal
 
-from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
+from fercache.records import WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import Board, is_without_duplicates
 from fercache.reporting.latex import latex_text
 from fercache.reporting.published import NO_SOURCE, NOT_OURS, PublishedRow, PublishedScore, published_rows
@@ -113,16 +113,10 @@ def paper_tables(
 ) -> list[PaperTable]:
     """A table per board and metric, with the published rows that fit, which are the package's own unless given."""
     rows = published_rows() if published is None else published
-    return [_table(board, metric, kept, rows, _encoder(board, found)) for board in found for metric in METRICS]
+    return [_table(board, metric, kept, rows) for board in found for metric in board.metrics]
 
 
-def _encoder(board: Board, found: Sequence[Board]) -> str:
-    """The encoder's name, with its key where another one of that name was trained on the same source."""
-    alike = [other for other in found if (other.encoder, other.source) == (board.encoder, board.source)]
-    return board.encoder if len(alike) == 1 else f"{board.encoder} {board.encoder_key[:8]}"
-
-
-def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow], encoder: str) -> PaperTable:
+def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow]) -> PaperTable:
     settings = _numbered_settings(board)
     rows = [_ours(board, row, metric, settings) for row in board.headline]
     rows += _published(board, metric, kept, published)
@@ -131,8 +125,8 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
     titles = dict.fromkeys(row.title for row in rows)
     lines = list(zip(rows, _lines(rows, numbers), strict=True))
     return PaperTable(
-        label="tab:" + re.sub(r"[^a-z0-9]+", "-", f"{metric} {board.source} {encoder}".lower()).strip("-"),
-        caption=_caption(board, metric, encoder),
+        label="tab:" + re.sub(r"[^a-z0-9]+", "-", f"{metric} {board.source} {board.encoder}".lower()).strip("-"),
+        caption=_caption(board, metric),
         columns=tuple(_columns(board)),
         blocks=tuple(Block(title, tuple(line for row, line in lines if row.title == title)) for title in titles),
         notes=(*_notes(board, kept, rows, numbers), *_settings_note(settings)),
@@ -141,10 +135,10 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
 
 def _numbered_settings(board: Board) -> dict[str, str]:
     """S1, S2 ... for the changed settings of the board's methods; none where all are short."""
-    told = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
-    if max(map(len, told), default=0) <= MOST_SETTINGS:
+    described = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
+    if max(map(len, described), default=0) <= MOST_SETTINGS:
         return {}
-    return {text: f"S{number}" for number, text in enumerate(told, 1)}
+    return {text: f"S{number}" for number, text in enumerate(described, 1)}
 
 
 def _settings_note(settings: Mapping[str, str]) -> Iterable[str]:
@@ -152,13 +146,13 @@ def _settings_note(settings: Mapping[str, str]) -> Iterable[str]:
         yield f"Settings: {'; '.join(f'{number}: {text}' for text, number in settings.items())}."
 
 
-def _caption(board: Board, metric: str, encoder: str) -> str:
+def _caption(board: Board, metric: str) -> str:
     seeds = sorted({len(row.seeds) for row in board.headline} - {1})
     over = f"Mean ± standard deviation over {' or '.join(map(str, seeds))} seeds; without ±, one seed."
     policy = board.policy
     common = f" {COMMON}: {board.common_text}." if board.common_text else ""
     return (
-        f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {encoder}. "
+        f"{METRIC_NAMES[metric].capitalize()} in percent, trained on {board.source}, encoder {board.encoder}. "
         f"{over if seeds else 'One seed.'} Selection policy: {policy} ({SELECTIONS[policy]}).{common}"
     )
 

@@ -28,7 +28,7 @@ MISPRINTED_MEANS = {("CAFE Table 1", "CAFE", "affectnet"): 60.27, ("CAFE Table 1
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """One score in percent. `faces` is None where nobody knows how many were scored."""
+    """One score in percent. `faces` is None where it is not known how many were scored."""
 
     target: str
     percent: float

@@ -1,4 +1,4 @@
-"""Where the methods of a board stand, within noise: nobody is ahead of a method that may be as good."""
+"""Where the methods of a board stand, within noise: no method is ahead of one that may be as good."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,15 +23,15 @@ from fercache.reporting.readings import (
     class_numbers,
     shared_faces,
 )
-from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row
+from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row, written
 from fercache.scoring.comparison import Differences, Runs, all_differences, face_units, holm, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "selection", "target", "metric"),
-    *("best_rank", "worst_rank", "methods", "seeds"),
+    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"),
+    *("selection", "target", "metric", "best_rank", "worst_rank", "methods", "seeds"),
 )
 Metric = Literal["accuracy", "uar"]
 LEVEL = 0.05
@@ -96,7 +96,8 @@ def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
     rows = [
         (
             *(of_board.board.encoder, of_board.board.source, method.head, method.trunk, method.readout),
-            *(method.changed_text, of_board.board.policy, column, METRIC_NAMES[metric]),
+            *(method.changed_text, written(method.common), method.key),
+            *(of_board.board.policy, column, METRIC_NAMES[metric]),
             *(there.best, there.worst, there.methods, len(row.seeds)),
         )
         for of_board in found

@@ -1,4 +1,4 @@
-"""From a frame of records to robustness tables: how far methods fall when a target's pictures are spoilt.
+"""From a frame of records to robustness tables: how far methods fall when a target's pictures are corrupted.
 
 A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
 method of a table has are asked of all of them: where one is missing the cell is X, as in boards.
@@ -46,8 +46,8 @@ class Robustness(MethodTable):
 
     def curve(self, row: Row, kind: str) -> list[tuple[int, Cell]]:
         """Severity and accuracy of one corruption, from the clean set (0) on."""
-        spoilt = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
-        return [(0, row.cells[CLEAN]["accuracy"]), *spoilt]
+        corrupted = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
+        return [(0, row.cells[CLEAN]["accuracy"]), *corrupted]
 
 
 def robustness(frame: "pd.DataFrame") -> list[Robustness]:
@@ -87,15 +87,15 @@ def _versions(frame: "pd.DataFrame") -> dict[str, dict[Corruption, str]]:
     return {clean: {each: found[clean][each] for each in order if each in found[clean]} for clean in sorted(found)}
 
 
-def _row(row: Row, clean: Scores, spoilt: Mapping[str, Scores]) -> Row:
-    """`spoilt` is by corruption and severity."""
+def _row(row: Row, clean: Scores, corrupted: Mapping[str, Scores]) -> Row:
+    """`corrupted` is by corruption and severity."""
     by_kind: dict[str, list[Scores]] = {}
-    for name, scores in spoilt.items():
+    for name, scores in corrupted.items():
         by_kind.setdefault(name.partition(":")[0], []).append(scores)
     kinds = {kind: mean_scores(scores) for kind, scores in by_kind.items()}
     mean = mean_scores(list(kinds.values()))
     drop: Scores = {metric: _drop(clean[metric], mean[metric]) for metric in METRICS}
-    return Row(row.method, row.selection, row.seeds, {CLEAN: clean, **spoilt, **kinds, MEAN: mean, DROP: drop})
+    return Row(row.method, row.selection, row.seeds, {CLEAN: clean, **corrupted, **kinds, MEAN: mean, DROP: drop})
 
 
 def _drop(clean: Cell, mean: Cell) -> Cell:

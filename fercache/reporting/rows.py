@@ -56,7 +56,7 @@ class Cell:
 class Method:
     """A head with its trunk, readout and settings.
 
-    `changed` is what tells it from other methods of its table or is not the default; `common` what all of them share.
+    `changed` is what differs from other methods of its table, or is not the default; `common` what all of them share.
     """
 
     key: str

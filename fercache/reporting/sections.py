@@ -107,8 +107,10 @@ def _gap(board: Board) -> Drawing | None:
     scores = {name: (own["accuracy"], unseen["accuracy"]) for name, (own, unseen) in pairs.items() if own}
     if not (board.unseen and scores):
         return None
-    told = "; ".join(f"{name}: {source} on the source, {unseen} unseen" for name, (source, unseen) in scores.items())
-    return figures.generalisation_gap(scores, f"Accuracy in percent. {told}.")
+    described = "; ".join(
+        f"{name}: {source} on the source, {unseen} unseen" for name, (source, unseen) in scores.items()
+    )
+    return figures.generalisation_gap(scores, f"Accuracy in percent. {described}.")
 
 
 def _policy_rows(board: Board) -> list[tuple[Row, str, int]]:
@@ -168,13 +170,13 @@ def robustness_view(table: Robustness, found: Sequence[Board]) -> RobustnessView
     return RobustnessView(
         table=table,
         best={(name, metric): table.best(table.headline, name, metric) for name in columns for metric in METRICS},
-        figure=curves.corruption_curves(lines, _told(table, rows)) if lines else None,
+        figure=curves.corruption_curves(lines, _described(table, rows)) if lines else None,
     )
 
 
-def _told(table: Robustness, rows: Sequence[Row]) -> str:
-    told = "; ".join(
+def _described(table: Robustness, rows: Sequence[Row]) -> str:
+    described = "; ".join(
         f"{row.method}: " + ", ".join(f"{name} {row.cells[name]['accuracy']}" for name in table.columns if name != DROP)
         for row in rows
     )
-    return f"Accuracy on {table.target} in percent, per corruption from clean to severity 5. Means: {told}."
+    return f"Accuracy on {table.target} in percent, per corruption from clean to severity 5. Means: {described}."

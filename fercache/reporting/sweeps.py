@@ -59,9 +59,9 @@ def _sweep(board: Board, head: str, trunk: str, name: str, fixed: Changed, rows:
     curves = {label: cells for label, cells in curves.items() if any(cell.values for cell in cells)}
     if not curves:
         return None
-    told = "; ".join(
+    described = "; ".join(
         f"{label}: " + ", ".join(f"{value:g} {cell}" for value, cell in zip(rows, cells, strict=True))
         for label, cells in curves.items()
     )
-    drawing = setting_curve(tuple(rows), curves, name, f"Accuracy of {head} in percent by {name}. {told}.")
+    drawing = setting_curve(tuple(rows), curves, name, f"Accuracy of {head} in percent by {name}. {described}.")
     return Sweep(head, trunk, name, fixed, tuple(rows), curves, drawing)

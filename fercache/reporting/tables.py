@@ -93,7 +93,7 @@ def _robustness_cells(table: Robustness, row: Row) -> Iterable[tuple[str, str, S
 
 
 def _named(table: MethodTable, row: Row) -> dict[str, object]:
-    """What tells a row of any table from the others."""
+    """What a row of any table differs in from the others."""
     return {
         "encoder": table.encoder,
         "source": table.source,
@@ -102,6 +102,8 @@ def _named(table: MethodTable, row: Row) -> dict[str, object]:
         "readout": row.method.readout,
         "changed_settings": row.method.changed_text,
         "common_settings": written(row.method.common),
+        "method_key": row.method.key,
+        "encoder_key": table.encoder_key,
         "selection": row.selection,
     }
 
@@ -158,7 +160,7 @@ def _screen_board(board: Board) -> Iterable[str]:
         yield f"mean: {board.mean_note}."
     if board.incomplete:
         yield f"{MISSING}: not scored for every seed under this policy (`fercache evaluate` scores what is missing)."
-    yield from (f"not compared: {told}." for told in board.scored_on_fewer)
+    yield from (f"not compared: {described}." for described in board.scored_on_fewer)
 
 
 def _common(table: MethodTable) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""What tells the methods of a table apart, and what they have in common that is not the default.
+"""What the methods of a table differ in, and what they have in common that is not the default.
 
 A method is described by its head's settings and by the options that it was trained with. Settings are compared among
 methods of one head and trunk, for every head has defaults of its own; options among all methods of the table. Named is
@@ -24,6 +24,9 @@ EVERYWHERE: Mapping[str, Any] = {"policy": "majority", "classes": 7, "faces": "a
 """What `fercache train` takes where nothing is said."""
 USUAL: Mapping[str, Any] = {**EVERYWHERE, "prompts": "faces", "encoder precision": "fp32"}
 """And what not every method has, as a head that reads no text has no prompts."""
+_ENCODER = (f"{OPTION}weights", f"{OPTION}preprocessing", f"{MADE}weights", f"{MADE}kernels")
+"""What encoders of one name differ in, the likeliest first; then versions of packages."""
+_NOT_OF_ENCODERS = {f"{MADE}{name}" for name in ("expressions", "key version", "prompt set", "source table")}
 _IDENTITY = ("method_key", "encoder", "head", "trunk", "not_default")
 
 
@@ -76,7 +79,7 @@ def named(part: "pd.DataFrame") -> dict[str, Named]:
     common = _common(methods, list(said.values()))
     changed = {key: {name: value for name, value in of.items() if name not in common} for key, of in said.items()}
     for peers in alike.values():
-        _tell_twins_apart(peers, changed)
+        _separate_twins(peers, changed)
     return {
         method.key: Named(
             tuple(changed[method.key].items()),
@@ -84,6 +87,30 @@ def named(part: "pd.DataFrame") -> dict[str, Named]:
         )
         for method in methods
     }
+
+
+def encoder_names(trained: "pd.DataFrame") -> dict[str, str]:
+    """By encoder key what tables call the encoder, no two alike: where names are, with what else differs."""
+    alike: dict[str, dict[str, pd.DataFrame]] = defaultdict(dict)
+    for (name, key), rows in trained.groupby(["encoder", "encoder_key"]):
+        alike[str(name)][str(key)] = rows
+    return {key: said for name, versions in alike.items() for key, said in _versions_named(name, versions).items()}
+
+
+def _versions_named(name: str, versions: "Mapping[str, pd.DataFrame]") -> dict[str, str]:
+    if len(versions) == 1:
+        return dict.fromkeys(versions, name)
+    said: dict[str, list[str]] = {key: [] for key in versions}
+    there = list(map(str, next(iter(versions.values()))))
+    columns = dict.fromkeys([*_ENCODER, *(column for column in there if column.startswith(MADE))])
+    for column in (column for column in columns if column in there and column not in _NOT_OF_ENCODERS):
+        values = {key: "/".join(sorted(set(rows[column].dropna().map(str)))) for key, rows in versions.items()}
+        if len(set(values.values())) > 1:
+            for key, value in values.items():
+                said[key].append(f"{column.partition('.')[2]} {PurePath(value).name or 'default'}")
+        if len(set(map(tuple, said.values()))) == len(versions):
+            return {key: f"{name} ({', '.join(parts)})" for key, parts in said.items()}
+    return {key: f"{name} ({', '.join([*parts, f'key {key[:8]}'])})" for key, parts in said.items()}
 
 
 def _described(rows: Sequence[Mapping[str, Any]]) -> _Method:
@@ -165,7 +192,7 @@ def _common(methods: Sequence[_Method], said: Sequence[Mapping[str, Any]]) -> di
     return found
 
 
-def _tell_twins_apart(peers: Sequence[_Method], changed: Mapping[str, dict[str, Any]]) -> None:
+def _separate_twins(peers: Sequence[_Method], changed: Mapping[str, dict[str, Any]]) -> None:
     """Methods of a head and trunk of which so far the same is said: with which data and code, else their keys."""
     for name in (*dict.fromkeys(name for method in peers for name in method.made), "key"):
         twins: dict[str, list[_Method]] = defaultdict(list)

@@ -62,7 +62,7 @@ class Runs:
 
     @property
     def one_of_many(self) -> bool:
-        """Whether another seed would be another model, and nobody knows how different."""
+        """Whether another seed would be another model, and how different is not known."""
         return self.seeded and len(self.values) == 1
 
 

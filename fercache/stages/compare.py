@@ -50,12 +50,21 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     Raises UsageError when there is nothing to compare, and for a name that no record has.
     """
     asked = request or CompareRequest()
+    _check_about(asked.about)
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
         pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
     )
     return write_report(records, folder, settings.cache, shown), records
+
+
+def _check_about(text: str) -> None:
+    """Raises UsageError for what no page can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"--about {text!r} holds what is no character. Write it in UTF-8.") from None
 
 
 def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:

@@ -271,7 +271,7 @@ class _Copies:
         return frozenset(target.columns.id[rows][find_pairs(ours, theirs, device=self._device).right])
 
     def _clean(self, target: Target) -> TableInfo:
-        """The target's table, or that of the set it was made from: copies are hard to see in spoilt pictures."""
+        """The target's table, or that of the set it was made from: copies are hard to see in corrupted pictures."""
         own, encoder = self._tables[target.table.clean_key], target.table.identity["encoder"]
         if not target.name.corruption:
             return own

@@ -70,12 +70,12 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     provenance = Provenance(find_tables(settings.cache), cache(read_table))
     read = [_read_one(request, model, part, table, name, provenance) for model, part in models.items()]
     for _, record, _ in read:
-        _tell_replaced(settings, record)
+        _say_what_is_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
 
 
 def _by_model(request: ImportRequest, rows: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
-    """The lines of each model. Raises UsageError where nobody says whose they are, and for a name that is none."""
+    """The lines of each model. Raises UsageError where nothing says whose they are, and for a name that is none."""
     if MODEL not in rows:
         if not request.model:
             raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
@@ -156,7 +156,7 @@ def _read_one(
     return target, record, logits
 
 
-def _tell_replaced(settings: Settings, record: Record) -> None:
+def _say_what_is_replaced(settings: Settings, record: Record) -> None:
     path = record_path(settings.cache / "runs" / record.run, record)
     before, _ = read_records([path])
     if before and before[0].keys != record.keys:
@@ -171,7 +171,7 @@ def _write_one(settings: Settings, target: Target, record: Record, logits: Logit
 
 @cache
 def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
-    """A model may have been trained on a set that nobody here knows, but a typo makes a table of its own."""
+    """A model may have been trained on a set that is not known here, but a typo makes a table of its own."""
     for name in sources:
         try:
             check_domain(registry.load("datasets", name.family), name.family, name.domain)

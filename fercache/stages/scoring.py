@@ -210,13 +210,22 @@ def _record(
         seen=target.seen,
         not_compared=target.not_compared,
         drift=target.drift,
-        keys={"run": config.key, "source": config.source_key, "target": target.table.clean_key},
+        keys={**_keys(config), "target": target.table.clean_key},
         versions=versions(),
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
         **measures(logits[snapshot], target.faces, config.expressions, target.known),
     )
+
+
+def _keys(config: RunConfig) -> dict[str, str]:
+    """What runs differ in that are called alike: data, weights and kernels of the encoder, words of the prompts."""
+    encoder = config.encoder_identity
+    kernels = encoder.get("preprocessing", {}).get("kernels")
+    found = {"weights": encoder.get("weights_sha256"), "kernels": kernels, "prompts": config.prompts_key}
+    there = {name: str(key) for name, key in found.items() if key}
+    return {"run": config.key, "source": config.source_key, **there}
 
 
 def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -232,3 +232,8 @@ def test_a_mix_of_expressions_gives_the_adjusted_accuracy(run: Run, scored: list
 def test_a_mix_that_is_none_is_refused(run: Run, mix: str, message: str) -> None:
     outcome = run("compare", "--class-mix", mix)
     assert outcome.code == 2 and message in outcome.err
+
+
+def test_what_is_no_text_is_refused_before_anything_is_read(run: Run) -> None:
+    outcome = run("compare", "--about", "a\udcff")
+    assert outcome.code == 2 and "--about 'a\\udcff' holds what is no character" in outcome.err

@@ -270,7 +270,8 @@ def test_the_frame_has_a_row_per_method_target_and_metric_in_points(tmp_path: Pa
     found = differences(demo(tmp_path), Reader(tmp_path), "zero-shot")
     table = differences_frame(found)
     assert list(table) == [
-        *("encoder", "source", "head", "trunk", "readout", "changed_settings", "baseline", "selection", "target"),
+        *("encoder", "source", "head", "trunk", "readout", "changed_settings"),
+        *("common_settings", "method_key", "baseline", "selection", "target"),
         *("metric", "difference", "low", "high", "p", "p_holm", "smallest", "about", "seeds", "baseline_seeds"),
         *("faces", "mcnemar_p"),
     ]

@@ -89,13 +89,13 @@ def test_every_face_is_drawn_in_its_expressions_colour_and_in_little_space(found
         assert len(svg) < 30_000
         for text in (svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1), side.drawing.document):
             root = ElementTree.fromstring(text)
-            assert "126 faces" in (root[0].text or "") and side.told in (root[0].text or "")
+            assert "126 faces" in (root[0].text or "") and side.described in (root[0].text or "")
 
 
 def test_neighbours_are_told_in_numbers(found: FeatureMap) -> None:
     """Planted: the features part the domains alone, the logits the expressions alone."""
-    before = re.findall(r"(\d+) %", found.before.told)
-    after = re.findall(r"(\d+) %", found.after.told)
+    before = re.findall(r"(\d+) %", found.before.described)
+    after = re.findall(r"(\d+) %", found.after.described)
     assert int(before[0]) < 25 and before[1:] == ["14", "100", "33"]
     assert after[0] == "100" and int(after[2]) < 50
 
@@ -248,5 +248,5 @@ def test_the_page_shows_both_maps_with_what_they_mean(found: FeatureMap) -> None
     assert outline.open == [] and part.count("<svg") == 2
     (region,) = [tag for tag in outline.all("div") if tag.get("class") == "cards"]
     assert region["tabindex"] == "0" and "text-similarity" in (region["aria-label"] or "")
-    assert "means nothing" in part and found.before.told in part and found.after.told in part
+    assert "means nothing" in part and found.before.described in part and found.after.described in part
     assert not re.search(r"https?:|url\((?!#)", part)

@@ -70,8 +70,10 @@ def test_there_is_one_figure_per_method_of_its_first_seed_on_source_and_targets(
     titles = [re.findall(r"<title>(.*?)</title>", panel.svg)[0] for panel in figure.panels.values()]
     assert titles[0].startswith("On synthetic:studio (source)") and titles[2].startswith("On synthetic:webcam (unseen)")
     assert "0.60 (0.50, p = 0.3)" in titles[2]
-    assert "77" not in figure.told
-    assert figure.told.startswith("synthetic:studio 9.00 (0.50, p = 0.001); synthetic:night 4.00 (0.50, p = 0.002)")
+    assert "77" not in figure.described
+    assert figure.described.startswith(
+        "synthetic:studio 9.00 (0.50, p = 0.001); synthetic:night 4.00 (0.50, p = 0.002)"
+    )
     assert ElementTree.fromstring(figure.document).tag.endswith("svg")
 
 

@@ -448,8 +448,8 @@ def test_ranks_stand_in_a_table_of_their_own(
 @pytest.mark.parametrize(
     ("place", "said"),
     [
-        (Range(1, 5, 5), "None of the 4 other methods can be told apart from it"),
-        (Range(1, 3, 5), "2 of the 4 other methods cannot be told apart from it"),
+        (Range(1, 5, 5), "None of the 4 other methods can be distinguished from it"),
+        (Range(1, 3, 5), "2 of the 4 other methods cannot be distinguished from it"),
     ],
 )
 def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(

@@ -240,8 +240,8 @@ def test_the_caption_names_encoder_source_seeds_and_policy() -> None:
 def test_encoders_of_one_name_are_told_apart() -> None:
     records = [made("zero-shot", 0, "ferplus", 50, encoder_key=key * 10) for key in "ab"]
     assert [table.label for table in tables_of(records)][::2] == [
-        "tab:accuracy-rafdb-bundled-aaaaaaaa",
-        "tab:accuracy-rafdb-bundled-bbbbbbbb",
+        "tab:accuracy-rafdb-bundled-key-aaaaaaaa",
+        "tab:accuracy-rafdb-bundled-key-bbbbbbbb",
     ]
 
 
@@ -302,3 +302,17 @@ def test_settings_that_would_widen_the_table_stand_below_it() -> None:
         "Settings: S1: batch_size=16, learning_rate=1, label_smoothing=0.5; "
         "S2: batch_size=8, learning_rate=0.5, label_smoothing=0.25."
     )
+
+
+def test_adjusted_accuracy_has_a_table_of_its_own() -> None:
+    records = [made("zero-shot", 0, "ferplus", 50)]
+    found = boards(frame(records, {"fear": 1.0}))
+    tables = paper_tables(found, kept_faces(records), [])
+    assert [table.caption.partition(" in percent")[0] for table in tables] == [
+        "Accuracy",
+        "Mean class recall",
+        "Adjusted accuracy",
+    ]
+    recall = records[0].scores["main"].recall["fear"]
+    assert recall is not None and column(tables[2], "ferplus")["zero-shot"].mean == f"{100 * recall:.1f}"
+    assert "Adjusted accuracy" in markdown(tables) and "Adjusted accuracy" in latex(tables)

@@ -35,15 +35,16 @@ def fixed(head: str, seed: int, target: str, selection: str = "source-val", **ch
 GRID = [fixed(head, seed, target) for head in ("zero-shot", "linear-probe") for seed in (0, 1) for target in FACES]
 
 SUMMARY = """\
-encoder,source,head,trunk,readout,changed_settings,common_settings,selection,seeds,seen_by_encoder,seen,mean_over,\
+encoder,source,head,trunk,readout,changed_settings,common_settings,method_key,encoder_key,selection,\
+seeds,seen_by_encoder,seen,mean_over,\
 source accuracy,source accuracy deviation,source mean class recall,source mean class recall deviation,\
 synthetic:night accuracy,synthetic:night accuracy deviation,synthetic:night mean class recall,\
 synthetic:night mean class recall deviation,synthetic:webcam accuracy,synthetic:webcam accuracy deviation,\
 synthetic:webcam mean class recall,synthetic:webcam mean class recall deviation,unseen accuracy,\
 unseen accuracy deviation,unseen mean class recall,unseen mean class recall deviation
-bundled,synthetic:studio,zero-shot,none,main,,,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,95.00,\
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,95.00,\
 0.00,67.50,3.54,67.50,3.54,82.50,3.54,82.50,3.54,67.50,3.54,67.50,3.54
-bundled,synthetic:studio,linear-probe,none,main,,,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,\
+bundled,synthetic:studio,linear-probe,none,main,,,linear-probe,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,\
 95.00,0.00,62.50,3.54,62.50,3.54,77.50,3.54,77.50,3.54,62.50,3.54,62.50,3.54
 """
 

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fercache.csv_cells import csv_text
+from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.records import IMPORTED, Record, frame
 from fercache.reporting.boards import Board, boards
+from fercache.reporting.differences import differences
 from fercache.reporting.page import write_report
 from fercache.reporting.paper import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.readings import Reader
 from fercache.reporting.tables import screen_table, summary
 from tests.fake_records import SETTINGS, fake_record
 
@@ -187,3 +191,54 @@ def test_no_two_methods_are_called_alike_and_seeds_of_one_are(found: list[dict[s
     rows = [row for row in board.headline if row.method.readout == "main"]
     assert len({str(row.method) for row in rows}) == len(rows) == len(methods)
     assert {row.seeds for row in rows} == {(0, 1)}
+
+
+def keyed(**keys: str) -> dict[str, Any]:
+    return {"keys": {"run": "0" * 64, "target": "0" * 64, **keys}}
+
+
+def encoders(*records: Record) -> list[str]:
+    return sorted(board.encoder for board in boards(frame(records)))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"extract": {"weights": "/a/one"}}, {"extract": {"weights": "/b/two"}}, ("weights one", "weights two")),
+        ({}, {"extract": {"preprocessing": "imagenet-224"}}, ("preprocessing default", "preprocessing imagenet-224")),
+        (keyed(weights="a" * 64), keyed(weights="b" * 64), ("weights aaaaaaaa", "weights bbbbbbbb")),
+        (keyed(kernels="pillow"), keyed(kernels="pytorch"), ("kernels pillow", "kernels pytorch")),
+        ({"versions": {"timm": "1.0"}}, {"versions": {"timm": "1.1"}}, ("timm 1.0", "timm 1.1")),
+        ({}, {}, ("key eeeeeeee", "key ffffffff")),
+    ],
+)
+def test_encoders_of_one_name_are_named_by_what_differs(
+    first: dict[str, Any], second: dict[str, Any], expected: tuple[str, str], tmp_path: Path
+) -> None:
+    records = [trained("linear-probe", encoder_key=key * 64, **more) for key, more in (("e", first), ("f", second))]
+    names = [f"bundled ({text})" for text in expected]
+    assert encoders(*records) == names
+    assert encoders(records[0]) == ["bundled"]
+    page = write_report(records, tmp_path / "report").read_text(encoding="utf-8")
+    for text in (page, screen_table(frame(records)), csv_text(summary(frame(records)))):
+        assert all(name in text for name in names)
+
+
+def test_prompt_files_of_one_name_are_named_by_their_words() -> None:
+    prompts = {"prompts": "words.toml"}
+    twins = [trained("zero-shot", options=prompts, **keyed(prompts=key * 64)) for key in "ab"]
+    assert details(board_of(*twins)) == ["zero-shot prompt set=aaaaaaaa", "zero-shot prompt set=bbbbbbbb"]
+    assert board_of(*twins).common_text == "prompts=words.toml"
+
+
+def test_a_baseline_that_is_several_methods_says_what_to_type(tmp_path: Path) -> None:
+    twins = [trained("zero-shot", **keyed(prompts=key * 64)) for key in "ab"]
+    run = twins[0].run
+    with pytest.raises(UsageError, match=rf"as in `--baseline {run}`: {run} for zero-shot \(prompt set=a"):
+        differences(twins, Reader(tmp_path), "zero-shot")
+
+
+def test_the_summary_has_the_keys_of_method_and_encoder() -> None:
+    record = trained("linear-probe")
+    (row,) = summary(frame([record])).to_dict("records")
+    assert (row["method_key"], row["encoder_key"]) == (record.method_key, record.encoder_key)
