@@ -57,7 +57,8 @@ class PixelEncoder(TextEncoder):
         return np.stack([(face.reshape(-1) / np.float32(255) - np.float32(0.5)) @ self.projection for face in faces])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([np.random.default_rng(list(text.encode())).normal(size=self.dimension) for text in texts]).astype("f4")
+        seeds = [list(text.encode()) for text in texts]
+        return np.stack([np.random.default_rng(seed).normal(size=self.dimension) for seed in seeds]).astype("f4")
 
 
 @pytest.fixture

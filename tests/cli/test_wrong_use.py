@@ -34,7 +34,7 @@ def test_what_was_never_made_names_the_command_that_makes_it(run: Run, studio_fo
     refused(run("evaluate", "--target", "ferplus"), "fercache extract --dataset ferplus")
     refused(run("train", "--source", "folder:studio", "--prompts", "nothing"), "faces")
     refused(run("evaluate", "--target", "folder:studio@train"), "trained on")
-    refused(run("train", "--source", "folder:studio@dev"), "'test'")
+    refused(run("train", "--source", "folder:studio@gallery"), "'test'")
     refused(run("predict", "--run", "nothing", studio_folder), "No finished run")
 
 

@@ -3,14 +3,11 @@
 `python -m tests.encoders.architectures` writes the table of docs/encoders.md.
 """
 
-import json
 import re
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -47,15 +44,18 @@ OPEN_CLIP = (
     *("PE-Core-T-16-384", "PE-Core-B-16"),
 )
 TIMM = (
-    *("vit_small_patch14_dinov2.lvd142m", "vit_small_patch14_reg4_dinov2.lvd142m", "vit_base_patch16_224.augreg_in21k"),
+    *("vit_small_patch14_dinov2.lvd142m", "vit_small_patch14_reg4_dinov2.lvd142m"),
+    *("vit_base_patch16_224.augreg_in21k", "vit_base_patch16_siglip_224.webli"),
     *("deit3_small_patch16_224.fb_in22k_ft_in1k", "beit_base_patch16_224.in22k_ft_in22k", "beitv2_base_patch16_224"),
     *("eva02_tiny_patch14_224.mim_in22k", "swin_tiny_patch4_window7_224.ms_in22k", "swinv2_tiny_window8_256.ms_in1k"),
     *("convnext_atto.d2_in1k", "convnextv2_atto.fcmae", "resnet10t.c3_in1k", "resnet50.a1_in1k"),
     *("efficientnet_b0.ra_in1k", "mobilenetv3_small_100.lamb_in1k", "regnety_004.tv2_in1k"),
-    *("mixer_s32_224", "xcit_nano_12_p16_224.fb_in1k", "cait_xxs24_224.fb_dist_in1k", "maxvit_rmlp_pico_rw_256.sw_in1k"),
-    *("mobilevit_xxs.cvnets_in1k", "tiny_vit_5m_224.dist_in22k", "vit_base_patch16_siglip_224.webli"),
+    *("mixer_s32_224", "xcit_nano_12_p16_224.fb_in1k", "cait_xxs24_224.fb_dist_in1k"),
+    "maxvit_rmlp_pico_rw_256.sw_in1k",
+    *("mobilevit_xxs.cvnets_in1k", "tiny_vit_5m_224.dist_in22k"),
 )
 
+PREPROCESSING = frozenset({"mean", "std", "interpolation", "resize_mode", "fill_color"})
 SHALLOW = (  # how timm calls depth, of what
     (r"^(vit|deit|beit|eva|mixer|cait)", {"depth": 1}),
     (r"^(swin|convnext)", {"depths": (1, 1, 1, 1)}),
@@ -101,10 +101,9 @@ def reduced(architecture: str) -> dict[str, Any]:
 def faces() -> list[np.ndarray]:
     """Smooth pictures of different shapes, of which none has the network's own."""
     random = np.random.default_rng(0)
-    return [
-        np.asarray(Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC))
-        for size in ((90, 120), (150, 100), (400, 380), (48, 48))
-    ]
+    small = [Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for _ in range(4)]
+    sizes = ((90, 120), (150, 100), (400, 380), (48, 48))
+    return [np.asarray(face.resize(size, Image.Resampling.BICUBIC)) for face, size in zip(small, sizes, strict=True)]
 
 
 def likeness(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -115,30 +114,29 @@ def likeness(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 
 def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
-    """Least centred cosine of images and of texts with open_clip's own. Raises UsageError where the encoder is refused."""
-    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    """Least centred cosine of images and of texts with open_clip's own.
+
+    Raises UsageError where the encoder is refused.
+    """
+    tag = next(iter(open_clip.list_pretrained_tags_by_model(architecture)), "")
+    entry = open_clip.get_pretrained_cfg(architecture, tag) if tag else {}
     config = reduced(architecture)
+    config["quick_gelu"] = bool(config.get("quick_gelu") or entry.get("quick_gelu"))
     needs_transformers(architecture, config["text_cfg"])
     with shallow(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
         torch.manual_seed(0)
-        model: Any = open_clip.create_model(architecture, pretrained_image=False, load_weights=False).eval()
-        weights = folder / "weights.safetensors"
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, weights)
-        entry = open_clip.get_pretrained_cfg(architecture, tags[0]) if tags else {}
-        if entry.get("quick_gelu") and not config.get("quick_gelu"):
-            config["quick_gelu"] = True
-            model = open_clip.create_model(architecture, load_weights=False).eval()
-            model.load_state_dict(torch.load(weights) if weights.suffix == ".pt" else _loaded(weights))
-        encoder = _load(EncoderRequest("/".join([architecture, *tags[:1]]), weights, device="cpu"))
-        size = model.visual.image_size
-        own = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=size), {k: v for k, v in entry.items() if k in _KEYS}))
-        transform = image_transform_v2(replace(own, size=size), is_train=False)
+        model: Any = open_clip.create_model(architecture, load_weights=False).eval()
+        weights = saved(model, folder)
+        encoder = loaded(EncoderRequest(f"{architecture}/{tag}".rstrip("/"), weights, device="cpu"))
+        known = {name: value for name, value in entry.items() if name in PREPROCESSING}
+        own = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), known))
+        transform = image_transform_v2(own, is_train=False)
         with torch.inference_mode():
             pixels = torch.stack([transform(Image.fromarray(face)) for face in faces()])
-            shown = model.encode_image(pixels, normalize=False).numpy()
-            said = model.encode_text(open_clip.get_tokenizer(architecture)(list(TEXTS)), normalize=False).numpy()
+            shown = model.encode_image(pixels, normalize=False)
+            said = model.encode_text(open_clip.get_tokenizer(architecture)(list(TEXTS)), normalize=False)
         assert isinstance(encoder, TextEncoder)
-        return likeness(_encoded(encoder), shown), likeness(encoder.encode_texts(TEXTS), said)
+        return likeness(encoded(encoder), shown.numpy()), likeness(encoder.encode_texts(TEXTS), said.numpy())
 
 
 def timm_agreement(name: str, folder: Path) -> float:
@@ -146,31 +144,29 @@ def timm_agreement(name: str, folder: Path) -> float:
     with shallow():
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False, num_classes=0).eval()
-        weights = folder / "weights.safetensors"
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
-        encoder = _load(EncoderRequest(f"timm/{name}", weights, device="cpu"))
+        encoder = loaded(EncoderRequest(f"timm/{name}", saved(model, folder), device="cpu"))
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         with torch.inference_mode():
             shown = model(torch.stack([transform(Image.fromarray(face)) for face in faces()])).numpy()
-        return likeness(_encoded(encoder), shown)
+        return likeness(encoded(encoder), shown)
 
 
-_KEYS = frozenset({"mean", "std", "interpolation", "resize_mode", "fill_color"})
+def saved(model: torch.nn.Module, folder: Path) -> Path:
+    """The weights of a network as a file."""
+    path = folder / "weights.safetensors"
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    return path
 
 
-def _loaded(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
-
-
-def _load(request: EncoderRequest) -> Any:
+def loaded(request: EncoderRequest) -> Any:
+    """What `--encoder` and `--weights` make of it."""
     return registry.encoder_family(request.name).load(request)
 
 
-def _encoded(encoder: Any) -> np.ndarray:
-    encoded: np.ndarray = encoder.encode_images(np.stack([encoder.preprocess(face) for face in faces()]))
-    return encoded
+def encoded(encoder: Any) -> np.ndarray:
+    """(4, D) of `faces`."""
+    features: np.ndarray = encoder.encode_images(np.stack([encoder.preprocess(face) for face in faces()]))
+    return features
 
 
 def table() -> Iterator[str]:
