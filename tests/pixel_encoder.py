@@ -57,7 +57,7 @@ class PixelEncoder(TextEncoder):
         return np.stack([(face.reshape(-1) / np.float32(255) - np.float32(0.5)) @ self.projection for face in faces])
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return np.stack([np.random.default_rng(len(text)).normal(size=self.dimension) for text in texts]).astype("f4")
+        return np.stack([np.random.default_rng(list(text.encode())).normal(size=self.dimension) for text in texts]).astype("f4")
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """fercache extract"""
 
+import shlex
 from pathlib import Path
 
 import click
 
-from fercache.cli.options import encoder_options
+from fercache.cli.options import encoder_options, next_command
+from fercache.errors import UsageError
 
 
 @click.command("extract")
+@click.argument("folders", nargs=-1, metavar="")
 @click.option(
     "--dataset",
     default="synthetic",
@@ -32,6 +35,7 @@ from fercache.cli.options import encoder_options
 @click.option("--engine", type=click.Choice(("local", "ray")), default="local", show_default=True)
 @click.option("--address", help="Of a Ray cluster; default: the one that this machine belongs to, else a new one.")
 def command(
+    folders: tuple[str, ...],
     dataset: str,
     root: Path | None,
     encoder: str,
@@ -53,12 +57,18 @@ def command(
 
     What an interrupted call finished is kept; the same command goes on from there.
     """
+    if folders:
+        known = shlex.join(["fercache", "extract", "--dataset", "folder:NAME", "--root", *folders[:1]])
+        raise UsageError(
+            f"{folders[0]}: say what it is, too: {known} (class folders), or another of `fercache datasets`."
+        )
     from datetime import UTC, datetime
 
     from fercache.datasets import every_set
     from fercache.encoders import EncoderRequest
     from fercache.settings import load_settings
     from fercache.stages.extract import ExtractRequest, extract
+    from fercache.stages.finding import find_prompts
     from fercache.store.crops import find_crops
     from fercache.store.tables import read_info
 
@@ -85,7 +95,11 @@ def command(
             found = find_crops(settings.cache, table)[0]
             click.echo(f"{found.path}: {table.rows} crops of {found.side} pixels")
         click.echo(f"{path}: {table.rows} faces ({work}){left_out}")
+    kept = {"encoder": table.provenance["encoder"] if encoder != "bundled" else None}
     if "+" in dataset:
-        click.echo(f"next: fercache evaluate --target {dataset}")
+        click.echo(next_command("evaluate", target=dataset, **kept))
     else:
-        click.echo(f"next: fercache train --source {name if dataset != 'synthetic' else 'synthetic:studio'}")
+        source = name if dataset != "synthetic" else "synthetic:studio"
+        knows_text = find_prompts(settings.cache, table, prompts) is not None
+        kept |= {"prompts": prompts if prompts != "faces" and knows_text else None}
+        click.echo(next_command("train", source=source, head=None if knows_text else "sigmoid-mask", **kept))

@@ -2,6 +2,8 @@
 
 import click
 
+from fercache.errors import UsageError
+
 KINDS = ("encoders", "heads", "trunks", "datasets", "tables", "runs")
 
 ENCODERS = """open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE
@@ -10,9 +12,11 @@ TRUNKS = "timm takes any of timm's backbones, on crops: --trunk resnet18, swin_t
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(KINDS))
-def command(kind: str) -> None:
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+def command(kind: str | None) -> None:
     """What there is of KIND."""
+    if kind is None:
+        raise UsageError(f"Say of what: {', '.join(f'fercache list {each}' for each in KINDS)}.")
     {"tables": _tables, "runs": _runs}.get(kind, lambda: _plugins(kind))()
 
 

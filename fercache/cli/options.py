@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -93,6 +94,12 @@ def parse_class_mix(text: str) -> dict[str, float]:
             "named have none."
         )
     return mix
+
+
+def next_command(command: str, **options: str | None) -> str:
+    """The line that says what to type next, with those options that have a value."""
+    given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+    return f"next: {shlex.join(['fercache', command, *given])}"
 
 
 def left_out(dropped: Mapping[str, int]) -> str:

@@ -2,7 +2,7 @@
 
 import click
 
-from fercache.cli.options import device_option, left_out, parse_seeds, parse_settings
+from fercache.cli.options import device_option, left_out, next_command, parse_seeds, parse_settings
 
 
 @click.command("train")
@@ -77,4 +77,4 @@ def command(
         + copies
         + left_out(config.dropped)
     )
-    click.echo("next: fercache evaluate")
+    click.echo(next_command("evaluate", encoder=encoder))

@@ -5,10 +5,15 @@ and keep it. When the driver dies, the same command goes on with the shards that
 """
 
 import importlib.util
+import os
 import re
+import signal
 import socket
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -28,6 +33,8 @@ TRIES = 4
 AHEAD = 2
 """Shards handed out for each that is worked on, so that no worker waits for the driver."""
 SECONDS_TO_ANSWER = 10
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""The empty frame of settings with which each side of HTTP/2 begins: length, kind (4), flags, stream."""
 CORES_PER_GPU = 8
 """At most: what decodes for one GPU."""
 
@@ -54,11 +61,12 @@ def extract_on_cluster(
     ray = _connected(address)
     counts, start, missing, faces = Counts(), time.perf_counter(), writer.missing(), listing.faces
     resources, slots = _share(ray, encoder.device)
+    print(f"Ray cluster: {slots} shards at a time", file=sys.stderr)
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
     shared = ray.put((task, encoder, dict(identity), dict(known)))
     waiting = list(reversed(missing))
     running: dict[Any, tuple[int, list[FaceImage]]] = {}
-    with progress(f"extract {task.name}", len(faces), "face") as bar:
+    with progress(f"extract {task.name}", len(faces), "face") as bar, _given_up(ray, running):
         bar.update(len(faces) - sum(len(writer.rows_of(shard)) for shard in missing))
         while waiting or running:
             while waiting and len(running) < AHEAD * slots:
@@ -78,8 +86,23 @@ def extract_on_cluster(
     return counts
 
 
+@contextmanager
+def _given_up(ray: Any, running: Mapping[Any, Any]) -> Iterator[None]:
+    """Takes the tasks back when the body is interrupted: Ray would say of each that nobody waits for it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        for reference in running:
+            ray.cancel(reference, force=True)
+        ray.shutdown()
+        raise
+
+
 def _connected(address: str | None) -> Any:
-    """Ray, connected. Without an address: to the cluster that this machine belongs to, else to one of its own."""
+    """Ray, connected. Without an address: to the cluster that this machine belongs to, else to one of its own.
+
+    Signals end this process as before: Ray's own handlers would print its stack.
+    """
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--engine ray needs Ray: pip install 'fercache[ray]'")
     import ray
@@ -87,24 +110,84 @@ def _connected(address: str | None) -> Any:
     if ray.is_initialized():
         return ray
     _knock(address)
-    try:
-        ray.init(address=address, include_dashboard=False if address is None else None, log_to_driver=True)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(address, error) from None
+    with _our_signals():
+        try:
+            ray.init(address=address or "auto", log_to_driver=True)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            if address is not None:
+                raise _no_cluster(address, error) from None
+            _start_alone(ray)
     return ray
 
 
-def _knock(address: str | None) -> None:
-    """Raises UsageError where nobody listens at `HOST:PORT`; Ray itself would try for minutes."""
-    match = re.fullmatch(r"(?:ray://)?(.+):(\d+)", address or "")
+def _start_alone(ray: Any) -> None:
+    """Starts a cluster that only this machine can reach: whoever reaches one can run code on it."""
+    from ray._private import ray_constants
+
+    ray_constants.ENABLE_RAY_CLUSTER = False  # what Ray calls listening on other than the loopback address
+    with _environment("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"):
+        ray.init(address="local", include_dashboard=False, log_to_driver=True)
+    addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
+    if not addresses <= {"127.0.0.1", "::1"}:
+        print(
+            f"warning: this version of Ray listens at {', '.join(sorted(addresses))}, for others too", file=sys.stderr
+        )
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
-        if match:
-            socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER).close()
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+
+
+@contextmanager
+def _our_signals() -> Iterator[None]:
+    """The handlers of SIGINT and SIGTERM afterwards are those from before. Only the main thread has any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except SystemExit:  # of Ray's handler, while it starts
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _knock(address: str | None) -> None:
+    """Raises UsageError for an address that is none, and where no server of Ray's kind answers soon.
+
+    Ray itself would try for minutes. Such servers speak HTTP/2, and say so before they are asked anything.
+    """
+    if address in (None, "auto", "local"):
+        return
+    match = re.fullmatch(r"(?:ray://)?(\[.+\]|[^/:]+):(\d+)", str(address))
+    if match is None:
+        raise UsageError(f"--address {address}: expected HOST:PORT, as `ray start --head` prints it, or auto.")
+    if str(address).startswith("ray://"):
+        raise UsageError(
+            f"--address {address}: the ports of ray:// are for Ray's client, which cannot hand out shards. Start this "
+            "command on a machine of the cluster, with --address auto or HOST:PORT (6379, if nothing else was chosen)."
+        )
+    try:
+        with socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER) as stream:
+            stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+            answer = stream.recv(len(_SETTINGS))
+    except TimeoutError:
+        raise _no_cluster(address, f"what listens there does not answer within {SECONDS_TO_ANSWER} seconds") from None
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from None
+    if answer[3:4] != _SETTINGS[3:4]:
+        raise _no_cluster(address, "what listens there is none")
 
 
-def _no_cluster(address: str | None, error: Exception) -> UsageError:
+def _no_cluster(address: str | None, error: object) -> UsageError:
     return UsageError(f"There is no Ray cluster at {address}: {error}. Start one with `ray start --head`.")
 
 

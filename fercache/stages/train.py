@@ -37,6 +37,23 @@ from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
 from fercache.versions import versions
 
+USUALLY_CALLED = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "epoch": "epochs",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "optim": "optimizer",
+    "opt": "optimizer",
+    "scheduler": "schedule",
+    "backbone": "trunk",
+    "class_weights": "balance",
+    "sampler": "balance",
+}
+"""What training scripts call settings that have other names here."""
+
 
 def train(settings: Settings, request: TrainRequest) -> list[Path]:
     """Trains every head with every seed; returns the run folders. Finished runs are not trained again.
@@ -184,7 +201,8 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
     known = {name for plugin in plugins.values() for name in plugin.Settings.model_fields}
     for name in given:
         if name not in known:
-            raise UsageError(f"'{name}' is not a setting of {', '.join(plugins)}. {nearest(name, known)}")
+            meant = USUALLY_CALLED.get(name, name)
+            raise UsageError(f"'{name}' is not a setting of {', '.join(plugins)}. {nearest(meant, known)}")
     result = {}
     for head, plugin in plugins.items():
         mine = {name: value for name, value in given.items() if name in plugin.Settings.model_fields}

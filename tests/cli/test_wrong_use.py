@@ -27,7 +27,7 @@ def test_unknown_names_suggest_the_nearest(run: Run, studio_folder: Path) -> Non
 def test_what_was_never_made_names_the_command_that_makes_it(run: Run, studio_folder: Path) -> None:
     refused(run("train", "--source", "ferplus"), "fercache extract --dataset ferplus")
     refused(run("evaluate"), "fercache train")
-    refused(run("compare"), "fercache evaluate")
+    refused(run("compare"), "fercache train")
     refused(run("extract", "--dataset", "ferplus"), "--root", "fercache.toml")
     run("extract", "--dataset", "folder:studio", "--root", studio_folder)
     run("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")
@@ -51,7 +51,7 @@ def test_empty_and_unknown_folders(run: Run, tmp_path: Path) -> None:
 
 def test_manifest_without_a_column(run: Run, tmp_path: Path) -> None:
     manifest = tmp_path / "faces.csv"
-    manifest.write_text("file,label\na.png,happy\n")
+    manifest.write_text("where,label\na.png,happy\n")
     refused(run("extract", "--dataset", "manifest", "--root", manifest), "path")
 
 

@@ -1,11 +1,14 @@
 """On a real Ray cluster of several nodes, of which one dies: the table is the one that a single machine makes."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,15 +49,48 @@ def whole(root: Path, tmp_path_factory: pytest.TempPathFactory) -> FeatureTable:
     return read_table(extract(Settings(cache=tmp_path_factory.mktemp("whole")), request(root)))
 
 
+def listening(parent: int) -> set[str]:
+    """Addresses, as Linux writes them, at which a process and those that it started accept connections."""
+    rows = [line.split() for file in ("tcp", "tcp6") for line in Path("/proc/net", file).read_text().splitlines()[1:]]
+    at = {row[9]: row[1].partition(":")[0] for row in rows if row[3] == "0A"}
+    found, family = set(), {parent}
+    for process in sorted(int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()):
+        with suppress(OSError):
+            if int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]) in family:
+                family.add(process)
+            if process in family:
+                sockets = (str(fd.readlink()) for fd in Path(f"/proc/{process}/fd").iterdir())
+                found |= {at[name[8:-1]] for name in sockets if name.startswith("socket:") and name[8:-1] in at}
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="reads Linux's list of sockets")
+def test_a_cluster_of_its_own_is_on_this_machine_alone_and_sigterm_ends_it(root: Path, tmp_path: Path) -> None:
+    """The first here: later there is a cluster on this machine, which would be taken."""
+    command = [sys.executable, "-m", "fercache", "extract", "--dataset", "folder:mine", "--root", str(root)]
+    command += ["--shard-rows", "1", "--precision", "fp32", "--engine", "ray"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True) as driver:
+        assert driver.stderr is not None
+        connected = any(" at a time" in line for line in driver.stderr)
+        addresses = listening(driver.pid)
+        driver.send_signal(signal.SIGTERM)
+        said = [line for line in driver.stderr if line.strip()]
+        assert driver.wait(60) == 130 and connected
+    assert len(said) == 1 and said[0].startswith("fercache: Interrupted."), said
+    assert addresses and addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1
+
+
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Any]:
-    """A head without cores, and three nodes of one core each; one of them is going to die."""
+    """A head without cores, and two nodes of one core each; one of them is going to die."""
     from ray.cluster_utils import Cluster
 
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
     found = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(3):
+    for _ in range(2):
         found.add_node(num_cpus=1, object_store_memory=MEMORY)
     found.wait_for_nodes()
     ray.init(address=found.address, log_to_driver=False)
@@ -89,7 +125,9 @@ def test_a_node_dies_and_the_table_is_the_same(nodes: Any, root: Path, whole: Fe
     }
 
 
-def test_a_driver_that_dies_goes_on(nodes: Any, root: Path, whole: FeatureTable, tmp_path: Path) -> None:
+def test_a_driver_that_dies_goes_on_and_workers_find_a_relative_root(
+    nodes: Any, root: Path, whole: FeatureTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = [sys.executable, "-m", "fercache", "extract", "--dataset", "folder:mine", "--root", str(root)]
     command += ["--batch-size", "4", "--shard-rows", str(ROWS), "--device", "cpu", "--precision", "fp32"]
     command += ["--engine", "ray", "--address", nodes.address]
@@ -102,7 +140,8 @@ def test_a_driver_that_dies_goes_on(nodes: Any, root: Path, whole: FeatureTable,
     (parts,) = tmp_path.rglob("*.parts")
     kept = {path: path.stat().st_mtime_ns for path in parts.glob("*.h5")}
     assert 0 < len(kept) < FACES // ROWS
-    table = read_table(extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray")))
+    monkeypatch.chdir(root.parent)
+    table = read_table(extract(Settings(cache=tmp_path / "cache"), request(Path(root.name), engine="ray")))
     assert same(table, whole)
     assert table.provenance["encoded"] <= FACES - 1 - ROWS * (len(kept) - 1)
 
@@ -123,7 +162,8 @@ def test_a_shard_that_kills_every_worker_is_named(
     nodes: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "_encode_shard", lambda shared, rows: os._exit(1))
-    with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 4 times"):
+    monkeypatch.setattr(cluster, "TRIES", 2)  # each takes a new worker, which takes seconds to start
+    with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 2 times"):
         extract(Settings(cache=tmp_path / "cache"), replace(request(root, engine="ray"), shard_rows=FACES))
 
 
@@ -147,23 +187,49 @@ def test_a_task_asks_for_no_more_than_a_machine_has(nodes: list[dict[str, float]
     assert cluster._share(Fake, device) == share
 
 
-def test_a_relative_root_is_found_by_workers(
-    nodes: Any, root: Path, whole: FeatureTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(root.parent)
-    relative = request(Path(root.name), engine="ray")
-    assert same(read_table(extract(Settings(cache=tmp_path / "cache"), relative)), whole)
-
-
 def test_without_ray_it_says_how_to_get_it(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'fercache\[ray\]'"):
         cluster._connected(None)
 
 
-@pytest.mark.parametrize("scheme", ["", "ray://"])
-def test_where_nobody_answers_there_is_no_cluster(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+@pytest.fixture
+def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
-    with pytest.raises(UsageError, match=r"There is no Ray cluster at .*refused"):
-        cluster._connected(f"{scheme}127.0.0.1:1")
+    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 0.2)
+
+
+@pytest.mark.usefixtures("unconnected")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", r"There is no Ray cluster at 127\.0\.0\.1:1: .*refused"),
+        ("ray://127.0.0.1:10001", r"for Ray's client.*--address auto or HOST:PORT"),
+        ("http://head:6379", r"expected HOST:PORT.*or auto"),
+        ("head", r"expected HOST:PORT.*or auto"),
+        ("", r"expected HOST:PORT.*or auto"),
+    ],
+)
+def test_an_address_that_is_none_is_said_at_once(address: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        cluster._connected(address)
+
+
+@pytest.mark.usefixtures("unconnected")
+@pytest.mark.parametrize(("answer", "said"), [(b"", "does not answer"), (b"HTTP/1.1 400 Bad Request", "is none")])
+def test_what_else_listens_there_is_no_cluster(answer: bytes, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            held.append(server.accept()[0])
+            held[0].sendall(answer)
+
+        threading.Thread(target=accept, daemon=True).start()
+        with pytest.raises(UsageError, match=f"no Ray cluster at .*{said}"):
+            cluster._connected(f"127.0.0.1:{server.getsockname()[1]}")
+
+
+def test_a_cluster_answers(nodes: Any) -> None:
+    cluster._knock(nodes.address)

@@ -1,0 +1,83 @@
+"""What a command says to type next: it works as it stands, and keeps what was asked for."""
+
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fercache.errors import UsageError
+from fercache.stages.finding import find_run
+from tests.cli.test_wrong_use import refused
+from tests.command_line import Outcome, Run, draw_folder
+from tests.encoders.timm_fixtures import SMALL, save_checkpoint
+
+ENCODER = "timm--test-resnet--mine"
+
+
+def hint(outcome: Outcome) -> list[str]:
+    assert outcome.code == 0, outcome.err
+    last = outcome.out.splitlines()[-1]
+    assert last.startswith("next: fercache ")
+    return shlex.split(last)[2:]
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    return draw_folder(tmp_path / "my faces", "studio", {"train": 3, "test": 1})
+
+
+def test_prompts_of_ones_own_are_kept(run: Run, faces: Path) -> None:
+    extracted = run("extract", "--dataset", "folder:mine", "--root", faces, "--prompts", "ke2nt")
+    said = hint(extracted)
+    assert said == ["train", "--source", "folder:mine", "--prompts", "ke2nt"]
+    assert hint(run(*said, "--seeds", "0", "--set", "epochs=1")) == ["evaluate"]
+
+
+def test_an_encoder_is_kept_and_heads_that_it_cannot_serve_are_left_out(run: Run, faces: Path, tmp_path: Path) -> None:
+    weights = save_checkpoint(tmp_path / "mine.safetensors")
+    options = ("--encoder", f"timm/{SMALL}", "--weights", weights, "--precision", "fp32")
+    said = hint(run("extract", "--dataset", "folder:mine", "--root", faces, *options))
+    assert said == [
+        "train",
+        "--source",
+        "folder:mine",
+        "--head",
+        "sigmoid-mask",
+        "--encoder",
+        "timm--test-resnet--mine",
+    ]
+    then = hint(run(*said, "--seeds", "0", "--set", "epochs=1"))
+    assert then == ["evaluate", "--encoder", ENCODER]
+    assert run(*then).code in (0, 2)
+
+
+def test_what_is_missing_is_shown(run: Run) -> None:
+    refused(run("list"), "fercache list encoders, fercache list heads")
+    refused(run("extract", "my faces/"), "fercache extract --dataset folder:NAME --root 'my faces/'")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("lr", "learning_rate"), ("wd", "weight_decay"), ("batch", "batch_size"), ("num_epochs", "epochs")],
+)
+def test_settings_by_their_usual_names(run: Run, faces: Path, given: str, meant: str) -> None:
+    refused(run("train", "--set", f"{given}=1"), f"Did you mean '{meant}'?")
+
+
+def test_of_many_runs_the_latest_few_are_named(run: Run, tmp_path: Path) -> None:
+    folders = [tmp_path / "runs" / f"bundled-studio-sigmoid-mask-mlp-{seed}-{seed:08}" for seed in range(9)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+
+    for place, folder in enumerate(folders):
+        os.utime(folder, (place, place))
+
+    with pytest.raises(UsageError) as caught:
+        find_run(folders, "sigmoid-mask")
+    latest = ", ".join(folder.name for folder in folders[:5:-1])
+    assert f"'sigmoid-mask' fits 9 runs, the latest first: {latest} and 6 more. Name one" in str(caught.value)
+    assert len(str(caught.value)) < 350
+    assert find_run(folders, "00000004") == folders[4]
+    with pytest.raises(UsageError, match="No finished run is called 'nothing'"):
+        find_run(folders, "nothing")

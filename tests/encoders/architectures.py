@@ -1,0 +1,194 @@
+"""Architectures of every family, small enough to build in a test, and what becomes of them as encoders.
+
+`python -m tests.encoders.architectures` writes the table of docs/encoders.md.
+"""
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import open_clip
+import timm
+import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2, merge_preprocess_dict
+from PIL import Image
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_model_data_config
+
+from fercache import registry
+from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders.open_clip.tokenizers import needs_transformers
+from fercache.errors import UsageError
+
+TEXTS = ("a photo of a happy face.", "a sad person, close up", "something else")
+
+OPEN_CLIP = (
+    *("ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-H-14", "ViT-g-14", "ViT-bigG-14", "ViT-S-32", "ViT-M-16"),
+    *("ViT-B-32-quickgelu", "ViT-B-16-quickgelu", "ViT-L-14-quickgelu", "ViT-H-14-378-quickgelu"),
+    *("ViT-B-16-plus-240", "ViT-L-14-CLIPA-336", "ViT-H-14-CLIPA", "ViT-H-14-worldwide-378"),
+    *("RN50", "RN101", "RN50x4", "RN50-quickgelu"),
+    *("convnext_base", "convnext_base_w", "convnext_large_d"),
+    *("EVA01-g-14", "EVA02-B-16", "EVA02-L-14"),
+    *("ViT-B-16-SigLIP", "ViT-SO400M-14-SigLIP", "ViT-B-16-SigLIP-i18n-256"),
+    *("ViT-B-16-SigLIP2", "ViT-SO400M-16-SigLIP2-256"),
+    *("MobileCLIP-S1", "MobileCLIP-B", "MobileCLIP2-S0", "MobileCLIP2-S3", "MobileCLIP2-L-14"),
+    *("ViTamin-S", "ViTamin-L"),
+    *("coca_ViT-B-32", "coca_ViT-L-14"),
+    *("nllb-clip-base", "nllb-clip-large-siglip", "xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32"),
+    *("PE-Core-T-16-384", "PE-Core-B-16"),
+)
+TIMM = (
+    *("vit_small_patch14_dinov2.lvd142m", "vit_small_patch14_reg4_dinov2.lvd142m", "vit_base_patch16_224.augreg_in21k"),
+    *("deit3_small_patch16_224.fb_in22k_ft_in1k", "beit_base_patch16_224.in22k_ft_in22k", "beitv2_base_patch16_224"),
+    *("eva02_tiny_patch14_224.mim_in22k", "swin_tiny_patch4_window7_224.ms_in22k", "swinv2_tiny_window8_256.ms_in1k"),
+    *("convnext_atto.d2_in1k", "convnextv2_atto.fcmae", "resnet10t.c3_in1k", "resnet50.a1_in1k"),
+    *("efficientnet_b0.ra_in1k", "mobilenetv3_small_100.lamb_in1k", "regnety_004.tv2_in1k"),
+    *("mixer_s32_224", "xcit_nano_12_p16_224.fb_in1k", "cait_xxs24_224.fb_dist_in1k", "maxvit_rmlp_pico_rw_256.sw_in1k"),
+    *("mobilevit_xxs.cvnets_in1k", "tiny_vit_5m_224.dist_in22k", "vit_base_patch16_siglip_224.webli"),
+)
+
+SHALLOW = (  # how timm calls depth, of what
+    (r"^(vit|deit|beit|eva|mixer|cait)", {"depth": 1}),
+    (r"^(swin|convnext)", {"depths": (1, 1, 1, 1)}),
+    (r"^fastvit", {"layers": (1, 1, 1, 1)}),
+)
+
+
+@contextmanager
+def shallow() -> Iterator[None]:
+    """timm's networks with one block a stage, where their builders take it: for us, and for the library itself."""
+    whole = timm.create_model
+
+    def create(name: str, *args: Any, **options: Any) -> Any:
+        for pattern, depth in SHALLOW:
+            if re.match(pattern, name.removeprefix("timm/")):
+                try:
+                    return whole(name, *args, **options, **depth)
+                except TypeError:  # this one has a depth of its own
+                    break
+        return whole(name, *args, **options)
+
+    with patch("timm.create_model", create), patch("open_clip.timm_model.timm.create_model", create):
+        yield
+
+
+def reduced(architecture: str) -> dict[str, Any]:
+    """Its config with few and narrow layers."""
+    config: dict[str, Any] = deepcopy(open_clip.get_model_config(architecture))
+    vision = config["vision_cfg"]
+    if isinstance(vision.get("layers"), list):
+        vision.update(layers=[1, 1, 1, 1], width=16)
+    elif "layers" in vision:
+        head = vision.get("head_width", 64)
+        vision.update(layers=1, width=2 * head)
+        if vision.get("attentional_pool"):
+            vision["attn_pooler_heads"] = 2
+    for text in (config["text_cfg"], config.get("multimodal_cfg", {})):
+        if "layers" in text:
+            text.update(layers=1, width=64, heads=2)
+    return config
+
+
+def faces() -> list[np.ndarray]:
+    """Smooth pictures of different shapes, of which none has the network's own."""
+    random = np.random.default_rng(0)
+    return [
+        np.asarray(Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC))
+        for size in ((90, 120), (150, 100), (400, 380), (48, 48))
+    ]
+
+
+def likeness(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The least cosine of rows, without what all have in common."""
+    one, other = (rows - rows.mean(axis=0) for rows in (ours.astype(float), theirs.astype(float)))
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(axis=1) / norms).min())
+
+
+def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
+    """Least centred cosine of images and of texts with open_clip's own. Raises UsageError where the encoder is refused."""
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    config = reduced(architecture)
+    needs_transformers(architecture, config["text_cfg"])
+    with shallow(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
+        torch.manual_seed(0)
+        model: Any = open_clip.create_model(architecture, pretrained_image=False, load_weights=False).eval()
+        weights = folder / "weights.safetensors"
+        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, weights)
+        entry = open_clip.get_pretrained_cfg(architecture, tags[0]) if tags else {}
+        if entry.get("quick_gelu") and not config.get("quick_gelu"):
+            config["quick_gelu"] = True
+            model = open_clip.create_model(architecture, load_weights=False).eval()
+            model.load_state_dict(torch.load(weights) if weights.suffix == ".pt" else _loaded(weights))
+        encoder = _load(EncoderRequest("/".join([architecture, *tags[:1]]), weights, device="cpu"))
+        size = model.visual.image_size
+        own = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=size), {k: v for k, v in entry.items() if k in _KEYS}))
+        transform = image_transform_v2(replace(own, size=size), is_train=False)
+        with torch.inference_mode():
+            pixels = torch.stack([transform(Image.fromarray(face)) for face in faces()])
+            shown = model.encode_image(pixels, normalize=False).numpy()
+            said = model.encode_text(open_clip.get_tokenizer(architecture)(list(TEXTS)), normalize=False).numpy()
+        assert isinstance(encoder, TextEncoder)
+        return likeness(_encoded(encoder), shown), likeness(encoder.encode_texts(TEXTS), said)
+
+
+def timm_agreement(name: str, folder: Path) -> float:
+    """Least centred cosine of images with timm's own."""
+    with shallow():
+        torch.manual_seed(0)
+        model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+        weights = folder / "weights.safetensors"
+        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
+        encoder = _load(EncoderRequest(f"timm/{name}", weights, device="cpu"))
+        transform = create_transform(**resolve_model_data_config(model), is_training=False)
+        with torch.inference_mode():
+            shown = model(torch.stack([transform(Image.fromarray(face)) for face in faces()])).numpy()
+        return likeness(_encoded(encoder), shown)
+
+
+_KEYS = frozenset({"mean", "std", "interpolation", "resize_mode", "fill_color"})
+
+
+def _loaded(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _load(request: EncoderRequest) -> Any:
+    return registry.encoder_family(request.name).load(request)
+
+
+def _encoded(encoder: Any) -> np.ndarray:
+    encoded: np.ndarray = encoder.encode_images(np.stack([encoder.preprocess(face) for face in faces()]))
+    return encoded
+
+
+def table() -> Iterator[str]:
+    """Lines of Markdown: every architecture with its agreement, or why it is refused here."""
+    yield "| architecture | images | texts |"
+    yield "|---|---|---|"
+    for architecture in OPEN_CLIP:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                images, texts = open_clip_agreement(architecture, Path(folder))
+                yield f"| `{architecture}` | {images:.6f} | {texts:.6f} |"
+            except UsageError as error:
+                yield f"| `{architecture}` | refused: {str(error)[:160]} | |"
+    for name in TIMM:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"| `timm/{name}` | {timm_agreement(name, Path(folder)):.6f} | |"
+
+
+if __name__ == "__main__":
+    for line in table():
+        print(line, flush=True)
