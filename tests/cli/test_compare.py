@@ -145,7 +145,9 @@ def test_the_commands_at_the_foot_make_the_page_again(
         place.mkdir(exist_ok=True)
         roots = "".join(f'"{name}" = "{root.as_posix()}"\n' for name, root in folders.items())
         (place / "fercache.toml").write_text(f"[datasets]\n{roots}")
-        (place / "words.toml").write_text("".join(f'{name} = ["{name}!"]\n' for name in EXPRESSIONS))
+        (place / "words.toml").write_text(
+            "".join(f'{name} = ["{name}{"!" * n}"]\n' for n, name in enumerate(EXPRESSIONS))
+        )
         (place / "soft.toml").write_text('steps = [{kind = "flip", p = 0.5}]\n')
     faces = [path for path in sorted((tmp_path / "two" / "test").glob("*/*.png")) if path.parent.name != "contempt"]
     ids = [path.relative_to(tmp_path / "two").as_posix() for path in faces]

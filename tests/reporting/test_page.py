@@ -473,7 +473,9 @@ def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:
 
 
 def test_what_it_is_about_is_the_authors_word_and_the_data_are_named(tmp_path: Path) -> None:
-    page = write_report([fake_record()], tmp_path, about="On RAF-DB alone.").read_text(encoding="utf-8")
+    page = write_report([fake_record()], tmp_path, request=ReportRequest(about="On RAF-DB alone.")).read_text(
+        encoding="utf-8"
+    )
     assert (
         "In its author's words: “On RAF-DB alone.” Trained on synthetic:studio, tested on synthetic:webcam. Report"
         in page
