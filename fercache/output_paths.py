@@ -47,8 +47,8 @@ def check_output_folder(folder: Path, option: str, of: Path | None = None) -> No
 
 def is_plain_name(name: str) -> bool:
     """Whether any system, shell and screen takes `name` for a folder's name, and nothing else."""
-    is_whole = name == name.strip() and not name.startswith("-") and not name.endswith(".")
-    return is_whole and name.isprintable() and name not in ("", ".", "..") and not set(name) & set('/\\:*?"<>|')
+    is_whole = name == name.strip() and not name.startswith(("-", ".")) and not name.endswith(".")
+    return is_whole and name.isprintable() and name != "" and not set(name) & set('/\\:*?"<>|')
 
 
 def shown(path: Path) -> str:

@@ -67,7 +67,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     jobs = _jobs(request, plans)
     for plan in plans:  # also refuses, before anything is trained, a name that is too long
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
-        wanted = _asked(request, plan.settings)
+        wanted = _asked(request, plan.settings) | {"chosen_by": plan.chosen_by}
         say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
     _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]

@@ -76,14 +76,16 @@ def _earlier(
 
 def _why_other(config: RunConfig, wanted: Mapping[str, Any], encoder_identity: Mapping[str, Any] | None) -> str:
     """Empty where the run is another because something else was asked for, or its source has changed."""
-    settings = wanted["settings"]
-    asked = {name: getattr(config, name) for name in wanted if name != "settings"}
+    settings, chosen_by = wanted["settings"], wanted.get("chosen_by", config.chosen_by)
+    asked = {name: getattr(config, name) for name in wanted.keys() - {"settings", "chosen_by"}}
     shared = config.settings.keys() & settings.keys()
     if any(config.settings[name] != settings[name] for name in shared) or asked != {n: wanted[n] for n in asked}:
         return ""
     reasons = []
     if config.key_version != KEY_VERSION:
         reasons.append(f"chance in training follows from the seed in another way (key version {KEY_VERSION})")
+    if config.chosen_by != chosen_by:
+        reasons.append(f"source validation has few faces, so snapshots are chosen by {chosen_by}")
     if changed := sorted(config.settings.keys() ^ settings.keys()):
         reasons.append(f"the head has other settings: {', '.join(changed)}")
     if encoder_identity is not None and not same_encoder(config.encoder_identity, encoder_identity):

@@ -56,25 +56,28 @@ TIMM = (
 )
 
 PREPROCESSING = frozenset({"mean", "std", "interpolation", "resize_mode", "fill_color"})
-SHALLOW = (  # how timm calls depth, of what
-    (r"^(vit|deit|beit|eva|mixer|cait)", {"depth": 1}),
-    (r"^(swin|convnext)", {"depths": (1, 1, 1, 1)}),
-    (r"^fastvit", {"layers": (1, 1, 1, 1)}),
+SMALL = (  # what timm's builders take, of the names that begin so
+    (r"^(vit|deit|eva|beit)", {"depth": 1, "embed_dim": 192, "num_heads": 3}),
+    (r"^(mixer|cait|vit|deit|eva|beit)", {"depth": 1}),
+    (r"^convnext", {"depths": (1, 1, 1, 1), "dims": (16, 32, 64, 128)}),
+    (r"^swin", {"depths": (1, 1, 1, 1), "embed_dim": 24, "num_heads": (1, 2, 4, 8)}),
+    (r"^fastvit_mci[0-2]", {"layers": (1, 1, 1, 1)}),
+    (r"^fastvit_mci", {"layers": (1, 1, 1, 1, 1)}),
 )
 
 
 @contextmanager
-def shallow() -> Iterator[None]:
-    """timm's networks with one block a stage, where their builders take it: for us, and for the library itself."""
+def small() -> Iterator[None]:
+    """timm's networks narrow and with one block a stage, where their builders take it: for us and for the library."""
     whole = timm.create_model
 
     def create(name: str, *args: Any, **options: Any) -> Any:
-        for pattern, depth in SHALLOW:
+        for pattern, less in SMALL:
             if re.match(pattern, name.removeprefix("timm/")):
                 try:
-                    return whole(name, *args, **options, **depth)
-                except TypeError:  # this one has a depth of its own
-                    break
+                    return whole(name, *args, **{**options, **less})
+                except (TypeError, RuntimeError, AssertionError):  # this one has sizes of its own
+                    continue
         return whole(name, *args, **options)
 
     with patch("timm.create_model", create), patch("open_clip.timm_model.timm.create_model", create):
@@ -123,7 +126,7 @@ def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
     config = reduced(architecture)
     config["quick_gelu"] = bool(config.get("quick_gelu") or entry.get("quick_gelu"))
     needs_transformers(architecture, config["text_cfg"])
-    with shallow(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
+    with small(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
         torch.manual_seed(0)
         model: Any = open_clip.create_model(architecture, load_weights=False).eval()
         weights = saved(model, folder)
@@ -141,7 +144,7 @@ def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
 
 def timm_agreement(name: str, folder: Path) -> float:
     """Least centred cosine of images with timm's own."""
-    with shallow():
+    with small():
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False, num_classes=0).eval()
         encoder = loaded(EncoderRequest(f"timm/{name}", saved(model, folder), device="cpu"))
