@@ -30,6 +30,7 @@ BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
 """Measured on a processor; see docs/scale.md."""
 QUEUED = 2
 """Threads that keep a GPU busy: while it encodes the batch of one, the other's is made ready."""
+LAID_OUT, PLAIN = "laid out", "plain"
 AGREEMENT = {"fp32": 0.9999}
 REDUCED_AGREEMENT = 0.99
 """Least cosine of a difference of two pictures' features, laid out for inference and plain; of bf16 and fp16."""
@@ -74,8 +75,8 @@ class Encoder(ABC):
     """Threads that may encode at the same time."""
     batch_size: int = 64
     """Faces of a batch, where nobody asks for another number."""
-    layout: str = "laid out"
-    """How its network computes: laid out for inference, or `plain` and why."""
+    layout: str = LAID_OUT
+    """How its network computes: laid out for inference, or plain, perhaps with why. Of a few faces: set to PLAIN."""
     seen: tuple[str, ...] = ()
     """Data sets and splits that it was trained on: `ferplus@train`."""
 
@@ -255,6 +256,8 @@ class NetworkEncoder(Encoder):
     def _checked_tower(self, precision: str) -> nn.Module:
         """`_tower` where it computes what the network does; else the network, with a warning: slower, not wrong."""
         plain = self._image_network()
+        if self.layout == PLAIN:
+            return plain
         try:
             tower = self._tower(precision)
             if self._likeness(tower, plain, precision) >= AGREEMENT.get(precision, REDUCED_AGREEMENT):
@@ -264,7 +267,7 @@ class NetworkEncoder(Encoder):
             if _is_out_of_memory(error):
                 raise
             reason = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-        self.layout = f"plain ({reason})"
+        self.layout = f"{PLAIN} ({reason})"
         print(f"warning: {self.name} in {precision} cannot be laid out for inference ({reason}).", file=sys.stderr)
         return plain
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.datasets import FaceImage
-from fercache.encoders import Encoder, EncoderRequest, TextEncoder
+from fercache.encoders import PLAIN, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
@@ -30,6 +30,8 @@ from fercache.store.runs import find_runs
 from fercache.trunks import Faces
 
 BATCH = 64
+FEW = 32
+"""Faces for which it takes longer to lay a network out for inference than to do without."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def predict(settings: Settings, request: PredictRequest) -> Predictions:
         raise UsageError("--prompts asks the encoder, --run asks a trained head: give one of them.")
     pictures = [picture for path in request.paths for picture in _pictures(path)]
     classifier = _of_run(settings, request) if request.run else _of_text(request)
+    if len(pictures) < FEW:
+        classifier.encoder.layout = PLAIN
     return Predictions(classifier, pictures)
 
 
@@ -116,7 +120,8 @@ def _of_text(request: PredictRequest) -> Classifier:
     if not isinstance(encoder, TextEncoder):
         raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
     sets = prompts_to_choose_from(request.prompts) or seven_expressions()
-    check_prompts(encoder, sets)
+    if request.prompts:
+        check_prompts(encoder, sets)
     text = torch.from_numpy(np.stack([encoder.encode_texts(sentences).mean(axis=0) for sentences in sets.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
 

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         name="bundled" if shipped else f"bundled--{path.stem}",
         model=model,
-        tokenizer=open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"]),
+        tokenizer=partial(open_clip.tokenize, context_length=config["text_cfg"]["context_length"]),
         preprocessing=PreprocessCfg(size=config["vision_cfg"]["image_size"], **config["preprocess_cfg"]),
         dimension=config["embed_dim"],
         origin={"family": "bundled", "architecture": config, "weights_sha256": file_hash(path), "activation": "gelu"},
