@@ -1,15 +1,22 @@
-# make demo: the main job on synthetic faces; make test: all tests. Both make the environment first.
+# make demo: the main job on synthetic faces; make test: all tests; make test-lowest: some, with the lowest versions that
+# pyproject.toml declares. Each makes its environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
+# What depends on the libraries: pictures, networks, files.
+FAST := tests/datasets tests/layouts tests/encoders tests/heads tests/store tests/synthetic_faces tests/stages/test_upgrades.py tests/cli/test_main_job.py
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-lowest lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/fercache demo
 
 test: $(VENV)/installed-dev
 	$(BIN)/pytest -n auto --dist loadgroup
+
+test-lowest: $(LOWEST)/installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q -n auto $(FAST)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -30,5 +37,10 @@ $(VENV)/installed-dev: $(VENV)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable ".[dev]"
 	touch $@ $(VENV)/installed
 
+$(LOWEST)/installed: $(VENV)/installed-dev
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable ".[lowest]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(LOWEST) build *.egg-info

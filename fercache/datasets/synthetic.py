@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain
 from fercache.identity import canonical_json
-from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, RENDERER_VERSION, draw, sample_face
+from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, RENDERER_VERSION, draw, other_drawing, sample_face
 
 SEED = 20_251_107
 """The people of these sets. The bundled encoder is trained on people of other seeds."""
@@ -83,6 +83,8 @@ def fingerprint(domain: str, index: int, expression: str) -> bytes:
         "expression": expression,
         "size": SIZE,
     }
+    if drawn := other_drawing():
+        what["drawn"] = drawn
     return hashlib.sha256(canonical_json(what).encode()).digest()
 
 

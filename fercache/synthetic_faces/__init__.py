@@ -7,6 +7,7 @@ from fercache.synthetic_faces.anatomy import EXPRESSIONS, ActionUnits, Face, Ide
 from fercache.synthetic_faces.contact_sheet import make_contact_sheet
 from fercache.synthetic_faces.description import describe
 from fercache.synthetic_faces.drawing import draw
+from fercache.synthetic_faces.reference import other_drawing
 from fercache.synthetic_faces.sampling import sample_face
 from fercache.synthetic_faces.styles import DOMAINS, STYLES
 
@@ -24,5 +25,6 @@ __all__ = [
     "describe",
     "draw",
     "make_contact_sheet",
+    "other_drawing",
     "sample_face",
 ]

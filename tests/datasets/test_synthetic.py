@@ -7,6 +7,7 @@ import pytest
 from fercache.datasets import synthetic
 from fercache.datasets.synthetic import plugin
 from fercache.errors import UsageError
+from fercache.synthetic_faces import other_drawing
 
 
 def test_studio_has_all_splits_and_the_other_domains_only_a_test() -> None:
@@ -69,3 +70,15 @@ def test_check_agrees() -> None:
 def test_an_unknown_domain_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'sketch'"):
         next(plugin.faces(None, "scetch"))
+
+
+def test_another_drawing_is_another_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Pillow that paints otherwise must not mix its pictures with those of others under one key."""
+    before = synthetic.fingerprint("studio", 0, "fear")
+    monkeypatch.setattr(synthetic, "other_drawing", lambda: "0123")
+    assert synthetic.fingerprint("studio", 0, "fear") != before
+
+
+def test_the_reference_faces_are_drawn_as_everywhere() -> None:
+    """With the lowest declared Pillow and the newest: else keys of the synthetic sets differ between them."""
+    assert other_drawing() == ""

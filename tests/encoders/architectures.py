@@ -106,7 +106,7 @@ def faces() -> list[np.ndarray]:
     random = np.random.default_rng(0)
     small = [Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for _ in range(4)]
     sizes = ((90, 120), (150, 100), (400, 380), (48, 48))
-    return [np.asarray(face.resize(size, Image.Resampling.BICUBIC)) for face, size in zip(small, sizes, strict=True)]
+    return [np.array(face.resize(size, Image.Resampling.BICUBIC)) for face, size in zip(small, sizes, strict=True)]
 
 
 def likeness(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -146,8 +146,9 @@ def timm_agreement(name: str, folder: Path) -> float:
     """Least centred cosine of images with timm's own."""
     with small():
         torch.manual_seed(0)
-        model = timm.create_model(name, pretrained=False, num_classes=0).eval()
+        model = timm.create_model(name, pretrained=False).eval()
         encoder = loaded(EncoderRequest(f"timm/{name}", saved(model, folder), device="cpu"))
+        model.reset_classifier(0)
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         with torch.inference_mode():
             shown = model(torch.stack([transform(Image.fromarray(face)) for face in faces()])).numpy()
