@@ -169,7 +169,7 @@ def fill(
     if adapt is not None:
         try:
             state = adapt(state, network)
-        except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
             raise UsageError(f"{path} does not fit {name}: {first_line(error)}") from None
     # A counter that is of no use after training, and that older files lack.
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]

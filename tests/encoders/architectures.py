@@ -126,6 +126,8 @@ def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
     config = reduced(architecture)
     config["quick_gelu"] = bool(config.get("quick_gelu") or entry.get("quick_gelu"))
     needs_transformers(architecture, config["text_cfg"])
+    if "hf_model_name" in config["text_cfg"]:  # refused before the weights are looked at
+        loaded(EncoderRequest(f"{architecture}/{tag}".rstrip("/"), saved(torch.nn.Linear(1, 1), folder), device="cpu"))
     with small(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
         torch.manual_seed(0)
         model: Any = open_clip.create_model(architecture, load_weights=False).eval()

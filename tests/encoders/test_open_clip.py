@@ -310,6 +310,21 @@ def test_a_bare_file_is_taken_where_nothing_else_can_be_meant(tmp_path: Path, ar
     assert find(architecture, path, preset).weights == path
 
 
+def test_an_archive_with_code_gives_the_features_of_its_weights(file: Path, tmp_path: Path) -> None:
+    inputs = {"encode_image": (torch.randn(1, 3, 32, 32),), "encode_text": (torch.ones(1, 77).long(),)}
+    torch.jit.trace_module(tiny_model().eval(), inputs, check_trace=False).save(tmp_path / "a.pt")
+    faces = np.stack([np.full((32, 32, 3), value, np.uint8) for value in (0, 90, 200)])
+    plain, archive = (OpenClip.load(request("Tiny-16", path)) for path in (file, tmp_path / "a.pt"))
+    np.testing.assert_array_equal(plain.encode_images(faces), archive.encode_images(faces))
+
+
+def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
+    wide = open_clip.CLIP(**{**CONFIG, "text_cfg": {**CONFIG["text_cfg"], "width": 32, "context_length": 16}})
+    save_file(wide.state_dict(), tmp_path / "wide.safetensors")
+    with pytest.raises(UsageError, match="does not fit Tiny-16"):
+        OpenClip.load(request("Tiny-16", tmp_path / "wide.safetensors"))
+
+
 def test_coca_is_raw_on_both_sides(tmp_path: Path) -> None:
     """Of this kind open_clip's own methods normalise unless they are asked not to."""
     layers = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}

@@ -283,6 +283,7 @@ def _build(source: Source) -> Any:
     try:
         config["vision_cfg"]["timm_model_pretrained"] = False
         config["text_cfg"]["hf_model_pretrained"] = False
+        _refuse_unreachable_tower(source.architecture, config["text_cfg"].get("hf_model_name"))
         custom_text = config.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
         if "multimodal_cfg" in config:
             return open_clip.CoCa(**config)
@@ -296,6 +297,15 @@ def _build(source: Source) -> Any:
         ) from None
 
 
+def _refuse_unreachable_tower(architecture: str, name: str | None) -> None:
+    """Raises UsageError for a text tower of Hugging Face's that is not here: its library would try for minutes."""
+    if name and not Path(name).is_dir() and fetched_before(name, ("config.json",)) is None and not reachable(HUB):
+        raise UsageError(
+            f"The text tower of {architecture} needs the config of {name} from {HUB}, which does not answer. Load it "
+            "once where there is a network, and copy its cache (~/.cache/huggingface) here."
+        )
+
+
 def _load_weights(model: torch.nn.Module, source: Source) -> None:
     path = source.weights
     state = read_state(path, wanted=model.state_dict().keys())
@@ -306,10 +316,11 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
         state = _adapted(state, model)
         _forget_weights(model)
         missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
-    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError) as error:
+    except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, AssertionError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UsageError(f"{path} does not fit {source.architecture}: {'; '.join(lines[-4:])}") from None
-    unexpected = [key for key in unexpected if key not in OPENAI_MARKS]
+    computed = {name for name, _ in model.named_buffers()}  # which archives hold, and state dicts do not
+    unexpected = [key for key in unexpected if key not in OPENAI_MARKS | computed]
     if missing or unexpected:
         remedy = "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
         raise UsageError(

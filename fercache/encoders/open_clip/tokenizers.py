@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import open_clip
 
 from fercache.errors import UsageError
-from fercache.state_dicts import first_line
+from fercache.hub import HUB, fetched_before, reachable
 
 EXTRA = "pip install 'fercache[transformers]'"
 FILES = "tokenizer.json and tokenizer_config.json"
@@ -27,11 +28,19 @@ def tokenizer(name: str, architecture: str, config: Mapping[str, Any]) -> Any:
     """
     text = config.get("text_cfg", {})
     needs_transformers(architecture, text)
+    wanted = text.get("hf_tokenizer_name") or text.get("hf_model_name") or ""
     try:
+        if wanted and not _is_there(name, wanted) and not reachable(HUB):  # its library would try for minutes
+            raise OSError(f"{HUB} does not answer")
         return open_clip.get_tokenizer(name)
-    except (OSError, RuntimeError, ValueError, TypeError, ImportError, AttributeError) as error:
-        wanted = text.get("hf_tokenizer_name") or text.get("hf_model_name") or name
+    except (OSError, RuntimeError, ValueError, TypeError, ImportError, AttributeError):
         raise UsageError(
-            f"The tokenizer of {architecture}, {wanted}, cannot be had: {first_line(error)} Put its {FILES} beside the "
-            "weights and open_clip_config.json, and give the folder: --encoder local-dir:FOLDER"
+            f"The tokenizer of {architecture}, {wanted or name}, is neither on this machine nor can it be fetched. Put "
+            f"its {FILES} beside the weights and open_clip_config.json, and give the folder: --encoder local-dir:FOLDER"
         ) from None
+
+
+def _is_there(name: str, wanted: str) -> bool:
+    folder = Path(name.removeprefix("local-dir:")) if name.startswith("local-dir:") else Path(wanted)
+    files = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model")
+    return any((folder / file).is_file() for file in files) or fetched_before(wanted, files) is not None
