@@ -138,7 +138,8 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
     if tag not in known:
         raise UsageError(f"open_clip has no weights '{tag}' for {architecture}. {_few(tag, known)}")
     entry = open_clip.get_pretrained_cfg(architecture, tag)
-    quick_gelu = bool(entry.get("quick_gelu", False))
+    said = entry.get("quick_gelu")
+    quick_gelu = bool(config.get("quick_gelu", False) if said is None else said)  # as open_clip builds it
     if not config.get("quick_gelu", False):
         config = {**config, "quick_gelu": quick_gelu}
     source = f"{architecture}/{tag}"
