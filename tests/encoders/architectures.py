@@ -38,7 +38,7 @@ OPEN_CLIP = (
     *("ViT-B-16-SigLIP", "ViT-SO400M-14-SigLIP", "ViT-B-16-SigLIP-i18n-256"),
     *("ViT-B-16-SigLIP2", "ViT-SO400M-16-SigLIP2-256"),
     *("MobileCLIP-S1", "MobileCLIP-B", "MobileCLIP2-S0", "MobileCLIP2-S3", "MobileCLIP2-L-14"),
-    *("ViTamin-S", "ViTamin-L"),
+    *("ViTamin-S",),
     *("coca_ViT-B-32", "coca_ViT-L-14"),
     *("nllb-clip-base", "nllb-clip-large-siglip", "xlm-roberta-base-ViT-B-32", "roberta-ViT-B-32"),
     *("PE-Core-T-16-384", "PE-Core-B-16"),

@@ -9,7 +9,7 @@ import pytest
 from tests.faults.__main__ import draw_faces, report, trials
 from tests.faults.kills import WHOLE, Outcome, Trial, attempted, kind_of, prepare
 
-KILLS = 16
+KILLS = 10
 KINDS = {
     *(f"shard: {step}" for step in ("encoding", "writing", "before rename", "done")),
     *(f"assembly: {step}" for step in ("writing", "before rename", "done")),
