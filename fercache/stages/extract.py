@@ -36,7 +36,7 @@ from fercache.settings import Settings
 from fercache.splits import default_split
 from fercache.stages.check import warn_of_other_counts
 from fercache.stages.finding import first_of
-from fercache.stages.prompt_checks import check_prompts
+from fercache.stages.prompt_checks import check_prompts, embed
 from fercache.stages.upgrades import say_encoded_again
 from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
@@ -205,19 +205,19 @@ def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> P
     prompts = prompt_set(name)
     identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
-    if name not in BUILT_IN:
-        check_prompts(encoder, prompts)
     with suppress(UsageError):  # absent, or damaged
         read_prompts(path)
         note_asked(path, _prompts_asked(path.parent))
         return path
-    sentences = [sentence for expression in prompts for sentence in prompts[expression]]
+    embedded = embed(encoder, prompts)
+    if name not in BUILT_IN:
+        check_prompts(encoder, prompts, embedded)
     write_prompts(
         path,
         identity=identity,
-        prompts=sentences,
+        prompts=[sentence for expression in prompts for sentence in prompts[expression]],
         expressions=[expression for expression in prompts for _ in prompts[expression]],
-        embeddings=encoder.encode_texts(sentences),
+        embeddings=np.concatenate(list(embedded.values())),
         logit_scale=encoder.logit_scale,
     )
     note_asked(path, _prompts_asked(path.parent))

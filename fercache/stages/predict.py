@@ -25,7 +25,7 @@ from fercache.settings import Settings
 from fercache.stages.finding import find_run, same_encoder
 from fercache.stages.loading import load_run
 from fercache.stages.prediction_table import Prediction
-from fercache.stages.prompt_checks import check_prompts
+from fercache.stages.prompt_checks import check_prompts, embed
 from fercache.store.runs import find_runs
 from fercache.trunks import Faces
 
@@ -120,9 +120,10 @@ def _of_text(request: PredictRequest) -> Classifier:
     if not isinstance(encoder, TextEncoder):
         raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
     sets = prompts_to_choose_from(request.prompts) or seven_expressions()
+    embedded = embed(encoder, sets)
     if request.prompts:
-        check_prompts(encoder, sets)
-    text = torch.from_numpy(np.stack([encoder.encode_texts(sentences).mean(axis=0) for sentences in sets.values()]))
+        check_prompts(encoder, sets, embedded)
+    text = torch.from_numpy(np.stack([rows.mean(axis=0) for rows in embedded.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
 
     def logits(faces: Faces) -> torch.Tensor:

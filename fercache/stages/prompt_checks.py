@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.encoders import TextEncoder
 from fercache.errors import UsageError
@@ -16,15 +17,22 @@ SAME = 1 - 1e-6
 """Cosine from which on two texts are one to an encoder."""
 
 
-def check_prompts(encoder: TextEncoder, prompts: Prompts) -> None:
+def embed(encoder: TextEncoder, prompts: Prompts) -> dict[str, NDArray[np.float32]]:
+    """Raw embeddings (S, D) of the S sentences of each name."""
+    whole = encoder.encode_texts([sentence for sentences in prompts.values() for sentence in sentences])
+    parts = np.split(whole, np.cumsum([len(sentences) for sentences in prompts.values()])[:-1])
+    return dict(zip(prompts, parts, strict=True))
+
+
+def check_prompts(encoder: TextEncoder, prompts: Prompts, embedded: Mapping[str, NDArray[np.float32]]) -> None:
     """Warns of what the encoder does not read of the prompts. Raises UsageError where it cannot tell two of them apart.
 
-    Two expressions are compared by the mean of their sentences.
+    Two names are compared by the mean of their sentences, as `embed` has them.
     """
     for sentence in dict.fromkeys(sentence for sentences in prompts.values() for sentence in sentences):
         for remark in _remarks(encoder, sentence):
             print(f"warning: {remark}", file=sys.stderr)
-    means = {name: encoder.encode_texts(sentences).mean(axis=0) for name, sentences in prompts.items()}
+    means = {name: rows.mean(axis=0) for name, rows in embedded.items()}
     units = {name: mean / max(float(np.linalg.norm(mean)), 1e-12) for name, mean in means.items()}
     for one, other in combinations(units, 2):
         if float(units[one] @ units[other]) >= SAME:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from fercache.encoders import EncoderRequest, TextEncoder
 from fercache.encoders.bundled import Bundled
 from fercache.errors import UsageError
-from fercache.prompts import BUILT_IN, prompt_set, prompts_to_choose_from
-from fercache.stages.prompt_checks import check_prompts
+from fercache.prompts import BUILT_IN, Prompts, prompt_set, prompts_to_choose_from
+from fercache.stages import prompt_checks
 
 LONG = "a person who looks happy and stands in a dark room with a very bright light " * 12
 
@@ -18,6 +18,10 @@ LONG = "a person who looks happy and stands in a dark room with a very bright li
 @pytest.fixture(scope="module")
 def bundled() -> TextEncoder:
     return Bundled.load(EncoderRequest(device="cpu"))
+
+
+def check_prompts(encoder: TextEncoder, prompts: Prompts) -> None:
+    prompt_checks.check_prompts(encoder, prompts, prompt_checks.embed(encoder, prompts))
 
 
 def by_name(*sentences: str) -> dict[str, tuple[str, ...]]:
