@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
 # What depends on the libraries: pictures, networks, files.
-FAST := tests/datasets tests/layouts tests/encoders tests/heads tests/store tests/synthetic_faces tests/stages/test_upgrades.py tests/cli/test_main_job.py
+FAST := tests/datasets tests/layouts tests/encoders tests/heads tests/store tests/synthetic_faces tests/loading/test_earlier_versions.py tests/cli/test_main_job.py
 
 .PHONY: demo test test-lowest lint clean
 

@@ -15,9 +15,10 @@ KINDS = ("datasets", "encoders", "heads", "trunks")
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """The registered names of one of `KINDS`, sorted; imports none of them."""
+    """The registered names of one of `KINDS`, sorted; imports none of them. `_name.py` is no plugin."""
     package = importlib.import_module(f"fercache.{kind}")
-    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(package.__path__)))
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
 def load(kind: str, name: str) -> Any:

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercache.errors import UsageError, check_length, nearest
+from fercache.layouts.remote import address_of
 from fercache.output_paths import check_output_folder, is_plain_name, shown
-from fercache.remote import address_of
 from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"

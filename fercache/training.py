@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, HeadSettings, Task
 from fercache.identity import seed_from
-from fercache.precisions import casting
+from fercache.runtime.precisions import casting
 from fercache.scoring import metrics
 from fercache.scoring.selection import validation_rank
 from fercache.trunks import Faces

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from fercache.corruptions import corruptions
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import key_of, seed_from
+from fercache.images.corruptions import corruptions
 from fercache.records import Record
 
 CLASSES = EXPRESSIONS[:7]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from fercache import Settings
 from fercache.datasets import DatasetName
-from fercache.experiment import Experiment, HeadEntry
+from fercache.experiments.config import Experiment, HeadEntry
 from fercache.expressions import EXPRESSIONS
 from fercache.heads import FitSettings
 from fercache.registry import load

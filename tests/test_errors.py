@@ -7,10 +7,10 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError, check_file_name, check_length
-from fercache.experiment import load_experiment
+from fercache.experiments.config import load_experiment
+from fercache.loading.sources import TrainRequest
 from fercache.stages import train as train_stage
 from fercache.stages.import_predictions import ImportRequest, import_predictions
-from fercache.stages.sources import TrainRequest
 from fercache.stages.train import train
 from tests.audits.planted import draw_folder, extracted
 from tests.pixel_encoder import PixelEncoder

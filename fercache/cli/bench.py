@@ -27,8 +27,8 @@ def train_command(
 
     Also says what its matrix products take alone.
     """
+    from fercache.bench.training import WHOLE_EPOCHS, BenchRequest, bench_training
     from fercache.settings import load_settings
-    from fercache.stages.bench_training import WHOLE_EPOCHS, BenchRequest, bench_training
 
     request = BenchRequest(batch_size, epochs, faces, dimension, trunk, crops, rounds)
     path, table = bench_training(load_settings(), request)
@@ -55,9 +55,9 @@ def extract_command(
 
     Also says what the encoder's matrix products take alone.
     """
+    from fercache.bench.extraction import ExtractionBenchRequest, bench_extraction
     from fercache.encoders import EncoderRequest
     from fercache.settings import load_settings
-    from fercache.stages.bench_extraction import ExtractionBenchRequest, bench_extraction
 
     wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
     path, table = bench_extraction(load_settings(), ExtractionBenchRequest(wanted, images, rounds))

@@ -13,7 +13,7 @@ def command() -> None:
 @command.command("verify")
 def verify_command() -> None:
     """Check every table, prompt table and run against its checksums; exit code 1 when something is wrong."""
-    from fercache.progress import progress
+    from fercache.runtime.progress import progress
     from fercache.settings import load_settings
     from fercache.store.tables import find_tables
     from fercache.store.verify import steps, verify

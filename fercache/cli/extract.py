@@ -66,9 +66,9 @@ def command(
 
     from fercache.datasets import every_set
     from fercache.encoders import EncoderRequest
+    from fercache.loading.tables import find_prompts
     from fercache.settings import load_settings
     from fercache.stages.extract import ExtractRequest, extract
-    from fercache.stages.finding import find_prompts
     from fercache.store.crops import find_crops
     from fercache.store.tables import read_info
 

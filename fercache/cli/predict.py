@@ -31,7 +31,7 @@ def command(
     from fercache.encoders import EncoderRequest
     from fercache.errors import InterruptedWorkError
     from fercache.settings import load_settings
-    from fercache.stages.prediction_table import PredictionTable
+    from fercache.stages.write_predictions import PredictionTable
 
     table = PredictionTable(csv_file) if csv_file else None
     try:

@@ -8,7 +8,7 @@ import click
 from fercache.cli.options import device_option, show_report
 
 if TYPE_CHECKING:
-    from fercache.stages.run import Outcome
+    from fercache.experiments.run import Outcome
 
 
 @click.command("run")
@@ -20,9 +20,9 @@ def command(file: Path, dry_run: bool, device: str) -> None:
 
     See `pipelines/` for experiments, and how to write one. Interrupted, the same command goes on from there.
     """
-    from fercache.experiment import load_experiment
+    from fercache.experiments.config import load_experiment
+    from fercache.experiments.run import RunRequest, plan, run
     from fercache.settings import load_settings
-    from fercache.stages.run import RunRequest, plan, run
 
     settings, experiment = load_settings(), load_experiment(file)
     if dry_run:

@@ -47,9 +47,9 @@ def command(
 ) -> None:
     """Train heads on the cached features of one source. Finished runs are not trained again."""
     from fercache.datasets import POOL
+    from fercache.loading.run_config import read_config
+    from fercache.loading.sources import TrainRequest
     from fercache.settings import load_settings
-    from fercache.stages.run_config import read_config
-    from fercache.stages.sources import TrainRequest
     from fercache.stages.train import train
 
     named = {"trunk": trunk, "trunk_weights": trunk_weights}

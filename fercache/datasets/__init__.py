@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.corruptions import Corruption, corruptions
 from fercache.errors import UsageError, check_length, nearest
 from fercache.expressions import NAME_OF_ALIAS
+from fercache.images.corruptions import Corruption, corruptions
+from fercache.images.decode import decode
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
 from fercache.splits import SPLITS, meant_split, split_name
 
@@ -48,6 +49,14 @@ class FaceImage:
     fingerprint: bytes | Callable[[], bytes] | None = None
     path: str | None = None
     corruption: Corruption | None = None
+
+    def pixels(self, data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8: `data`, which was read, decoded, cropped, and corrupted where the dataset is.
+
+        Raises Unreadable.
+        """
+        pixels = decode(data, self.box)
+        return pixels if self.corruption is None else self.corruption(pixels)
 
 
 def face_file(path: Path, root: Path, split: str, label: str | None, id: str | None = None, **more: Any) -> FaceImage:

@@ -11,7 +11,7 @@ from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, c
 from fercache.errors import UsageError
 from fercache.layouts.folders import first_folder, visible
 from fercache.layouts.lists import csv_lines, refuse_repeated
-from fercache.progress import progress
+from fercache.runtime.progress import progress
 
 LISTS = "Manually_Annotated_file_lists"
 IMAGES = "Manually_Annotated_Images"

@@ -15,7 +15,7 @@ from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
-from fercache.remote import address_of, exists, local, read, shown, stamp
+from fercache.layouts.remote import address_of, exists, local, read, shown, stamp
 from fercache.splits import split_name
 
 NEEDED = ("path", "label")

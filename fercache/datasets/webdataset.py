@@ -12,8 +12,8 @@ from fercache.datasets.manifest import OTHER_NAMES, label_of, read_meanings
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.folders import PICTURES
+from fercache.layouts.remote import exists, files_in, folders_in, local, read, shown
 from fercache.layouts.tars import LARGEST_NOTE, Member, members, read_member
-from fercache.remote import exists, files_in, folders_in, local, read, shown
 from fercache.splits import SPLITS, split_name
 
 LABEL, ABOUT = ".cls", ".json"

@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fercache import precisions
-from fercache.devices import resolve_device
+from fercache.encoders._inference import laid_out
+from fercache.encoders._resizing import Resizing, on_pixels
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.identity import canonical_json
-from fercache.inference import laid_out
-from fercache.resizing import Resizing, on_pixels
+from fercache.runtime import precisions
+from fercache.runtime.devices import resolve_device
 
 PRECISIONS = precisions.PRECISIONS
 OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")

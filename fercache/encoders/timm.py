@@ -9,7 +9,6 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.backbones import PRETRAINED, Backbone, not_here
 from fercache.encoders import (
     IMAGENET_224,
     EncoderRequest,
@@ -19,9 +18,10 @@ from fercache.encoders import (
     slug,
     square_side,
 )
+from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
-from fercache.resizing import kernels
-from fercache.state_dicts import state_hash, weights_hash
+from fercache.weights.state_dicts import state_hash, weights_hash
+from fercache.weights.timm_backbone import PRETRAINED, Backbone, not_here
 
 PREFIX = "timm/"
 GEOMETRY = ("interpolation", "crop_pct", "crop_mode", "kernels")

@@ -23,7 +23,7 @@ from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.extraction.local import Counts, Task, encode_rows
-from fercache.progress import progress
+from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures

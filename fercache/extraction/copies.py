@@ -9,8 +9,8 @@ from PIL import Image
 
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
-from fercache.extraction.colours import Unreadable
-from fercache.extraction.decode import decode
+from fercache.images.colours import Unreadable
+from fercache.images.decode import decode
 from fercache.store.copies import Copies
 
 MOST = 64

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.colours import Unreadable
-from fercache.extraction.decode import picture_of
 from fercache.extraction.local import in_threads
 from fercache.identity import pixel_hash
-from fercache.progress import progress
+from fercache.images.colours import Unreadable
+from fercache.runtime.progress import progress
 from fercache.store.crops import Cut
 
 AT_ONCE = 512
@@ -30,7 +29,7 @@ def cut_faces(
 
     def cut(face: FaceImage) -> tuple[NDArray[np.uint8], tuple[int, int], bytes]:
         try:
-            pixels = picture_of(face, face.read())
+            pixels = face.pixels(face.read())
         except (Unreadable, OSError) as error:
             raise _changed(face.id) from error
         return encoder.preprocess(pixels, side), pixels.shape[:2], pixel_hash(pixels)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json, content_hash
-from fercache.progress import progress
+from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 
 PER_TASK = 256

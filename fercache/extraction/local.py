@@ -23,16 +23,16 @@ from tqdm import tqdm
 from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.colours import Unreadable
-from fercache.extraction.decode import looks_like_no_face, picture_of
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.identity import content_hash, pixel_hash
-from fercache.progress import Bar, progress
+from fercache.images.colours import Unreadable
+from fercache.images.decode import looks_like_no_face
+from fercache.images.views import CLEAN as CLEAN_RECIPE
+from fercache.images.views import Recipe, draw_view, view_names
+from fercache.runtime.progress import Bar, progress
 from fercache.store.schema import CLEAN, Columns, Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
-from fercache.views import CLEAN as CLEAN_RECIPE
-from fercache.views import Recipe, draw_view, view_names
 
 Result = TypeVar("Result")
 
@@ -109,7 +109,7 @@ def prepare(
     """Read, decode, crop, hash, render. What cannot be read comes back as a line for the quarantine list."""
     try:
         data = face.read()
-        pixels = picture_of(face, data)
+        pixels = face.pixels(data)
     except Unreadable as error:
         return Quarantined(face.id, str(error))
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from fercache.errors import UsageError
 from fercache.layouts.lists import refuse_repeated
-from fercache.remote import opened, shown
+from fercache.layouts.remote import opened, shown
 
 SEPARATORS = ",;\t|"
 LONGEST_LINE = 2**20

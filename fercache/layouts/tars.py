@@ -10,7 +10,7 @@ from typing import Self
 
 from fercache.errors import UsageError
 from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
-from fercache.remote import opened, read, shown
+from fercache.layouts.remote import opened, read, shown
 
 LARGEST_NOTE = 2**20
 """Bytes of a label or description, and of a name or header that stands before a member."""

@@ -9,7 +9,6 @@ from fercache import registry
 from fercache.datasets import POOL, DatasetName
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS
-from fercache.provenance import Seen, reasons, seen_by_names
 from fercache.records.fields import (
     ALL,
     MAIN,
@@ -25,6 +24,7 @@ from fercache.records.fields import (
     ScoresRecord,
     Strict,
 )
+from fercache.records.seen import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
 from fercache.scoring.selection import POLICIES
 

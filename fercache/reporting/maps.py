@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from fercache.errors import FercacheError
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import key_of, seed_from
-from fercache.progress import progress
 from fercache.records import MAIN, Record, predictions_path
 from fercache.reporting.boards import Board
 from fercache.reporting.drawing import INK, LINE, STYLE, WIDTH, Drawing, axes_within, canvas, drawing
 from fercache.reporting.errors import leader
 from fercache.reporting.rows import Method
+from fercache.runtime.progress import progress
 from fercache.store.atomic import replacing
 from fercache.store.runs import read_predictions
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict
 
-from fercache.corruptions import KINDS
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.identity import file_hash, key_of
+from fercache.images.corruptions import KINDS
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
 from fercache.reporting import tables
 from fercache.reporting.boards import boards

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.errors import UsageError
-from fercache.progress import Bar, progress
 from fercache.records import METRICS, Record, frame
 from fercache.reporting.boards import Board, boards, is_without_duplicates
 from fercache.reporting.readings import (
@@ -24,6 +23,7 @@ from fercache.reporting.readings import (
     shared_faces,
 )
 from fercache.reporting.rows import METRIC_NAMES, UNSEEN, Method, Row, written
+from fercache.runtime.progress import Bar, progress
 from fercache.scoring.comparison import Differences, Runs, all_differences, face_units, holm, target_units
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fercache.corruptions import KINDS, Corruption, corruptions
 from fercache.datasets import DatasetName
+from fercache.images.corruptions import KINDS, Corruption, corruptions
 from fercache.records import METRICS
 from fercache.reporting.boards import MethodTable, headline_of, is_corrupted, method_rows, trained_alike
 from fercache.reporting.rows import BY_ENCODER, BY_HEAD, Cell, Row, Scores, mean_scores

@@ -15,14 +15,14 @@ from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
 from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
-from fercache.devices import resolve_device
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, read_labels
-from fercache.progress import progress
+from fercache.loading.labelled_faces import searched_faces
+from fercache.loading.tables import find_table, same_encoder
+from fercache.runtime.devices import resolve_device
+from fercache.runtime.progress import progress
 from fercache.settings import Settings
-from fercache.stages.finding import find_table, same_encoder
-from fercache.stages.labelled import searched_faces
-from fercache.stages.pair_sheet import Pair, Picture, write_pair_sheet
+from fercache.stages._pair_sheet import Pair, Picture, write_pair_sheet
 from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
 

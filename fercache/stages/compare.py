@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from fercache.corruptions import EVERY
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
+from fercache.images.corruptions import EVERY
+from fercache.loading.thumbnails import pictures_of
 from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
 from fercache.settings import Settings
-from fercache.stages.thumbnails import pictures_of
 from fercache.store.atomic import write_text
 from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import find_tables
@@ -101,8 +101,8 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
 
 def _what_is_missing(settings: Settings) -> str:
     """Why there are no records."""
-    from fercache.stages.run_config import read_config
-    from fercache.stages.unscored import nothing_to_score  # loads torch, which a report needs nowhere else
+    from fercache.loading.run_config import read_config
+    from fercache.loading.unscored import nothing_to_score  # loads torch, which a report needs nowhere else
 
     runs = find_runs(settings.cache)
     if not runs:

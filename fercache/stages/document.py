@@ -5,10 +5,10 @@ import inspect
 from collections.abc import Iterator, Sequence
 
 from fercache import registry
-from fercache.corruptions import KINDS, SEVERITIES
 from fercache.datasets import Dataset, Expected
 from fercache.expressions import ALIASES, EXPRESSIONS
-from fercache.provenance import relatives
+from fercache.images.corruptions import KINDS, SEVERITIES
+from fercache.records.seen import relatives
 
 HEAD = """\
 # Data sets

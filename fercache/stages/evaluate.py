@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName
-from fercache.devices import resolve_device
 from fercache.errors import UsageError
-from fercache.progress import progress, shortened
+from fercache.loading.batches import crops_of
+from fercache.loading.drift import Drifts
+from fercache.loading.labelled_faces import LabelPolicy, searched_faces
+from fercache.loading.provenance import Provenance, source_rows, split_rows
+from fercache.loading.run_config import RunConfig, SourcePart, read_config
+from fercache.loading.runs import check_head, load_run
+from fercache.loading.tables import find_run, find_table, first_of, holds, same_encoder, slug_of
+from fercache.loading.targets import Target, read_target, target_split
+from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.records import NewerRecordError, Record, read_records, record_files
+from fercache.runtime.devices import resolve_device
+from fercache.runtime.progress import progress, shortened
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
-from fercache.stages.drift import Drifts
-from fercache.stages.finding import find_run, find_table, first_of, holds, same_encoder, slug_of
-from fercache.stages.labelled import LabelPolicy, searched_faces
-from fercache.stages.loading import check_head, load_run
-from fercache.stages.provenance import Provenance, source_rows, split_rows
-from fercache.stages.run_config import RunConfig, SourcePart, read_config
-from fercache.stages.scoring import score_run
-from fercache.stages.stored_faces import crops_of
-from fercache.stages.targets import Target, read_target, target_split
-from fercache.stages.unscored import nothing_to_score, on_other_features, scored_by_default
+from fercache.stages.score import score_run
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
 

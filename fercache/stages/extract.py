@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.corruptions import SHIFTED, Corruption, corruptions
 from fercache.datasets import (
     Dataset,
     DatasetName,
@@ -29,15 +28,18 @@ from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Task, Views, extract_shards, prepare
 from fercache.identity import key_of
-from fercache.precisions import reduced_precisions
+from fercache.images.corruptions import SHIFTED, Corruption, corruptions
+from fercache.images.views import load_recipe
+from fercache.layouts.remote import address_of, exists, shown
+from fercache.loading.earlier_versions import say_encoded_again
+from fercache.loading.tables import first_of
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
-from fercache.remote import address_of, exists, shown
+from fercache.runtime.precisions import reduced_precisions
+from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import default_split
 from fercache.stages.check import warn_of_other_counts
-from fercache.stages.finding import first_of
-from fercache.stages.prompt_checks import check_prompts, embed
-from fercache.stages.upgrades import say_encoded_again
+from fercache.stages.embed_prompts import check_prompts, embed
 from fercache.store.asked import last_asked, note_asked
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
@@ -53,8 +55,6 @@ from fercache.store.tables import (
     read_table,
     table_path,
 )
-from fercache.versions import versions
-from fercache.views import load_recipe
 
 FACES_TO_SETTLE_ON = 32
 

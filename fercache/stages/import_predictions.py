@@ -17,18 +17,18 @@ from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
 from fercache.layouts.own_lists import named_rows
+from fercache.loading.labelled_faces import LabelPolicy
+from fercache.loading.provenance import Provenance
+from fercache.loading.run_config import SourcePart
+from fercache.loading.tables import find_table, holds
+from fercache.loading.targets import Target, read_target
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_records, record_path, write_record
+from fercache.runtime.versions import versions
 from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
-from fercache.stages.finding import find_table, holds
-from fercache.stages.labelled import LabelPolicy
-from fercache.stages.measuring import measures
-from fercache.stages.provenance import Provenance
-from fercache.stages.run_config import SourcePart
-from fercache.stages.targets import Target, read_target
+from fercache.stages._measures import measures
 from fercache.store.runs import Predictions, write_predictions
 from fercache.store.tables import FeatureTable, find_tables, read_table
-from fercache.versions import versions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,15 +17,15 @@ from fercache.encoders import PLAIN, Encoder, EncoderRequest, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
+from fercache.loading.runs import load_run
+from fercache.loading.tables import find_run, same_encoder
 from fercache.output_paths import shown
-from fercache.progress import progress
 from fercache.prompts import prompts_to_choose_from, seven_expressions
+from fercache.runtime.progress import progress
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.finding import find_run, same_encoder
-from fercache.stages.loading import load_run
-from fercache.stages.prediction_table import Prediction
-from fercache.stages.prompt_checks import check_prompts, embed
+from fercache.stages.embed_prompts import check_prompts, embed
+from fercache.stages.write_predictions import Prediction
 from fercache.store.runs import find_runs
 from fercache.trunks import Faces
 

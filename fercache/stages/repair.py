@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
+from fercache.images.views import RECIPES
 from fercache.settings import Settings
 from fercache.stages.extract import ExtractRequest, extract
 from fercache.store.atomic import remove_abandoned, set_aside
@@ -13,7 +14,6 @@ from fercache.store.copies import copies_path
 from fercache.store.crops import crop_files, find_crops
 from fercache.store.tables import RECIPE, TableInfo, find_tables, table_files
 from fercache.store.verify import Problem, verify
-from fercache.views import RECIPES
 
 
 @dataclass(frozen=True)

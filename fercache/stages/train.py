@@ -16,26 +16,26 @@ import torch
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.backbones import PRETRAINED
 from fercache.errors import FercacheError, UsageError, check_file_name, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.progress import Bar, progress, say_once
+from fercache.loading.earlier_versions import say_trained_again
+from fercache.loading.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
+from fercache.loading.runs import TASK
+from fercache.loading.sources import FEWEST, FOLDS, Source, TrainRequest, one_key, read_source
+from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.prompts import set_label
+from fercache.runtime.progress import Bar, progress, say_once
+from fercache.runtime.versions import versions
 from fercache.settings import Settings
-from fercache.stages.finding import DEFAULT_ENCODER, extract_command
-from fercache.stages.loading import TASK
-from fercache.stages.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
-from fercache.stages.sources import FEWEST, FOLDS, Source, TrainRequest, one_key, read_source
-from fercache.stages.upgrades import say_trained_again
-from fercache.state_dicts import listed
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
 from fercache.toml_files import is_file
 from fercache.training import build_head, train_head
 from fercache.trunks import Trunk
-from fercache.versions import versions
+from fercache.weights.state_dicts import listed
+from fercache.weights.timm_backbone import PRETRAINED
 
 USUALLY_CALLED = {
     "lr": "learning_rate",

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import Tensor
 
-from fercache.backbones import Backbone
+from fercache.runtime.vision_libraries import timm
 from fercache.trunks import Faces, Trunk
-from fercache.vision_libraries import timm
+from fercache.weights.timm_backbone import Backbone
 
 
 class TimmTrunk(Trunk):

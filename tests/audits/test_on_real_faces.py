@@ -14,8 +14,8 @@ from fercache.audits.label_permutation import compare_labels
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder, EncoderRequest
 from fercache.expressions import EXPRESSIONS, read_labels
-from fercache.extraction.decode import decode
 from fercache.identity import pixel_hash
+from fercache.images.decode import decode
 
 SEVEN = EXPRESSIONS[:7]
 PHOTOGRAPHS, DRAWINGS = 120, 100

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
+from fercache.bench.training import BARE, PRODUCTS, TOGETHER, bare_loop
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
-from fercache.stages.bench_training import BARE, PRODUCTS, TOGETHER, bare_loop
 from fercache.training import SourceFaces, build_head, fit
 from tests.command_line import Run
 from tests.feature_space import faces, task

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import UsageError
-from fercache.stages.finding import find_run
+from fercache.loading.tables import find_run
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Outcome, Run, draw_folder
 from tests.encoders.timm_fixtures import SMALL, save_checkpoint

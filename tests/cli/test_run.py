@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fercache.stages import run as run_stage
+from fercache.experiments import run as run_stage
 from tests.command_line import Run
 from tests.miniature_experiments import draw_folders
 

@@ -9,7 +9,7 @@ import numpy as np
 from fercache.datasets import ABSENT, LEFT_OUT, Dataset, FaceImage, Finding
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, read_labels
-from fercache.extraction.decode import decode
+from fercache.images.decode import decode
 from fercache.splits import SPLITS
 from tests.datasets.miniatures.pictures import Miniature
 

@@ -10,7 +10,7 @@ import pytest
 from fercache.datasets import Finding
 from fercache.datasets.fer2013 import plugin
 from fercache.errors import UsageError
-from fercache.extraction.decode import decode
+from fercache.images.decode import decode
 from tests.datasets.miniatures import MINIATURES
 from tests.datasets.miniatures.fer2013 import ROWS, folders, numbers
 from tests.datasets.miniatures.pictures import pixels, write

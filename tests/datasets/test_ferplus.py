@@ -13,7 +13,7 @@ from fercache.datasets import LEFT_OUT
 from fercache.datasets.ferplus import plugin
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions, read_labels
-from fercache.extraction.decode import decode
+from fercache.images.decode import decode
 from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
 from tests.datasets.miniatures.pictures import LISTS, pixels
 

@@ -6,8 +6,8 @@ import pytest
 
 from fercache.datasets.folder import plugin
 from fercache.errors import UsageError
-from fercache.extraction.colours import Unreadable
-from fercache.extraction.decode import decode
+from fercache.images.colours import Unreadable
+from fercache.images.decode import decode
 from fercache.layouts.folders import LARGEST_FILE
 from tests.datasets.miniatures.own_images import folder
 from tests.datasets.miniatures.pictures import encoded, pixels, write

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fercache.datasets import ABSENT
 from fercache.datasets.manifest import plugin
 from fercache.errors import UsageError
-from fercache.extraction.decode import decode
+from fercache.images.decode import decode
 from tests.datasets.miniatures.own_images import manifest
 from tests.datasets.miniatures.pictures import encoded, pixels, write
 

@@ -7,7 +7,7 @@ import pytest
 from fercache.datasets import Finding
 from fercache.datasets.mmafedb import plugin
 from fercache.errors import UsageError
-from fercache.extraction.decode import decode
+from fercache.images.decode import decode
 from tests.datasets.miniatures.mmafedb import mmafedb
 
 ORDER = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from fercache import precisions
 from fercache.encoders import EncoderRequest, slug, square_side
 from fercache.encoders.open_clip import OpenClip
 from fercache.errors import FercacheError, UsageError
+from fercache.runtime import precisions
 from tests.encoders.open_clip_fixtures import save_folder
 
 FACES = [np.full((32, 32, 3), value, np.uint8) for value in range(0, 240, 6)]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import Bundled, weights
-from fercache.precisions import centred_cosine
+from fercache.runtime.precisions import centred_cosine
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 
 SIZES = [(48, 48), (64, 64), (100, 100), (112, 96), (224, 224), (350, 700), (900, 300), (1500, 1500), (3000, 2000)]

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import save_file
 
-from fercache import backbones, registry
+from fercache import registry
 from fercache.encoders import EncoderRequest, TextEncoder
 from fercache.encoders.timm import Timm
 from fercache.errors import UsageError
 from fercache.identity import file_hash
-from fercache.state_dicts import state_hash
+from fercache.weights import timm_backbone as backbones
+from fercache.weights.state_dicts import state_hash
+from tests.encoders.test_resizing import LEVELS
 from tests.encoders.timm_fixtures import SMALL, SMALL_VIT, random_state, save_checkpoint
-from tests.test_resizing import LEVELS
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import FaceImage
 from fercache.extraction.copies import CHANGES, encode_copies
 from fercache.store.copies import copies_path, read_copies
-from tests.extraction.test_decode import picture
+from tests.images.test_decode import picture
 from tests.pixel_encoder import PixelEncoder
 
 

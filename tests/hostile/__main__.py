@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fercache import EncoderRequest
-from tests.extraction.test_decode import DAMAGED, EXACT
 from tests.hostile.files import CASES, KINDS
 from tests.hostile.pictures import judge
+from tests.images.test_decode import DAMAGED, EXACT
 
 
 def main() -> int:

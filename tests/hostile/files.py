@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 
 from fercache.errors import FercacheError
-from fercache.experiment import load_experiment
+from fercache.experiments.config import load_experiment
+from fercache.experiments.steps import expand
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import file_hash
+from fercache.images.views import load_recipe
+from fercache.loading.run_config import RunConfig
+from fercache.loading.runs import load_run
 from fercache.prompts import prompt_set
 from fercache.records import frame, read_record, write_record
 from fercache.scoring.selection import choose, policies_of
 from fercache.settings import load_settings
-from fercache.stages.loading import load_run
-from fercache.stages.run_config import RunConfig
-from fercache.stages.steps import expand
 from fercache.store.runs import write_run
-from fercache.views import load_recipe
 from tests.fake_records import fake_record
 from tests.hostile.spoiling import as_json, as_toml, spoilt_bytes, spoilt_tree
 

@@ -10,7 +10,7 @@ import numpy as np
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.identity import pixel_hash
 from fercache.store.tables import quarantine_path, read_table
-from tests.extraction.test_decode import DAMAGED, EXACT, picture
+from tests.images.test_decode import DAMAGED, EXACT, picture
 
 EVERY, PLACE = 10, 3
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fercache import EncoderRequest
-from tests.extraction.test_decode import DAMAGED
 from tests.hostile import pictures
 from tests.hostile.pictures import judge
+from tests.images.test_decode import DAMAGED
 from tests.pixel_encoder import PixelEncoder
 
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from fercache.provenance import Seen
 from fercache.records import Record, frame
+from fercache.records.seen import Seen
 from fercache.reporting.boards import boards
 from fercache.reporting.distances import distances
 from fercache.reporting.page import write_report

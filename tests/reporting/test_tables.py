@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 
 from fercache.csv_cells import csv_text
-from fercache.provenance import Seen
 from fercache.records import Record, frame
+from fercache.records.seen import Seen
 from fercache.reporting.tables import results, screen_table, summary
 from tests.fake_records import demo_records, fake_record, scores_of
 

@@ -13,10 +13,10 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from fercache.loading.sources import TrainRequest
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.extract import ExtractRequest, extract
-from fercache.stages.sources import TrainRequest
 from fercache.stages.train import train
 from tests.significance import real
 from tests.significance.simulated import Case, rejected, rejected_over_targets

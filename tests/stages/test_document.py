@@ -3,8 +3,8 @@
 import pytest
 
 from fercache import registry
-from fercache.corruptions import KINDS
 from fercache.expressions import EXPRESSIONS
+from fercache.images.corruptions import KINDS
 from fercache.stages.document import datasets_document
 from tests.conftest import REPOSITORY
 

@@ -15,13 +15,13 @@ from safetensors.numpy import save_file
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.loading import sources
+from fercache.loading.runs import load_run
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.scoring.selection import POLICIES
 from fercache.stages import evaluate as evaluate_stage
-from fercache.stages import sources
 from fercache.stages.compare import compare
 from fercache.stages.evaluate import EvaluateRequest, evaluate
-from fercache.stages.loading import load_run
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official

@@ -20,7 +20,7 @@ from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
 from fercache.store.tables import read_info, read_table
 from tests.datasets.miniatures.rafdb import official
-from tests.extraction.test_decode import DAMAGED, EXACT, picture
+from tests.images.test_decode import DAMAGED, EXACT, picture
 from tests.pixel_encoder import PixelEncoder
 
 PIXELS = EncoderRequest("pixels")
@@ -186,14 +186,14 @@ def test_a_read_that_fails_once_is_not_a_damaged_picture(
     root = tmp_path / "faces"
     save(root / "happy", 40)
     with monkeypatch.context() as patch:
-        render = local.picture_of
+        render = FaceImage.pixels
 
         def failing(face: FaceImage, data: bytes) -> Any:
             if face.id.endswith("037.png"):
                 raise OSError(5, "Input/output error")
             return render(face, data)
 
-        patch.setattr(local, "picture_of", failing)
+        patch.setattr(FaceImage, "pixels", failing)
         with pytest.raises(FercacheError, match="could be read when it was listed, but not later"):
             extract(settings, request(root, shard_rows=10))
     assert len(read_table(extract(settings, request(root))).columns) == 40

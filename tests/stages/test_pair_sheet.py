@@ -6,9 +6,9 @@ from typing import Any
 
 from fercache import Settings
 from fercache.datasets import DatasetName
-from fercache.stages.pair_sheet import Picture, write_pair_sheet
+from fercache.stages._pair_sheet import Picture, write_pair_sheet
 from tests.datasets.miniatures.own_images import manifest
-from tests.test_remote import in_memory
+from tests.layouts.test_remote import in_memory
 
 
 def test_pairs_of_a_set_at_an_address_are_shown(tmp_path: Path) -> None:

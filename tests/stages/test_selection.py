@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.loading.run_config import read_config
+from fercache.loading.sources import read_source
 from fercache.records import Record, frame, read_record
 from fercache.reporting.boards import boards
 from fercache.scoring.selection import POLICIES, choose, policies_of
 from fercache.stages.evaluate import EvaluateRequest, evaluate
-from fercache.stages.run_config import read_config
-from fercache.stages.sources import read_source
 from fercache.stages.train import TrainRequest, train
 from fercache.store.tables import find_tables
 from tests.audits.planted import draw_folder

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fercache import Settings, extract
-from fercache.corruptions import corruptions
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.crops import cut_faces
 from fercache.identity import pixel_hash
+from fercache.images.corruptions import corruptions
+from fercache.images.views import RECIPES, draw_view, load_recipe
 from fercache.stages import extract as stage
 from fercache.store.crops import Crops, crop_files, find_crops, read_crops
 from fercache.store.tables import FeatureTable, read_info, read_table
-from fercache.views import RECIPES, draw_view, load_recipe
-from tests.extraction.test_decode import picture
+from tests.images.test_decode import picture
 from tests.pixel_encoder import PixelEncoder
 from tests.stages.test_extract import request, save
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from fercache.backbones import Backbone
 from fercache.errors import UsageError
 from fercache.trunks import Faces
 from fercache.trunks.timm import TimmTrunk
+from fercache.weights.timm_backbone import Backbone
 from tests.encoders.timm_fixtures import SMALL, SMALL_VIT, random_state, save_checkpoint
 
 

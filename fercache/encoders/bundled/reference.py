@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from fercache import precisions, registry
-from fercache.devices import resolve_device
+from fercache import registry
 from fercache.encoders import Encoder, EncoderRequest, NetworkEncoder
 from fercache.encoders.bundled import Bundled
 from fercache.encoders.bundled.weights import FOLDER
 from fercache.errors import FercacheError
+from fercache.runtime import precisions
+from fercache.runtime.devices import resolve_device
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 
 FILE = FOLDER / "reference.safetensors"

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fercache.state_dicts import read_state
+from fercache.weights.state_dicts import read_state
 
 FOLDER = Path(__file__).parent
 FILE = "bundled.safetensors"

@@ -23,9 +23,9 @@ from fercache.encoders.open_clip import published
 from fercache.encoders.open_clip.clip_encoder import Checkpoint
 from fercache.encoders.open_clip.tokenizers import needs_transformers, tokenizer
 from fercache.errors import UsageError, nearest
-from fercache.hub import HUB, fetched_before, reachable
-from fercache.key_names import way_out
-from fercache.state_dicts import INDEX, State, first_line, listed, read_state, weights_hash
+from fercache.weights.hub import HUB, fetched_before, reachable
+from fercache.weights.key_names import way_out
+from fercache.weights.state_dicts import INDEX, State, first_line, listed, read_state, weights_hash
 
 SCHEMES = ("local-dir:", "hf-hub:")
 CONFIG = "open_clip_config.json"

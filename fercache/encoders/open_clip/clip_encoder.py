@@ -21,8 +21,8 @@ from fercache.encoders import (
     check_preset,
     square_side,
 )
+from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
-from fercache.resizing import kernels
 
 GEOMETRY = ("resize_mode", "interpolation", "fill_color", "kernels")
 TEXT_BATCH = 256

@@ -8,7 +8,7 @@ from typing import Any
 import open_clip
 
 from fercache.errors import UsageError
-from fercache.hub import HUB, fetched_before, reachable
+from fercache.weights.hub import HUB, fetched_before, reachable
 
 EXTRA = "pip install 'fercache[transformers]'"
 FILES = "tokenizer.json and tokenizer_config.json"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.extraction.test_decode import adobe_cmyk_jpeg, grey, grey_16_bit, jpeg, progressive_jpeg, rgb
+from tests.images.test_decode import adobe_cmyk_jpeg, grey, grey_16_bit, jpeg, progressive_jpeg, rgb
 
 LISTS = Path(__file__).parent.parent / "lists"
 KINDS = {".png": (rgb, grey, grey_16_bit, jpeg), ".jpg": (jpeg, progressive_jpeg, adobe_cmyk_jpeg)}

@@ -1,0 +1,399 @@
+"""An experiment as a TOML file: what is trained on what, scored on what, and shown in which report.
+
+A key is called as the option of `extract` and `train` that it stands for. Wrong names, settings, grids and
+sources are found when it is read, before anything is extracted; what only a set itself can tell, when it is used.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+
+from fercache import registry
+from fercache.datasets import POOL, DatasetName, check_domain, every_set, source_names
+from fercache.errors import LONGEST_NAME, UsageError, nearest
+from fercache.expressions import POLICIES as LABEL_POLICIES
+from fercache.heads import RANDOM, FitSettings, HeadSettings
+from fercache.identity import MOST_SEEDS, seed_range
+from fercache.images.corruptions import corruptions
+from fercache.images.views import CLEAN, load_recipe
+from fercache.layouts.remote import exists
+from fercache.prompts import prompt_set
+from fercache.scoring.selection import DEFAULT, FALLBACK, POLICIES
+from fercache.toml_files import is_file, read_toml
+from fercache.weights.timm_backbone import PRETRAINED
+
+ORACLE = "oracle"
+MOST_METHODS = 10_000
+"""Of an experiment: more would take years, and memory before anything is trained."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HeadEntry(_Strict):
+    """A head, its trunk, the `settings` that are fixed, and a `grid` of others: every combination is a method."""
+
+    head: str
+    trunk: str | None = None
+    settings: dict[str, Any] = {}
+    grid: dict[str, tuple[Any, ...]] = {}
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that do not vary, the trunk among them."""
+        return self.settings | ({} if self.trunk is None else {"trunk": self.trunk})
+
+    @property
+    def methods(self) -> int:
+        """How many combinations there are."""
+        return math.prod(map(len, self.grid.values()))
+
+    def combinations(self) -> Iterator[dict[str, Any]]:
+        """The settings of every method."""
+        for values in itertools.product(*self.grid.values()):
+            yield self.fixed | dict(zip(self.grid, values, strict=True))
+
+    @model_validator(mode="after")
+    def _says_everything_once(self) -> "HeadEntry":
+        if self.trunk is not None and "trunk" in self.settings:
+            raise ValueError("trunk stands beside settings and in them; write it once")
+        for name, values in self.grid.items():
+            if not values:
+                raise ValueError(f"grid.{name} is empty; name the values to try, or leave it out")
+            if name in self.fixed:
+                raise ValueError(f"{name} is fixed by settings, so the grid cannot vary it; write it in one of them")
+        if self.methods > MOST_METHODS:
+            raise ValueError(f"the grid has {self.methods:,} methods; at most {MOST_METHODS:,} can be asked for")
+        for name, values in self.grid.items():
+            if any(value in values[:place] for place, value in enumerate(values)):
+                raise ValueError(f"grid.{name} holds a value twice")
+        return self
+
+
+class Statistics(_Strict):
+    """What scores are compared with (`baseline`, a head), and whether faces are also scored without duplicates."""
+
+    baseline: str | None = None
+    exclude_duplicates: bool = False
+
+
+class Experiment(_Strict):
+    """The content of a file; see `pipelines/README.md`."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
+    about: str = ""
+    encoder: str = "bundled"
+    weights: Path | None = None
+    preprocessing: Literal["clip", "imagenet-224"] = "clip"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    prompts: str = "faces"
+    views: int = Field(default=0, ge=0, le=64)
+    recipe: str = "cafe"
+    crops: int | None = Field(default=None, ge=16, le=512)
+    sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
+    leave_one_out: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    seeds: Annotated[tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(max_length=MOST_SEEDS)] = (0, 1, 2, 3, 4)
+    classes: Literal[7, 8] = 7
+    policy: str = "majority"
+    labels: str | None = None
+    faces: int | None = Field(default=None, ge=2)
+    selection: tuple[str, ...] = POLICIES
+    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
+    heads: tuple[HeadEntry, ...]
+    statistics: Statistics = Statistics()
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _read_seeds(cls, given: Any) -> Any:
+        if not isinstance(given, str):
+            return given
+        first, _, last = given.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal()):
+            raise ValueError('write a range, "0-4", or a list, [0, 2, 5]')
+        return tuple(seed_range(int(first), int(last or first)))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_empty(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in ("sources", "leave_one_out", "targets", "seeds", "selection", "heads"):
+            if name in given and not given[name]:
+                raise ValueError(f"{name} is empty; name one or more, or leave it out")
+        return given
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Experiment":
+        if bool(self.sources) == bool(self.leave_one_out):
+            raise ValueError("write either sources or leave_one_out")
+        if (methods := sum(entry.methods for entry in self.heads)) > MOST_METHODS:
+            raise ValueError(f"heads: they are {methods:,} methods; at most {MOST_METHODS:,} can be asked for")
+        if len(self.leave_one_out) == 1:
+            raise ValueError("leave_one_out needs two sets or more")
+        if not self.seeds:
+            raise ValueError('seeds: the range is empty; the smaller number comes first, "0-4"')
+        for name in ("seeds", "selection"):
+            given = getattr(self, name)
+            if repeated := [value for place, value in enumerate(given) if value in given[:place]]:
+                raise ValueError(f"{name}: {repeated[0]} is there twice; name every one once")
+        if self.selection == (ORACLE,):
+            raise ValueError("selection: oracle looks at the target, so it stands beside the others, never alone")
+        return self
+
+    @property
+    def report_name(self) -> str:
+        """The report's folder in `reports/`."""
+        return self.report or self.name
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A source, one set or several (`A & B`), and the targets that what is trained on it is scored on."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A head with the settings that the file gives it; `needs_crops`: it looks at pixels."""
+
+    head: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs_crops: bool = False
+
+    def __str__(self) -> str:
+        told = [f"{name}={value}" for name, value in self.settings.items() if name != "trunk"]
+        told = [str(self.settings["trunk"]), *told] if "trunk" in self.settings else told
+        return self.head + (f" ({', '.join(told)})" if told else "")
+
+
+def load_experiment(file: Path) -> Experiment:
+    """Reads a file. Raises UsageError, which names the file, for whatever could not run as it is written."""
+    content = read_toml(file)
+    try:
+        experiment = Experiment.model_validate(content)
+        _check(experiment)
+    except ValidationError as error:
+        raise UsageError(f"{file}: {_complaint(error)}") from None
+    except UsageError as error:
+        raise UsageError(f"{file}: {error}") from None
+    return experiment
+
+
+def trials(experiment: Experiment) -> tuple[Trial, ...]:
+    """What is trained on, and scored on what. Raises UsageError for names that mean nothing, or a score that would."""
+    asked = tuple(dict.fromkeys(every_set(experiment.targets)))
+    domains = experiment.leave_one_out
+    if domains:
+        _source(POOL.join(domains))  # each of them is there, and once
+        left_out = [(POOL.join(d for d in domains if d != domain), _whole(domain)) for domain in domains]
+        found = [Trial(_source(pool), tuple(dict.fromkeys((target, *asked)))) for pool, target in left_out]
+    else:
+        texts = [entry if isinstance(entry, str) else POOL.join(entry) for entry in experiment.sources]
+        sources = list(dict.fromkeys(map(_source, texts)))
+        everything = [str(name.whole) for source in sources for name in source_names(source)]
+        found = [Trial(source, asked or _untrained(source, everything)) for source in sources]
+    for trial in found:
+        if not trial.targets:
+            raise UsageError(f"{trial.source} leaves nothing to be scored on. Name targets = [...].")
+        if trained := [target for target in trial.targets if target not in _untrained(trial.source, trial.targets)]:
+            raise UsageError(
+                f"The target {trained[0]} is what {trial.source} trains on, so its score would mean nothing. "
+                "Name another split, as in NAME@SPLIT, or another set."
+            )
+    return tuple(found)
+
+
+def variants(experiment: Experiment) -> tuple[Variant, ...]:
+    """Every head with every combination of its grid, each once. Raises UsageError for settings that it does not take.
+
+    A head that looks at pixels takes the crops of the experiment.
+    """
+    found: dict[tuple[str, str], Variant] = {}
+    for number, entry in enumerate(experiment.heads, 1):
+        plugin = registry.load("heads", entry.head)
+        for given in entry.combinations():
+            where = f"[[heads]] number {number} ({entry.head})"
+            settings = head_settings(entry.head, given, where)
+            needs_crops = bool(plugin.needs_crops(settings))
+            if needs_crops and "crops" not in given:
+                given = given | {"crops": experiment.crops}
+            _check_pictures(experiment, settings, needs_crops, where)
+            variant = Variant(entry.head, given, needs_crops)
+            found.setdefault((entry.head, settings.model_dump_json()), variant)
+    return tuple(found.values())
+
+
+def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettings:
+    """The settings of a head. Raises UsageError for one that it does not have, and for a value that it does not take.
+
+    `where` says in the message which head is meant.
+    """
+    model: type[HeadSettings] = registry.load("heads", head).Settings
+    for name in given:
+        if name not in model.model_fields:
+            raise UsageError(f"{where}: '{name}' is not a setting of {head}. {nearest(name, model.model_fields)}")
+    endless = [name for name, value in given.items() if isinstance(value, float) and not math.isfinite(value)]
+    if endless:
+        raise UsageError(f"{where}: {endless[0]} = {given[endless[0]]} is no finite number.")
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise UsageError(f"{where}: {name} = {first['input']!r}: {first['msg']}.") from None
+
+
+def _check(experiment: Experiment) -> None:
+    """Everything that the types do not say."""
+    registry.encoder_family(experiment.encoder)
+    if experiment.weights and not exists(experiment.weights):
+        raise UsageError(f"weights = {experiment.weights}: there is no such file in {Path.cwd()}.")
+    prompt_set(experiment.prompts)
+    load_recipe(experiment.recipe)
+    for name, known in (("selection", POLICIES), ("policy", LABEL_POLICIES)):
+        given = getattr(experiment, name)
+        for each in [given] if isinstance(given, str) else given:
+            if each not in known:
+                raise UsageError(f"{name}: '{each}' is not a policy. {nearest(each, known)}")
+    _check_splits_and_labels(experiment)
+    chosen = variants(experiment)
+    if experiment.crops and not any(variant.needs_crops for variant in chosen):
+        raise UsageError('crops are for heads that look at pixels, and none does. Give one a trunk = "resnet18".')
+    recipe = load_recipe(experiment.recipe).name
+    if experiment.views and not any(_recipe_of(variant) == recipe for variant in chosen):
+        raise UsageError(
+            f'views are for heads that draw from them, and none does. Give one settings = {{ recipe = "{recipe}" }}.'
+        )
+    _check_baseline(experiment, chosen)
+
+
+def _check_splits_and_labels(experiment: Experiment) -> None:
+    """As far as they are known of a set without looking at it."""
+    found = trials(experiment)
+    names = {name for trial in found for name in (*source_names(trial.source), *map(DatasetName.parse, trial.targets))}
+    label_files: set[str] = set()
+    for name in sorted(names, key=str):
+        family = registry.load("datasets", name.family)
+        label_files |= {column.partition(":")[0] for column in family.vote_columns}
+        splits = family.expected(None, name.domain).keys() - {""}
+        if name.split and splits and name.split not in splits:
+            raise UsageError(f"{name}: {name.whole} has no split '{name.split}'. {nearest(name.split, splits)}")
+    if experiment.labels and experiment.labels not in label_files:
+        known = nearest(experiment.labels, label_files) if label_files else "None of its sets has several."
+        raise UsageError(f"labels: no set here has label files called '{experiment.labels}'. {known}")
+
+
+def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
+    baseline = experiment.statistics.baseline
+    if baseline is None:
+        return
+    fitting = [str(variant) for variant in chosen if variant.head == baseline]
+    if not fitting:
+        known = {variant.head for variant in chosen}
+        raise UsageError(f"statistics.baseline: no head here is '{baseline}'. {nearest(baseline, known)}")
+    if len(fitting) > 1:
+        raise UsageError(f"statistics.baseline: '{baseline}' is several methods here: {'; '.join(fitting)}.")
+    if len(chosen) == 1:
+        raise UsageError(f"statistics.baseline: '{baseline}' is the only method here, so nothing is compared with it.")
+    if not {DEFAULT, FALLBACK}.intersection(experiment.selection):
+        raise UsageError(f"statistics.baseline: methods are compared by {DEFAULT}, else {FALLBACK}; add them.")
+
+
+def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
+    side, weights = getattr(settings, "crops", None), getattr(settings, "trunk_weights", RANDOM)
+    if weights not in (RANDOM, PRETRAINED) and not is_file(Path(weights)):
+        raise UsageError(f"{where}: trunk_weights = {weights}: there is no such file in {Path.cwd()}.")
+    if needs_crops and experiment.crops is None:
+        raise UsageError(f"{where} looks at pixels: write crops = SIDE, such as 112, above the heads.")
+    if side not in (None, experiment.crops):
+        raise UsageError(f"{where}: its crops = {side} are not those of the experiment, crops = {experiment.crops}.")
+    drawn = settings.recipe if isinstance(settings, FitSettings) else CLEAN.name
+    made = load_recipe(experiment.recipe).name if experiment.views else CLEAN.name
+    if drawn not in (CLEAN.name, made):
+        raise UsageError(
+            f"{where} draws views of the recipe {drawn}, which are not made. Write views = 4 and "
+            f'recipe = "{drawn}" above the heads.'
+        )
+
+
+def _recipe_of(variant: Variant) -> str:
+    return str(variant.settings.get("recipe", CLEAN.name))
+
+
+def _source(text: str) -> str:
+    """A source in its one spelling. Raises UsageError for sets that do not exist, or are there twice."""
+    names = source_names(text)
+    for name in names:
+        family = registry.load("datasets", name.family)
+        if family.domains and not name.domain:
+            one = ", ".join(f"{name.family}:{domain}" for domain in family.domains)
+            raise UsageError(f"The source {name} is several sets: {one}. Name one of them, or several in a list.")
+        check_domain(family, name.family, name.domain)
+        if name.corruption and len(corruptions(name.corruption)) > 1:
+            raise UsageError(f"The source {name} is several sets; write the severity, as in {name.clean}+blur:3.")
+    return POOL.join(map(str, names))
+
+
+def _whole(name: str) -> str:
+    return str(DatasetName.parse(name).whole)
+
+
+def _untrained(source: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """The targets, each once, without those that the source trains on, as far as their names say."""
+    parts = source_names(source)
+    return tuple(dict.fromkeys(target for target in targets if not _is_trained_on(DatasetName.parse(target), parts)))
+
+
+def _is_trained_on(target: DatasetName, parts: Sequence[DatasetName]) -> bool:
+    """Whether the split that is scored is one that is trained on: `train` unless another is named."""
+    scored = target.split or registry.load("datasets", target.family).target_split or "test"
+    return any(target.clean == part.clean and scored == (part.split or "train") for part in parts)
+
+
+def _complaint(error: ValidationError) -> str:
+    errors = error.errors(include_url=False)
+    # A misspelt key is often also one that is missing; which one was written says more.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    *place, last = first["loc"] or ("",)
+    if first["type"] == "extra_forbidden":
+        table: dict[str, type[BaseModel]] = {"heads": HeadEntry, "statistics": Statistics}
+        known = table[str(place[0])] if place else Experiment
+        return f"'{last}' is no key of {_where(place) or 'an experiment'}. {nearest(str(last), known.model_fields)}"
+    where, told = _where([*place, last]), first["msg"].removeprefix("Value error, ")
+    if where.startswith(("sources.", "seeds.")):
+        where, told = str(place[0]), _MEMBERS[str(place[0])]
+    if first["type"] in ("model_type", "model_attributes_type"):
+        told = f"write a table, [{where}]"
+    if first["type"] == "tuple_type":
+        told = (
+            "write a table, [[heads]], with double brackets" if where == "heads" else f"write a list, {_listed(first)}"
+        )
+    return f"{where}: {told}." if where else f"{told}."
+
+
+_MEMBERS = {
+    "sources": 'write the names of sets, and lists of one or more names for those that are pooled: ["rafdb", ["sfew"]]',
+    "seeds": "write whole numbers, 0 or more",
+}
+"""What may stand in a list."""
+
+
+def _listed(problem: Any) -> str:
+    """What was given, as a list in TOML."""
+    given = problem["input"]
+    return f'["{given}"]' if isinstance(given, str) else f"[{given}]"
+
+
+def _where(place: Sequence[str | int]) -> str:
+    """`("heads", 1, "settings")` as a reader finds it."""
+    if place and place[0] == "heads" and len(place) > 1:
+        rest = ".".join(map(str, place[2:]))
+        return f"[[heads]] number {int(place[1]) + 1}" + (f", {rest}" if rest else "")
+    return ".".join(map(str, place))

@@ -1,0 +1,1 @@
+"""What stages read: tables, sources, targets and runs of the cache."""

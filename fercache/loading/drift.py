@@ -1,0 +1,48 @@
+"""How far a run's targets are from its source, in the features of tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fercache.errors import UsageError
+from fercache.identity import seed_from
+from fercache.loading.provenance import split_rows
+from fercache.loading.run_config import SourcePart
+from fercache.loading.targets import Target
+from fercache.scoring.drift import Drift, drift
+from fercache.store.schema import CLEAN
+from fercache.store.tables import FeatureTable, TableInfo
+
+
+class Drifts:
+    """Of targets from sources, each pair looked at once; `read` gives a table by its path."""
+
+    def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable]) -> None:
+        self._paths = {table.clean_key: table.path for table in tables}
+        self._read = read
+        self._found: dict[tuple[str, ...], Drift | None] = {}
+
+    def of(self, target: Target, source: Sequence[SourcePart]) -> Drift | None:
+        """From all faces of the split that is trained on to all of the split that is scored, labelled or not.
+
+        None where the source is not in the cache any more, and where there are too few faces.
+        """
+        trained = [text for part in source for text in (part.key, part.split)]
+        key = (*trained, target.table.clean_key, target.name.split)
+        if key not in self._found:
+            # Seeded by the source: its halves, and so the noise floor, are the same for all targets of a size.
+            self._found[key] = self._measure(target, source, seed_from("drift", *trained))
+        return self._found[key]
+
+    def _measure(self, target: Target, source: Sequence[SourcePart], seed: int) -> Drift | None:
+        if any(part.key not in self._paths for part in source):
+            return None
+        try:
+            tables = [self._read(self._paths[part.key]) for part in source]
+        except UsageError:  # damaged; `cache verify` tells
+            return None
+        parts = zip(tables, source, strict=True)
+        ours = [table.columns.features[CLEAN][split_rows(table, part.split)] for table, part in parts]
+        theirs = target.table.columns.features[CLEAN][split_rows(target.table, target.name.split)]
+        return drift(np.concatenate(ours), theirs, seed=seed)

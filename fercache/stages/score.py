@@ -1,0 +1,276 @@
+"""One run on one target: logits of every snapshot, predictions, and a record for each selection policy."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from fercache import registry
+from fercache.datasets import POOL
+from fercache.encoders import EncoderRequest
+from fercache.errors import FercacheError
+from fercache.identity import key_of, seed_from
+from fercache.images.views import RECIPES
+from fercache.loading.batches import as_faces
+from fercache.loading.run_config import RunConfig
+from fercache.loading.runs import LoadedRun
+from fercache.loading.targets import Target
+from fercache.prompts import BUILT_IN
+from fercache.records import (
+    ALL,
+    MAIN,
+    MaskRecord,
+    Record,
+    predictions_path,
+    record_files,
+    write_record,
+)
+from fercache.runtime.versions import versions
+from fercache.scoring.label_shuffles import label_shuffle_test
+from fercache.scoring.metrics import score
+from fercache.scoring.selection import choose, policies_of
+from fercache.stages._measures import measures
+from fercache.store.runs import Predictions, write_predictions
+from fercache.training import in_parts
+from fercache.trunks import Faces
+
+Logits = dict[str, dict[str, NDArray[np.float32]]]
+"""Snapshot -> readout -> (N, L)."""
+
+SAMPLE = 1000
+SHUFFLES = 199
+
+Masks = Callable[[str], NDArray[np.float32] | None]
+"""Snapshot -> (N, D), or None for a head without a mask."""
+
+
+def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
+    """Writes every selection policy's record, and the predictions it was scored on; returns the records' paths."""
+    start = time.perf_counter()
+    faces = as_faces(target.faces, target.crops, loaded.device)
+    logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
+    seconds = time.perf_counter() - start
+    for earlier in record_files(loaded.run.folder, target.name, target.name.split, unique=True):
+        earlier.unlink()  # it was about other faces, or other duplicates
+    masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
+    written = []
+    for record in _records(loaded, target, logits, masks, seconds):
+        _write_predictions(loaded, target, record, logits[record.snapshot], masks(record.snapshot))
+        written.append(write_record(loaded.run.folder, record))
+    if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
+        written += _score_without_duplicates(loaded, target, logits, masks, seconds)
+    return written
+
+
+def _score_without_duplicates(
+    loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float
+) -> list[Path]:
+    """The same logits and masks scored again; their predictions are written already."""
+    assert target.duplicate is not None
+    kept = ~target.duplicate
+    logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in logits.items()}
+
+    def kept_masks(snapshot: str) -> NDArray[np.float32] | None:
+        every = masks(snapshot)
+        return None if every is None else every[kept]
+
+    records = _records(loaded, target.without_duplicates(), logits, kept_masks, seconds)
+    return [write_record(loaded.run.folder, record) for record in records]
+
+
+def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
+    """One per selection policy; masks are tested once where policies choose the same snapshot."""
+    tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
+    chosen = {policy: _choose(policy, loaded, target, logits) for policy in policies_of(loaded.run.history)}
+    for snapshot in dict.fromkeys(chosen.values()):
+        _refuse_no_numbers(loaded, target, snapshot, logits[snapshot][MAIN])
+    return [
+        _record(loaded, target, policy, snapshot, logits, tested(snapshot), seconds)
+        for policy, snapshot in chosen.items()
+    ]
+
+
+def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits: NDArray[np.float32]) -> None:
+    if not np.isfinite(logits).all():
+        raise FercacheError(
+            f"{loaded.config.name}: the weights {snapshot} give logits that are no numbers on {target.name}; its "
+            f"training went astray. Delete {loaded.run.folder} and train it with a lower learning rate."
+        )
+
+
+def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
+    """The snapshot; only the oracle is told how each does on the target."""
+    history, faces, few = loaded.run.history, loaded.config.rows_chosen_by, loaded.config.too_few
+    if policy != "oracle":
+        return choose(policy, history, faces, too_few=few)
+    truth, expressions = target.faces.truth, loaded.config.expressions
+    on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
+    return choose(policy, history, faces, on_target)
+
+
+@torch.inference_mode()
+def _snapshot_logits(loaded: LoadedRun, snapshot: str, faces: Faces) -> dict[str, NDArray[np.float32]]:
+    loaded.load_snapshot(snapshot)
+    parts = [{MAIN: loaded.head.logits(part), **loaded.head.readouts(part)} for part in in_parts(faces)]
+    return {name: torch.cat([part[name] for part in parts]).float().cpu().numpy() for name in parts[0]}
+
+
+@torch.inference_mode()
+def _masks(loaded: LoadedRun, snapshot: str, faces: Faces) -> NDArray[np.float32] | None:
+    loaded.load_snapshot(snapshot)
+    parts = [mask.float().cpu().numpy() for part in in_parts(faces) if (mask := loaded.head.mask(part)) is not None]
+    return np.concatenate(parts) if parts else None
+
+
+def _test_masks(loaded: LoadedRun, target: Target, masks: NDArray[np.float32] | None) -> MaskRecord | None:
+    truth = target.faces.truth
+    if masks is None or len(np.unique(truth)) < 2:
+        return None
+    seed = seed_from("masks", loaded.config.key, target.table.clean_key, str(target.name))
+    distance, null, p = label_shuffle_test(masks, truth, seed=seed, shuffles=SHUFFLES)
+    return MaskRecord(distance=distance, null=null, p=p, shuffles=SHUFFLES)
+
+
+def _write_predictions(
+    loaded: LoadedRun,
+    target: Target,
+    record: Record,
+    logits: dict[str, NDArray[np.float32]],
+    masks: NDArray[np.float32] | None,
+) -> None:
+    truth = target.faces.truth
+    generator = np.random.default_rng(seed_from("sample", target.table.clean_key, target.name.split))
+    sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
+    mean_mask = None if masks is None else _mean_per_expression(masks, truth, len(loaded.config.expressions))
+    predictions = Predictions(
+        expressions=tuple(loaded.config.expressions),
+        id=target.faces.id,
+        truth=truth,
+        logits=logits,
+        sample=sample,
+        features=target.faces.features[sample].astype(np.float16),
+        mask_mean=mean_mask,
+        subject=target.faces.subject,
+    )
+    attributes = {"run": loaded.config.name, "target": str(target.name), "snapshot": record.snapshot}
+    write_predictions(predictions_path(loaded.run.folder, record), predictions, attributes)
+
+
+def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
+    """(L, D); NaN for an expression that the target does not show."""
+    means = np.full((count, masks.shape[1]), np.nan, dtype=np.float32)
+    for expression in np.unique(truth):
+        means[expression] = masks[truth == expression].mean(axis=0)
+    return means
+
+
+def _record(
+    loaded: LoadedRun,
+    target: Target,
+    policy: str,
+    snapshot: str,
+    logits: Logits,
+    mask: MaskRecord | None,
+    seconds: float,
+) -> Record:
+    config = loaded.config
+    settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
+    return Record(
+        run=config.name,
+        method_key=config.method_key,
+        encoder=config.encoder,
+        encoder_key=key_of(config.encoder_identity),
+        head=config.head,
+        trunk=config.trunk,
+        settings=settings,
+        not_default=_not_default(config.head, settings),
+        source=config.source,
+        target=str(target.name.whole),
+        target_split=target.name.split or ALL,
+        seed=config.seed,
+        key_version=config.key_version,
+        seeded=loaded.head.seeded,
+        selection=policy,
+        snapshot=snapshot,
+        policy=target.policy,
+        duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
+        without_duplicates=target.unique,
+        classes=tuple(config.expressions),
+        mask=mask,
+        kept=len(target.faces.truth),
+        dropped=dict(target.faces.dropped),
+        seen_by_encoder=any(each.by == "encoder" for each in target.seen),
+        seen=target.seen,
+        not_compared=target.not_compared,
+        drift=target.drift,
+        keys={**_keys(config), "target": target.table.clean_key},
+        versions=versions(),
+        device=loaded.device,
+        seconds=round(config.seconds + seconds, 3),
+        options={"extract": _extract_options(config), "train": _train_options(config)},
+        **measures(logits[snapshot], target.faces, config.expressions, target.known),
+    )
+
+
+def _keys(config: RunConfig) -> dict[str, str]:
+    """What runs differ in that are called alike: data, weights and kernels of the encoder, words of the prompts."""
+    encoder = config.encoder_identity
+    kernels = encoder.get("preprocessing", {}).get("kernels")
+    found = {"weights": encoder.get("weights_sha256"), "kernels": kernels, "prompts": config.prompts_key}
+    there = {name: str(key) for name, key in found.items() if key}
+    return {"run": config.key, "source": config.source_key, **there}
+
+
+def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that are not the head's own for the trunk that it has."""
+    plugin = registry.load("heads", head)
+    trunk = {name: value for name, value in settings.items() if name == "trunk"}
+    try:
+        defaults = plugin.Settings.model_validate(trunk).model_dump(mode="json")
+    except ValidationError:  # a head of somebody's own, with a setting that has to be given
+        defaults = trunk
+    return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
+
+
+def _extract_options(config: RunConfig) -> dict[str, str]:
+    """What `fercache extract` needs beyond the data set to make the features again."""
+    precision = config.encoder_identity.get("precision", "auto")
+    request = asdict(EncoderRequest.of(config.encoder_request, precision=precision))
+    asked = {"encoder": request.pop("name"), **request}
+    if config.views:
+        recipe = config.settings["recipe"]
+        asked |= {"views": config.views, "recipe": recipe if recipe in RECIPES else f"{recipe}.toml"}
+    asked["crops"] = config.crop_side
+    if config.prompts not in (None, *BUILT_IN):  # those are always embedded
+        asked["prompts"] = _prompts_option(config)
+    usual = asdict(EncoderRequest())
+    return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
+
+
+def _train_options(config: RunConfig) -> dict[str, str]:
+    """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
+    splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
+    options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": config.policy}
+    if "contempt" in config.expressions:
+        options["classes"] = "8"
+    if config.label_file:
+        options["labels"] = config.label_file
+    if config.faces is not None:
+        options["faces"] = str(config.faces)
+    if config.keep_validation_copies:
+        options["keep-validation-copies"] = ""
+    if config.prompts:
+        options["prompts"] = _prompts_option(config)
+    return options
+
+
+def _prompts_option(config: RunConfig) -> str:
+    """A set of one's own goes by the name of its file."""
+    return str(config.prompts) if config.prompts in BUILT_IN else f"{config.prompts}.toml"

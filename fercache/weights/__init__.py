@@ -1,0 +1,1 @@
+"""Files of weights -> state dicts and networks."""

@@ -1,0 +1,49 @@
+"""Source validation is never what is scored."""
+
+from pathlib import Path
+
+import pytest
+
+from fercache import Settings, train
+from fercache.loading.run_config import read_config
+from fercache.loading.sources import TrainRequest, read_source
+from fercache.scoring.selection import choose
+from tests.audits.planted import draw_folder, extracted
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+
+def test_five_faces_of_each_expression_are_enough_and_fewer_are_said(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heads = ("knn", "sigmoid-mask")
+    for name, count, chosen in (("many", 5, ["source validation"] * 2), ("few", 4, ["cross-validation", "last epoch"])):
+        per_class = {"train": 6, "validation": count, "test": 1}
+        extracted(settings, f"folder:{name}", draw_folder(tmp_path / name, per_class=per_class))
+        request = TrainRequest(f"folder:{name}", heads, seeds=(0,), set={"epochs": 3}, device="cpu")
+        runs = [read_config(folder) for folder in train(settings, request)]
+        assert [config.chosen_by for _, config in runs] == chosen
+        said = capsys.readouterr().err
+        assert ("fewer than 5 faces of surprise, fear, disgust" in said) == (name == "few"), said
+    (knn, config), (mask, trained) = runs
+    assert config.rows_chosen_by == 42 and trained.rows_chosen_by == 28
+    assert all((42 * row["validation_accuracy"]) % 1 == pytest.approx(0, abs=1e-9) for row in knn.history)
+    for policy in ("source-val", "source-1se", "last"):
+        assert choose(policy, mask.history, 28, too_few=trained.too_few) == "epoch-03"
+
+
+@pytest.mark.parametrize(
+    ("splits", "validation"),
+    [
+        ({"train": 20, "validation": 5, "test": 5}, 7 * 5),
+        ({"train": 20, "validation": 5}, 7 * 2),  # its validation split is scored, so a tenth of train is held out
+        ({"train": 20, "test": 5}, 7 * 2),
+    ],
+)
+def test_a_validation_split_that_is_scored_chooses_no_epoch(
+    settings: Settings, tmp_path: Path, splits: dict[str, int], validation: int
+) -> None:
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", per_class=splits))
+    source = read_source(settings, TrainRequest("folder:mine", device="cpu"))
+    assert len(source.faces.validation) == validation
+    assert len(source.faces.train) == 7 * 20 - (0 if validation == 7 * 5 else validation)

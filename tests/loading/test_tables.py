@@ -1,0 +1,59 @@
+"""Which of several tables is taken: the one that was asked for last, whatever the files' own times are."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fercache import Settings
+from fercache.errors import FercacheError
+from fercache.loading.tables import find_table
+from fercache.store import locks
+from fercache.store.tables import find_tables
+from tests.audits.planted import draw_folder, extracted, first_of
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+
+def two_tables(settings: Settings, root: Path) -> tuple[Path, Path, Path]:
+    """Of a set, and of the same set without a picture, which is put back."""
+    picture = first_of(draw_folder(root, 0, {"train": 2}), "train/anger")
+    first = extracted(settings, "folder:mine", root)
+    away = shutil.move(picture, root.parent / "away.png")
+    second = extracted(settings, "folder:mine", root)
+    shutil.move(away, picture)
+    return first, second, root
+
+
+def test_the_table_that_was_asked_for_last_is_taken_and_said_to_be(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, root = two_tables(settings, tmp_path / "mine")
+    for path in (second, *settings.cache.rglob("*.asked")):
+        os.utime(path, (0, 0))
+    capsys.readouterr()
+    assert find_table(settings.cache, "folder:mine", None).path == second
+    told = capsys.readouterr().err
+    assert f"{second.name} is taken, which was asked for last" in told and first.name in told
+    assert [table.path for table in find_tables(settings.cache)] == [second, first]
+    assert extracted(settings, "folder:mine", root) == first
+    assert find_table(settings.cache, "folder:mine", None).path == first
+
+
+def test_one_table_needs_no_words(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", 0, {"train": 1}))
+    capsys.readouterr()
+    find_table(settings.cache, "folder:mine", None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_finished_table_needs_no_lock(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = draw_folder(tmp_path / "mine", 0, {"train": 1})
+    table = extracted(settings, "folder:mine", root)
+
+    def refuse(path: Path) -> int:
+        raise FercacheError(f"Cannot write {path}: read-only file system.")
+
+    monkeypatch.setattr(locks, "_acquire", refuse)
+    assert extracted(settings, "folder:mine", root) == table

@@ -1,0 +1,18 @@
+"""What tests of several folders need: a cache of their own, and a folder of faces with planted copies."""
+
+from pathlib import Path
+
+import pytest
+
+from fercache import Settings
+from tests.audits.planted import draw_folder, plant
+
+
+@pytest.fixture(scope="session")
+def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plant(draw_folder(tmp_path_factory.mktemp("planted")))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
