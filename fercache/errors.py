@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 LONGEST_NAME = 100
 """Bytes of a name that somebody gives; several of them make the name of a file, of which systems take 255."""
@@ -37,6 +41,31 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     listed = ", ".join(names) if names else "none"
     return f"Did you mean '{close[0]}'? Known: {listed}." if close else f"Known: {listed}."
+
+
+class Problem(NamedTuple):
+    """What is wrong with a field: its place, pydantic's `kind` of error, the message, and the value that was given."""
+
+    place: tuple[str | int, ...]
+    kind: str
+    message: str
+    given: Any
+
+    @property
+    def name(self) -> str:
+        """The place with dots: `settings.learning_rate`."""
+        return ".".join(map(str, self.place))
+
+
+def first_problem(error: "ValidationError") -> Problem:
+    """The first of a model's problems; an unknown name before what is missing, which it is often a misspelling of."""
+    problems = error.errors(include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "enum":
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        message = f"there is no '{first['input']}'. {nearest(str(first['input']), known)}".removesuffix(".")
+    return Problem(first["loc"], first["type"], message, first["input"])
 
 
 def check_length(what: str, name: str) -> None:

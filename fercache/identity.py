@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.errors import UsageError
-
 MOST_SEEDS = 10_000
 """Of one command: more is a slip of the keyboard."""
 
@@ -29,13 +27,6 @@ def seed_from(*parts: Any) -> int:
     """A seed in [0, 2**63) that depends on everything it is given, and on nothing else."""
     digest = hashlib.sha256(canonical_json(list(parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-def seed_range(first: int, last: int) -> range:
-    """The seeds from `first` to `last`. Raises UsageError for more than MOST_SEEDS, before there are any."""
-    if last - first >= MOST_SEEDS:
-        raise UsageError(f"The seeds {first} to {last} are {last - first + 1:,}; at most {MOST_SEEDS:,} can be named.")
-    return range(first, last + 1)
 
 
 def file_hash(path: Path) -> str:

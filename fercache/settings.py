@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercache.errors import UsageError, check_length, nearest
+from fercache.errors import UsageError, check_length, first_problem, nearest
 from fercache.layouts.remote import address_of
 from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.toml_files import read_toml
@@ -75,8 +75,7 @@ def _place(file: Path, name: str, path: Path) -> Path:
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"'{name}' is not a setting. {nearest(name, Settings.model_fields)}"
-    return f"'{name}': {first['msg']}."
+    problem = first_problem(error)
+    if problem.kind == "extra_forbidden":
+        return f"'{problem.name}' is not a setting. {nearest(problem.name, Settings.model_fields)}"
+    return f"'{problem.name}': {problem.message}."

@@ -7,6 +7,9 @@ from fercache.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
 
+POOL = " & "
+"""Stands between the names of datasets whose faces make one source."""
+
 ALIASES = {
     "train": ("train", "training", "trn"),
     "validation": ("validation", "valid", "val", "dev", "devel", "development"),

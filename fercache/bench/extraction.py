@@ -27,16 +27,18 @@ from torchvision.transforms import Compose
 from fercache import registry
 from fercache.datasets import Dataset as FaceSet
 from fercache.datasets import DatasetName, FaceImage
-from fercache.encoders import EncoderRequest, NetworkEncoder
+from fercache.encoders import NetworkEncoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
 from fercache.identity import content_hash, key_of, pixel_hash
+from fercache.options.bench import ExtractionBenchRequest
+from fercache.options.extract import ExtractRequest
 from fercache.output_paths import check_output_file
 from fercache.runtime.precisions import REDUCED, casting, centred_cosine
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
-from fercache.stages.extract import ExtractRequest, first_faces, table_identity
+from fercache.stages.extract import first_faces, table_identity
 from fercache.store.atomic import write_text
 from fercache.store.schema import Columns
 from fercache.store.shards import TableWriter
@@ -46,7 +48,7 @@ from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 END_TO_END, ENCODE, PRODUCTS, PLAIN = "end to end", "encode", "matrix products alone", "plain loop"
 DECODE, RESIZE, COPY, WRITE = "decode", "resize", "copy to the device", "write"
 
-SHARD = ExtractRequest.shard_rows
+SHARD = ExtractRequest().shard_rows
 NAME = DatasetName("folder", "bench")
 SEED = 20_251_108
 KINDS = ((48, "png"), (100, "jpg"), (112, "jpg"), (224, "jpg"))
@@ -57,15 +59,6 @@ PLAIN_BATCH = 64
 Encode = Callable[[Tensor], Tensor]
 Product = tuple[int, int, int]
 """(rows, inner, columns) of a matrix product."""
-
-
-@dataclass(frozen=True)
-class ExtractionBenchRequest:
-    """How many `images` are drawn, and by what they are encoded."""
-
-    encoder: EncoderRequest = field(default_factory=EncoderRequest)
-    images: int = 512
-    rounds: int = 3
 
 
 @dataclass

@@ -16,6 +16,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch, GradientHead, Task
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.options.bench import TrainingBenchRequest
 from fercache.output_paths import check_output_file
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
@@ -27,19 +28,6 @@ PRODUCTS, BARE = "matrix products alone", "bare loop"
 TOGETHER = ", side by side"
 """A run on each core, as `train` does: the time is that of all, divided by their number."""
 PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """Sigmoid-mask on `faces` random features of `dimension`; `crops` is the side of random crops, for such a trunk."""
-
-    batch_sizes: tuple[int, ...] = (32, 128, 512)
-    epochs: int = WHOLE_EPOCHS
-    faces: int = 12271
-    dimension: int = 512
-    trunk: str = "mlp"
-    crops: int | None = None
-    rounds: int = 3
 
 
 @dataclass
@@ -80,7 +68,7 @@ class Contender:
         }
 
 
-def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.DataFrame]:
+def bench_training(settings: Settings, request: TrainingBenchRequest) -> tuple[Path, pd.DataFrame]:
     """Times all contenders in turn, a seed each round; returns the file in the reports, and what is in it.
 
     Raises UsageError for a trunk on pixels without crops, or one of features with them.
@@ -121,7 +109,7 @@ def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, s
             optimizer.step()
 
 
-def matrix_products(batch_size: int, request: BenchRequest) -> None:
+def matrix_products(batch_size: int, request: TrainingBenchRequest) -> None:
     """The five products of each step of a two-layer trunk: two forward, and backward all but the features' gradient."""
     dimension = request.dimension
     features, gradient = torch.randn(batch_size, dimension), torch.randn(batch_size, dimension)
@@ -133,7 +121,7 @@ def matrix_products(batch_size: int, request: BenchRequest) -> None:
         (gradient @ weight).T @ features
 
 
-def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation: Batch) -> list[Contender]:
+def _contenders(request: TrainingBenchRequest, batch_size: int, train: Batch, validation: Batch) -> list[Contender]:
     task = Task(first_expressions(7), request.dimension, crop_side=request.crops)
 
     def settings(precision: str = "fp32") -> SigmoidMaskSettings:
@@ -165,7 +153,7 @@ def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation
     return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders, *together]
 
 
-def _random_faces(request: BenchRequest, count: int, seed: int) -> Batch:
+def _random_faces(request: TrainingBenchRequest, count: int, seed: int) -> Batch:
     """Features around a centre for each expression, near enough to each other that not all are told apart."""
     centres = torch.randn(7, request.dimension, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(seed)

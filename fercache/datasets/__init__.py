@@ -24,7 +24,7 @@ from fercache.expressions import NAME_OF_ALIAS
 from fercache.images.corruptions import Corruption, corruptions
 from fercache.images.decode import decode
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
-from fercache.splits import SPLITS, meant_split, split_name
+from fercache.splits import POOL, SPLITS, meant_split, split_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,6 @@ class Dataset(ABC):
 
 def _split_order(split: str) -> tuple[int, str]:
     return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
-
-
-POOL = " & "
-"""Stands between the names of sets whose faces make one source."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from fercache.encoders._inference import laid_out
 from fercache.encoders._resizing import Resizing, on_pixels
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.identity import canonical_json
+from fercache.options.extract import EncoderRequest
 from fercache.runtime import precisions
 from fercache.runtime.devices import resolve_device
 
@@ -35,27 +35,6 @@ AGREEMENT = {"fp32": 0.9999}
 REDUCED_AGREEMENT = 0.99
 """Least cosine of a difference of two pictures' features, laid out for inference and plain; of bf16 and fp16."""
 SHORT_OF_MEMORY = "Use --device cpu, or a smaller encoder."
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderRequest:
-    """What a user may say about an encoder. `name` is `FAMILY`, or an architecture and tag as open_clip writes them."""
-
-    name: str = "bundled"
-    weights: Path | None = None
-    preprocessing: str = OWN
-    device: str = "auto"
-    precision: str = "auto"
-
-    def stored(self) -> dict[str, Any]:
-        """As JSON, for those who ask for the same again, from whatever folder."""
-        return {**asdict(self), "weights": str(self.weights.resolve()) if self.weights else None}
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
-        """The same encoder, on a device and in a precision of one's own."""
-        weights = Path(stored["weights"]) if stored["weights"] else None
-        return cls(stored["name"], weights, stored["preprocessing"], device, precision)
 
 
 class Encoder(ABC):

@@ -9,17 +9,10 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.encoders import (
-    IMAGENET_224,
-    EncoderRequest,
-    NetworkEncoder,
-    Preprocessing,
-    check_preset,
-    slug,
-    square_side,
-)
+from fercache.encoders import IMAGENET_224, NetworkEncoder, Preprocessing, check_preset, slug, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from fercache.weights.state_dicts import state_hash, weights_hash
 from fercache.weights.timm_backbone import PRETRAINED, Backbone, not_here
 

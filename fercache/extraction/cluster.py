@@ -18,11 +18,12 @@ from functools import cache
 from typing import Any
 
 from fercache.datasets import FaceImage
-from fercache.encoders import Encoder, EncoderRequest
+from fercache.encoders import Encoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.extraction.local import Counts, Task, encode_rows
+from fercache.options.extract import EncoderRequest
 from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 from fercache.store.shards import TableWriter

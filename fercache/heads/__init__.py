@@ -70,7 +70,7 @@ class Task:
 class HeadSettings(BaseModel):
     """Base of every head's settings; unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
     """Settings that were added when there were runs already: at its default, one is no part of a run's key."""
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, first_problem, nearest
 from fercache.identity import key_of, seed_from
 from fercache.toml_files import is_file, read_toml
 
@@ -218,12 +218,10 @@ def load_recipe(text: str) -> Recipe:
 
 
 def _complaint(error: ValidationError) -> str:
-    errors = error.errors(include_url=False)
-    # A misspelt key is also one that is missing; which one was written says more.
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    *place, last = map(str, first["loc"] or ("steps",))
-    if first["type"] != "extra_forbidden":
-        return f"{'.'.join([*place, last])}: {first['msg'].removeprefix('Value error, ')}."
+    problem = first_problem(error)
+    *place, last = map(str, problem.place or ("steps",))
+    if problem.kind != "extra_forbidden":
+        return f"{'.'.join([*place, last])}: {problem.message}."
     kinds: dict[str, type[BaseModel]] = {"noise": Noise, "flip": Flip, "shift": Shift, "erase": Erase, "light": Light}
     known = kinds[place[-1]].model_fields if place and place[-1] in kinds else Recipe.model_fields
     return f"'{last}' is no key of {' '.join(place) or 'a recipe'}. {nearest(last, known)}"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS
 from fercache.records.fields import (
@@ -27,6 +27,7 @@ from fercache.records.fields import (
 from fercache.records.seen import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
 from fercache.scoring.selection import POLICIES
+from fercache.splits import POOL
 
 
 class Record(Strict):

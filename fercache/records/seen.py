@@ -13,8 +13,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
+from fercache.splits import POOL
 
 How = Literal["same set", "same pictures", "identical images"]
 By = Literal["encoder", "source"]

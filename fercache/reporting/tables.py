@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fercache.datasets import POOL
 from fercache.records import ADJUSTED, MADE, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.boards import Board, MethodTable, boards
 from fercache.reporting.robustness import CLEAN, DROP, MEAN, Robustness, robustness
@@ -20,6 +19,7 @@ from fercache.reporting.rows import (
     Scores,
     written,
 )
+from fercache.splits import POOL
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,14 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fercache.errors import UsageError, nearest
+from fercache.policies import DEFAULT, FALLBACK, SelectionPolicy
 
-POLICIES = ("source-val", "source-1se", "source-shifted", "last", "oracle")
-"""`source-val` is best on source validation, `source-1se` the first within one standard error of that, `source-shifted`
-best on changed pictures of it; `oracle` is best on the target itself, as the papers' code selects."""
-
-BY_SHIFTED = "source-shifted"
-DEFAULT, FALLBACK = BY_SHIFTED, "source-val"
-"""What headlines, tests of differences and `predict` go by, and what they go by where a run cannot serve that."""
+POLICIES = tuple(SelectionPolicy)
+BY_SHIFTED = SelectionPolicy.SOURCE_SHIFTED
 
 
 def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -34,7 +30,7 @@ def headline(of_methods: Iterable[Collection[str]]) -> str:
     found = [set(policies) for policies in of_methods]
     if found and all(DEFAULT in policies for policies in found):
         return DEFAULT
-    present = set().union(*found) - {DEFAULT, "oracle"}
+    present = set().union(*found) - {DEFAULT, SelectionPolicy.ORACLE}
     return next((policy for policy in POLICIES if policy in present), FALLBACK)
 
 
@@ -55,21 +51,21 @@ def choose(
     """
     if policy not in POLICIES:
         raise UsageError(f"'{policy}' is not a selection policy. {nearest(policy, POLICIES)}")
-    if (policy == "oracle") != (target_accuracy is not None):
+    if (policy == SelectionPolicy.ORACLE) != (target_accuracy is not None):
         raise ValueError("The oracle, and no other policy, looks at accuracy on the target.")
     if policy not in policies_of(history):
         raise ValueError(f"{policy} needs accuracy on shifted faces, which the history does not hold.")
     kept = [row for row in history if row["snapshot"]]
     if too_few and target_accuracy is None and kept[-1]["epoch"]:  # candidates are cross-validated
-        policy = "last"
+        policy = SelectionPolicy.LAST
     best = max(kept, key=validation_rank)
     if target_accuracy is not None:
         best = max(kept, key=lambda row: target_accuracy[row["snapshot"]])
-    elif policy == "last":  # candidates of a fitted head have no order in time: the best of them
+    elif policy == SelectionPolicy.LAST:  # candidates of a fitted head have no order in time: the best of them
         best = max((row for row in kept if row["epoch"] == kept[-1]["epoch"]), key=validation_rank)
     elif policy == BY_SHIFTED:
         best = max(kept, key=lambda row: (row["shifted_accuracy"], row["shifted_uar"]))
-    elif policy == "source-1se":
+    elif policy == SelectionPolicy.SOURCE_1SE:
         accuracy = float(best["validation_accuracy"])
         enough = accuracy - math.sqrt(accuracy * (1 - accuracy) / faces)
         best = next(row for row in kept if row["validation_accuracy"] >= enough)

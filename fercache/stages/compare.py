@@ -1,8 +1,7 @@
 """records -> tables and the page."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.images.corruptions import EVERY
 from fercache.loading.thumbnails import pictures_of
+from fercache.options.compare import CompareRequest
 from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import ReportRequest, write_report
 from fercache.reporting.pair import Pair, compare_pair, flips_frame
@@ -22,26 +22,6 @@ _UNFINISHED = (
     "{} has records, but is no finished run: it has no file 'done'. Delete it and run the same `fercache train` and "
     "`fercache evaluate` again."
 )
-
-
-@dataclass(frozen=True)
-class CompareRequest:
-    """Which records are compared, in which report; of what is empty, all.
-
-    `targets` are labels, sets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
-    `ferplus+all`. `baseline`, `about`, `thumbnails` and `class_mix` are as in `ReportRequest`.
-    """
-
-    runs: tuple[str, ...] = ()
-    name: str = "latest"
-    sources: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
-    selections: tuple[str, ...] = ()
-    baseline: str | None = None
-    about: str = ""
-    thumbnails: bool = False
-    class_mix: Mapping[str, float] | None = None
 
 
 def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[Path, list[Record]]:

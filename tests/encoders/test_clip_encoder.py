@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.open_clip import OpenClip
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from tests.encoders.open_clip_fixtures import save_folder
 
 FACES = [np.full((32, 32, 3), value, np.uint8) for value in range(0, 240, 6)]

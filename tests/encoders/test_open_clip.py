@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders._resizing import on_pixels
 from fercache.encoders.open_clip import OpenClip, checkpoints
 from fercache.encoders.open_clip.checkpoints import find
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from tests.encoders.open_clip_fixtures import CONFIG, register_architectures, save_folder, tiny_model
 from tests.encoders.test_resizing import LEVELS
 

@@ -54,5 +54,5 @@ def test_a_device_that_deviates_gives_way_unless_it_was_named() -> None:
 def test_extract_says_that_it_takes_another_device(
     tmp_path: Path, studio_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extract(Settings(cache=tmp_path / "cache"), ExtractRequest("folder:faces", studio_folder))
+    extract(Settings(cache=tmp_path / "cache"), ExtractRequest(dataset="folder:faces", root=studio_folder))
     assert "warning: cuda computes other features" in capsys.readouterr().err

@@ -143,7 +143,10 @@ class TestExtraction:
         return tmp_path / "faces"
 
     def table(self, root: Path, name: str) -> Path:
-        return extract(Settings(cache=root.parent / "cache"), ExtractRequest(name, root, EncoderRequest("pixels")))
+        return extract(
+            Settings(cache=root.parent / "cache"),
+            ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")),
+        )
 
     def test_a_spoilt_table_has_the_scored_split_and_other_features(
         self, root: Path, pixel_encoder: type[PixelEncoder]

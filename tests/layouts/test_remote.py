@@ -70,7 +70,9 @@ def in_memory(folder: Path, name: str) -> str:
 
 
 def features(cache: Path, name: str, root: Path) -> tuple[list[str], np.ndarray]:
-    columns = read_table(extract(Settings(cache=cache), ExtractRequest(name, root, EncoderRequest("pixels")))).columns
+    columns = read_table(
+        extract(Settings(cache=cache), ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")))
+    ).columns
     return list(columns.id), columns.features["clean"]
 
 
@@ -123,7 +125,10 @@ def test_a_picture_that_changes_at_its_address_is_another(tmp_path: Path) -> Non
 )
 def test_an_address_that_leads_nowhere_is_told(tmp_path: Path, address: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        extract(Settings(cache=tmp_path), ExtractRequest("manifest:mine", Path(address), EncoderRequest("pixels")))
+        extract(
+            Settings(cache=tmp_path),
+            ExtractRequest(dataset="manifest:mine", root=Path(address), encoder=EncoderRequest(name="pixels")),
+        )
 
 
 def test_addresses_and_paths_are_told_apart() -> None:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg
 from torch import nn
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import weights
 from fercache.encoders.open_clip.clip_encoder import Checkpoint, ClipEncoder
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.options.extract import EncoderRequest
 
 
 class Bundled(ClipEncoder):

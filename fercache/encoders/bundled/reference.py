@@ -5,7 +5,6 @@ fp32; `python -m fercache.encoders.bundled.reference` writes it again after the 
 """
 
 import sys
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from fercache import registry
-from fercache.encoders import Encoder, EncoderRequest, NetworkEncoder
+from fercache.encoders import Encoder, NetworkEncoder
 from fercache.encoders.bundled import Bundled
 from fercache.encoders.bundled.weights import FOLDER
 from fercache.errors import FercacheError
+from fercache.options.extract import EncoderRequest
 from fercache.runtime import precisions
 from fercache.runtime.devices import resolve_device
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
@@ -52,7 +52,7 @@ def trusted(request: EncoderRequest) -> tuple[EncoderRequest, str]:
     told = f"{device} computes other features than it should: of known faces the least cosine is {cosine.min():.3f}"
     if request.device != "auto" or device == "cpu":
         raise FercacheError(f"{told}. What it computes cannot be relied on: check its drivers, or use --device cpu.")
-    checked, _ = trusted(replace(request, device="cpu"))
+    checked, _ = trusted(request.but(device="cpu"))
     return checked, f"{told}; the processor is taken instead"
 
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
 from fercache.encoders.bundled.captions import VALUES
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, DrawnFaces, draw_faces, read_ferplus
 from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompt_set
 from fercache.synthetic_faces import DOMAINS, STYLES
 

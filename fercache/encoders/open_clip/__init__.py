@@ -1,8 +1,8 @@
 """Every CLIP that open_clip knows: `ViT-B-32/openai`, `ViT-B-32` with a file, `local-dir:PATH`, `hf-hub:NAME`."""
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.open_clip.checkpoints import SCHEMES, load, not_here
 from fercache.encoders.open_clip.clip_encoder import ClipEncoder
+from fercache.options.extract import EncoderRequest
 
 
 class OpenClip(ClipEncoder):

@@ -12,17 +12,10 @@ from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
-from fercache.encoders import (
-    OWN,
-    EncoderRequest,
-    NetworkEncoder,
-    Preprocessing,
-    TextEncoder,
-    check_preset,
-    square_side,
-)
+from fercache.encoders import OWN, NetworkEncoder, Preprocessing, TextEncoder, check_preset, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 
 GEOMETRY = ("resize_mode", "interpolation", "fill_color", "kernels")
 TEXT_BATCH = 256
