@@ -27,7 +27,7 @@ def test_a_length_is_of_bytes() -> None:
 
 def test_a_long_data_set_name_is_refused() -> None:
     for name in (f"folder:{LONG}", f"manifest:mine@{LONG}"):
-        with pytest.raises(UsageError, match="The data set name"):
+        with pytest.raises(UsageError, match="The dataset name"):
             DatasetName.parse(name)
 
 

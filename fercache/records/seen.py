@@ -1,7 +1,7 @@
 """What a run has seen of a target, as far as names and counts say it: a target without any of it is unseen.
 
 A set is seen through the encoder's training sets and through those that the head was trained on, in three ways: it is
-one of them, it is declared to have the same pictures as one (`Dataset.pictures_of`), or images of it are there pixel
+one of them, it is declared to have the same images as one (`Dataset.pictures_of`), or images of it are there pixel
 for pixel. Names are judged here, so that records which say no more can be judged by them; `stages.provenance` compares
 pixels.
 """
@@ -71,7 +71,7 @@ def _pictures(name: DatasetName) -> str:
 
 @cache
 def _relatives(family: str) -> frozenset[str]:
-    """The families that have the pictures of `family`, itself among them."""
+    """The families that have the images of `family`, itself among them."""
     links = [(name, other) for name in registry.names("datasets") for other in _plugin_pictures(name)]
     found = {family}
     while more := {name for link in links if not found.isdisjoint(link) for name in link} - found:
@@ -80,12 +80,12 @@ def _relatives(family: str) -> frozenset[str]:
 
 
 def _plugin_pictures(family: str) -> tuple[str, ...]:
-    pictures: tuple[str, ...] = registry.load("datasets", family).pictures_of
+    pictures: tuple[str, ...] = registry.load("datasets", family).images_of
     return pictures
 
 
 def relatives(family: str) -> tuple[str, ...]:
-    """The other families with the same pictures, sorted."""
+    """The other families with the same images, sorted."""
     return tuple(sorted(_relatives(family) - {family}))
 
 
