@@ -45,7 +45,9 @@ def test_features_that_are_a_little_wrong_everywhere_are_found(monkeypatch: pyte
 @pytest.mark.usefixtures("other_device")
 def test_a_device_that_deviates_gives_way_unless_it_was_named() -> None:
     chosen, warning = reference.trusted(EncoderRequest())
-    assert chosen.device == "cpu" and "least cosine of known faces is 0.7" in warning and "using the processor" in warning
+    assert (
+        chosen.device == "cpu" and "least cosine of known faces is 0.7" in warning and "using the processor" in warning
+    )
     with pytest.raises(FercacheError, match=r"cuda computes wrong .* check its drivers"):
         reference.trusted(EncoderRequest(device="cuda"))
 

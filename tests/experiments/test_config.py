@@ -78,7 +78,7 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
         ('sources = ["synthetic:studo"]', PLAIN, "'synthetic' has no domain 'studo'. Did you mean 'studio'?"),
         ('sources = ["ferpluss"]', PLAIN, "There is no dataset called 'ferpluss'. Did you mean 'ferplus'?"),
         (STUDIO + '\nprompts = "face"', PLAIN, "There is no prompt set 'face'. Did you mean 'faces'?"),
-        (STUDIO + '\nrecipe = "caf"', PLAIN, "There is no recipe 'caf'"),
+        (STUDIO + '\nrecipe = "caf"', PLAIN, "'caf' is neither a recipe nor a file"),
         (STUDIO + '\nencoder = "bundeled"', PLAIN, "No encoder is called 'bundeled'. Did you mean 'bundled'?"),
         (STUDIO + '\npolicy = "majorty"', PLAIN, "policy: 'majorty' is not a policy. Did you mean 'majority'?"),
         (STUDIO + '\nselection = ["lest"]', PLAIN, "selection: 'lest' is not a policy. Did you mean 'last'?"),
