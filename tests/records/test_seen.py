@@ -58,7 +58,7 @@ def test_no_other_sets_are_related() -> None:
 def test_a_relation_that_one_set_declares_reaches_through_others(monkeypatch: pytest.MonkeyPatch) -> None:
     declare = {"rafdb": ("sfew",), "sfew": ("ckplus",), "affectnet": ("ckplus",)}
     for name in registry.names("datasets"):
-        monkeypatch.setattr(type(registry.load("datasets", name)), "pictures_of", declare.get(name, ()))
+        monkeypatch.setattr(type(registry.load("datasets", name)), "images_of", declare.get(name, ()))
     from fercache.records import seen as provenance
 
     provenance._relatives.cache_clear()
