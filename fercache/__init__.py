@@ -8,7 +8,7 @@
     fercache.evaluate(settings, fercache.EvaluateRequest(targets=("folder:mine",)))
     page, records = fercache.compare(settings)
 
-Names load what they need when they are first used: `import fercache` itself loads no torch.
+Names are imported when first used: `import fercache` itself does not load torch.
 """
 
 import importlib

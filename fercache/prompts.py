@@ -1,4 +1,4 @@
-"""Prompt sets: what an expression is called in sentences."""
+"""Prompt sets: sentences that describe each expression."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,12 +26,12 @@ def _an(word: str) -> str:
 
 
 def _ke2nt(expression: str) -> tuple[str, ...]:
-    """The one sentence of the KE2NT paper."""
+    """The sentence of the KE2NT paper."""
     return (f"a photo of a person making {_an(expression)} facial expression.",)
 
 
 def _faces(expression: str) -> tuple[str, ...]:
-    """Six ways to say it, of which zero-shot classification takes the mean."""
+    """Six sentences, whose mean embedding is used in zero-shot classification."""
     adjective = _ADJECTIVE[expression]
     return (
         f"a photo of {_an(adjective)} face.",
@@ -50,7 +50,7 @@ BUILT_IN = tuple(_SETS)
 def prompt_set(name: str) -> Prompts:
     """The prompts of every expression: a built-in set, or a TOML file of `expression = ["sentence", ...]`.
 
-    Raises UsageError for a name that is neither, and for a file that is not of that form.
+    Raises UsageError for any other name, and for a file of another form.
     """
     if name in _SETS:
         return {expression: _SETS[name](expression) for expression in EXPRESSIONS}
@@ -92,7 +92,7 @@ def _is_file(name: str) -> bool:
 
 
 def as_stored(prompts: Prompts) -> dict[str, list[str]]:
-    """As a table's identity holds them."""
+    """The prompts in a table's identity."""
     return {expression: list(sentences) for expression, sentences in prompts.items()}
 
 
@@ -109,7 +109,7 @@ def _read(file: Path) -> Prompts:
             raise UsageError(f"{file}: '{name}' is not a list of sentences. {form}")
         expression = canonical(name)
         if expression in prompts:
-            raise UsageError(f"{file}: '{name}' is {expression}, which stands there already. Write one list of each.")
+            raise UsageError(f"{file}: '{name}' is {expression}, which occurs twice. Write one list for each.")
         prompts[expression] = tuple(sentences)
     if not prompts:
         raise UsageError(f"{file} holds no prompts. {form}")

@@ -1,6 +1,6 @@
-"""What there is: a file in datasets/, encoders/, heads/ or trunks/ registers itself by being there.
+"""Registered plugins: every file in datasets/, encoders/, heads/ or trunks/ is one.
 
-`my_head.py` is `my-head` on the command line; the module says what it offers by the name `plugin`.
+`my_head.py` is `my-head` on the command line; the module defines it as `plugin`.
 """
 
 import importlib
@@ -15,26 +15,26 @@ KINDS = ("datasets", "encoders", "heads", "trunks")
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """The registered names of one of `KINDS`, sorted; imports none of them. `_name.py` is no plugin."""
+    """The registered names of one of `KINDS`, sorted, without importing them. `_name.py` is not a plugin."""
     package = importlib.import_module(f"fercache.{kind}")
     found = (module.name for module in pkgutil.iter_modules(package.__path__))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
 def load(kind: str, name: str) -> Any:
-    """The `plugin` of the file that is called `name`. Raises UsageError, naming the nearest, when there is none."""
+    """The `plugin` named `name`. Raises UsageError with the nearest names if there is none."""
     if name not in names(kind):
         raise UsageError(f"There is no {kind.removesuffix('s')} called '{name}'. {nearest(name, names(kind))}")
     return importlib.import_module(f"fercache.{kind}.{name.replace('-', '_')}").plugin
 
 
 def encoder_family(name: str) -> Any:
-    """The encoder plugin that knows an `--encoder` value. Raises UsageError when none does."""
+    """The encoder plugin that knows an `--encoder` value. Raises UsageError if none does."""
     return _family("encoders", name, "Or ViT-B-32/openai as open_clip names them, or timm/resnet50.")
 
 
 def trunk_family(name: str) -> Any:
-    """The trunk plugin that knows a `trunk` setting. Raises UsageError when none does."""
+    """The trunk plugin that knows a `trunk` setting. Raises UsageError if none does."""
     return _family("trunks", name, "Or a timm architecture such as resnet18.")
 
 

@@ -1,4 +1,4 @@
-"""How fast the optimisation loop is, beside a bare one."""
+"""Training speed: the optimisation loop compared with a bare one."""
 
 import os
 import time
@@ -26,13 +26,13 @@ SEPARATION = 0.1
 WHOLE_EPOCHS = 60
 PRODUCTS, BARE = "matrix products alone", "bare loop"
 TOGETHER = ", side by side"
-"""A run on each core, as `train` does: the time is that of all, divided by their number."""
+"""One run per core, as in `train`: the time is that of all, divided by their number."""
 PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass
 class Contender:
-    """`train(seed)` returns the validation accuracy, or None where nothing is learnt. `at_once`: runs side by side."""
+    """`train(seed)` returns the validation accuracy, or None if nothing is learnt. `at_once`: parallel runs."""
 
     name: str
     train: Callable[[int], float | None]
@@ -41,10 +41,10 @@ class Contender:
     accuracies: list[float] = field(default_factory=list)
 
     def run(self, seed: int) -> None:
-        """Trains, and takes the time for each run.
+        """Trains, and measures the time per run.
 
-        All in a thread of their own, as `fit` is: in the first one, idle processors wait in a busy loop, which on a
-        machine that others use costs several times the work itself.
+        Each in its own thread, like `fit`: in the main thread, idle processors wait in a busy loop, which costs several
+        times the work itself on a shared machine.
         """
         seeds = range(seed * self.at_once, (seed + 1) * self.at_once)
         cores = torch.get_num_threads()
@@ -57,7 +57,7 @@ class Contender:
         self.accuracies += [accuracy for accuracy in accuracies if accuracy is not None]
 
     def row(self, batch_size: int, scale: float, bare: "Contender") -> dict[str, Any]:
-        """Its line of the table; `ratio` is to the bare loop."""
+        """Its line of the table; `ratio` is relative to the bare loop."""
         return {
             "batch_size": batch_size,
             "loop": self.name,
@@ -69,12 +69,12 @@ class Contender:
 
 
 def bench_training(settings: Settings, request: TrainingBenchRequest) -> tuple[Path, pd.DataFrame]:
-    """Times all contenders in turn, a seed each round; returns the file in the reports, and what is in it.
+    """Times all contenders, one after another, a seed per round; returns the file in the reports, and its contents.
 
     Raises UsageError for a trunk on pixels without crops, or one of features with them.
 
-    `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs where there were
-    fewer. `accuracy` and `spread` are the mean and the standard deviation over the seeds.
+    `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs if there were fewer.
+    `accuracy` and `spread` are the mean and the standard deviation over the seeds.
     """
     file = settings.reports / "bench-train.csv"
     check_output_file(file, ".csv", "reports =")
@@ -96,7 +96,7 @@ def bench_training(settings: Settings, request: TrainingBenchRequest) -> tuple[P
 
 
 def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, seed: int) -> None:
-    """What one would write without this package: default threads, single precision, fused Adam."""
+    """A loop as written without this package: default threads, single precision, fused Adam."""
     chance = Chance.of(seed)
     rate, decay = settings.learning_rate, settings.weight_decay
     optimizer = torch.optim.Adam(head.parameters(), rate, weight_decay=decay, fused=True)
@@ -154,7 +154,7 @@ def _contenders(request: TrainingBenchRequest, batch_size: int, train: Batch, va
 
 
 def _random_faces(request: TrainingBenchRequest, count: int, seed: int) -> Batch:
-    """Features around a centre for each expression, near enough to each other that not all are told apart."""
+    """Features around a centre for each expression, close enough that they overlap."""
     centres = torch.randn(7, request.dimension, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(7, (count,), generator=generator)

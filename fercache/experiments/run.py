@@ -21,7 +21,7 @@ from fercache.experiments.steps import (
     states,
     table_name,
 )
-from fercache.loading.thumbnails import pictures_of
+from fercache.loading.thumbnails import images_of
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record
 from fercache.reporting.page import PAGE, ReportRequest, write_report
@@ -153,7 +153,7 @@ class _Work:
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
-        shown = ReportRequest(pictures_of(self.settings, show_real=False), step.baseline, step.about)
+        shown = ReportRequest(images_of(self.settings, show_real=False), step.baseline, step.about)
         self.shown = write_report(records, folder, self.settings.cache, shown), records
 
     def outcome(self) -> Outcome:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.images.corruptions import EVERY
-from fercache.loading.thumbnails import pictures_of
+from fercache.loading.thumbnails import images_of
 from fercache.options.compare import CompareRequest
 from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import ReportRequest, write_report
@@ -34,7 +34,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
-        pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
+        images_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
     )
     return write_report(records, folder, settings.cache, shown), records
 

@@ -54,7 +54,7 @@ def test_plain_open_clip_gives_the_same_features(encoder: Bundled) -> None:
 
 
 def test_held_out_wordings_separate_unseen_drawn_faces(encoder: Bundled) -> None:
-    found = scores.on_drawn(encoder, draw_faces(scores.HELD_OUT_SEED + 1, 280, STYLES))
+    found = scores.on_synthetic(encoder, draw_faces(scores.HELD_OUT_SEED + 1, 280, STYLES))
     assert {name: found[name]["auc"] >= 0.85 for name in scores.HELD_OUT} == dict.fromkeys(scores.HELD_OUT, True)
     assert found["expression_accuracy"] >= 0.7
 

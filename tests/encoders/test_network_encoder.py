@@ -97,7 +97,7 @@ def test_short_of_memory_it_takes_half_as_many(
     assert sizes == [16, 8, 4, 4, 4, 4]
     encoder.encode_images(whole)
     assert sizes[6:] == [4, 4, 4, 4], "it forgot what it had learned"
-    assert "no memory for 16 faces; taking 8" in capsys.readouterr().err
+    assert "no memory for 16 faces; encoding 8" in capsys.readouterr().err
 
 
 def test_without_memory_for_one_face_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

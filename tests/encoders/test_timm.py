@@ -143,7 +143,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
     for path in (code, text):
         with pytest.raises(UsageError, match="cannot be read as weights"):
             load(SMALL, path)
-    with pytest.raises(UsageError, match=r"--weights .*absent\.pt: there is no such file"):
+    with pytest.raises(UsageError, match=r"--weights .*absent\.pt: no such file"):
         load(SMALL, tmp_path / "absent.pt")
 
 

@@ -78,7 +78,7 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
         ('sources = ["synthetic:studo"]', PLAIN, "'synthetic' has no domain 'studo'. Did you mean 'studio'?"),
         ('sources = ["ferpluss"]', PLAIN, "There is no dataset called 'ferpluss'. Did you mean 'ferplus'?"),
         (STUDIO + '\nprompts = "face"', PLAIN, "There is no prompt set 'face'. Did you mean 'faces'?"),
-        (STUDIO + '\nrecipe = "caf"', PLAIN, "There is no recipe 'caf'"),
+        (STUDIO + '\nrecipe = "caf"', PLAIN, "'caf' is neither a recipe nor a file"),
         (STUDIO + '\nencoder = "bundeled"', PLAIN, "No encoder is called 'bundeled'. Did you mean 'bundled'?"),
         (STUDIO + '\nvotes = "majorty"', PLAIN, "votes: there is no 'majorty'. Did you mean 'majority'?"),
         (STUDIO + '\nselection = ["lest"]', PLAIN, "selection.0: there is no 'lest'. Did you mean 'last'?"),
@@ -128,10 +128,10 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path: Path, grid: str, message: st
         (STUDIO + '\ntargets = ["synthetic:webcam@tset"]', "no split 'tset'. Did you mean 'test'?"),
         (STUDIO + '\nlabels = "fer2013new"', "None of its sets has several"),
         ('sources = ["ferplus"]\nlabels = "fer2013nw"', "Did you mean 'fer2013new'?"),
-        ('sources = [["rafdb", "sfew", "rafdb"]]', "holds rafdb more than once"),
-        ('sources = [["ferplus", "ferplus@test"]]', "holds ferplus more than once"),
+        ('sources = [["rafdb", "sfew", "rafdb"]]', "names rafdb more than once"),
+        ('sources = [["ferplus", "ferplus@test"]]', "names ferplus more than once"),
         ('leave_one_out = ["rafdb"]', "leave_one_out needs two sets or more"),
-        ('leave_one_out = ["rafdb", "sfew", "rafdb"]', "holds rafdb more than once"),
+        ('leave_one_out = ["rafdb", "sfew", "rafdb"]', "names rafdb more than once"),
         ('sources = ["ferplus+blur"]', "The source ferplus+blur is several sets; write the severity"),
         ('sources = ["ferplus"]\ntargets = ["ferplus@train"]', "ferplus@train is what ferplus trains on"),
         ('sources = ["ferplus@test"]\ntargets = ["ferplus"]', "ferplus is what ferplus@test trains on"),
@@ -270,7 +270,7 @@ def test_more_methods_than_anybody_trains_are_refused_before_they_are_there(tmp_
 
 def test_a_path_that_no_system_could_have_is_no_file(tmp_path: Path) -> None:
     long = "r" * 10_000
-    for line in (f'recipe = "{long}"', f'weights = "{long}"'):
-        assert "no such file" in refused(tmp_path, f"{STUDIO}\n{line}")
+    assert "neither a recipe nor a file" in refused(tmp_path, f'{STUDIO}\nrecipe = "{long}"')
+    assert "no such file" in refused(tmp_path, f'{STUDIO}\nweights = "{long}"')
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    assert "no such file" in refused(tmp_path, f'{STUDIO}\nrecipe = "{tmp_path / "loop"}"')
+    assert "neither a recipe nor a file" in refused(tmp_path, f'{STUDIO}\nrecipe = "{tmp_path / "loop"}"')

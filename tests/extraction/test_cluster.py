@@ -218,7 +218,7 @@ def test_an_address_that_is_none_is_said_at_once(address: str, said: str) -> Non
 
 
 @pytest.mark.usefixtures("unconnected")
-@pytest.mark.parametrize(("answer", "said"), [(b"", "does not answer"), (b"HTTP/1.1 400 Bad Request", "is none")])
+@pytest.mark.parametrize(("answer", "said"), [(b"", "no answer within"), (b"HTTP/1.1 400 Bad Request", "is not Ray")])
 def test_what_else_listens_there_is_no_cluster(answer: bytes, said: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []

@@ -192,7 +192,7 @@ def test_cells_of_a_parquet_file_that_are_no_text_are_refused(tmp_path: Path) ->
     latin = pyarrow.array([b"Zo\xeb"]).cast(pyarrow.binary()).view(pyarrow.string())
     late = pyarrow.array([2**62], pyarrow.timestamp("ms"))
     for odd in (latin, late):
-        with pytest.raises(UsageError, match=r"faces\.parquet is no Parquet file that can be read, after 0 rows"):
+        with pytest.raises(UsageError, match=r"faces\.parquet cannot be read as Parquet after 0 rows"):
             rows_of(tmp_path, odd=odd)
 
 
@@ -211,5 +211,5 @@ def test_a_parquet_manifest_is_the_csv_one(tmp_path: Path) -> None:
 
     assert told(tmp_path / "faces.parquet") == told(made.root)
     (tmp_path / "bad.parquet").write_bytes((tmp_path / "faces.parquet").read_bytes()[:-40])
-    with pytest.raises(UsageError, match=r"bad\.parquet is no Parquet file"):
+    with pytest.raises(UsageError, match=r"bad\.parquet cannot be read as Parquet"):
         told(tmp_path / "bad.parquet")

@@ -145,7 +145,7 @@ def test_crops_show_the_view_that_the_encoder_was_shown(stored: Stored, tmp_path
             pixels = pixels_of(stored, face)
             view = draw_view(recipe, number, stored.table.columns.pixel_sha256[stored.labelled.row[face]].tobytes())
             shown, wanted = (
-                view.on_square(encoder.preprocess(view.on_picture(pixels), side)) for side in (encoder.image_size, SIDE)
+                view.on_square(encoder.preprocess(view.on_image(pixels), side)) for side in (encoder.image_size, SIDE)
             )
             np.testing.assert_array_equal(encoder.encode_images(shown[None])[0], drawn.features[face])
             differences.append(np.abs(crop.numpy().astype(float) - wanted).mean())

@@ -102,8 +102,8 @@ def test_crops_come_from_each_sets_own_file(pooled: Settings, planted_folder: Pa
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
-        ("folder:mine & folder:mine@test", "holds folder:mine more than once"),
-        ("folder:mine & ", "'' is not a data set name|is not a data set name"),
+        ("folder:mine & folder:mine@test", "names folder:mine more than once"),
+        ("folder:mine & ", "'' is not a dataset name|is not a dataset name"),
         ("folder:mine & folder:absent", "folder:absent has not been extracted"),
     ],
 )

@@ -6,11 +6,11 @@ from fercache.options.extract import EncoderRequest
 
 
 class OpenClip(ClipEncoder):
-    """The family of everything that is called as open_clip calls it."""
+    """The family of all names that open_clip knows."""
 
     @classmethod
     def knows(cls, name: str) -> bool:
-        """Whether `name` is an architecture of open_clip's, alone or with a tag, or begins with a scheme."""
+        """Whether `name` is an open_clip architecture, with or without a tag, or begins with a scheme."""
         import open_clip
 
         return name.startswith(SCHEMES) or name.partition("/")[0] in open_clip.list_models()
