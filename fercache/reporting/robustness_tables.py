@@ -61,8 +61,16 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
                 for row in method_rows(part, [target, *label_of.values()], first)
             )
             seen = {by: not labels.isdisjoint((target, *label_of.values())) for by, labels in known.items()}
-            severities = _severities(label_of)
-            found.append(Robustness(encoder, encoder_key, source, rows, target, severities, **seen))
+            table = Robustness(
+                encoder=encoder,
+                encoder_key=encoder_key,
+                source=source,
+                rows=rows,
+                target=target,
+                severities=_severities(label_of),
+                **seen,
+            )
+            found.append(table)
     return found
 
 
@@ -95,7 +103,8 @@ def _row(row: Row, clean: Scores, corrupted: Mapping[str, Scores]) -> Row:
     kinds = {kind: mean_scores(scores) for kind, scores in by_kind.items()}
     mean = mean_scores(list(kinds.values()))
     drop: Scores = {metric: _drop(clean[metric], mean[metric]) for metric in METRICS}
-    return Row(row.method, row.selection, row.seeds, {CLEAN: clean, **corrupted, **kinds, MEAN: mean, DROP: drop})
+    cells = {CLEAN: clean, **corrupted, **kinds, MEAN: mean, DROP: drop}
+    return Row(row.method, row.selection, row.seeds, cells=cells)
 
 
 def _drop(clean: Cell, mean: Cell) -> Cell:

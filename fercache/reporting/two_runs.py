@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
-from fercache.reporting.predictions import Reader, ReadFaces, as_runs, class_numbers, shared_faces
+from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES
-from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
+from fercache.scoring.comparison import Difference, Runs, difference, face_units, mcnemar
 from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
@@ -110,7 +110,8 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
             targets.append(_paired(label, ours, theirs))
         except UsageError as error:
             missing.append(f"{label}: {error}")
-    return Pair(a.run, b.run, tuple(_changes(a, b)), tuple(targets), tuple(missing))
+    changes = tuple(_changes(a, b))
+    return Pair(a.run, b.run, changes=changes, targets=tuple(targets), missing=tuple(missing))
 
 
 def flips_frame(pair: Pair) -> "pd.DataFrame":
@@ -187,12 +188,12 @@ def _paired(label: str, a: ReadFaces, b: ReadFaces) -> PairedTarget:
 def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> PairedScore:
     truth = class_numbers(a.truth)
     units = face_units(truth, metric, a.subjects)
-    runs = as_runs([a], seeded=True), as_runs([b], seeded=True)
-    found = difference(*runs, units)
+    runs = tuple(Runs(each.right[None].astype(np.float64)) for each in (a, b))
+    found = difference(runs[0], runs[1], units)
     if metric == "accuracy" and a.subjects is None:  # exact where few faces flip
         found = replace(found, p=mcnemar(a.right, b.right))
     ours, theirs = (float(each.scores(units)[0, 0]) for each in runs)
-    return PairedScore(ours, theirs, found, len(truth))
+    return PairedScore(ours, theirs, difference=found, faces=len(truth))
 
 
 def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, ...]:

@@ -13,7 +13,9 @@ from fercache.identity import key_of
 from fercache.records import IMPORTED, Record, frame
 from fercache.reporting.boards import Board, boards
 from fercache.reporting.export.csv_tables import summary
-from fercache.reporting.export.paper_tables import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.export.latex import latex
+from fercache.reporting.export.markdown import markdown
+from fercache.reporting.export.paper_tables import kept_faces, paper_tables
 from fercache.reporting.page import write_report
 from fercache.reporting.predictions import Reader
 from fercache.reporting.screen import screen_table

@@ -65,6 +65,6 @@ def published_rows() -> tuple[PublishedRow, ...]:
     for line in csv.DictReader(text.splitlines()):
         faces = int(line["faces"]) if line["faces"] else None
         departs = tuple(line["departs"].split(" | ")) if line["departs"] else ()
-        score = PublishedScore(line["target"], float(line["value_percent"]), faces, departs)
+        score = PublishedScore(line["target"], float(line["value_percent"]), faces=faces, departs=departs)
         found[line["method"], line["trunk"], line["source"], line["metric"], line["reference"]].append(score)
     return tuple(PublishedRow(*row, scores=tuple(scores)) for row, scores in found.items())

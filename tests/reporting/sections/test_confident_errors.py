@@ -11,6 +11,7 @@ from fercache.expressions import EXPRESSIONS
 from fercache.records import Record, ScoresRecord, frame, predictions_path
 from fercache.reporting.boards import boards
 from fercache.reporting.page import environment
+from fercache.reporting.report import Report
 from fercache.reporting.sections._confident_errors import ConfidentError, board_errors, confident_errors
 from fercache.reporting.sections._leader import leader
 from fercache.store.runs import Predictions, write_predictions
@@ -137,7 +138,7 @@ def test_errors_are_found_by_target(tmp_path: Path) -> None:
     for record in records[:2]:
         predicted(tmp_path, record)
     (board,) = boards(frame(records))
-    assert list(board_errors(board, records, tmp_path, None)) == ["synthetic:studio", "synthetic:webcam"]
+    assert list(board_errors(board, Report("latest", records, tmp_path))) == ["synthetic:studio", "synthetic:webcam"]
 
 
 def error(id: str, image: str | None) -> ConfidentError:
