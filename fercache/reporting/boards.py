@@ -102,7 +102,7 @@ class MethodTable:
 
     @cached_property
     def _most_faces(self) -> dict[str, int]:
-        """By target, the faces that whoever was scored on most of them was scored on."""
+        """By target, the most faces that any method was scored on."""
         most: dict[str, int] = {}
         for row in self.rows:
             for target, faces in row.faces.items():
@@ -192,7 +192,7 @@ class Board(MethodTable):
 
     @property
     def source_labels(self) -> tuple[str, ...]:
-        """The columns whose mean is the score on the source: all sets of a pooled one, else its first."""
+        """The columns whose mean is the score on the source: all datasets of a pooled source, else its first."""
         if POOL not in self.source:
             return self.own[:1]
         return tuple(label for label in self.own if not is_without_duplicates(label))
@@ -284,7 +284,7 @@ def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
-    """Targets for a mean: no face twice, so without duplicates only where the whole set is seen."""
+    """Targets for a mean: no face twice, so without duplicates only where the whole dataset is seen."""
     return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
 
 
@@ -371,16 +371,16 @@ def _method_order(method: Method) -> tuple[object, ...]:
 
 
 def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:
-    """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
+    """What adjusted accuracy means, and which targets lack faces of some expressions."""
     shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
-    notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    notes = [f"Adjusted accuracy: accuracy if the expressions had the mix {shares}."]
     targets: dict[str, list[str]] = {}
     for label, rows in frame.groupby("target_label"):
         absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
         targets.setdefault(", ".join(absent), []).append(str(label))
     notes += [
-        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        f"No faces of {absent} on {', '.join(labels)}: the mix there is of the other expressions."
         for absent, labels in targets.items()
         if absent
     ]
-    return [*notes, "With equal shares of a target's expressions it is mean class recall."]
+    return [*notes, "With equal shares of a target's expressions, it equals mean class recall."]

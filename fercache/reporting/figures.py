@@ -127,10 +127,10 @@ def mask_map(
 
 def _tinted(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Values of -1 to 1 (H, W) as (H, W, 4): 0 is transparent, so that it is the page's own background."""
-    picture = np.empty((*values.shape, 4), dtype=np.uint8)
-    picture[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
-    picture[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
-    return picture
+    pixels = np.empty((*values.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
+    pixels[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
+    return pixels
 
 
 def _bytes(colour: str) -> NDArray[np.uint8]:

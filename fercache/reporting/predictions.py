@@ -1,4 +1,4 @@
-"""What runs read: the predictions of records, face by face, and of several the faces that all have."""
+"""Predictions face by face: those of a record, and the faces that several records share."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from fercache.store.runs import Shared, read_answers
 OfCell = Mapping[tuple[str, str], Sequence[Record]]
 """Records by method key and target label, one per seed, in the order of seeds."""
 
-_AGAIN = "Type `fercache evaluate --again` to score the run again."
+_AGAIN = "Run `fercache evaluate --again` to score the run again."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadF
     known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
     answer = predict(answers.logits, record.classes, known)
     if not np.array_equal(count_confusion(answers.truth, answer, len(record.classes)), expected):
-        raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
+        raise UsageError(f"{path} does not match the scores in its record: one of them was written later. {_AGAIN}")
     names = np.array(record.classes, dtype=object)
     truth = shared.setdefault(f"{id(answers.truth)} in {record.classes}", names[answers.truth])
     subject = answers.subject

@@ -1,4 +1,4 @@
-"""From a frame of records to robustness tables: how far methods fall when a target's pictures are corrupted.
+"""From a frame of records to robustness tables: how much methods lose when a target's images are corrupted.
 
 A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
 method of a table has are asked of all of them: where one is missing the cell is X, as in boards.
@@ -41,11 +41,11 @@ class Robustness(MethodTable):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The clean set, every corruption, their mean, and the drop from clean to mean in percent of clean."""
+        """The clean target, every corruption, their mean, and the drop from clean to mean in percent of clean."""
         return (CLEAN, *self.severities, MEAN, DROP)
 
     def curve(self, row: Row, kind: str) -> list[tuple[int, Cell]]:
-        """Severity and accuracy of one corruption, from the clean set (0) on."""
+        """Severity and accuracy of one corruption, from the clean target (0) on."""
         corrupted = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
         return [(0, row.cells[CLEAN]["accuracy"]), *corrupted]
 
@@ -108,7 +108,7 @@ def _row(row: Row, clean: Scores, corrupted: Mapping[str, Scores]) -> Row:
 
 
 def _drop(clean: Cell, mean: Cell) -> Cell:
-    """In percent of clean, seed by seed. Missing where one of both is, or where nothing was right on the clean set."""
+    """In percent of clean, seed by seed. Missing where one of both is, or where clean accuracy is 0."""
     if not (clean.values and mean.values and all(clean.values)):
         return Cell()
     return Cell(tuple(100 * (before - after) / before for before, after in zip(clean.values, mean.values, strict=True)))

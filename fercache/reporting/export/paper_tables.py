@@ -212,7 +212,7 @@ def _published_entry(percent: float | None) -> Entry:
 
 
 def _column(board: Board, target: str) -> str | None:
-    """Where a published score stands: under its very faces, else under another split of the same set."""
+    """Where a published score stands: under exactly its faces, else under another split of the same dataset."""
     return next((name for name in (target, target.partition("@")[0]) if name in board.columns), None)
 
 
@@ -261,7 +261,7 @@ def _leading(means: Sequence[str]) -> dict[str, Rank]:
 
 def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[str]:
     missing = {entry.mean for row in rows for entry in row.entries}
-    yield "Bold: best of a column; underlined: second best" + (", among rows of our protocol." if numbers else ".")
+    yield "Bold: best in a column; underlined: second best" + (", among rows of our protocol." if numbers else ".")
     if board.scored_on_fewer:
         yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
@@ -269,8 +269,8 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if board.seen_notes:
         yield f"Seen by encoder (†) or head (§), so not unseen and in no mean: {'; '.join(board.seen_notes)}."
     if unique := list(filter(is_without_duplicates, board.columns)):
-        counts = "in the mean where the set with them is seen" if {*unique} & {*board.counted} else "in no mean"
-        yield f"‡: without the faces whose picture the source has; counts {counts}."
+        counts = "in the mean where the dataset with them is seen" if {*unique} & {*board.counted} else "in no mean"
+        yield f"‡: without the faces whose image the source has; counts {counts}."
     if MISSING in missing:
         yield f"{MISSING}: not scored for every seed."
     if NOT_PUBLISHED in missing:
@@ -279,7 +279,7 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     yield f"Faces we scored: {faces}."
     if numbers:
         listed = "; ".join(f"({number}) {reason}" for reason, number in numbers.items())
-        yield f"Published protocols that are not ours: {listed}."
+        yield f"Published protocols that differ from ours: {listed}."
     if any(row.title for row in rows):
         yield NOT_OURS
     if misprints := [row.misprint for row in rows if row.misprint]:

@@ -17,8 +17,8 @@ NO_SOURCE = "none"
 """The source of a method that trains on none: it stands beside every source."""
 
 NOT_OURS = (
-    "Not only the method of a published row is the paper's own: so are its encoder, what its trunk was pretrained on "
-    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and the faces that it was trained on."
+    "Published rows differ from ours in more than the method: each has the paper's own encoder, trunk pretraining "
+    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and training faces."
 )
 """What every table with published rows says of them."""
 

@@ -1,4 +1,4 @@
-"""Faces that a head got wrong although it was sure: the quickest way to see what it mistakes for what."""
+"""Faces that a head got wrong with high confidence: the quickest way to see what it confuses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def _known(record: Record) -> tuple[str, ...]:
     """The expressions among which the target's labels choose: its scores let the head answer with no other."""
     try:
         dataset = registry.load("datasets", DatasetName.parse(record.target).family)
-    except UsageError:  # somebody's own plugin, which is not here
+    except UsageError:  # a plugin that is not installed here
         return record.classes
     named = {column.partition(":")[2] for column in dataset.vote_columns} or set(dataset.expressions)
     return tuple(name for name in record.classes if name in named)

@@ -151,8 +151,8 @@ def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Seque
     run_of = {record.method_key: record.run for record in records}
     runs = ", ".join(f"{run_of[row.method.key]} for {row.method}" for row in fitting)
     return (
-        f"'{baseline}' is {len(fitting)} methods trained on {board.source}, where a baseline must be one. "
-        f"Name a run of the one that you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
+        f"'{baseline}' matches {len(fitting)} methods trained on {board.source}, but a baseline must be one method. "
+        f"Name a run of the one you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
     )
 
 

@@ -187,7 +187,7 @@ def draw_maps(sampled: Sampled, method: str, cache: Path) -> tuple[Map, Map]:
     about = f"{method}: t-SNE of {len(sampled.domain):,} faces"
     return (
         draw_map(sampled, before, f"{about} by their features before the head."),
-        draw_map(sampled, after, f"{about} by the head’s answers."),
+        draw_map(sampled, after, f"{about} by the head’s outputs."),
     )
 
 
@@ -290,7 +290,7 @@ def _described(sampled: Sampled, layout: Layout) -> str:
     alike = [f"{100 * _alike(labels, layout.neighbours):.0f} %" for labels in (sampled.expression, sampled.domain)]
     chance = [f"{100 * _by_chance(labels):.0f} %" for labels in (sampled.expression, sampled.domain)]
     return (
-        f"Of the {NEIGHBOURS} nearest neighbours of a face {alike[0]} show its expression (by chance {chance[0]}) and "
+        f"Of a face’s {NEIGHBOURS} nearest neighbours, {alike[0]} show its expression (by chance {chance[0]}) and "
         f"{alike[1]} are of its domain (by chance {chance[1]})."
     )
 

@@ -21,7 +21,7 @@ from fercache.store.runs import read_predictions
 SATURATED = 99
 """The percentile of the deviations that is drawn in full colour: a few large ones would leave the others pale."""
 LEAST = 0.01
-"""What is drawn in full colour at least: masks that are all alike are to look alike."""
+"""What is drawn in full colour at least: masks that hardly differ must not look different."""
 
 
 @dataclass(frozen=True)

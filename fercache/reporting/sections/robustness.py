@@ -73,5 +73,5 @@ plugin = Section(
     title="Robustness",
     template=beside(__file__),
     content=content,
-    files={"robustness.csv": "the tables of corrupted targets, severity by severity"},
+    files={"robustness.csv": "the tables of corrupted targets, by severity"},
 )

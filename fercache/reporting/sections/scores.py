@@ -153,9 +153,9 @@ plugin = Section(
     template=beside(__file__),
     content=content,
     files={
-        "results.csv": "a row per run, target, selection and readout",
+        "results.csv": "one row per run, target, selection policy and readout",
         "summary.csv": "the tables of scores",
-        "table.md": "tables as papers print them",
-        "table.tex": "tables as papers print them",
+        "table.md": "the tables of scores, for a paper",
+        "table.tex": "the tables of scores, for a paper",
     },
 )

@@ -20,10 +20,10 @@ from fercache.reporting.table_rows import Cell
 from fercache.scoring.intervals import FEWEST_FACES, few_faces, wilson
 
 FEWEST = 10
-"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, and look like much."""
+"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, but stand out."""
 
 FEW = " *"
-"""Marks an expression with too few faces to say how well it is read."""
+"""Marks an expression with too few faces to judge."""
 
 OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
 """Records of every seed by method key, selection and target label."""
@@ -177,8 +177,8 @@ def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
 
 
 SURE = {
-    "accuracy": "accuracy, of this mix",
-    "accuracy_unconditional": "accuracy, mix at random",
+    "accuracy": "accuracy, this mix",
+    "accuracy_unconditional": "accuracy, random mix",
     "uar": "mean class recall",
 }
 
@@ -231,7 +231,7 @@ def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: 
         risk = 100 * np.mean([each.risk for each in measured], axis=0)
         area = f"{name}, mean {_spread([100 * each.area for each in measured], 1)} %"
         lines.append(curves.Line(colour_of[name], area, x=coverage, y=list(risk)))
-    description = f"Wrong among the most confident faces of {label}. {_described(lines)}."
+    description = f"Error rate among the most confident faces of {label}. {_described(lines)}."
     return curves.abstention(lines, description) if lines else None
 
 
