@@ -1,4 +1,5 @@
-"""Registered plugins: every file in datasets/, encoders/, heads/ or trunks/ is one.
+"""What there is: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/
+registers itself by being there.
 
 `my_head.py` is `my-head` on the command line; the module defines it as `plugin`.
 """
@@ -10,13 +11,20 @@ from typing import Any
 
 from fercache.errors import UsageError, nearest
 
-KINDS = ("datasets", "encoders", "heads", "trunks")
+PACKAGES = {
+    "datasets": "fercache.datasets",
+    "encoders": "fercache.encoders",
+    "heads": "fercache.heads",
+    "trunks": "fercache.trunks",
+    "report_sections": "fercache.reporting.sections",
+}
+KINDS = tuple(PACKAGES)
 
 
 @cache
 def names(kind: str) -> tuple[str, ...]:
-    """The registered names of one of `KINDS`, sorted, without importing them. `_name.py` is not a plugin."""
-    package = importlib.import_module(f"fercache.{kind}")
+    """The registered names of one of `KINDS`, sorted; imports none of them. `_name.py` is no plugin."""
+    package = importlib.import_module(PACKAGES[kind])
     found = (module.name for module in pkgutil.iter_modules(package.__path__))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
@@ -24,8 +32,9 @@ def names(kind: str) -> tuple[str, ...]:
 def load(kind: str, name: str) -> Any:
     """The `plugin` named `name`. Raises UsageError with the nearest names if there is none."""
     if name not in names(kind):
-        raise UsageError(f"There is no {kind.removesuffix('s')} called '{name}'. {nearest(name, names(kind))}")
-    return importlib.import_module(f"fercache.{kind}.{name.replace('-', '_')}").plugin
+        what = kind.removesuffix("s").replace("_", " ")
+        raise UsageError(f"There is no {what} called '{name}'. {nearest(name, names(kind))}")
+    return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}").plugin
 
 
 def encoder_family(name: str) -> Any:

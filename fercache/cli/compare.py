@@ -13,7 +13,7 @@ def command(request: CompareRequest) -> None:
 
     With two runs, also how they differ: settings, scores with intervals, and the faces whose prediction changed.
     """
-    from fercache.reporting.pair import pair_table
+    from fercache.reporting.two_runs import pair_table
     from fercache.settings import load_settings
     from fercache.stages.compare import compare, compare_two
 

@@ -24,7 +24,8 @@ from fercache.experiments.steps import (
 from fercache.loading.thumbnails import images_of
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record
-from fercache.reporting.page import PAGE, ReportRequest, write_report
+from fercache.reporting.page import PAGE, write_report
+from fercache.reporting.report import ReportRequest
 from fercache.settings import Settings
 from fercache.stages.evaluate import evaluate
 from fercache.stages.extract import extract
@@ -153,7 +154,7 @@ class _Work:
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
-        shown = ReportRequest(images_of(self.settings, show_real=False), step.baseline, step.about)
+        shown = ReportRequest(images_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
         self.shown = write_report(records, folder, self.settings.cache, shown), records
 
     def outcome(self) -> Outcome:

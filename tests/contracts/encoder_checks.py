@@ -10,7 +10,7 @@ from fercache.encoders import PRECISIONS, Encoder, TextEncoder
 
 
 def pictures(count: int = 5) -> list[NDArray[np.uint8]]:
-    """Pictures of different sizes, smooth enough to survive being resized."""
+    """FaceImages of different sizes, smooth enough to survive being resized."""
     random = np.random.default_rng(4)
     coarse = random.integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
     return [np.kron(c, np.ones((8 + i, 10 - i, 1), np.uint8)) for i, c in enumerate(coarse)]

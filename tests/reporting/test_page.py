@@ -1,28 +1,26 @@
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 
 from fercache.errors import UsageError
 from fercache.records import Record, frame
-from fercache.reporting import page as page_module
-from fercache.reporting.boards import Board, boards
-from fercache.reporting.differences import BoardDifferences, MethodDifference
-from fercache.reporting.extras import Extras
-from fercache.reporting.page import ReportRequest, environment, write_report
-from fercache.reporting.ranks import BoardRanks, Range
-from fercache.reporting.rows import UNSEEN
+from fercache.reporting.boards import boards
+from fercache.reporting.page import write_report
+from fercache.reporting.report import ReportRequest
+from fercache.reporting.sections import differences as differences_section
+from fercache.reporting.sections import ranks as ranks_section
+from fercache.reporting.sections.differences import BoardDifferences, MethodDifference
+from fercache.reporting.sections.ranks import BoardRanks, Range
+from fercache.reporting.table_rows import UNSEEN
 from fercache.scoring.comparison import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured
-from tests.reporting.test_figures import gap
 
 VOID = {"meta", "link", "br", "use", "path", "rect"}
 
@@ -163,11 +161,11 @@ def test_a_single_record_makes_a_page(tmp_path: Path, selection: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def spoilt(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corrupted_page(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of everything, with all thirty corruptions of one target; a cell is missing."""
     missing = ("linear-probe", 1, "synthetic:webcam+noise:3")
     corrupted = (r for r in corrupted_records("synthetic:webcam") if (r.head, r.seed, r.target) != missing)
-    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "spoilt")
+    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "corrupted_page")
 
 
 def section(page: str, name: str) -> str:
@@ -179,8 +177,8 @@ def unnumbered(html: str) -> str:
     return re.sub(r'((?:id="|#)[\w.]+)-\d+', r"\1", html)
 
 
-def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, spoilt: Path) -> None:
-    text = spoilt.read_text(encoding="utf-8")
+def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, corrupted_page: Path) -> None:
+    text = corrupted_page.read_text(encoding="utf-8")
     for name in ("scores", "policies", "targets"):
         assert unnumbered(section(text, name)) == unnumbered(section(page, name))
     robust = section(text, "robustness")
@@ -197,8 +195,8 @@ def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, spoilt: Pa
     assert 'id="robustness"' not in page and '"#robustness"' not in page
 
 
-def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(spoilt: Path) -> None:
-    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(corrupted_page: Path) -> None:
+    robust = section(corrupted_page.read_text(encoding="utf-8"), "robustness")
     table = robust.partition("</table>")[0]
     rows = re.findall(r"<tr.*?</tr>", table.partition("<tbody>")[2], re.DOTALL)
     assert len(rows) == 10 and {row.count("<td") for row in rows} == {9}
@@ -208,23 +206,23 @@ def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(spoil
     assert sum(row.count("<b>") for row in rows) >= 16
 
 
-def test_there_is_one_figure_of_six_panels_per_robustness_table(spoilt: Path) -> None:
-    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+def test_there_is_one_figure_of_six_panels_per_robustness_table(corrupted_page: Path) -> None:
+    robust = section(corrupted_page.read_text(encoding="utf-8"), "robustness")
     (figure,) = re.findall(r"<svg.*?</svg>", robust, re.DOTALL)
     assert all(f">{kind}</text>" in figure for kind in ("blur", "jpeg", "dark", "noise", "occlusion", "lowres"))
     assert "linear-probe: clean 72." in figure and "noise X" in figure
     assert len(set(re.findall(r'fill: (#\w+)" [^>]*>■', figure))) == 4
 
 
-def test_a_page_with_corrupted_targets_is_as_sound_as_any(spoilt: Path) -> None:
-    text = spoilt.read_text(encoding="utf-8")
+def test_a_page_with_corrupted_targets_is_as_sound_as_any(corrupted_page: Path) -> None:
+    text = corrupted_page.read_text(encoding="utf-8")
     test_the_page_loads_nothing(text)
     test_the_page_is_well_formed_and_says_nothing_undefined(text)
     test_the_page_can_be_read_aloud(text)
 
 
-def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(spoilt: Path) -> None:
-    samples = section(spoilt.read_text(encoding="utf-8"), "samples")
+def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(corrupted_page: Path) -> None:
+    samples = section(corrupted_page.read_text(encoding="utf-8"), "samples")
     assert re.findall(r'<th scope="row">(.*?)</th>', samples).count("synthetic:webcam+all") == 1
     assert "webcam+blur:1" not in samples
 
@@ -268,7 +266,7 @@ def test_the_folder_of_figures_goes_with_its_last_figure(tmp_path: Path) -> None
     assert files(tmp_path) == ["index.html", "report.json", "results.csv", "robustness.csv"]
 
 
-def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path: Path) -> None:
+def test_every_figure_of_the_page_is_written_as_svg_and_png(tmp_path: Path) -> None:
     records = [measured(record) for record in demo_records(seeds=2)]
     path = write_report([*records, *corrupted_records("synthetic:webcam", seeds=2, corruption="blur")], tmp_path)
     figures, text = path.parent / "figures", path.read_text(encoding="utf-8")
@@ -279,7 +277,7 @@ def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path:
     names = {file.stem for file in figures.glob("*.svg")}
     assert {"gap-synthetic-studio", "robustness-synthetic-studio-synthetic-webcam"} < names
     assert {f"{kind}-synthetic-studio-synthetic-night" for kind in ("recall", "reliability", "abstention")} < names
-    assert "in <code>figures</code> every figure" in text
+    assert "<li><code>figures</code>: every figure" in text
     assert len(text) < 3_000_000
 
 
@@ -324,54 +322,7 @@ def test_there_is_nothing_to_filter_by_where_there_is_nothing_to_choose(tmp_path
 
 def test_records_without_measures_have_a_page_without_their_figures(page: str) -> None:
     assert not re.search("Reliability|Risk by coverage|By group", page)
-    assert "95 % interval by Wilson" in page
-
-
-def test_parts_that_others_make_stand_in_the_page_and_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record, asked = fake_record(), []
-
-    def pictures(target: str, ids: Sequence[str]) -> dict[str, str]:
-        return dict.fromkeys(ids, "data:,")
-
-    def find(records: list[Record], found: list[Board], cache: Path | None, *options: Any) -> Extras:
-        asked.append(options)
-        errors = {(record.encoder_key, record.source): {"synthetic:webcam": ["an error"]}}
-        return Extras(
-            maps=["a map"],
-            differences=["a difference"],
-            errors=errors,
-            files={"table.md": "| table |"},
-            drawings={"map": gap()},
-        )
-
-    loader = DictLoader(
-        {
-            "maps.html": "{% for map in maps %}<p>{{ map }}</p>{% endfor %}",
-            "differences.html": "{% for difference in differences %}<p>{{ difference }}</p>{% endfor %}",
-            "errors.html": "{% macro confident_errors(errors, on) %}<p>{{ errors[0] }} on {{ on }}</p>{% endmacro %}",
-        }
-    )
-    plain = environment()
-    monkeypatch.setattr(page_module, "find_extras", find)
-    monkeypatch.setattr(
-        page_module,
-        "environment",
-        lambda: plain.overlay(loader=ChoiceLoader([loader, PackageLoader("fercache.reporting")])),
-    )
-    path = write_report([record], tmp_path, request=ReportRequest(pictures, "zero-shot"))
-    text = path.read_text(encoding="utf-8")
-    assert asked == [(pictures, "zero-shot")]
-    assert (
-        "<p>a map</p>" in text
-        and "<p>a difference</p>" in text
-        and "<p>an error on synthetic:webcam</p>" in section(text, "targets")
-    )
-    assert 'href="#maps"' in text and 'href="#differences"' in text
-    assert {"map.png", "map.svg"} < set(files(tmp_path / "figures"))
-    assert (tmp_path / "table.md").read_text(encoding="utf-8") == "| table |"
-    assert "<code>table.md</code>" in text
+    assert "95 % Wilson interval" in page
 
 
 def test_the_same_records_make_the_same_page(records: list[Record], page: str, tmp_path: Path) -> None:
@@ -406,11 +357,12 @@ def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be
     unclear = replace(found, target="synthetic:webcam", p_holm=0.4, difference=of_model)
     summary = replace(found, target=UNSEEN, p_holm=0.0002)
     of_board = BoardDifferences(board, baseline, (summary, found, unclear), ("nothing of synthetic:sketch",))
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(differences=[of_board]))
-    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(differences_section, "differences", lambda *_: [of_board])
+    asked = ReportRequest(baseline="zero-shot")
+    page = write_report(records, tmp_path / "trial", tmp_path, asked).read_text(encoding="utf-8")
     differences = section(page, "differences")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", differences)
-    interval, seen = "<small>−10.0 to 0.0</small>", "<small>seen from 12.4</small>"
+    interval, seen = "<small>−10.0 to 0.0</small>", "<small>detectable from 12.4</small>"
     assert cells == [
         f"<b>−8.1</b>{interval}<small>p &lt; 0.001</small>{seen}",
         f"<b>−8.1</b>{interval}<small>p = 0.020</small>{seen}",
@@ -424,7 +376,7 @@ def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be
         "synthetic:webcam",
     ]
     assert "Against zero-shot." in differences and "Not compared: nothing of synthetic:sketch" in differences
-    assert "One seed of a method with a random part: about the trained models alone" in differences
+    assert "Only one seed of a method with random parts: this compares the trained models" in differences
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
     test_the_page_can_be_read_aloud(page)
 
@@ -437,10 +389,10 @@ def test_ranks_stand_in_a_table_of_their_own(
     ranges: dict[Any, Any] = {first.method: {(UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}}
     ranges[second.method] = {(UNSEEN, "accuracy"): Range(2, 2, 2)}
     found = BoardRanks(board, (UNSEEN,), (first, second), ranges, (), frozenset({second.method}))
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
-    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
+    page = write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
     assert re.findall(r"<td[^>]*>(.*?)</td>", section(page, "ranks")) == ["1–2", "1–2", "2*", "X"]
-    assert 'href="#ranks"' in page and "about that trained model" in section(page, "ranks")
+    assert 'href="#ranks"' in page and "the rank is that of this trained model" in section(page, "ranks")
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
     test_the_page_can_be_read_aloud(page)
 
@@ -452,7 +404,7 @@ def test_ranks_stand_in_a_table_of_their_own(
         (Range(1, 3, 5), "2 of the 4 other methods cannot be distinguished from it"),
     ],
 )
-def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
+def test_what_is_highest_is_said_with_what_cannot_be_distinguished_from_it(
     records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Range, said: str
 ) -> None:
     (board,) = boards(frame(records))
@@ -460,8 +412,8 @@ def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
     assert leader is not None
     ranges: dict[Any, Any] = {leader.method: {(UNSEEN, "accuracy"): place}}
     found = BoardRanks(board, (UNSEEN,), (leader,), ranges, (), frozenset())
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
-    assert said in write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
+    assert said in write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
 
 
 def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from fercache import FercacheError, Settings
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record, frame, predictions_path, read_record
-from fercache.reporting.tables import screen_table
+from fercache.reporting.screen import screen_table
 from fercache.scoring.selection import POLICIES
 from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
@@ -77,4 +77,4 @@ def test_what_a_run_was_trained_with_is_in_the_table(settings: Settings, planted
         ]
         tables.append(screen_table(frame(records)))
     assert "faces" not in tables[0]
-    assert tables[1].splitlines()[1] == "All methods, where they have it: faces=70."
+    assert tables[1].splitlines()[1] == "Shared by all methods that have them: faces=70."

@@ -1,0 +1,214 @@
+"""Where the methods of a board stand, within noise: no method is ahead of one that may be as good."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.csv_cells import csv_text
+from fercache.errors import UsageError
+from fercache.records import METRICS, Record, frame
+from fercache.reporting.boards import Board, boards, is_without_duplicates
+from fercache.reporting.predictions import OfCell, Reader, by_cell, by_headline
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.sections._compared import METHOD_COLUMNS, Compared, Metric, Side, method_cells, on_shared_faces
+from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
+from fercache.runtime.progress import Bar, progress
+from fercache.scoring.comparison import Runs, all_differences, holm, target_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = [*METHOD_COLUMNS, *["selection", "target", "metric", "best_rank", "worst_rank", "methods", "seeds"]]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Range:
+    """The ranks that a method may have among so many `methods` that were compared: 1 is the best."""
+
+    best: int
+    worst: int
+    methods: int
+
+    def __str__(self) -> str:
+        return str(self.best) if self.best == self.worst else f"{self.best}–{self.worst}"
+
+
+@dataclass(frozen=True)
+class BoardRanks:
+    """Of one board: `ranges[method][column, metric]`, where a column is a target label or "unseen".
+
+    `rows` are those that have any, best first. `missing` says what has no predictions to compare.
+    """
+
+    board: Board
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    ranges: Mapping[Method, Mapping[tuple[str, Metric], Range]]
+    missing: tuple[str, ...]
+    single: frozenset[Method]
+    """Methods with a random part of which one seed was trained: their ranks are those of that model."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The methods that were compared in one column, and how, by metric."""
+
+    methods: list[Method]
+    compared: Mapping[Metric, Compared]
+
+
+def content(report: Report) -> Content | None:
+    """Shown where a board has two methods or more with predictions."""
+    found = report.once(report_ranks)
+    return Content({"ranks": found}, files={"ranks.csv": csv_text(ranks_frame(found))}) if found else None
+
+
+def report_ranks(report: Report) -> list[BoardRanks]:
+    """The ranks of a report's methods, which take some time: to be had `once`."""
+    return ranks(report.records, report.reader) if report.reader else []
+
+
+def places_shared(found: Iterable[BoardRanks], board: Board, method: Method) -> tuple[int, int] | None:
+    """How many of how many other methods may share the method's place on the unseen targets; None: not compared."""
+    for ranked in found:
+        if (ranked.board.encoder_key, ranked.board.source) == (board.encoder_key, board.source):
+            for other, places in ranked.ranges.items():
+                if (other.key, other.readout) == (method.key, method.readout) and (UNSEEN, "accuracy") in places:
+                    place = places[UNSEEN, "accuracy"]
+                    return place.worst - place.best, place.methods - 1
+    return None
+
+
+def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
+    """The ranks of each board's methods, with the epoch chosen on the source, on each target and over the unseen ones.
+
+    All pairs of methods are compared on the faces that all of them read, and their p adjusted by Holm for the pairs of
+    a column. Methods that were scored on fewer faces than others are left out, and targets without duplicates.
+    Boards with fewer than two methods have no ranks.
+    """
+    chosen = by_headline(records)
+    of_cell = by_cell(chosen)
+    compared = boards(frame(chosen)) if chosen else []
+    with progress("ranks", sum(len(board.headline) * len(_targets(board)) for board in compared), "score") as bar:
+        found = [_board_ranks(board, of_cell, reader=reader, bar=bar) for board in compared]
+    return [each for each in found if each.rows]
+
+
+def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
+    """A row per method, column of the table and metric."""
+    import pandas as pd
+
+    rows = [
+        (
+            *(*method_cells(of_board.board, method), of_board.board.policy, column, METRIC_NAMES[metric]),
+            *(there.best, there.worst, there.methods, len(row.seeds)),
+        )
+        for of_board in found
+        for row in of_board.rows
+        for method in (row.method,)
+        for (column, metric), there in of_board.ranges[method].items()
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def rank_ranges(value: NDArray[np.float64], p: NDArray[np.float64]) -> list[Range]:
+    """(M, M) differences, rows minus columns, and their p -> the ranks that each method may have.
+
+    A method is behind those that are significantly better, and ahead of those that are significantly worse.
+    """
+    count = len(value)
+    above = np.triu_indices(count, 1)
+    clear = np.zeros((count, count), dtype=bool)
+    clear[above] = np.array(holm(list(p[above]))) < LEVEL
+    clear |= clear.T
+    better, worse = (clear & (value < 0)).sum(axis=1), (clear & (value > 0)).sum(axis=1)
+    return [Range(1 + int(b), count - int(w), count) for b, w in zip(better, worse, strict=True)]
+
+
+def _targets(board: Board) -> list[str]:
+    return [label for label in board.columns if not is_without_duplicates(label)]
+
+
+def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> BoardRanks:
+    missing: list[str] = []
+    columns = {}
+    for target in _targets(board):
+        sides = []
+        for row in board.headline:
+            bar.update()
+            if row.cells[target]["accuracy"].values and not board.fewer(row, target):
+                try:
+                    sides.append(Side.of(reader, row, of_cell[row.method.key, target]))
+                except UsageError as error:
+                    missing.append(f"{row.method} on {target}: {error}")
+        try:
+            if len(sides) > 1:
+                columns[target] = _Column([side.method for side in sides], on_shared_faces(sides)[1])
+        except UsageError as error:
+            missing.append(f"{target}: {error}")
+    unseen = [columns[target] for target in board.headline[0].unseen if target in columns]
+    if len(unseen) == len(board.headline[0].unseen) > 1:
+        columns = {UNSEEN: _over_targets(unseen), **columns}
+    ranges: dict[Method, dict[tuple[str, Metric], Range]] = defaultdict(dict)
+    for name, column in columns.items():
+        for metric, compared in column.compared.items():
+            places = rank_ranges(compared.found.value, compared.found.p)
+            for method, there in zip(column.methods, places, strict=True):
+                ranges[method][name, metric] = there
+    rows = sorted(
+        (row for row in board.headline if row.method in ranges),
+        key=lambda row: [_place(row, ranges[row.method], name) for name in columns],
+    )
+    single = {
+        method
+        for column in columns.values()
+        if column.compared
+        for method, runs in zip(column.methods, column.compared["accuracy"].scores, strict=True)
+        if runs.one_of_many
+    }
+    return BoardRanks(
+        board=board,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        ranges=ranges,
+        missing=tuple(missing),
+        single=frozenset(single),
+    )
+
+
+def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) -> tuple[float, ...]:
+    """What rows are sorted by."""
+    there, mean = ranges.get((column, "accuracy")), row.scores(column)["accuracy"].mean
+    return (np.inf, 0, 0) if there is None else (there.best, there.worst, -(mean or 0))
+
+
+def _over_targets(columns: Sequence[_Column]) -> _Column:
+    """Of the methods that were compared on each target: other targets might have been scored."""
+    methods = [method for method in columns[0].methods if all(method in column.methods for column in columns)]
+    if len(methods) < 2:
+        return _Column(methods, {})
+    places = [[column.methods.index(method) for method in methods] for column in columns]
+    together = {}
+    for metric in METRICS:
+        on_targets = [column.compared[metric] for column in columns]
+        scores = [[each.scores[i] for i in place] for each, place in zip(on_targets, places, strict=True)]
+        of_faces = [each.found.of_units[np.ix_(place, place)] for each, place in zip(on_targets, places, strict=True)]
+        runs = [Runs(np.hstack([each.values for each in of]), of[0].seeded) for of in zip(*scores, strict=True)]
+        least = np.mean(of_faces, axis=0) / len(columns)
+        together[metric] = Compared(runs, all_differences(runs, target_units(len(columns)), least))
+    return _Column(methods, together)
+
+
+plugin = Section(
+    title="Ranks",
+    heading="Ranks within noise",
+    template=beside(__file__),
+    content=content,
+    files={"ranks.csv": "the ranks within noise"},
+)
