@@ -21,7 +21,8 @@ from fercache.experiments.config import head_settings
 from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.images.views import load_recipe
 from fercache.loading.earlier_versions import why_again
-from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
+from fercache.loading.runs import origins_of
 from fercache.loading.sources import TrainRequest
 from fercache.loading.tables import find_prompts, find_shifted, holds
 from fercache.records import Record
@@ -176,7 +177,9 @@ def _runs_found(settings: Settings, steps: Sequence[Step], step: Train, tables: 
     lacking = [folder for folder in folders if not is_finished(folder)]
     older = [folder for folder in lacking if _older_run(settings, step, folder)]
     changed = f"the source has changed since {len(older)} of its {seeds} runs" if older else ""
-    again = why_again(settings.cache, lacking, _asked(step))
+    chosen = head_settings(step.request.heads[0], step.request.set, step.title)
+    origins = origins_of(step.request.heads[0], getattr(chosen, "trunk", NO_TRUNK))
+    again = why_again(settings.cache, lacking, _asked(step) | origins)
     changed = f"an earlier version trained {_some(lacking)} under other keys: {again}" if again else changed
     return Found(seeds, seeds - len(lacking), changed, runs=tuple(folders))
 

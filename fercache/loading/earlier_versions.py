@@ -8,9 +8,13 @@ from typing import Any
 from fercache.errors import UsageError
 from fercache.loading.run_config import KEY_VERSION, RunConfig, read_config
 from fercache.loading.tables import same_encoder
+from fercache.plugins import same_code
 from fercache.runtime.progress import say_once
 from fercache.store.runs import find_runs
 from fercache.store.tables import TableInfo
+
+ORIGINS = {"head_from", "trunk_from"}
+"""The fields of RunConfig that say which plugins from outside a run has."""
 
 
 def say_encoded_again(tables: Sequence[TableInfo], identity: Mapping[str, Any], encoder: str, faces: int) -> None:
@@ -77,13 +81,16 @@ def _earlier(
 def _why_other(config: RunConfig, wanted: Mapping[str, Any], encoder_identity: Mapping[str, Any] | None) -> str:
     """Empty where the run is another because something else was asked for, or its source has changed."""
     settings, chosen_by = wanted["settings"], wanted.get("chosen_by", config.chosen_by)
-    asked = {name: getattr(config, name) for name in wanted.keys() - {"settings", "chosen_by"}}
+    asked = {name: getattr(config, name) for name in wanted.keys() - {"settings", "chosen_by", *ORIGINS}}
     shared = config.settings.keys() & settings.keys()
     if any(config.settings[name] != settings[name] for name in shared) or asked != {n: wanted[n] for n in asked}:
         return ""
     reasons = []
     if config.key_version != KEY_VERSION:
         reasons.append(f"chance in training follows from the seed in another way (key version {KEY_VERSION})")
+    for name in ORIGINS & wanted.keys():
+        if not same_code(getattr(config, name), wanted[name]):
+            reasons.append(f"the {name.removesuffix('_from')} of {wanted[name] or 'fercache'} has other code than then")
     if config.chosen_by != chosen_by:
         reasons.append(f"source validation has few faces, so snapshots are chosen by {chosen_by}")
     if changed := sorted(config.settings.keys() ^ settings.keys()):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
+from fercache.plugins import Origin
 from fercache.store.runs import Run, read_run
 
 SCHEMA = 1
@@ -15,6 +16,7 @@ TRAIN_AGAIN = "Delete the folder and run the same `fercache train` again."
 KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
+NO_TRUNK = "none"
 VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
@@ -49,7 +51,10 @@ class RunConfig(BaseModel):
     pool: list[SourcePart] = []
     """The sets of a source that is made of several; their splits are alike, or joined by commas."""
     head: str
+    head_from: Origin | None = None
+    """Of a head from outside; None for ours."""
     trunk: str
+    trunk_from: Origin | None = None
     settings: dict[str, Any]
     seed: int
     expressions: list[Annotated[str, Field(pattern=f"^({'|'.join(EXPRESSIONS)})$")]]

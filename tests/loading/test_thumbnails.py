@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fercache.contracts import Miniature
 from fercache.images.corruptions import corruptions
 from fercache.images.decode import decode
 from fercache.loading import thumbnails
@@ -18,7 +19,6 @@ from fercache.loading.thumbnails import pictures_of, thumbnail
 from fercache.reporting.errors import Pictures
 from fercache.settings import Settings
 from tests.datasets.miniatures.own_images import folder, manifest
-from tests.datasets.miniatures.pictures import Miniature
 
 FACES = ["webcam-03200", "webcam-03999"]
 
