@@ -2,9 +2,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fercache import registry
 from fercache.errors import UsageError
+from fercache.plugins import Outside
 
 
 @pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "report_sections"])
@@ -25,3 +28,12 @@ def test_the_registry_loads_nothing_heavy() -> None:
     code = "import sys; from fercache import registry; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert not {"torch", "pydantic", "pandas"} & set(done.stdout.split())
+
+
+@given(st.lists(st.sampled_from(["knn", "zero-shot", "mine", "theirs", "another"]), max_size=8))
+def test_of_equal_names_the_first_is_taken_and_ours_before_all(called: list[str]) -> None:
+    plugins = tuple(Outside(name, str(place), "", "", "", object) for place, name in enumerate(called))
+    found = registry._without_clashes("heads", plugins)
+    own = set(registry.own_names("heads"))
+    assert found.keys() == set(called) - own
+    assert all(plugin is plugins[called.index(name)] for name, plugin in found.items())
