@@ -190,16 +190,27 @@ def _entry_plugins(kind: str) -> list[Outside]:
 def _from_file(folder: Path, stem: str, named_by: str) -> Outside:
     file = folder / f"{stem}.py" if (folder / f"{stem}.py").is_file() else folder / stem
     module = f"{_package_of(folder)}.{stem}"
-    remedy = f"Fix the file, or remove it from {named_by}."
-    return Outside(stem.replace("_", "-"), str(file), remedy, module, "", lambda: importlib.import_module(module))
+    return Outside(
+        name=stem.replace("_", "-"),
+        source=str(file),
+        remedy=f"Fix the file, or remove it from {named_by}.",
+        module=module,
+        distribution="",
+        fetch=lambda: importlib.import_module(module),
+    )
 
 
 def _from_entry(point: EntryPoint) -> Outside:
     name = point.dist.name if point.dist else "?"
     distribution = f"{name} {point.dist.version}" if point.dist else ""
-    source = f"the entry point {point.name} = {point.value} of {distribution or 'a distribution'}"
-    remedy = f"Install it again: pip install --force-reinstall {name}; or remove it: pip uninstall {name}."
-    return Outside(point.name.replace("_", "-"), source, remedy, point.module, distribution, point.load)
+    return Outside(
+        name=point.name.replace("_", "-"),
+        source=f"the entry point {point.name} = {point.value} of {distribution or 'a distribution'}",
+        remedy=f"Install it again: pip install --force-reinstall {name}; or remove it: pip uninstall {name}.",
+        module=point.module,
+        distribution=distribution,
+        fetch=point.load,
+    )
 
 
 def _check_form(outside: Outside, plugin: Any, kind: str) -> None:

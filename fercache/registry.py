@@ -38,7 +38,9 @@ def load(kind: str, name: str) -> Any:
         return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}").plugin
     if name in outside:
         return check_kind(outside[name], kind)
-    raise UsageError(f"There is no {_called(kind)} called '{name}'. {nearest(name, names(kind))}")
+    raise UsageError(
+        f"There is no {_called(kind)} called '{name}'. {nearest(name, names(kind))} For one of your own: --plugin FILE."
+    )
 
 
 def origin(kind: str, name: str) -> Origin | None:

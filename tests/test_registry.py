@@ -32,7 +32,10 @@ def test_the_registry_loads_nothing_heavy() -> None:
 
 @given(st.lists(st.sampled_from(["knn", "zero-shot", "mine", "theirs", "another"]), max_size=8))
 def test_of_equal_names_the_first_is_taken_and_ours_before_all(called: list[str]) -> None:
-    plugins = tuple(Outside(name, str(place), "", "", "", object) for place, name in enumerate(called))
+    plugins = tuple(
+        Outside(name=name, source=str(place), remedy="", module="", distribution="", fetch=object)
+        for place, name in enumerate(called)
+    )
     found = registry._without_clashes("heads", plugins)
     own = set(registry.own_names("heads"))
     assert found.keys() == set(called) - own

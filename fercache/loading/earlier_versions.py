@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fercache.errors import UsageError
-from fercache.loading.run_config import KEY_VERSION, RunConfig, read_config
+from fercache.loading.run_config import KEY_VERSION, ORIGINS, RunConfig, read_config
 from fercache.loading.tables import same_encoder
 from fercache.plugins import same_code
 from fercache.runtime.progress import say_once
 from fercache.store.runs import find_runs
 from fercache.store.tables import TableInfo
-
-ORIGINS = {"head_from", "trunk_from"}
-"""The fields of RunConfig that say which plugins from outside a run has."""
 
 
 def say_encoded_again(tables: Sequence[TableInfo], identity: Mapping[str, Any], encoder: str, faces: int) -> None:
@@ -88,7 +85,7 @@ def _why_other(config: RunConfig, wanted: Mapping[str, Any], encoder_identity: M
     reasons = []
     if config.key_version != KEY_VERSION:
         reasons.append(f"chance in training follows from the seed in another way (key version {KEY_VERSION})")
-    for name in ORIGINS & wanted.keys():
+    for name in (name for name in ORIGINS if name in wanted):
         if not same_code(getattr(config, name), wanted[name]):
             reasons.append(f"the {name.removesuffix('_from')} of {wanted[name] or 'fercache'} has other code than then")
     if config.chosen_by != chosen_by:

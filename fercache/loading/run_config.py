@@ -17,6 +17,8 @@ KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
 NO_TRUNK = "none"
+ORIGINS = ("head_from", "trunk_from")
+"""The fields that say which plugins from outside a run has."""
 VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
