@@ -27,7 +27,7 @@ from torchvision.transforms import Compose
 from fercache import registry
 from fercache.datasets import Dataset as FaceSet
 from fercache.datasets import DatasetName, FaceImage
-from fercache.encoders import NetworkEncoder
+from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
@@ -123,7 +123,7 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
     """
     file = settings.reports / "bench-extract.csv"
     check_output_file(file, ".csv", "reports =")
-    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
+    encoder = load_encoder(request.encoder)
     if not isinstance(encoder, NetworkEncoder):
         raise UsageError(f"{encoder.name} is not a torch network, so it cannot be compared with a plain loop.")
     with TemporaryDirectory() as temporary:

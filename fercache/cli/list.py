@@ -24,7 +24,8 @@ def _plugins(kind: str) -> None:
     from fercache import registry
 
     for name in registry.names(kind):
-        click.echo(name)
+        origin = registry.origin(kind, name)
+        click.echo(f"{name:24} from {origin}" if origin else name)
     click.echo({"encoders": ENCODERS, "trunks": TRUNKS}.get(kind, ""), nl=kind in ("encoders", "trunks"))
 
 

@@ -19,7 +19,8 @@ from fercache.experiments.config import head_settings
 from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.images.views import load_recipe
 from fercache.loading.earlier_versions import Wanted, why_again
-from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
+from fercache.loading.runs import origins_of
 from fercache.loading.tables import find_prompts, find_shifted, holds
 from fercache.options.evaluate import EvaluateRequest
 from fercache.options.extract import EncoderRequest, ExtractRequest
@@ -191,8 +192,9 @@ def _some(folders: Sequence[Path]) -> str:
 
 def _wanted(step: Train) -> Wanted:
     (head,), request = step.request.heads, step.request
-    chosen = head_settings(head, request.set, step.title).model_dump(mode="json")
-    return Wanted(chosen, request, set_label(request.prompts))
+    chosen = head_settings(head, request.set, step.title)
+    origins = origins_of(head, getattr(chosen, "trunk", NO_TRUNK))
+    return Wanted(chosen.model_dump(mode="json"), request, set_label(request.prompts), origins)
 
 
 def _nearest_change(settings: Settings, wanted: Wanted, folder: Path) -> list[str] | None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.heads import Batch, HeadSettings
 from fercache.heads.knn import LEAST_SHARE, NEIGHBOURS, KNearestNeighbours
 from fercache.training import SourceFaces, train_head
 from fercache.trunks import Faces
-from tests.feature_space import SEVEN, faces, task
 
 
 def fitted(train: Batch, validation: Batch | None = None) -> tuple[KNearestNeighbours, int]:

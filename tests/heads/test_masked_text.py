@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 
+from fercache.contracts.feature_space import faces, task
 from fercache.heads import HeadSettings
 from fercache.heads.masked_text import MaskedText
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.heads.zero_shot import ZeroShot
 from fercache.training import build_head
-from tests.feature_space import faces, task
 
 
 def build(**settings: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fercache.contracts import Miniature
 from fercache.images.corruptions import corruptions
 from fercache.images.decode import decode
 from fercache.loading import thumbnails
@@ -18,7 +19,6 @@ from fercache.loading.thumbnails import images_of, thumbnail
 from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from tests.datasets.miniatures.own_images import folder, manifest
-from tests.datasets.miniatures.pictures import Miniature
 
 FACES = ["webcam-03200", "webcam-03999"]
 

@@ -273,7 +273,7 @@ def rename_tensors(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not installed"),
+    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not known"),
     "a changed weight": (flip_a_weight, r"head\.safetensors has changed since training wrote it: expected SHA-256"),
     "a changed setting": (lambda f: (f / "config.json").write_text("{}"), r"config\.json has changed"),
     "a longer history": (lambda f: (f / "history.csv").open("a").write(" "), r"history\.csv has changed"),

@@ -6,6 +6,7 @@ The truth is written by hand after the sets' own descriptions, never asked of a 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fercache.contracts import Miniature
 from tests.datasets.miniatures import (
     affectnet,
     ckplus,
@@ -18,7 +19,6 @@ from tests.datasets.miniatures import (
     synthetic,
     webdataset,
 )
-from tests.datasets.miniatures.pictures import Miniature
 
 MINIATURES: Mapping[str, Mapping[str, Callable[[Path], Miniature]]] = {
     "affectnet": affectnet.VARIANTS,

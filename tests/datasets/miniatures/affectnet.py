@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.datasets.miniatures.pictures import LISTS, Miniature, write, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.pictures import LISTS, write, write_pictures
 
 LISTED = {
     "1/neutral.jpg": "neutral",

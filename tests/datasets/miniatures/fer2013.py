@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from fercache.contracts import Miniature
 from tests.datasets.miniatures.mmafedb import CLASSES
-from tests.datasets.miniatures.pictures import Miniature, in_classes, pixels, write, write_pictures
+from tests.datasets.miniatures.pictures import in_classes, pixels, write, write_pictures
 
 ROWS = (
     ("4", "Training", "sadness"),

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, in_classes, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.pictures import in_classes, write_pictures
 
 CLASSES = {
     "angry": "anger",

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,6 @@ from tests.images.test_decode import adobe_cmyk_jpeg, grey, grey_16_bit, jpeg, p
 LISTS = Path(__file__).parent.parent / "lists"
 KINDS = {".png": (rgb, grey, grey_16_bit, jpeg), ".jpg": (jpeg, progressive_jpeg, adobe_cmyk_jpeg)}
 """What hides behind a file's ending, in turn."""
-
-
-@dataclass(frozen=True)
-class Miniature:
-    """Where a miniature lies, and the true expression of every id in it (None where there is none).
-
-    `label_file` is the one that the truth is from, where a set has several.
-    """
-
-    root: Path | None
-    truth: Mapping[str, str | None] = field(default_factory=dict)
-    domain: str = ""
-    label_file: str | None = None
 
 
 def pixels(seed: int, height: int = 12, width: int = 10) -> NDArray[np.uint8]:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import LISTS, Miniature, write, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.pictures import LISTS, write, write_pictures
 
 LISTED = {
     "train_00001.jpg": "sadness",

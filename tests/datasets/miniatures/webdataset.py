@@ -6,7 +6,8 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, encoded, pixels, write
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.pictures import encoded, pixels, write
 
 NAMES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
 
