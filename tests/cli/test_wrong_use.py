@@ -21,6 +21,9 @@ def test_unknown_names_suggest_the_nearest(run: Run, studio_folder: Path) -> Non
     refused(run("extract", "--dataset", "folder", "--root", studio_folder, "--encoder", "bundeld"), "bundled")
     refused(run("train", "--head", "sigmoid-maks"), "sigmoid-mask")
     refused(run("train", "--set", "learning_rat=1"), "learning_rate")
+    for value in ("inf", "nan"):
+        refused(run("train", "--set", f"learning_rate={value}"), f"--set learning_rate={value}", "finite number")
+        refused(run("train", "--set", f"separation_weight={value}"), "finite number", "(head sigmoid-mask)")
     refused(run("list", "haeds"), "heads")
 
 
