@@ -21,7 +21,7 @@ PIXELS = ("resnet18", "swin_tiny_patch4_window7_224")
 
 
 def draw_folders(root: Path) -> dict[str, Path]:
-    """Pictures of the expression's wallpaper and one of their own, no two alike."""
+    """FaceImages of the expression's wallpaper and one of their own, no two alike."""
     number = 0
     for name in FOLDERS:
         for split, count in FACES.items():

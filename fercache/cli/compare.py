@@ -34,7 +34,7 @@ def command(runs: tuple[str, ...], name: str, class_mix: str | None, **options: 
 
     With two runs, also what differs between them: settings, scores with intervals, and the faces that flipped.
     """
-    from fercache.reporting.pair import pair_table
+    from fercache.reporting.two_runs import pair_table
     from fercache.settings import load_settings
     from fercache.stages.compare import CompareRequest, compare, compare_two
 

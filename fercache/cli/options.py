@@ -111,8 +111,9 @@ def left_out(dropped: Mapping[str, int]) -> str:
 def show_report(page: Path, records: Sequence["Record"], class_mix: Mapping[str, float] | None = None) -> None:
     """The report's table, and where its files are."""
     from fercache.records import frame
-    from fercache.reporting.left_out import as_one_source
-    from fercache.reporting.tables import mix_notes, screen_table
+    from fercache.reporting.boards import mix_notes
+    from fercache.reporting.leave_one_out import as_one_source
+    from fercache.reporting.screen import screen_table
 
     scores = frame(as_one_source(records), class_mix)
     click.echo(screen_table(scores))

@@ -23,7 +23,8 @@ from fercache.experiments.steps import (
 )
 from fercache.loading.thumbnails import pictures_of
 from fercache.records import Record
-from fercache.reporting.page import PAGE, ReportRequest, write_report
+from fercache.reporting.page import PAGE, write_report
+from fercache.reporting.report import ReportRequest
 from fercache.settings import Settings
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.extract import extract
@@ -151,7 +152,7 @@ class _Work:
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
-        shown = ReportRequest(pictures_of(self.settings, show_real=False), step.baseline, step.about)
+        shown = ReportRequest(pictures_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
         self.shown = write_report(records, folder, self.settings.cache, shown), records
 
     def outcome(self) -> Outcome:

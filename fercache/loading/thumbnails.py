@@ -16,7 +16,7 @@ from fercache.datasets import Dataset, DatasetName
 from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
 from fercache.loading.originals import faces_with, known_root
-from fercache.reporting.errors import Pictures
+from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from fercache.store.tables import TableInfo, find_tables
 
@@ -25,7 +25,7 @@ QUALITY = 80
 """Of the JPEG: about 2 KB for a face."""
 
 
-def pictures_of(settings: Settings, show_real: bool) -> Pictures:
+def pictures_of(settings: Settings, show_real: bool) -> FaceImages:
     """What shows the faces of a target, by its data set's name and their ids, as data URIs of 72 x 72 pixels.
 
     Pictures are cut and spoilt as for the encoder. Left out are those that cannot be read, those of a set of which

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.told_apart import encoder_names, named
+from fercache.reporting.method_names import encoder_names, named
 from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
     import pandas as pd
 
-from fercache.reporting.rows import (
+from fercache.reporting.table_rows import (
     BASELINES,
     BY_ENCODER,
     BY_HEAD,
@@ -337,3 +337,19 @@ def _cells(scores: Sequence[Sequence[float] | None], metrics: Sequence[str]) -> 
 def _method_order(method: Method) -> tuple[object, ...]:
     rank = BASELINES.index(method.head) if method.head in BASELINES else len(BASELINES)
     return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
+
+
+def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:
+    """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
+    shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
+    notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    targets: dict[str, list[str]] = {}
+    for label, rows in frame.groupby("target_label"):
+        absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
+        targets.setdefault(", ".join(absent), []).append(str(label))
+    notes += [
+        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        for absent, labels in targets.items()
+        if absent
+    ]
+    return [*notes, "With equal shares of a target's expressions it is mean class recall."]

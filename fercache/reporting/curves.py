@@ -22,7 +22,7 @@ from fercache.reporting.drawing import (
     legend_height,
     tens_around,
 )
-from fercache.reporting.rows import Cell
+from fercache.reporting.table_rows import Cell
 
 PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
 PLOT = 290  # pixels, the height of a single plot with its numbers

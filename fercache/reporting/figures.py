@@ -29,7 +29,7 @@ from fercache.reporting.drawing import (
     legend_height,
     with_own_names,
 )
-from fercache.reporting.rows import MISSING, Cell
+from fercache.reporting.table_rows import MISSING, Cell
 
 BAND = 20  # pixels, the height of an expression in a map of masks
 RAISED, LOWERED = SERIES[1], SERIES[0]

@@ -1,35 +1,25 @@
-"""A report: tables as CSV, figures as files, and the page, one self-contained HTML file.
+"""A report: files of its sections beside one page, a self-contained HTML file."""
 
-Everything is drawn from records, but for what needs the predictions: masks, maps, errors, paired differences.
-"""
-
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
-from fercache.csv_cells import csv_text
-from fercache.errors import UsageError
+from fercache import registry
+from fercache.errors import FercacheError, UsageError
 from fercache.identity import file_hash, key_of
-from fercache.images.corruptions import KINDS
-from fercache.records import METRICS, WITHOUT_DUPLICATES, Record, frame
-from fercache.reporting import tables
-from fercache.reporting.boards import boards
-from fercache.reporting.commands import collapsed, commands
-from fercache.reporting.drawing import Drawing, with_own_names
-from fercache.reporting.errors import Pictures
-from fercache.reporting.extras import Extras, find_extras
-from fercache.reporting.figure_files import named_drawings, write_figures
-from fercache.reporting.left_out import as_one_source
-from fercache.reporting.masks import MaskFigure, mask_drawings, mask_figures
-from fercache.reporting.panels import FEWEST, worst
-from fercache.reporting.robustness import CLEAN, DROP, MEAN, robustness
-from fercache.reporting.rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
-from fercache.reporting.sections import BoardView, RobustnessView, board_view, robustness_view
-from fercache.scoring.intervals import FEWEST_FACES
+from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
+from fercache.reporting.drawing import with_own_names
+from fercache.reporting.export.figure_files import write_figures
+from fercache.reporting.report import Report, ReportRequest
+from fercache.reporting.sections import Content, Section, ordered
+from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
 from fercache.store.atomic import remove_abandoned, write_json, write_text
 
 FEW = 5
@@ -51,101 +41,61 @@ class Made(BaseModel):
 
 
 @dataclass(frozen=True)
-class ReportRequest:
-    """What a report shows beside the scores.
+class Part:
+    """A section with what it shows in one report."""
 
-    `pictures` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a head or a run,
-    is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by expression that
-    add up to 1, is the mix of the adjusted accuracy.
-    """
-
-    pictures: Pictures | None = None
-    baseline: str | None = None
-    about: str = ""
-    thumbnails: bool = False
-    class_mix: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class Page:
-    """All that the page shows of `records`. `commands` are what writes the report `name` again.
-
-    `mix_notes` say what the adjusted accuracy is of.
-    """
-
-    records: Sequence[Record]
-    boards: Sequence[BoardView]
-    robustness: Sequence[RobustnessView]
-    masks: Sequence[MaskFigure]
-    extras: Extras
-    commands: Sequence[str]
-    name: str
-    about: str
-    mix_notes: Sequence[str] = ()
+    id: str
+    section: Section
+    content: Content
 
     @property
-    def drawings(self) -> dict[str, Drawing]:
-        """Its figures by the names of their files."""
-        return named_drawings(self.boards, self.robustness) | mask_drawings(self.masks) | self.extras.drawings
+    def files(self) -> dict[str, list[str]]:
+        """The names of its files, by what they are."""
+        found: dict[str, list[str]] = {}
+        for name in self.content.files:
+            found.setdefault(self._described(name), []).append(name)
+        return found
+
+    def _described(self, name: str) -> str:
+        said = (text for pattern, text in self.section.files.items() if fnmatch(name, pattern))
+        text = next(said, None)
+        if text is None:
+            raise FercacheError(f"It writes {name}, which is not among its `files`: {', '.join(self.section.files)}.")
+        return text
 
 
 def write_report(
     records: Sequence[Record], folder: Path, cache: Path | None = None, request: ReportRequest | None = None
 ) -> Path:
-    """Writes tables as CSV, `index.html` and `figures/` into `folder`; returns the page.
+    """Writes `index.html`, the files of all sections and `figures/` into `folder`; returns the page.
 
-    `summary.csv` is of targets that are not corrupted, `robustness.csv` of those that are: without any, the file is not
-    there. With the `cache` that holds the records' predictions, `masks-<head>-<source>.svg` shows the masks of a head
-    that has them. Raises UsageError when there is nothing to report, when two records fill the same cell, or when
-    there is no such baseline.
+    Sections that read predictions find those of the records in `cache`. Raises UsageError when there is nothing to
+    report, when two records fill the same cell, or when there is no such baseline.
     """
-    asked = request or ReportRequest()
     if not records:
         raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
     stored = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
-    records = as_one_source(stored)
-    _check_distinct(records)
-    scores = frame(records, asked.class_mix)
-    found, corrupted = boards(scores), robustness(scores)
-    extras = find_extras(records, found, cache, asked.pictures, asked.baseline)
-    page = Page(
-        records=records,
-        boards=[board_view(each, records, extras.errors.get((each.encoder_key, each.source))) for each in found],
-        robustness=[robustness_view(table, found) for table in corrupted],
-        masks=mask_figures(records, found, cache) if cache else [],
-        extras=extras,
-        commands=_commands(stored, folder.name, asked),
-        name=folder.name,
-        about=asked.about,
-        mix_notes=tables.mix_notes(scores, asked.class_mix) if asked.class_mix else [],
-    )
-    texts = dict.fromkeys(path.name for path in folder.glob("masks-*.svg"))  # an earlier report's
-    texts |= {figure.file: figure.document for figure in page.masks if figure.panels}
-    texts |= {
-        "results.csv": csv_text(tables.results(scores if records == stored else frame(stored, asked.class_mix))),
-        "summary.csv": csv_text(tables.summary(scores)) if found else None,
-        "robustness.csv": csv_text(tables.robustness_rows(scores)) if corrupted else None,
-        PAGE: with_own_names(render(page)),
-    }
+    report = Report(folder.name, stored, cache, request=request or ReportRequest())
+    _check_distinct(report.records)
+    sections = all_sections()
+    parts = made_parts(sections, report)
+    drawings = _merged(parts, {part.id: part.content.drawings for part in parts})
+    texts = _merged(parts, {part.id: part.content.files for part in parts})
+    texts |= {PAGE: with_own_names(render(report, parts))}
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
     (folder / MADE).unlink(missing_ok=True)  # until all is written, this is no report
-    for name, text in (texts | extras.files).items():
-        if text is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            write_text(folder / name, text)
-    figures = write_figures(page.drawings, folder)
-    present = [name for name, text in (texts | extras.files).items() if text is not None]
-    files = {name: file_hash(folder / name) for name in sorted([*present, *figures])}
+    for earlier in {path for each in sections.values() for pattern in each.files for path in folder.glob(pattern)}:
+        if earlier.name not in texts:
+            earlier.unlink()
+    for name, text in texts.items():
+        write_text(folder / name, text)
+    figures = write_figures(drawings, folder)
+    files = {name: file_hash(folder / name) for name in sorted([*texts, *figures])}
+    asked = report.request
     made = Made(baseline=asked.baseline, about=asked.about, records_key=records_key(stored), files=files)
     write_json(folder / MADE, made.model_dump())
     return folder / PAGE
-
-
-def _commands(stored: Sequence[Record], name: str, asked: ReportRequest) -> list[str]:
-    thumbnails, mix = asked.thumbnails, asked.class_mix
-    return commands(stored, name, asked.baseline, about=asked.about, thumbnails=thumbnails, class_mix=mix)
 
 
 def made_before(folder: Path) -> Made | None:
@@ -175,9 +125,61 @@ def _check_distinct(records: Sequence[Record]) -> None:
         runs[cell] = record.run
 
 
+def all_sections() -> dict[str, Section]:
+    """Every section that there is, in the order of the page. Raises FercacheError for a plugin that is none."""
+    found = {name: registry.load("report_sections", name) for name in registry.names("report_sections")}
+    for name, section in found.items():
+        if not isinstance(section, Section):
+            raise FercacheError(
+                f"The `plugin` of the report section '{name}' is a {type(section).__name__}, where a "
+                "fercache.reporting.sections.Section is expected."
+            )
+    return {name: found[name] for name in ordered(found)}
+
+
+def made_parts(sections: Mapping[str, Section], report: Report) -> list[Part]:
+    """The sections that have something to show, in the order of the page."""
+    parts = []
+    for name, section in sections.items():
+        with _failures_of(name, section):
+            content = section.content(report)
+            if content is not None:
+                parts.append(Part(name, section, content))
+                parts[-1].files  # noqa: B018 - a file that it does not describe is its own failure
+    return parts
+
+
+@contextmanager
+def _failures_of(name: str, section: Section) -> Iterator[None]:
+    """Names the section in the error where a plugin fails; of the package's own, a fault keeps its traceback."""
+    try:
+        yield
+    except Exception as error:
+        if section.is_own:
+            raise
+        raise FercacheError(
+            f"The report section '{name}' fails with {type(error).__name__}: {error} "
+            f"Fix {section.file}, or do without that plugin; no report was written."
+        ) from error
+
+
+def _merged(parts: Sequence[Part], by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What all parts have, by file name. Raises FercacheError where two have files of one name."""
+    owners: dict[str, Part] = {}
+    for part in parts:
+        for name in by_part[part.id]:
+            other = owners.setdefault(name, part)
+            if other is not part:
+                raise FercacheError(
+                    f"The report sections '{other.id}' ({other.section.file}) and '{part.id}' ({part.section.file}) "
+                    f"both make a file called {name}: rename one of them."
+                )
+    return {name: made for of_part in by_part.values() for name, made in of_part.items()}
+
+
 def environment() -> Environment:
-    """Of the page's templates."""
-    return Environment(
+    """Of the page's templates. All of them have these names, and may import from `macros.html`."""
+    found = Environment(
         loader=PackageLoader("fercache.reporting"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -185,50 +187,37 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    found.globals |= {
+        "metrics": METRICS,
+        "metric_names": METRIC_NAMES,
+        "short_names": SHORT_NAMES,
+        "selections": SELECTIONS,
+        "missing": MISSING,
+        "unseen": UNSEEN,
+        "common": COMMON,
+        "without_duplicates": WITHOUT_DUPLICATES,
+    }
+    return found
 
 
-def render(page: Page) -> str:
-    """The page's HTML."""
-    records, boards = page.records, page.boards
-    return (
-        environment()
-        .get_template("page.html")
-        .render(
-            name=page.name,
-            about=page.about,
-            sources=_few(record.source for record in records),
-            targets=_few(record.target for record in records),
-            records=len({(r.run, r.target_label, r.selection) for r in records}),
-            boards=boards,
-            robustness=page.robustness,
-            masks=page.masks,
-            extras=page.extras,
-            choices=_choices(boards),
-            figures=bool(page.drawings),
-            kinds={kind: KINDS[kind] for kind in KINDS if any(kind in v.table.severities for v in page.robustness)},
-            samples=_samples(records),
-            keys=sorted({key for record in records for key in _keys(record)}),
-            runs=sorted({(record.run, record.keys.get("run", "")) for record in records}),
-            versions=sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
-            commands=page.commands,
-            selections=SELECTIONS,
-            metrics=METRICS,
-            metric_names=METRIC_NAMES,
-            short_names=SHORT_NAMES,
-            mix_notes=page.mix_notes,
-            missing=MISSING,
-            common=COMMON,
-            unseen=UNSEEN,
-            without_duplicates=WITHOUT_DUPLICATES,
-            unique=any(record.without_duplicates for record in records),
-            clean=CLEAN,
-            mean=MEAN,
-            drop=DROP,
-            spans=tables.spans,
-            worst=worst,
-            fewest=FEWEST,
-            fewest_faces=FEWEST_FACES,
-        )
+def render(report: Report, parts: Sequence[Part]) -> str:
+    """The page's HTML. Every section's template also has `report` and all `parts`."""
+    templates = environment()
+    records = {(record.run, record.target_label, record.selection) for record in report.records}
+    bodies = {}
+    for part in parts:
+        with _failures_of(part.id, part.section):
+            template = templates.from_string(part.section.template)
+            body = template.render(part.content.context, report=report, parts=parts)
+            bodies[part.id] = Markup(body.rstrip("\n") + "\n")
+    return templates.get_template("page.html").render(
+        name=report.name,
+        about=report.request.about,
+        sources=_few(record.source for record in report.records),
+        targets=_few(record.target for record in report.records),
+        records=len(records),
+        parts=parts,
+        bodies=bodies,
     )
 
 
@@ -236,33 +225,3 @@ def _few(names: Iterable[str]) -> list[str]:
     """Each once; of many the first, and how many more, so that a line stays one."""
     found = sorted(set(names))
     return found if len(found) <= FEW + 1 else [*found[:FEW], f"{len(found) - FEW} more"]
-
-
-def _choices(boards: Sequence[BoardView]) -> dict[str, list[str]]:
-    """What the headline can be filtered by, where there is something to choose; the policy shown first stands first."""
-    methods = [row.method for view in boards for row in view.board.rows]
-    policies = dict.fromkeys(view.board.policy for view in boards)
-    policies |= {name: None for name in SELECTIONS if any(name in view.board.selections for view in boards)}
-    choices = {
-        "head": list(dict.fromkeys(method.head for method in methods)),
-        "trunk": list(dict.fromkeys(method.trunk for method in methods)),
-        "policy": list(policies),
-    }
-    return {name: options for name, options in choices.items() if len(options) > 1}
-
-
-def _samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, str]]:
-    """Target, split, label policy, faces kept and left out, and why. Corrupted targets that agree share a line."""
-    targets: dict[tuple[str, str, int, int, str], list[str]] = defaultdict(list)
-    for record in records:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(record.dropped.items()))
-        left_out = sum(record.dropped.values())
-        targets[record.target_split, record.policy, record.kept, left_out, reasons].append(record.target)
-    return sorted((name, *counts) for counts, names in targets.items() for name in collapsed(names))
-
-
-def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
-    """What has a key, by kind and name; runs are listed apart."""
-    yield "encoder", record.encoder, record.encoder_key
-    names = {"source": record.source, "target": record.target}
-    yield from ((kind, names.get(kind, ""), key) for kind, key in record.keys.items() if kind != "run")

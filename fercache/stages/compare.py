@@ -11,8 +11,9 @@ from fercache.errors import UsageError
 from fercache.images.corruptions import EVERY
 from fercache.loading.thumbnails import pictures_of
 from fercache.records import Record, find_records, read_records
-from fercache.reporting.page import ReportRequest, write_report
-from fercache.reporting.pair import Pair, compare_pair, flips_frame
+from fercache.reporting.page import write_report
+from fercache.reporting.report import ReportRequest
+from fercache.reporting.two_runs import Pair, compare_pair, flips_frame
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
 from fercache.store.runs import find_runs, is_finished
@@ -54,7 +55,11 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
-        pictures_of(settings, asked.thumbnails), asked.baseline, asked.about, asked.thumbnails, asked.class_mix
+        images=pictures_of(settings, asked.thumbnails),
+        baseline=asked.baseline,
+        about=asked.about,
+        thumbnails=asked.thumbnails,
+        class_mix=asked.class_mix,
     )
     return write_report(records, folder, settings.cache, shown), records
 

@@ -48,7 +48,7 @@ def first_of(root: Path, folder: str) -> Path:
 
 
 def plant(root: Path) -> Path:
-    """Pictures of train again: two in test as they are (one mislabelled) and two changed, one in train itself."""
+    """FaceImages of train again: two in test as they are (one mislabelled) and two changed, one in train itself."""
     shutil.copy(first_of(root, "train/anger"), root / "test/anger/same.png")
     shutil.copy(first_of(root, "train/fear"), root / "test/sadness/mislabelled.png")
     Image.open(first_of(root, "train/neutral")).save(root / "test/neutral/recompressed.jpg", quality=80)

@@ -1,4 +1,4 @@
-"""Pictures resized by PyTorch's kernels are those of the library's own transform, up to two levels."""
+"""FaceImages resized by PyTorch's kernels are those of the library's own transform, up to two levels."""
 
 from typing import Any
 

@@ -16,7 +16,7 @@ from fercache.images.corruptions import corruptions
 from fercache.images.decode import decode
 from fercache.loading import thumbnails
 from fercache.loading.thumbnails import pictures_of, thumbnail
-from fercache.reporting.errors import Pictures
+from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from tests.datasets.miniatures.own_images import folder, manifest
 
@@ -28,7 +28,7 @@ def own(tmp_path: Path) -> Miniature:
     return folder(tmp_path / "own")
 
 
-def pictures(tmp_path: Path, show_real: bool, **datasets: Path | None) -> Pictures:
+def pictures(tmp_path: Path, show_real: bool, **datasets: Path | None) -> FaceImages:
     """Of `folder:mine` and the like, by the family's name; a cache without tables."""
     roots = {f"{family}:mine": root for family, root in datasets.items() if root}
     return pictures_of(Settings(cache=tmp_path / "cache", datasets=roots), show_real)

@@ -5,7 +5,7 @@ import pytest
 
 from fercache.reporting.curves import Line, abstention, corruption_curves, reliability, setting_curve
 from fercache.reporting.drawing import SERIES, Drawing
-from fercache.reporting.rows import Cell
+from fercache.reporting.table_rows import Cell
 
 KINDS = ("blur", "jpeg", "dark", "noise", "occlusion", "lowres")
 FALLING = [(severity, Cell((80.0 - 5 * severity, 90.0 - 5 * severity))) for severity in range(6)]

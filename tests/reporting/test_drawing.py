@@ -25,7 +25,7 @@ from fercache.reporting.drawing import (
     with_own_names,
 )
 from fercache.reporting.figures import mask_map
-from fercache.reporting.rows import Cell
+from fercache.reporting.table_rows import Cell
 from tests.reporting.test_curves import LINES, corruptions, settings
 from tests.reporting.test_figures import bars, gap
 

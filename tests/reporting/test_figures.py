@@ -17,7 +17,7 @@ from fercache.reporting.figures import (
     recall_bars,
     side_by_side,
 )
-from fercache.reporting.rows import Cell
+from fercache.reporting.table_rows import Cell
 
 RECALLS = {
     "zero-shot": {"anger": Bar(Cell((40.0, 41.0)), (30.0, 50.0)), "fear": Bar(Cell())},

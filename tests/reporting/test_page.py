@@ -1,28 +1,26 @@
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from jinja2 import ChoiceLoader, DictLoader, PackageLoader
 
 from fercache.errors import UsageError
 from fercache.records import Record, frame
-from fercache.reporting import page as page_module
-from fercache.reporting.boards import Board, boards
-from fercache.reporting.differences import BoardDifferences, MethodDifference
-from fercache.reporting.extras import Extras
-from fercache.reporting.page import ReportRequest, environment, write_report
-from fercache.reporting.ranks import BoardRanks, Range
-from fercache.reporting.rows import UNSEEN
+from fercache.reporting.boards import boards
+from fercache.reporting.page import write_report
+from fercache.reporting.report import ReportRequest
+from fercache.reporting.sections import differences as differences_section
+from fercache.reporting.sections import ranks as ranks_section
+from fercache.reporting.sections.differences import BoardDifferences, MethodDifference
+from fercache.reporting.sections.ranks import BoardRanks, Range
+from fercache.reporting.table_rows import UNSEEN
 from fercache.scoring.comparison import Difference
 from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured
-from tests.reporting.test_figures import gap
 
 VOID = {"meta", "link", "br", "use", "path", "rect"}
 
@@ -327,53 +325,6 @@ def test_records_without_measures_have_a_page_without_their_figures(page: str) -
     assert "95 % interval by Wilson" in page
 
 
-def test_parts_that_others_make_stand_in_the_page_and_beside_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record, asked = fake_record(), []
-
-    def pictures(target: str, ids: Sequence[str]) -> dict[str, str]:
-        return dict.fromkeys(ids, "data:,")
-
-    def find(records: list[Record], found: list[Board], cache: Path | None, *options: Any) -> Extras:
-        asked.append(options)
-        errors = {(record.encoder_key, record.source): {"synthetic:webcam": ["an error"]}}
-        return Extras(
-            maps=["a map"],
-            differences=["a difference"],
-            errors=errors,
-            files={"table.md": "| table |"},
-            drawings={"map": gap()},
-        )
-
-    loader = DictLoader(
-        {
-            "maps.html": "{% for map in maps %}<p>{{ map }}</p>{% endfor %}",
-            "differences.html": "{% for difference in differences %}<p>{{ difference }}</p>{% endfor %}",
-            "errors.html": "{% macro confident_errors(errors, on) %}<p>{{ errors[0] }} on {{ on }}</p>{% endmacro %}",
-        }
-    )
-    plain = environment()
-    monkeypatch.setattr(page_module, "find_extras", find)
-    monkeypatch.setattr(
-        page_module,
-        "environment",
-        lambda: plain.overlay(loader=ChoiceLoader([loader, PackageLoader("fercache.reporting")])),
-    )
-    path = write_report([record], tmp_path, request=ReportRequest(pictures, "zero-shot"))
-    text = path.read_text(encoding="utf-8")
-    assert asked == [(pictures, "zero-shot")]
-    assert (
-        "<p>a map</p>" in text
-        and "<p>a difference</p>" in text
-        and "<p>an error on synthetic:webcam</p>" in section(text, "targets")
-    )
-    assert 'href="#maps"' in text and 'href="#differences"' in text
-    assert {"map.png", "map.svg"} < set(files(tmp_path / "figures"))
-    assert (tmp_path / "table.md").read_text(encoding="utf-8") == "| table |"
-    assert "<code>table.md</code>" in text
-
-
 def test_the_same_records_make_the_same_page(records: list[Record], page: str, tmp_path: Path) -> None:
     assert write_report(list(reversed(records)), tmp_path / "trial").read_text(encoding="utf-8") == page
 
@@ -406,8 +357,9 @@ def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be
     unclear = replace(found, target="synthetic:webcam", p_holm=0.4, difference=of_model)
     summary = replace(found, target=UNSEEN, p_holm=0.0002)
     of_board = BoardDifferences(board, baseline, (summary, found, unclear), ("nothing of synthetic:sketch",))
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(differences=[of_board]))
-    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(differences_section, "differences", lambda *_: [of_board])
+    asked = ReportRequest(baseline="zero-shot")
+    page = write_report(records, tmp_path / "trial", tmp_path, asked).read_text(encoding="utf-8")
     differences = section(page, "differences")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", differences)
     interval, seen = "<small>−10.0 to 0.0</small>", "<small>seen from 12.4</small>"
@@ -437,8 +389,8 @@ def test_ranks_stand_in_a_table_of_their_own(
     ranges: dict[Any, Any] = {first.method: {(UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}}
     ranges[second.method] = {(UNSEEN, "accuracy"): Range(2, 2, 2)}
     found = BoardRanks(board, (UNSEEN,), (first, second), ranges, (), frozenset({second.method}))
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
-    page = write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
+    page = write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
     assert re.findall(r"<td[^>]*>(.*?)</td>", section(page, "ranks")) == ["1–2", "1–2", "2*", "X"]
     assert 'href="#ranks"' in page and "about that trained model" in section(page, "ranks")
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
@@ -460,8 +412,8 @@ def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
     assert leader is not None
     ranges: dict[Any, Any] = {leader.method: {(UNSEEN, "accuracy"): place}}
     found = BoardRanks(board, (UNSEEN,), (leader,), ranges, (), frozenset())
-    monkeypatch.setattr(page_module, "find_extras", lambda *_: Extras(ranks=[found]))
-    assert said in write_report(records, tmp_path / "trial").read_text(encoding="utf-8")
+    monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
+    assert said in write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
 
 
 def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:

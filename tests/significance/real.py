@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.records import METRICS, find_records, read_record
-from fercache.reporting.readings import Reader, by_cell, class_numbers, shared_faces
+from fercache.reporting.predictions import Reader, by_cell, class_numbers, shared_faces
 from fercache.scoring.comparison import Runs, difference, face_units
 from tests.significance.resampled import p_of_faces_alone
 

@@ -7,7 +7,7 @@ import pytest
 
 from fercache import FercacheError, Settings
 from fercache.records import Record, frame, predictions_path, read_record
-from fercache.reporting.tables import screen_table
+from fercache.reporting.screen import screen_table
 from fercache.scoring.selection import POLICIES
 from fercache.stages.evaluate import EvaluateRequest, evaluate
 from fercache.stages.train import TrainRequest, train

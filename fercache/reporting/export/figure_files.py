@@ -1,0 +1,51 @@
+"""The files that a page's figures are written to, as SVG and PNG."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fercache.reporting.boards import MethodTable
+from fercache.reporting.drawing import Drawing
+from fercache.store.atomic import write_bytes, write_text
+
+
+def figure_names(drawings: Iterable[tuple[tuple[str, ...], Drawing]]) -> dict[str, Drawing]:
+    """By the name of its files, each drawing: its parts in a row, with a number where two would be called alike."""
+    named: dict[str, Drawing] = {}
+    taken: Counter[str] = Counter()
+    for parts, drawing in drawings:
+        name = "-".join(slug(part) for part in parts)
+        taken[name] += 1
+        named[name if taken[name] == 1 else f"{name}-{taken[name]}"] = drawing
+    return named
+
+
+def board_slugs(tables: Iterable[MethodTable]) -> dict[tuple[str, str], str]:
+    """A name per encoder key and source: the source's, and with several encoders the encoder's before it."""
+    names = {(table.encoder_key, table.source): table.encoder for table in tables}
+    several = len({key for key, _ in names}) > 1
+    return {(key, source): f"{encoder}-{source}" if several else source for (key, source), encoder in names.items()}
+
+
+def slug(text: str) -> str:
+    """`text` as a part of a file's name."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
+
+
+def write_figures(drawings: Mapping[str, Drawing], report: Path) -> list[str]:
+    """As SVG and PNG in `figures/`; returns their names. An earlier report's other figures are removed."""
+    folder = report / "figures"
+    names = {f"{name}{suffix}" for name in drawings for suffix in (".svg", ".png")}
+    for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
+        if old.name not in names:
+            old.unlink()
+    if not drawings:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return []
+    folder.mkdir(exist_ok=True)
+    for name, drawing in drawings.items():
+        write_text(folder / f"{name}.svg", drawing.document)
+        write_bytes(folder / f"{name}.png", drawing.png)
+    return [f"figures/{name}" for name in sorted(names)]

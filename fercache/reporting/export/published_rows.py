@@ -1,0 +1,70 @@
+"""Scores from the papers, with what is known of how each was measured: all of it is in `published_results.csv`.
+
+A line of that file is one score. `target` names the faces as our labels do: CAFE's SFEW figures fit the 891 faces of
+its train split. `faces` is their number, empty where it is not known. `departs` says, separated by " | ", in what else
+the score was not measured as ours are; empty: in nothing. `source` is "none" for methods that train on no source. What
+a paper prints twice is there once, and what could only be read off a plot is not there.
+"""
+
+import csv
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from statistics import fmean
+
+NO_SOURCE = "none"
+"""The source of a method that trains on none: it stands beside every source."""
+
+NOT_OURS = (
+    "Not only the method of a published row is the paper's own: so are its encoder, what its trunk was pretrained on "
+    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and the faces that it was trained on."
+)
+"""What every table with published rows says of them."""
+
+MISPRINTED_MEANS = {("CAFE Table 1", "CAFE", "affectnet"): 60.27, ("CAFE Table 1", "EAC", "affectnet"): 53.09}
+"""Means over a row's scores that a paper prints and the scores do not have; by reference, method and source."""
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """One score in percent. `faces` is None where it is not known how many were scored."""
+
+    target: str
+    percent: float
+    faces: int | None
+    departs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """A line of a paper's table in one metric, which `reference` names."""
+
+    method: str
+    trunk: str
+    source: str
+    metric: str
+    reference: str
+    scores: tuple[PublishedScore, ...]
+
+    @property
+    def misprint(self) -> str:
+        """What is wrong with the mean that the paper prints for this row; "" where nothing is."""
+        printed = MISPRINTED_MEANS.get((self.reference, self.method, self.source))
+        if printed is None:
+            return ""
+        mean = fmean(score.percent for score in self.scores)
+        return f"{self.reference} prints {printed:.2f} as the mean of {self.method}, whose scores average {mean:.2f}"
+
+
+@cache
+def published_rows() -> tuple[PublishedRow, ...]:
+    """All that ship with the package, in the order of the file."""
+    found: dict[tuple[str, str, str, str, str], list[PublishedScore]] = defaultdict(list)
+    text = files("fercache.reporting.export").joinpath("published_results.csv").read_text(encoding="utf-8")
+    for line in csv.DictReader(text.splitlines()):
+        faces = int(line["faces"]) if line["faces"] else None
+        departs = tuple(line["departs"].split(" | ")) if line["departs"] else ()
+        score = PublishedScore(line["target"], float(line["value_percent"]), faces, departs)
+        found[line["method"], line["trunk"], line["source"], line["metric"], line["reference"]].append(score)
+    return tuple(PublishedRow(*row, scores=tuple(scores)) for row, scores in found.items())

@@ -1,0 +1,136 @@
+"""What runs read: the predictions of records, face by face, and of several the faces that all have."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.errors import UsageError
+from fercache.records import Record, predictions_path
+from fercache.reporting.table_rows import Row
+from fercache.scoring.comparison import Runs
+from fercache.scoring.metrics import count_confusion, predict
+from fercache.scoring.selection import headline
+from fercache.store.runs import Shared, read_answers
+
+OfCell = Mapping[tuple[str, str], Sequence[Record]]
+"""Records by method key and target label, one per seed, in the order of seeds."""
+
+_AGAIN = "Type `fercache evaluate --again` to score the run again."
+
+
+@dataclass(frozen=True)
+class ReadFaces:
+    """The faces that one run read of one target: their ids, sorted, and the names of the true expressions, all (N,).
+
+    `answer` (N,) are places in `names`, what each face was read as. `subject` is who is shown, "" where it is not
+    known. Runs on the same faces share their arrays.
+    """
+
+    id: NDArray[np.object_]
+    truth: NDArray[np.object_]
+    subject: NDArray[np.object_]
+    answer: NDArray[np.int8]
+    right: NDArray[np.bool_]
+    names: NDArray[np.object_]
+
+    @property
+    def predicted(self) -> NDArray[np.object_]:
+        """(N,) names of expressions."""
+        return self.names[self.answer]
+
+    def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
+        """Those in the `rows`."""
+        faces = self.id[rows], self.truth[rows], self.subject[rows]
+        return ReadFaces(*faces, self.answer[rows], self.right[rows], self.names)
+
+    @property
+    def subjects(self) -> NDArray[np.object_] | None:
+        """Who is drawn as a whole, None where faces are drawn because no subject is known."""
+        return self.subject if (self.subject != "").any() else None
+
+
+@dataclass
+class Reader:
+    """Reads the predictions in a `cache`, each of them once, and holds once what runs on a target share."""
+
+    cache: Path
+    _read: dict[tuple[Path, str], ReadFaces] = field(default_factory=dict)
+    _shared: Shared = field(default_factory=dict)
+
+    def faces(self, record: Record, readout: str) -> ReadFaces:
+        """What the record's predictions say. Raises UsageError where they are gone, or are not the record's."""
+        path = predictions_path(self.cache / "runs" / record.run, record)
+        if (path, readout) not in self._read:
+            self._read[path, readout] = _matching(record, readout, path, self._shared)
+        return self._read[path, readout]
+
+    def of_row(self, row: Row, target: str, of_cell: OfCell) -> list[ReadFaces]:
+        """What a board's method read of a target, one per seed. Raises UsageError as `faces` does."""
+        return [self.faces(record, row.method.readout) for record in of_cell[row.method.key, target]]
+
+
+def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadFaces:
+    answers = read_answers(path, readout, shared)
+    if answers.expressions != record.classes:
+        raise UsageError(f"{path} holds predictions of other expressions than its record. {_AGAIN}")
+    expected = np.array(record.scores[readout].confusion)
+    # Whether an expression was masked is not written down. One that no face shows and none was read as may be masked
+    # here: it was never the highest.
+    known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
+    answer = predict(answers.logits, record.classes, known)
+    if not np.array_equal(count_confusion(answers.truth, answer, len(record.classes)), expected):
+        raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
+    names = np.array(record.classes, dtype=object)
+    truth = shared.setdefault(f"{id(answers.truth)} in {record.classes}", names[answers.truth])
+    subject = answers.subject
+    if subject is None:
+        subject = shared.setdefault(f"{len(truth)} unknown", np.full(len(truth), "", dtype=object))
+    return ReadFaces(answers.id, truth, subject, answer.astype(np.int8), answer == answers.truth, names)
+
+
+def by_headline(records: Iterable[Record]) -> list[Record]:
+    """Those of the policy that methods are compared by: one that all runs have."""
+    policies: dict[str, set[str]] = defaultdict(set)
+    there = list(records)
+    for record in there:
+        policies[record.run].add(record.selection)
+    chosen = headline(policies.values())
+    return [record for record in there if record.selection == chosen]
+
+
+def by_cell(records: Iterable[Record]) -> OfCell:
+    """By method and target, in the order of the seeds."""
+    found: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: record.seed):
+        found[record.method_key, record.target_label].append(record)
+    return found
+
+
+def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
+    """Of each, the faces that all have with the same true expression. Raises UsageError when there are none."""
+    ids = reduce(_in_both, (each.id for each in read))
+    there = [each if each.id is ids else each.of(np.searchsorted(each.id, ids)) for each in read]
+    others = [each.truth for each in there if each.truth is not there[0].truth]
+    alike = np.all([truth == there[0].truth for truth in others], axis=0) if others else np.ones(len(ids), dtype=bool)
+    if not alike.any():
+        raise UsageError("The predictions to compare share no face with the same label.")
+    return there if alike.all() else [each.of(alike) for each in there]
+
+
+def as_runs(read: Sequence[ReadFaces], *, seeded: bool) -> Runs:
+    """One method's seeds, on the same faces."""
+    return Runs(np.array([each.right for each in read], dtype=np.float64), seeded)
+
+
+def class_numbers(truth: NDArray[np.object_]) -> NDArray[np.int64]:
+    """(N,) names of expressions -> (N,) numbers."""
+    return np.unique(truth, return_inverse=True)[1]
+
+
+def _in_both(ids: NDArray[np.object_], others: NDArray[np.object_]) -> NDArray[np.object_]:
+    return ids if ids is others or np.array_equal(ids, others) else np.intersect1d(ids, others)

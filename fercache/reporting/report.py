@@ -1,0 +1,90 @@
+"""What one report is about: the records that it compares, what was asked for, and what its sections share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fercache.records import Record, frame
+from fercache.reporting.boards import Board, boards
+from fercache.reporting.export.figure_files import board_slugs
+from fercache.reporting.leave_one_out import as_one_source
+from fercache.reporting.predictions import Reader
+from fercache.reporting.robustness_tables import Robustness, robustness
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Found = TypeVar("Found")
+
+FaceImages = Callable[[str, Sequence[str]], Mapping[str, str]]
+"""Data URIs by id: of a target (the dataset's name) and ids of its faces, those faces that may be shown."""
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What a report shows beside the scores.
+
+    `images` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a head or a run,
+    is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by expression that
+    add up to 1, is the mix of the adjusted accuracy.
+    """
+
+    images: FaceImages | None = None
+    baseline: str | None = None
+    about: str = ""
+    thumbnails: bool = False
+    class_mix: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What every section is given. All of it is there to read, and nothing of it to change.
+
+    `name` is that of the report's folder. `stored` are the records as they were written, sorted by run, target and
+    selection policy. `cache` holds their predictions; without one, sections that read predictions show nothing.
+    """
+
+    name: str
+    stored: Sequence[Record]
+    cache: Path | None = None
+    request: ReportRequest = field(default_factory=ReportRequest)
+    _made: dict[Any, Any] = field(default_factory=dict)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """`stored`, with leave-one-domain-out runs as methods of one source."""
+        return as_one_source(self.stored)
+
+    @cached_property
+    def scores(self) -> "pd.DataFrame":
+        """The frame of `records`: a row per run, target, selection policy and readout, scores as fractions."""
+        return frame(self.records, self.request.class_mix)
+
+    @cached_property
+    def boards(self) -> list[Board]:
+        """Methods x targets, one board per encoder and source."""
+        return boards(self.scores)
+
+    @cached_property
+    def robustness(self) -> list[Robustness]:
+        """Methods x corruptions, one table per encoder, source and corrupted target."""
+        return robustness(self.scores)
+
+    @cached_property
+    def reader(self) -> Reader | None:
+        """Reads predictions face by face; None without a cache."""
+        return Reader(self.cache) if self.cache else None
+
+    @cached_property
+    def slugs(self) -> dict[tuple[str, str], str]:
+        """By encoder key and source, what names of figure files call a board or robustness table."""
+        return board_slugs([*self.boards, *self.robustness])
+
+    def once(self, make: Callable[["Report"], Found]) -> Found:
+        """`make(report)`, worked out the first time a section asks for it, for what several sections show."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: Found = self._made[make]
+        return found

@@ -1,0 +1,87 @@
+"""Faces that a head got wrong although it was sure: the quickest way to see what it mistakes for what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache import registry
+from fercache.datasets import DatasetName
+from fercache.errors import UsageError
+from fercache.records import MAIN, Record, predictions_path
+from fercache.reporting.boards import Board
+from fercache.reporting.report import FaceImages
+from fercache.reporting.sections._leader import leader
+from fercache.scoring.calibration import probabilities
+from fercache.scoring.metrics import predict
+from fercache.store.runs import read_predictions
+
+MOST = 8
+
+
+@dataclass(frozen=True)
+class ConfidentError:
+    """A face that `run` got wrong: `confidence` (0 to 1) is what it gave the wrong expression, `image` a data URI."""
+
+    run: str
+    id: str
+    truth: str
+    predicted: str
+    confidence: float
+    image: str | None
+
+
+def board_errors(
+    board: Board, records: Sequence[Record], cache: Path, images: FaceImages | None
+) -> dict[str, list[ConfidentError]]:
+    """By target label: the confident errors of the board's leading method, where it has any."""
+    leading = leader(board, records)
+    of_label = leading.records if leading else {}
+    errors = {label: confident_errors(own, cache, images) for label, own in of_label.items()}
+    return {label: some for label, some in errors.items() if some}
+
+
+def confident_errors(records: Sequence[Record], cache: Path, images: FaceImages | None) -> list[ConfidentError]:
+    """The most confident errors of one method on one target, by its first seed, the most confident first.
+
+    There are none where the records have no predictions in `cache`, and without `images` none has an image.
+    """
+    record = min(records, key=lambda record: record.seed, default=None)
+    path = predictions_path(cache / "runs" / record.run, record) if record else None
+    if record is None or path is None or not path.is_file():
+        return []
+    predictions = read_predictions(path)
+    names, logits = predictions.expressions, predictions.logits[MAIN]
+    known = _known(record)
+    predicted = predict(logits, names, known)
+    confidence = probabilities(logits, np.array([name in known for name in names])).max(axis=1)
+    rows = _most_confident(np.flatnonzero(predicted != predictions.truth), confidence)
+    ids = [str(predictions.id[row]) for row in rows]
+    shown = images(record.target, ids) if images and ids else {}
+    return [
+        ConfidentError(
+            run=record.run,
+            id=id,
+            truth=names[predictions.truth[row]],
+            predicted=names[predicted[row]],
+            confidence=float(confidence[row]),
+            image=shown.get(id),
+        )
+        for row, id in zip(rows, ids, strict=True)
+    ]
+
+
+def _most_confident(rows: NDArray[np.int64], confidence: NDArray[np.floating]) -> NDArray[np.int64]:
+    return rows[np.argsort(-confidence[rows], kind="stable")[:MOST]]
+
+
+def _known(record: Record) -> tuple[str, ...]:
+    """The expressions among which the target's labels choose: its scores let the head answer with no other."""
+    try:
+        dataset = registry.load("datasets", DatasetName.parse(record.target).family)
+    except UsageError:  # somebody's own plugin, which is not here
+        return record.classes
+    named = {column.partition(":")[2] for column in dataset.vote_columns} or set(dataset.expressions)
+    return tuple(name for name in record.classes if name in named)

@@ -1,0 +1,289 @@
+"""Every method of a board against a baseline, on the faces that both read: is the difference more than chance?"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.csv_cells import csv_text
+from fercache.errors import UsageError, nearest
+from fercache.records import MAIN, METRICS, Record, frame
+from fercache.reporting.boards import Board, boards, is_without_duplicates
+from fercache.reporting.predictions import (
+    OfCell,
+    Reader,
+    ReadFaces,
+    as_runs,
+    by_cell,
+    by_headline,
+    class_numbers,
+    shared_faces,
+)
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row, written
+from fercache.scoring.comparison import Difference, Runs, all_differences, face_units, holm, mcnemar, target_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"),
+    *("baseline", "selection", "target", "metric", "difference", "low", "high", "p", "p_holm", "smallest", "about"),
+    *("seeds", "baseline_seeds", "faces", "mcnemar_p"),
+)
+
+
+@dataclass(frozen=True)
+class MethodDifference:
+    """How much better a method is than the board's baseline on a target, as fractions.
+
+    With the target "unseen" it is about all unseen targets together, and others like them. `seeds` are those of the
+    method and of the baseline. `p_holm` is adjusted for all such summaries of the board, or else for all its
+    differences on single targets. `mcnemar_p`, exact and not adjusted, is there for accuracy where both methods have
+    one seed and no subjects are known.
+    """
+
+    method: Method
+    target: str
+    metric: Literal["accuracy", "uar"]
+    difference: Difference
+    p_holm: float
+    seeds: tuple[int, int]
+    faces: int
+    mcnemar_p: float | None
+
+
+@dataclass(frozen=True)
+class BoardDifferences:
+    """All methods of one board against its `baseline`. `missing` says what has no predictions to compare."""
+
+    board: Board
+    baseline: Method
+    differences: tuple[MethodDifference, ...]
+    missing: tuple[str, ...]
+
+    @cached_property
+    def by_method(self) -> dict[Method, dict[tuple[str, str], MethodDifference]]:
+        """By target (or "unseen") and metric, of each method."""
+        found: dict[Method, dict[tuple[str, str], MethodDifference]] = defaultdict(dict)
+        for each in self.differences:
+            found[each.method][each.target, each.metric] = each
+        return found
+
+    @property
+    def columns(self) -> list[str]:
+        """What the differences are on: the mean over the unseen targets first, then targets in the board's order."""
+        there = {each.target for each in self.differences}
+        return [column for column in (UNSEEN, *self.board.columns) if column in there]
+
+    @property
+    def about_models(self) -> bool:
+        """Whether any is about trained models alone."""
+        return any(each.difference.about != "methods" for each in self.differences)
+
+
+@dataclass(frozen=True)
+class _OnTarget:
+    """Beside a difference, what a summary over targets needs: both methods' scores (S, 1), the variance of faces."""
+
+    found: MethodDifference
+    scores: tuple[Runs, Runs]
+    of_faces: float
+
+
+def content(report: Report) -> Content | None:
+    """Shown where a baseline was asked for, and there are predictions to compare with it."""
+    baseline, reader = report.request.baseline, report.reader
+    found = differences(report.records, reader, baseline) if reader and baseline else []
+    files = {"differences.csv": csv_text(differences_frame(found))}
+    return Content({"differences": found}, files=files) if found else None
+
+
+def differences(records: Sequence[Record], reader: Reader, baseline: str) -> list[BoardDifferences]:
+    """The paired differences to the `baseline` on each board that has it, with the epoch chosen on the source.
+
+    `baseline` is a head's name, or a run's (or the first digits of its key), which stands for its method. Compared are
+    faces that all seeds of both methods read: on each target, and over all unseen targets where there are several.
+    Targets without duplicates are left out, since predictions do not say which faces those are. Raises UsageError when
+    the records have no such baseline, or several.
+    """
+    chosen = by_headline(records)
+    keys = _baseline_keys(records, baseline)
+    of_cell = by_cell(chosen)
+    found = []
+    for board in boards(frame(chosen)) if chosen else []:
+        fitting = [row for row in board.headline if row.method.key in keys and row.method.readout == MAIN]
+        if len(fitting) > 1:
+            raise UsageError(_several(board, baseline, fitting, chosen))
+        if fitting:
+            found.append(_board_differences(board, fitting[0], of_cell, reader))
+    return found
+
+
+def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
+    """A row per method, target (or "unseen" for all of them) and metric. Differences are in points."""
+    import pandas as pd
+
+    rows = [
+        (
+            *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
+            *(each.method.changed_text, written(each.method.common), each.method.key),
+            *(str(of_board.baseline), of_board.board.policy),
+            *(each.target, METRIC_NAMES[each.metric]),
+            *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
+            *(each.difference.p, each.p_holm, 100 * each.difference.smallest, each.difference.about),
+            *(*each.seeds, each.faces, each.mcnemar_p),
+        )
+        for of_board in found
+        for each in of_board.differences
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _baseline_keys(records: Sequence[Record], baseline: str) -> set[str]:
+    """The keys of the methods that are meant."""
+    run = Path(baseline).name
+    by_run = {r.method_key for r in records if r.run == run or r.run.endswith("-" + run)}
+    keys = {record.method_key for record in records if record.head == baseline} or by_run
+    if not keys:
+        names = {name for record in records for name in (record.head, record.run)}
+        raise UsageError(f"There is no head and no run called '{baseline}' to compare with. {nearest(baseline, names)}")
+    return keys
+
+
+def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Sequence[Record]) -> str:
+    run_of = {record.method_key: record.run for record in records}
+    runs = ", ".join(f"{run_of[row.method.key]} for {row.method}" for row in fitting)
+    return (
+        f"'{baseline}' is {len(fitting)} methods trained on {board.source}, where a baseline must be one. "
+        f"Name a run of the one that you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
+    )
+
+
+def _board_differences(board: Board, baseline: Row, of_cell: OfCell, reader: Reader) -> BoardDifferences:
+    found: list[_OnTarget] = []
+    missing: list[str] = []
+    for target in (label for label in board.columns if not is_without_duplicates(label)):
+        scored = [row for row in board.headline if row.cells[target]["accuracy"].values]
+        if baseline not in scored:
+            continue
+        try:
+            theirs = _Side(baseline, target, of_cell, reader)
+        except UsageError as error:
+            missing.append(f"{baseline.method} on {target}: {error}")
+            continue
+        on_same_faces: dict[frozenset[int], list[_Side]] = defaultdict(list)
+        for row in (row for row in scored if row is not baseline):
+            try:
+                side = _Side(row, target, of_cell, reader)
+                on_same_faces[side.faces].append(side)
+            except UsageError as error:
+                missing.append(f"{row.method} on {target}: {error}")
+        on_target: list[_OnTarget] = []
+        for sides in on_same_faces.values():
+            try:
+                on_target += _compared(sides, theirs)
+            except UsageError as error:
+                missing += [f"{side.method} on {target}: {error}" for side in sides]
+        order = {row.method: place for place, row in enumerate(scored)}
+        found += sorted(on_target, key=lambda each: order[each.found.method])
+    summaries, single = list(_summaries(found, baseline.unseen)), [each.found for each in found]
+    return BoardDifferences(board, baseline.method, (*_adjusted(summaries), *_adjusted(single)), tuple(missing))
+
+
+def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
+    for each, p in zip(found, holm([each.difference.p for each in found]), strict=True):
+        yield replace(each, p_holm=p)
+
+
+class _Side:
+    """A method of the board, and what it read of a target, one per seed. Methods with equal `faces` share them all."""
+
+    def __init__(self, row: Row, target: str, of_cell: OfCell, reader: Reader) -> None:
+        self.method, self.target = row.method, target
+        self.read: list[ReadFaces] = reader.of_row(row, target, of_cell)
+        self.faces = frozenset(id(array) for read in self.read for array in (read.id, read.truth))
+        self.seeded = of_cell[row.method.key, target][0].is_seeded
+
+
+def _compared(sides: Sequence[_Side], theirs: _Side) -> Iterator[_OnTarget]:
+    """Of sides on the same faces, in both metrics; p is not adjusted yet.
+
+    McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
+    """
+    every = (theirs, *sides)
+    shared = iter(shared_faces([each for side in every for each in side.read]))
+    read = [list(islice(shared, len(side.read))) for side in every]
+    runs = [as_runs(of_side, seeded=side.seeded) for of_side, side in zip(read, every, strict=True)]
+    truth, subjects = class_numbers(read[0][0].truth), read[0][0].subjects
+    by_metric: dict[Literal["accuracy", "uar"], _InMetric] = {}
+    for metric in METRICS:
+        units = face_units(truth, metric, subjects)
+        both = all_differences(runs, units)
+        scores = [Runs(each.scores(units), each.seeded) for each in runs]
+        by_metric[metric] = _InMetric(both.to(0), scores, both.of_units[:, 0])
+    for place, side in enumerate(sides, 1):
+        seeds = len(side.read), len(theirs.read)
+        for metric, found in by_metric.items():
+            tested = seeds == (1, 1) and metric == "accuracy" and subjects is None
+            mcnemar_p = mcnemar(read[place][0].right, read[0][0].right) if tested else None
+            difference, faces = found.differences[place], len(truth)
+            one = MethodDifference(side.method, side.target, metric, difference, difference.p, seeds, faces, mcnemar_p)
+            yield _OnTarget(one, (found.scores[place], found.scores[0]), float(found.of_faces[place]))
+
+
+@dataclass(frozen=True)
+class _InMetric:
+    """In one metric, of each side: its difference to the first, its scores, the variance of faces."""
+
+    differences: Sequence[Difference]
+    scores: Sequence[Runs]
+    of_faces: NDArray[np.float64]
+
+
+def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[MethodDifference]:
+    """Over all `unseen` targets, for each method that was compared on each of them."""
+    of_method: dict[tuple[Method, str], list[_OnTarget]] = defaultdict(list)
+    for each in found:
+        if each.found.target in unseen:
+            of_method[each.found.method, each.found.metric].append(each)
+    complete = [parts for parts in of_method.values() if len(parts) == len(unseen) > 1]
+    against_same: dict[bytes, list[list[_OnTarget]]] = defaultdict(list)
+    for parts in complete:
+        against_same[_together(parts, 1).values.tobytes()].append(parts)
+    summaries = {id(parts): found for group in against_same.values() for parts, found in _summarised(group)}
+    yield from (summaries[id(parts)] for parts in complete)
+
+
+def _summarised(group: Sequence[list[_OnTarget]]) -> Iterator[tuple[list[_OnTarget], MethodDifference]]:
+    """Other targets might have been scored: they vary at least as much as the faces of each alone would make them."""
+    count = len(group[0])
+    least = np.zeros((len(group) + 1, len(group) + 1))
+    least[0, 1:] = least[1:, 0] = [np.mean([part.of_faces for part in parts]) / count for parts in group]
+    runs = [_together(group[0], 1), *(_together(parts, 0) for parts in group)]
+    differences = all_differences(runs, target_units(count), least).to(0)
+    for parts, found in zip(group, differences[1:], strict=True):
+        faces = sum(part.found.faces for part in parts)
+        summary = replace(parts[0].found, target=UNSEEN, difference=found, p_holm=found.p, faces=faces, mcnemar_p=None)
+        yield parts, summary
+
+
+def _together(parts: Sequence[_OnTarget], side: int) -> Runs:
+    """(S, T) scores on each target."""
+    return Runs(np.hstack([part.scores[side].values for part in parts]), parts[0].scores[side].seeded)
+
+
+plugin = Section(
+    title="Differences",
+    heading="Differences to a baseline",
+    template=beside(__file__),
+    content=content,
+    files={"differences.csv": "the differences to the baseline"},
+)

@@ -1,0 +1,68 @@
+"""Selection policies: every method under each of them, and what the oracle would have gained."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from fercache.records import MAIN
+from fercache.reporting.boards import Board
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.table_rows import Cell, Method, Row
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What choosing the epoch on the target itself would have gained over the headline policy, in points."""
+
+    method: Method
+    cells: dict[str, Cell]
+
+
+def content(report: Report) -> Content:
+    """Always shown."""
+    return Content({"views": [(board, policy_rows(board), gains(board)) for board in report.boards]})
+
+
+def policy_rows(board: Board) -> list[tuple[Row, str, int]]:
+    """All rows, method by method, with the policy to print and the rows that the method's heading spans (0: none)."""
+    unmoved = [row for selection in board.selections for row in board.unmoved(selection)]
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in board.rows:
+        groups[row.method.key, row.method.readout].append(row)
+    printed = []
+    for rows in groups.values():
+        if len(rows) > 1 and all(row in unmoved for row in rows[1:]):
+            printed.append((rows[0], "all alike", 1))
+        else:
+            printed += [(row, row.selection, 0 if i else len(rows)) for i, row in enumerate(rows)]
+    return printed
+
+
+def gains(board: Board) -> list[Gain]:
+    """Of every method that has something to choose; none where the oracle or another policy is missing.
+
+    In the main readout alone, since that is what the oracle chooses by.
+    """
+    if "oracle" not in board.selections[1:]:
+        return []
+    first = {(row.method.key, row.method.readout): row for row in board.headline}
+    unmoved = board.unmoved("oracle")
+    found = []
+    for row in board.rows:
+        if row.selection != "oracle" or row.method.readout != MAIN or row in unmoved:
+            continue
+        chosen = first[row.method.key, row.method.readout]
+        cells = {name: _gain(row.scores(name)["accuracy"], chosen.scores(name)["accuracy"]) for name in board.shown}
+        if any(cell.values for cell in cells.values()):
+            found.append(Gain(row.method, cells))
+    return found
+
+
+def _gain(oracle: Cell, chosen: Cell) -> Cell:
+    """Seed by seed; missing where one of both is."""
+    if not (oracle.values and chosen.values):
+        return Cell()
+    return Cell(tuple(bound - score for bound, score in zip(oracle.values, chosen.values, strict=True)))
+
+
+plugin = Section(title="Selection policies", template=beside(__file__), content=content)

@@ -1,0 +1,160 @@
+"""Scores: methods x targets, which method leads, and how far the targets are from the source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fercache.csv_cells import csv_text
+from fercache.records import Record, frame
+from fercache.reporting import figures
+from fercache.reporting.boards import Board, is_without_duplicates, mix_notes
+from fercache.reporting.drawing import Drawing
+from fercache.reporting.export import csv_tables
+from fercache.reporting.export.figure_files import figure_names
+from fercache.reporting.export.paper_tables import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.sections._drawn_methods import drawn_methods, source_accuracy
+from fercache.reporting.sections.ranks import BoardRanks, places_shared, report_ranks
+from fercache.reporting.table_rows import SELECTIONS, Cell, Row
+from fercache.scoring.drift import Drift
+
+Best = dict[tuple[str, str], float | None]
+"""The highest mean by column and metric, as it is printed."""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a target is from the source; `accuracy` is that of the board's leading method."""
+
+    label: str
+    drift: Drift
+    accuracy: Cell
+
+
+@dataclass(frozen=True)
+class BoardScores:
+    """What is shown of a board. `best` is by selection policy; the oracle has none. `leader_gap` is in points.
+
+    `shared` are the methods that may have the leader's place, and all others; None where they were not compared.
+    `not_compared` are datasets that were trained on, but not searched for images of the targets.
+    """
+
+    board: Board
+    best: dict[str, Best]
+    leader: Row | None
+    leader_gap: float | None
+    shared: tuple[int, int] | None
+    gap: Drawing | None
+    not_compared: list[str]
+    distances: list[Distance]
+
+
+def content(report: Report) -> Content:
+    """Always shown."""
+    ranked = report.once(report_ranks)
+    views = [board_scores(board, report.records, ranked) for board in report.boards]
+    mix = report.request.class_mix
+    context = {
+        "views": views,
+        "choices": _choices(report.boards),
+        "mix_notes": mix_notes(report.scores, mix) if mix else [],
+        "unique": any(record.without_duplicates for record in report.records),
+    }
+    slugs = report.slugs
+    drawings = [(("gap", slugs[view.board.encoder_key, view.board.source]), view.gap) for view in views if view.gap]
+    return Content(context, figure_names(drawings), _files(report))
+
+
+def _files(report: Report) -> dict[str, str]:
+    every = report.scores if report.records == report.stored else frame(report.stored, report.request.class_mix)
+    texts = {"results.csv": csv_text(csv_tables.results(every))}
+    if report.boards:
+        papers = paper_tables(report.boards, kept_faces(report.records))
+        texts |= {"summary.csv": csv_text(csv_tables.summary(report.scores))}
+        texts |= {"table.md": markdown(papers), "table.tex": latex(papers)}
+    return texts
+
+
+def board_scores(board: Board, records: Sequence[Record], ranked: Sequence[BoardRanks] = ()) -> BoardScores:
+    """What the page says of a board's scores."""
+    leader = _leader(board)
+    return BoardScores(
+        board=board,
+        best={selection: _best(board, selection) for selection in board.selections},
+        leader=leader,
+        leader_gap=_leader_gap(board, leader) if leader else None,
+        shared=places_shared(ranked, board, leader.method) if leader else None,
+        gap=_gap(board),
+        not_compared=_not_compared(board, records),
+        distances=distances(board, records),
+    )
+
+
+def _best(board: Board, selection: str) -> Best:
+    if selection == "oracle":
+        return {}
+    rows = [row for row in board.rows if row.selection == selection]
+    return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in board.metrics}
+
+
+def _leader(board: Board) -> Row | None:
+    """The headline row with the best mean accuracy over the unseen targets; None where no row has such a mean."""
+    leader = board.leading(board.headline)
+    return leader if leader and board.comparable_mean(leader) is not None else None
+
+
+def _leader_gap(board: Board, leader: Row) -> float | None:
+    """Points between the leader's mean over unseen targets and its own source."""
+    source, unseen = source_accuracy(board, leader), leader.unseen_mean["accuracy"].mean
+    return None if source is None or unseen is None else unseen - source
+
+
+def _gap(board: Board) -> Drawing | None:
+    pairs = {str(row.method): (board.source_scores(row), row.unseen_mean) for row in drawn_methods(board)}
+    scores = {name: (own["accuracy"], unseen["accuracy"]) for name, (own, unseen) in pairs.items() if own}
+    if not (board.unseen and scores):
+        return None
+    described = "; ".join(
+        f"{name}: {source} on the source, {unseen} unseen" for name, (source, unseen) in scores.items()
+    )
+    return figures.generalisation_gap(scores, f"Accuracy in percent. {described}.")
+
+
+def _not_compared(board: Board, records: Sequence[Record]) -> list[str]:
+    methods = {row.method.key for row in board.rows}
+    return sorted({name for record in records if record.method_key in methods for name in record.not_compared})
+
+
+def distances(board: Board, records: Sequence[Record]) -> list[Distance]:
+    """Of every target whose records have it, in the order of the board's columns; none without a method."""
+    leading = board.leading(board.headline)
+    methods = {row.method.key for row in board.rows}
+    found = {r.target_label: r.drift for r in records if r.method_key in methods and r.drift}
+    labels = [label for label in board.columns if label in found and not is_without_duplicates(label)]
+    return [Distance(label, found[label], leading.cells[label]["accuracy"]) for label in labels] if leading else []
+
+
+def _choices(boards: Sequence[Board]) -> dict[str, list[str]]:
+    """What the tables can be filtered by, where there is something to choose; the policy shown first stands first."""
+    methods = [row.method for board in boards for row in board.rows]
+    policies = dict.fromkeys(board.policy for board in boards)
+    policies |= {name: None for name in SELECTIONS if any(name in board.selections for board in boards)}
+    choices = {
+        "head": list(dict.fromkeys(method.head for method in methods)),
+        "trunk": list(dict.fromkeys(method.trunk for method in methods)),
+        "policy": list(policies),
+    }
+    return {name: options for name, options in choices.items() if len(options) > 1}
+
+
+plugin = Section(
+    title="Scores",
+    template=beside(__file__),
+    content=content,
+    files={
+        "results.csv": "a row per run, target, selection and readout",
+        "summary.csv": "the tables of scores",
+        "table.md": "tables as papers print them",
+        "table.tex": "tables as papers print them",
+    },
+)

@@ -1,0 +1,83 @@
+"""Settings: accuracy by the value of a setting, where a board's methods differ in nothing else."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
+
+from fercache.records import MAIN
+from fercache.reporting.boards import Board
+from fercache.reporting.curves import setting_curve
+from fercache.reporting.drawing import Drawing
+from fercache.reporting.export.figure_files import figure_names
+from fercache.reporting.method_names import Changed
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.table_rows import Cell, Row, Scores
+
+LEAST = 3
+"""Fewer values make no curve."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Methods of one head and trunk by one setting's value. `fixed` are the other settings that differ elsewhere."""
+
+    head: str
+    trunk: str
+    name: str
+    fixed: Changed
+    values: tuple[float, ...]
+    curves: dict[str, tuple[Cell, ...]]
+    drawing: Drawing
+
+
+def content(report: Report) -> Content | None:
+    """Shown where a setting has enough values for a curve."""
+    found = [(board, sweep) for board in report.boards for sweep in sweeps(board)]
+    drawings = figure_names(
+        (("setting", report.slugs[board.encoder_key, board.source], sweep.head, sweep.name), sweep.drawing)
+        for board, sweep in found
+    )
+    return Content({"sweeps": found}, drawings) if found else None
+
+
+def sweeps(board: Board) -> list[Sweep]:
+    """A sweep for every numeric setting, and every choice of the others, with at least `LEAST` values.
+
+    Rows are the headline's, in their main readout. There is none where nothing is complete.
+    """
+    found: dict[tuple[str, str, str, Changed], dict[float, Row]] = defaultdict(dict)
+    for row in (row for row in board.headline if row.method.readout == MAIN):
+        for name, value, others in _numeric(row.method.changed):
+            found[row.method.head, row.method.trunk, name, others][value] = row
+    drawn = (_sweep(board, *kind, dict(sorted(rows.items()))) for kind, rows in found.items() if len(rows) >= LEAST)
+    return [sweep for sweep in drawn if sweep]
+
+
+def _numeric(changed: Changed) -> Iterable[tuple[str, float, Changed]]:
+    """Every setting that is a number, and the settings beside it."""
+    for place, (name, value) in enumerate(changed):
+        if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value):
+            yield name, float(value), (*changed[:place], *changed[place + 1 :])
+
+
+def _sweep(board: Board, head: str, trunk: str, name: str, fixed: Changed, rows: dict[float, Row]) -> Sweep | None:
+    scores: dict[str, list[Scores | None]] = {
+        "source": [board.source_scores(row) for row in rows.values()],
+        "mean over unseen targets": [row.unseen_mean for row in rows.values()],
+    }
+    curves = {label: tuple(each["accuracy"] for each in row if each) for label, row in scores.items()}
+    curves = {label: cells for label, cells in curves.items() if any(cell.values for cell in cells)}
+    if not curves:
+        return None
+    described = "; ".join(
+        f"{label}: " + ", ".join(f"{value:g} {cell}" for value, cell in zip(rows, cells, strict=True))
+        for label, cells in curves.items()
+    )
+    drawing = setting_curve(tuple(rows), curves, name, f"Accuracy of {head} in percent by {name}. {described}.")
+    return Sweep(head, trunk, name, fixed, tuple(rows), curves, drawing)
+
+
+plugin = Section(title="Settings", template=beside(__file__), content=content)

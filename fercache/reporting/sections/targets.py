@@ -1,0 +1,288 @@
+"""Targets: recall by expression, confusion matrices, calibration and groups, target by target."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.records import INTERVALS, MAIN, CalibrationRecord, Record
+from fercache.reporting import curves, figures
+from fercache.reporting.boards import Board
+from fercache.reporting.drawing import Drawing, colours
+from fercache.reporting.export.figure_files import figure_names
+from fercache.reporting.report import Report
+from fercache.reporting.sections import Content, Section, beside
+from fercache.reporting.sections._confident_errors import ConfidentError, board_errors
+from fercache.reporting.sections._drawn_methods import drawn_methods
+from fercache.reporting.table_rows import Cell
+from fercache.scoring.intervals import FEWEST_FACES, few_faces, wilson
+
+FEWEST = 10
+"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, and look like much."""
+
+FEW = " *"
+"""Marks an expression with too few faces to say how well it is read."""
+
+OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
+"""Records of every seed by method key, selection and target label."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A method's confusion matrix on a target, summed over its seeds: per true expression its faces and percentages."""
+
+    method: str
+    colour: str
+    accuracy: Cell
+    expressions: tuple[str, ...]
+    rows: tuple[tuple[str, int, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A score in percent, or a calibration error, and its 95 % interval: the mean over the seeds' own."""
+
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How sure a method's scores on a target are. Limits are by what they are of: a row of a table."""
+
+    method: str
+    colour: str
+    limits: dict[str, Limits]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Faces that share a value of a column (age, sex ...), and each drawn method's mean class recall on them."""
+
+    value: str
+    faces: int
+    cells: tuple[Cell, ...]
+
+
+def worst(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Per method the value with the lowest recall; "" where there is nothing to choose from."""
+    found = []
+    for cells in zip(*(group.cells for group in groups), strict=True):
+        means = {group.value: cell.mean for group, cell in zip(groups, cells, strict=True) if cell.mean is not None}
+        found.append(min(means, key=lambda value: means[value]) if len(means) > 1 else "")
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the page shows of one target of one board. `drawings` are by the kind that their files are named after."""
+
+    label: str
+    kind: str
+    faces: int
+    drawings: dict[str, Drawing] = field(default_factory=dict)
+    confusions: tuple[Confusion, ...] = ()
+    sure: tuple[Sureness, ...] = ()
+    resampled: str = "faces"
+    few: tuple[str, ...] = ()
+    groups: dict[str, list[Group]] = field(default_factory=dict)
+    errors: Sequence[ConfidentError] = ()
+
+    @property
+    def sure_of(self) -> tuple[str, ...]:
+        """What there are limits of."""
+        return tuple(dict.fromkeys(heading for each in self.sure for heading in each.limits))
+
+
+def content(report: Report) -> Content | None:
+    """Shown where targets that are not corrupted were scored."""
+    if not report.boards:
+        return None
+    of_cell = defaultdict(list)
+    for record in report.records:
+        of_cell[record.method_key, record.selection, record.target_label].append(record)
+    found = []
+    for board in report.boards:
+        errors = board_errors(board, report.records, report.cache, report.request.images) if report.cache else {}
+        panels = (panel(board, label, of_cell, errors.get(label, ())) for label in board.columns)
+        found += [(board, each) for each in panels if each]
+    drawings = figure_names(
+        ((kind, report.slugs[board.encoder_key, board.source], each.label), drawing)
+        for board, each in found
+        for kind, drawing in each.drawings.items()
+    )
+    context = {"panels": found, "worst": worst, "fewest": FEWEST, "fewest_faces": FEWEST_FACES}
+    return Content(context, drawings)
+
+
+def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentError] = ()) -> Panel | None:
+    """The panel of a target; None where no drawn method was scored on it under the headline policy."""
+    rows = {
+        str(row.method): row
+        for row in drawn_methods(board)
+        if of_cell.get((row.method.key, row.selection, label)) and row.cells[label]["accuracy"].values
+    }
+    if not rows:
+        return None
+    records = {name: of_cell[row.method.key, row.selection, label] for name, row in rows.items()}
+    colour_of = dict(zip(rows, colours(len(rows)), strict=True))
+    drawings = {
+        "recall": _recall(label, records),
+        "reliability": _reliability(label, records, colour_of),
+        "abstention": _abstention(label, records, colour_of),
+    }
+    return Panel(
+        label=label,
+        kind=board.kind(label),
+        faces=max(record.kept for found in records.values() for record in found),
+        drawings={kind: drawing for kind, drawing in drawings.items() if drawing},
+        confusions=tuple(
+            _confusion(name, colour_of[name], row.cells[label]["accuracy"], records[name]) for name, row in rows.items()
+        ),
+        sure=tuple(Sureness(name, colour_of[name], _limits(found)) for name, found in records.items()),
+        resampled=next(iter(records.values()))[0].resampled,
+        few=few_faces(next(iter(records.values()))[0].scores[MAIN].support),
+        groups=_groups(records),
+        errors=errors,
+    )
+
+
+def _recall(label: str, records: Mapping[str, Sequence[Record]]) -> Drawing:
+    recalls = {name: _bars(found) for name, found in records.items()}
+    expressions = list(dict.fromkeys(expression for recall in recalls.values() for expression in recall))
+    for recall in recalls.values():
+        recall.update({expression: figures.Bar(Cell()) for expression in expressions if expression not in recall})
+    described = "; ".join(
+        f"{name}: " + ", ".join(f"{expression} {bar.cell}" for expression, bar in recall.items())
+        for name, recall in recalls.items()
+    )
+    return figures.recall_bars(recalls, expressions, f"Recall per expression on {label} in percent. {described}.")
+
+
+def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
+    """Per expression that the target has, its recall for every seed. The seeds read the same faces: they count once."""
+    bars = {}
+    for name in records[0].classes:
+        scores = [record.scores[MAIN] for record in records]
+        shares = [share for each in scores if (share := each.recall[name]) is not None]
+        if shares:
+            low, high = wilson(fmean(shares), scores[0].support[name])
+            mark = FEW if name in few_faces(scores[0].support) else ""
+            cell = Cell(tuple(100 * share for share in shares))
+            bars[name + mark] = figures.Bar(cell, (100 * float(low), 100 * float(high)))
+    return bars
+
+
+SURE = {
+    "accuracy": "accuracy, of this mix",
+    "accuracy_unconditional": "accuracy, mix at random",
+    "uar": "mean class recall",
+}
+
+
+def _limits(records: Sequence[Record]) -> dict[str, Limits]:
+    """Older records have no interval that could be shown: bootstraps hold the truth less often than they say."""
+    found = {}
+    recent = [record.intervals for record in records if "accuracy_unconditional" in record.intervals]
+    for name in INTERVALS:
+        intervals = [each[name] for each in recent]
+        values = [100 * getattr(record.scores[MAIN], name.partition("_")[0]) for record in records]
+        found[SURE[name]] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
+    calibrations = [record.calibration for record in records if record.calibration]
+    if calibrations:
+        intervals = [each.interval for each in calibrations if each.interval]
+        found["ECE"] = Limits(_spread([each.ece for each in calibrations], 3), _mean_limits(intervals, 1, 3))
+    return found
+
+
+def _mean_limits(intervals: Sequence[tuple[float, float]], scale: int, digits: int) -> str:
+    if not intervals:
+        return ""
+    low, high = (scale * fmean(limits) for limits in zip(*intervals, strict=True))
+    return f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def _reliability(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:
+    lines = []
+    for name, found in records.items():
+        measured = [record.calibration for record in found if record.calibration]
+        if not measured:
+            continue
+        faces = np.sum([each.faces for each in measured], axis=0)
+        drawn = faces >= FEWEST
+        confidence = _pooled(measured, [each.confidence for each in measured])[drawn]
+        right = _pooled(measured, [each.accuracy for each in measured])[drawn]
+        error = f"{name}, ECE {_spread([each.ece for each in measured], 3)}"
+        weights = faces[drawn] / faces.sum()
+        lines.append(curves.Line(colour_of[name], error, list(confidence), list(right), list(weights)))
+    return curves.reliability(lines, f"Reliability on {label}. {_described(lines)}.") if lines else None
+
+
+def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: Mapping[str, str]) -> Drawing | None:
+    lines = []
+    for name, found in records.items():
+        measured = [record.abstention for record in found if record.abstention]
+        if not measured:
+            continue
+        coverage = [100 * share for share in measured[0].coverage]
+        risk = 100 * np.mean([each.risk for each in measured], axis=0)
+        area = f"{name}, mean {_spread([100 * each.area for each in measured], 1)} %"
+        lines.append(curves.Line(colour_of[name], area, coverage, list(risk)))
+    description = f"Wrong among the most confident faces of {label}. {_described(lines)}."
+    return curves.abstention(lines, description) if lines else None
+
+
+def _pooled(measured: Sequence[CalibrationRecord], values: Sequence[Sequence[float | None]]) -> NDArray[np.floating]:
+    """In percent, per bin the mean over the faces of all seeds; 0 for a bin without faces."""
+    faces = np.array([each.faces for each in measured])
+    # An empty bin has no value, and no faces to weigh it with.
+    summed: NDArray[np.floating] = (faces * [[value or 0.0 for value in row] for row in values]).sum(axis=0)
+    pooled: NDArray[np.floating] = 100 * summed / faces.sum(axis=0).clip(1)
+    return pooled
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    deviation = f" ±{stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{deviation}"
+
+
+def _described(lines: Sequence[curves.Line]) -> str:
+    return "; ".join(line.label for line in lines)
+
+
+def _confusion(name: str, colour: str, accuracy: Cell, records: Sequence[Record]) -> Confusion:
+    counts = np.sum([record.scores[MAIN].confusion for record in records], axis=0)
+    support, classes = counts.sum(axis=1), records[0].classes
+    columns = np.flatnonzero(support + counts.sum(axis=0))
+    rows = tuple(
+        (classes[i], int(support[i]) // len(records), tuple(100 * counts[i, columns] / support[i]))
+        for i in np.flatnonzero(support)
+    )
+    return Confusion(name, colour, accuracy, tuple(classes[i] for i in columns), rows)
+
+
+def _groups(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Group]]:
+    """By column that any record has, its values in the order of the alphabet."""
+    faces: dict[str, dict[str, int]] = defaultdict(dict)
+    for record in (record for found in records.values() for record in found):
+        for column, values in record.groups.items():
+            for value, scores in values.items():
+                faces[column][value] = max(faces[column].get(value, 0), scores.n)
+    return {
+        column: [
+            Group(value, count, tuple(_group_cell(found, column, value) for found in records.values()))
+            for value, count in sorted(faces[column].items())
+        ]
+        for column in sorted(faces)
+    }
+
+
+def _group_cell(records: Sequence[Record], column: str, value: str) -> Cell:
+    scores = [record.groups.get(column, {}).get(value) for record in records]
+    return Cell() if None in scores else Cell(tuple(100 * each.uar for each in scores if each))
+
+
+plugin = Section(title="Targets", template=beside(__file__), content=content)
