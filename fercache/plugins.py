@@ -94,9 +94,9 @@ class Outside:
     @cached_property
     def origin(self) -> Origin:
         """Where it comes from. Of a package that a distribution installs, the module in which its class stands."""
-        module, its_class = sys.modules[self.module], _class_of(self.plugin).__module__
-        if self.distribution and _top(its_class) == _top(self.module):
-            module = sys.modules[its_class]
+        its_class = _class_of(self.plugin).__module__
+        in_package = bool(self.distribution) and _top(its_class) == _top(self.module)
+        module = sys.modules[its_class if in_package else self.module]
         return Origin(str(module.__file__), _code_hash(module), self.distribution)
 
 

@@ -37,9 +37,9 @@ def test_entry_points_are_known_as_an_object_or_a_module(tmp_path: Path, monkeyp
     write(tmp_path, {"outside_package/__init__.py": "", "outside_package/head.py": HEAD, "outside_set.py": DATASET})
     points = {"heads": {"my_head": "outside_package.head:MyHead"}, "datasets": {"stripes": "outside_set"}}
     monkeypatch.syspath_prepend(install(tmp_path, points))
+    origin = registry.origin("heads", "my-head")
     assert registry.load("heads", "my-head").__name__ == "MyHead"
     assert registry.load("datasets", "stripes").expressions == ("happiness", "sadness", "neutral")
-    origin = registry.origin("heads", "my-head")
     assert origin is not None and origin.distribution == str(origin) == "my-plugins 1.0"
     assert origin.file == str(tmp_path / "outside_package" / "head.py")
 
