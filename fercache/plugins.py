@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -80,14 +81,13 @@ class Outside:
         try:
             found = self.fetch()
         except (Exception, SystemExit) as error:
-            raise UsageError(
-                f"{self.source} cannot be loaded: {type(error).__name__}: {error}{_line(error)}. {self.remedy}"
-            ) from error
+            what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+            raise UsageError(f"{self.source} cannot be loaded: {what}{_line(error)}. {self.remedy}") from error
         plugin = getattr(found, "plugin", None) if isinstance(found, ModuleType) else found
         if plugin is None:
             raise UsageError(
                 f"{self.source} has no `plugin`. End the file with `plugin = MyHead` (a head, an encoder, a trunk) or "
-                "`plugin = MyFaces()` (a dataset); call a file of helpers _name.py."
+                "`plugin = MyFaces()` (a dataset), `plugin = Section(...)`; call a file of helpers _name.py."
             )
         return plugin
 
@@ -100,7 +100,7 @@ class Outside:
         return Origin(str(module.__file__), _code_hash(module), self.distribution)
 
 
-def use_plugins(paths: Iterable[Path | str], named_by: str = "plugin") -> None:
+def use_plugins(paths: Iterable[Path | str], named_by: str = "use_plugins") -> None:
     """Makes the plugins of files and folders known; `named_by` is where a user named them.
 
     Raises UsageError for one that is not there, or is no Python file.
@@ -136,9 +136,17 @@ def forget_plugins() -> None:
 
 
 def from_outside(kind: str) -> Iterator[Outside]:
-    """The plugins of a kind: entry points, then files in the order in which they were named."""
-    yield from _entry_plugins(kind)
-    yield from (outside for outside, its_kind in _file_plugins(used_plugins()) if its_kind == kind)
+    """The plugins of a kind: entry points, then files in the order in which they were named.
+
+    Raises UsageError for a name that the names of files and options could not hold.
+    """
+    of_files = [outside for outside, its_kind in _file_plugins(used_plugins()) if its_kind == kind]
+    for outside in (*_entry_plugins(kind), *of_files):
+        if not re.fullmatch(r"[\w-]+", outside.name):
+            raise UsageError(
+                f"{outside.source}: '{outside.name}' is no name of a plugin: use letters, digits, - and _."
+            )
+        yield outside
 
 
 def check_kind(outside: Outside, kind: str) -> Any:
@@ -166,11 +174,10 @@ def kind_of(plugin: Any) -> str | None:
 @cache
 def _file_plugins(paths: tuple[str, ...]) -> list[tuple[Outside, str]]:
     """With the kind of each, for which all of them are run. Raises UsageError for a plugin of no kind."""
-    found = []
+    found: dict[str, tuple[Outside, str]] = {}
     for path in map(Path, paths):
         folder, stems = (path, list(_stems(path))) if path.is_dir() else (path.parent, [path.stem])
-        for stem in stems:
-            outside = _from_file(folder, stem, _named[path])
+        for outside in (_from_file(folder, stem, _named[path]) for stem in stems):
             plugin, kind = outside.plugin, kind_of(outside.plugin)
             if kind is None:
                 raise UsageError(
@@ -178,8 +185,8 @@ def _file_plugins(paths: tuple[str, ...]) -> list[tuple[Outside, str]]:
                     "Head, Trunk or Section of fercache. Make it a subclass of one."
                 )
             _check_form(outside, plugin, kind)
-            found.append((outside, kind))
-    return found
+            found.setdefault(outside.module, (outside, kind))  # a file may also be in a folder that is named
+    return list(found.values())
 
 
 @cache

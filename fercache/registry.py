@@ -69,7 +69,7 @@ def _family(kind: str, name: str, otherwise: str) -> Any:
         return load(kind, family)
     raise UsageError(
         f"No {_called(kind)} is called '{name}'. {nearest(name, names(kind))} {otherwise} "
-        f"`fercache list {kind}` shows all."
+        f"`fercache list {kind}` shows all. For one of your own: --plugin FILE."
     )
 
 

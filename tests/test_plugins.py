@@ -85,6 +85,7 @@ def test_ours_win_over_a_clash_of_names_and_the_first_over_later_ones(
         ("x = 1\nx / 0", "ZeroDivisionError: division by zero.*line 2"),
         ("def", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise ValueError('two\\nlines.')", r"ValueError: two lines \("),
         ("Plugin = 1", "has no `plugin`"),
         ("plugin = 1", "`plugin` is a int, which is no Dataset, Encoder, Head"),
         (DATASET.replace("plugin = Stripes()", "plugin = Stripes"), r"write `plugin = Stripes\(\)`"),
@@ -113,6 +114,20 @@ def test_an_entry_point_that_is_none_is_named(
     with pytest.raises(UsageError, match=sentence):
         registry.load("heads", "mine")
     assert registry.load("heads", "knn"), "ours do not suffer"
+
+
+def test_a_file_in_a_folder_that_is_named_as_well_is_one_plugin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_plugins([write(tmp_path, {"mine.py": HEAD}), tmp_path / "mine.py"])
+    assert registry.names("heads").count("mine") == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_no_file_of_a_run_could_have_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(install(tmp_path, {"heads": {"my/head": "fercache.heads.knn:KNN"}}))
+    with pytest.raises(UsageError, match="'my/head' is no name of a plugin"):
+        registry.names("heads")
 
 
 @pytest.mark.parametrize(

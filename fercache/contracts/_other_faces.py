@@ -33,7 +33,11 @@ def ways_to_faces(plugin: type) -> list[str]:
 
 def _imported(module: Any) -> Iterator[str]:
     """The modules, and names in them, that the code of a module imports, at its top or later."""
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):  # of a class that was typed in, not written in a file
+        return
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -86,5 +90,6 @@ def _is_pythons_own(file: Path) -> bool:
     return (
         file.suffix in (".py", ".pyc", ".so")
         or any(file.is_relative_to(place) for place in _PYTHONS_OWN)
+        or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
         or str(file) in sys.path
     )
