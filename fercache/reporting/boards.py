@@ -64,6 +64,19 @@ class MethodTable:
         """The rows of the first policy."""
         return [row for row in self.rows if row.selection == self.policy]
 
+    def source_accuracy(self, row: Row) -> float | None:
+        """A row's accuracy on the source's own held-out faces, in percent; None where they were not scored."""
+        return None
+
+    @property
+    def drawn(self) -> list[Row]:
+        """The headline rows that figures show: of each head and trunk the variant most accurate on its own source."""
+        best: dict[tuple[str, str], Row] = {}
+        for row in (row for row in self.headline if row.method.readout == MAIN):
+            kind = (row.method.head, row.method.trunk)
+            best[kind] = max(best.get(kind, row), row, key=lambda row: self.source_accuracy(row) or 0.0)
+        return list(best.values())
+
     def unmoved(self, selection: str) -> list[Row]:
         """Rows of a later policy that say what the headline says: there was nothing to choose."""
         if selection == self.policy:
@@ -89,7 +102,7 @@ class MethodTable:
 
     @cached_property
     def _most_faces(self) -> dict[str, int]:
-        """By target, the faces that whoever was scored on most of them was scored on."""
+        """By target, the most faces that any method was scored on."""
         most: dict[str, int] = {}
         for row in self.rows:
             for target, faces in row.faces.items():
@@ -179,7 +192,7 @@ class Board(MethodTable):
 
     @property
     def source_labels(self) -> tuple[str, ...]:
-        """The columns whose mean is the score on the source: all sets of a pooled one, else its first."""
+        """The columns whose mean is the score on the source: all datasets of a pooled source, else its first."""
         if POOL not in self.source:
             return self.own[:1]
         return tuple(label for label in self.own if not is_without_duplicates(label))
@@ -188,6 +201,11 @@ class Board(MethodTable):
         """A row's scores on the source's own held-out faces; None where they are no column."""
         labels = self.source_labels
         return mean_scores([row.cells[label] for label in labels], self.metrics) if labels else None
+
+    def source_accuracy(self, row: Row) -> float | None:
+        """See `MethodTable`; of a pooled source, the mean over its datasets."""
+        scores = self.source_scores(row)
+        return scores["accuracy"].mean if scores else None
 
     def comparable_mean(self, row: Row) -> float | None:
         """A row's mean accuracy over the unseen targets; None where it lacks one, or some faces that others have."""
@@ -198,8 +216,8 @@ class Board(MethodTable):
         return max(rows, key=self._accuracies, default=None)
 
     def _accuracies(self, row: Row) -> tuple[float, float]:
-        unseen, source = self.comparable_mean(row), self.source_scores(row)
-        return -1.0 if unseen is None else unseen, (source and source["accuracy"].mean) or -1.0
+        unseen = self.comparable_mean(row)
+        return -1.0 if unseen is None else unseen, self.source_accuracy(row) or -1.0
 
 
 def is_corrupted(target: str) -> bool:
@@ -236,7 +254,19 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
         seen = tuple(label for label in here if label not in own and label in by_encoder | by_head)
         unseen = tuple(label for label in here if label not in own and label not in seen)
         rows, why = _with_means(list(method_rows(part, here, first)), _without_repeats(unseen)), _why(part, here)
-        found.append(Board(encoder, encoder_key, source, rows, own, seen, unseen, by_encoder, by_head, why))
+        board = Board(
+            encoder=encoder,
+            encoder_key=encoder_key,
+            source=source,
+            rows=rows,
+            own=own,
+            seen=seen,
+            unseen=unseen,
+            seen_by_encoder=by_encoder,
+            seen_by_head=by_head,
+            why=why,
+        )
+        found.append(board)
     return found
 
 
@@ -254,7 +284,7 @@ def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
-    """Targets for a mean: no face twice, so without duplicates only where the whole set is seen."""
+    """Targets for a mean: no face twice, so without duplicates only where the whole dataset is seen."""
     return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
 
 
@@ -310,20 +340,21 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iter
         kind = (key, head, trunk, readout)
         of_methods[kind][selection, label, seed] = values
         faces[kind][label] = min(n, faces[kind].get(label, n))
-    methods = [(Method(*kind, said[kind[0]].changed, said[kind[0]].common), kind) for kind in of_methods]
+    methods = [
+        (Method(key, head, trunk, readout=readout, changed=said[key].changed, common=said[key].common), kind)
+        for kind in of_methods
+        for key, head, trunk, readout in (kind,)
+    ]
     for method, kind in sorted(methods, key=lambda pair: _method_order(pair[0])):
         scores = of_methods[kind]
         seeds, scored = tuple(sorted({seed for _, _, seed in scores})), {selection for selection, _, _ in scores}
         for selection in policies:
-            if _is_shown(selection, policies[0], method, scored):
+            # The oracle looks at the main readout, so it bounds no other one.
+            bounds = selection != "oracle" or method.readout == MAIN
+            if selection == first or (selection in scored and bounds):
                 of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
                 cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
-                yield Row(method, selection, seeds, cells, faces=faces[kind])
-
-
-def _is_shown(selection: str, first: str, method: Method, scored: set[str]) -> bool:
-    """Whether a method has a row under a policy. The oracle looks at the main readout, so it bounds no other one."""
-    return selection == first or (selection in scored and (selection != "oracle" or method.readout == MAIN))
+                yield Row(method, selection, seeds, cells=cells, faces=faces[kind])
 
 
 def _cells(scores: Sequence[Sequence[float] | None], metrics: Sequence[str]) -> Scores:
@@ -340,16 +371,16 @@ def _method_order(method: Method) -> tuple[object, ...]:
 
 
 def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:
-    """What the adjusted accuracy is of, and on which targets the mix is of fewer expressions: others have no faces."""
+    """What adjusted accuracy means, and which targets lack faces of some expressions."""
     shares = ", ".join(f"{name} {100 * share:.3g} %" for name, share in class_mix.items())
-    notes = [f"Adjusted accuracy: what accuracy would be if expressions came in the mix {shares}."]
+    notes = [f"Adjusted accuracy: accuracy if the expressions had the mix {shares}."]
     targets: dict[str, list[str]] = {}
     for label, rows in frame.groupby("target_label"):
         absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
         targets.setdefault(", ".join(absent), []).append(str(label))
     notes += [
-        f"No faces of {absent} on {', '.join(labels)}: there the mix is of the other expressions."
+        f"No faces of {absent} on {', '.join(labels)}: the mix there is of the other expressions."
         for absent, labels in targets.items()
         if absent
     ]
-    return [*notes, "With equal shares of a target's expressions it is mean class recall."]
+    return [*notes, "With equal shares of a target's expressions, it equals mean class recall."]

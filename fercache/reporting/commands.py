@@ -49,7 +49,7 @@ def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Itera
 
 
 def _extracted(record: Record) -> str:
-    """A corrupted set's table holds one split, so it is extracted by the name that it is evaluated by."""
+    """A corrupted dataset's table holds one split, so it is extracted by the name that it is evaluated by."""
     return _with_split(record) if is_corrupted(record.target) else record.target
 
 

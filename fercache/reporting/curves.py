@@ -88,13 +88,13 @@ def reliability(lines: Sequence[Line], description: str) -> Drawing:
         for line in lines:
             axes.plot(line.x, line.y, color=line.colour, linewidth=1.2, alpha=0.6)
             axes.scatter(line.x, line.y, s=8 + 160 * np.asarray(line.weights), color=line.colour, alpha=0.75, zorder=3)
-        axes.set(xlim=(0, 102), ylim=(-2, 102), xlabel="confidence, %", ylabel="right, %")
+        axes.set(xlim=(0, 102), ylim=(-2, 102), xlabel="confidence, %", ylabel="accuracy, %")
         axes.set(xticks=range(0, 101, 20), yticks=range(0, 101, 20))
         return drawing(figure, description)
 
 
 def abstention(lines: Sequence[Line], description: str) -> Drawing:
-    """The share that is wrong by the share of the most confident faces, both in percent."""
+    """Error rate by coverage, the share of the most confident faces; both in percent."""
     key = legend_height([line.label for line in lines])
     _, highest = tens_around([value for line in lines for value in line.y])
     with mpl.rc_context(STYLE):
@@ -104,8 +104,8 @@ def abstention(lines: Sequence[Line], description: str) -> Drawing:
         axes.grid(color=FAINT, linewidth=0.8)
         for line in lines:
             axes.plot(line.x, line.y, color=line.colour, linewidth=1.8)
-        axes.set(xlim=(0, 102), ylim=(0, highest), xlabel="faces answered, the most confident first, %")
-        axes.set(xticks=range(0, 101, 20), ylabel="wrong, %")
+        axes.set(xlim=(0, 102), ylim=(0, highest), xlabel="coverage (most confident faces first), %")
+        axes.set(xticks=range(0, 101, 20), ylabel="error rate, %")
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
         return drawing(figure, description)
 

@@ -44,7 +44,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.spines.left": False,
-    "image.composite_image": False,  # pictures keep their own resolution
+    "image.composite_image": False,  # images keep their own resolution
 }
 
 
@@ -74,7 +74,7 @@ class Drawing:
 
     @property
     def png(self) -> bytes:
-        """A picture on white, twice as many pixels across as the SVG has."""
+        """A PNG on white, twice as many pixels across as the SVG has."""
         stream = BytesIO()
         self.figure.savefig(stream, format="png", dpi=_PNG_DPI, facecolor="white", metadata={"Software": None})
         return stream.getvalue()
@@ -118,7 +118,7 @@ def _trimmed(svg: str) -> tuple[str, str]:
     body = re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", body)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
-    # A picture may have more columns than the screen has pixels for it: those are to be averaged, not left out.
+    # An image may have more columns than the screen has pixels for it: those are to be averaged, not left out.
     body = re.sub(r"image-rendering:[^;\"]*;?", "", body)
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda match: _rounded(match[0]), body)
     view = re.search(r'viewBox="[^"]*"', body)

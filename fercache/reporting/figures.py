@@ -55,7 +55,8 @@ def recall_bars(recalls: Mapping[str, Mapping[str, Bar]], expressions: Sequence[
         axes.set_axisbelow(True)
         for series, (name, recall) in enumerate(recalls.items()):
             places = np.arange(len(expressions)) - 0.4 + height * (series + 0.5)
-            _bars(axes, [recall[expression] for expression in expressions], places, height * 0.86, colour_of[name])
+            bars = [recall[expression] for expression in expressions]
+            _bars(axes, bars, places, height=height * 0.86, colour=colour_of[name])
         axes.set(xlim=(0, 102), ylim=(len(expressions) - 0.5, -0.5), xlabel="recall, %")
         axes.set_yticks(range(len(expressions)), expressions)
         return drawing(figure, description)
@@ -79,9 +80,8 @@ def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: st
         axes.set_axisbelow(True)
         across = axes.get_yaxis_transform()
         first = 13  # pixels from the top to the middle of a method's first line
-        for colour, named, height, (source, unseen) in zip(
-            colours(len(methods)), lines, heights, methods.values(), strict=True
-        ):
+        of_method = zip(colours(len(methods)), lines, methods.values(), strict=True)
+        for (colour, named, (source, unseen)), height in zip(of_method, heights, strict=True):
             for i, line in enumerate(named):
                 axes.text(0, first + LINE * i, line, va="center", transform=across)
             place = first + LINE * len(named)
@@ -127,10 +127,10 @@ def mask_map(
 
 def _tinted(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """Values of -1 to 1 (H, W) as (H, W, 4): 0 is transparent, so that it is the page's own background."""
-    picture = np.empty((*values.shape, 4), dtype=np.uint8)
-    picture[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
-    picture[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
-    return picture
+    pixels = np.empty((*values.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
+    pixels[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
+    return pixels
 
 
 def _bytes(colour: str) -> NDArray[np.uint8]:

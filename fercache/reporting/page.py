@@ -77,7 +77,7 @@ def write_report(
     report, when two records fill the same cell, or when there is no such baseline.
     """
     if not records:
-        raise UsageError("There are no records to compare. Type `fercache evaluate` to score the finished runs.")
+        raise UsageError("There are no records to compare. Run `fercache evaluate` to score the finished runs.")
     stored = sorted(records, key=lambda record: (record.run, record.target_label, record.selection))
     report = Report(folder.name, stored, cache, request=request or ReportRequest())
     _check_distinct(report.records)

@@ -1,4 +1,4 @@
-"""What runs read: the predictions of records, face by face, and of several the faces that all have."""
+"""Predictions face by face: those of a record, and the faces that several records share."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
-from fercache.reporting.table_rows import Row
-from fercache.scoring.comparison import Runs
 from fercache.scoring.metrics import count_confusion, predict
 from fercache.scoring.selection import headline
 from fercache.store.runs import Shared, read_answers
@@ -20,7 +18,7 @@ from fercache.store.runs import Shared, read_answers
 OfCell = Mapping[tuple[str, str], Sequence[Record]]
 """Records by method key and target label, one per seed, in the order of seeds."""
 
-_AGAIN = "Type `fercache evaluate --again` to score the run again."
+_AGAIN = "Run `fercache evaluate --again` to score the run again."
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class ReadFaces:
 
     def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
         """Those in the `rows`."""
-        faces = self.id[rows], self.truth[rows], self.subject[rows]
-        return ReadFaces(*faces, self.answer[rows], self.right[rows], self.names)
+        kept = {name: getattr(self, name)[rows] for name in ("id", "truth", "subject", "answer", "right")}
+        return ReadFaces(**kept, names=self.names)
 
     @property
     def subjects(self) -> NDArray[np.object_] | None:
@@ -66,12 +64,8 @@ class Reader:
         """What the record's predictions say. Raises UsageError where they are gone, or are not the record's."""
         path = predictions_path(self.cache / "runs" / record.run, record)
         if (path, readout) not in self._read:
-            self._read[path, readout] = _matching(record, readout, path, self._shared)
+            self._read[path, readout] = _matching(record, readout, path=path, shared=self._shared)
         return self._read[path, readout]
-
-    def of_row(self, row: Row, target: str, of_cell: OfCell) -> list[ReadFaces]:
-        """What a board's method read of a target, one per seed. Raises UsageError as `faces` does."""
-        return [self.faces(record, row.method.readout) for record in of_cell[row.method.key, target]]
 
 
 def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadFaces:
@@ -84,13 +78,20 @@ def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadF
     known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
     answer = predict(answers.logits, record.classes, known)
     if not np.array_equal(count_confusion(answers.truth, answer, len(record.classes)), expected):
-        raise UsageError(f"{path} does not give the scores that its record has: one was written later. {_AGAIN}")
+        raise UsageError(f"{path} does not match the scores in its record: one of them was written later. {_AGAIN}")
     names = np.array(record.classes, dtype=object)
     truth = shared.setdefault(f"{id(answers.truth)} in {record.classes}", names[answers.truth])
     subject = answers.subject
     if subject is None:
         subject = shared.setdefault(f"{len(truth)} unknown", np.full(len(truth), "", dtype=object))
-    return ReadFaces(answers.id, truth, subject, answer.astype(np.int8), answer == answers.truth, names)
+    return ReadFaces(
+        id=answers.id,
+        truth=truth,
+        subject=subject,
+        answer=answer.astype(np.int8),
+        right=answer == answers.truth,
+        names=names,
+    )
 
 
 def by_headline(records: Iterable[Record]) -> list[Record]:
@@ -120,11 +121,6 @@ def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
     if not alike.any():
         raise UsageError("The predictions to compare share no face with the same label.")
     return there if alike.all() else [each.of(alike) for each in there]
-
-
-def as_runs(read: Sequence[ReadFaces], *, seeded: bool) -> Runs:
-    """One method's seeds, on the same faces."""
-    return Runs(np.array([each.right for each in read], dtype=np.float64), seeded)
 
 
 def class_numbers(truth: NDArray[np.object_]) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""From a frame of records to robustness tables: how far methods fall when a target's pictures are corrupted.
+"""From a frame of records to robustness tables: how much methods lose when a target's images are corrupted.
 
 A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
 method of a table has are asked of all of them: where one is missing the cell is X, as in boards.
@@ -41,11 +41,11 @@ class Robustness(MethodTable):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The clean set, every corruption, their mean, and the drop from clean to mean in percent of clean."""
+        """The clean target, every corruption, their mean, and the drop from clean to mean in percent of clean."""
         return (CLEAN, *self.severities, MEAN, DROP)
 
     def curve(self, row: Row, kind: str) -> list[tuple[int, Cell]]:
-        """Severity and accuracy of one corruption, from the clean set (0) on."""
+        """Severity and accuracy of one corruption, from the clean target (0) on."""
         corrupted = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
         return [(0, row.cells[CLEAN]["accuracy"]), *corrupted]
 
@@ -61,8 +61,16 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
                 for row in method_rows(part, [target, *label_of.values()], first)
             )
             seen = {by: not labels.isdisjoint((target, *label_of.values())) for by, labels in known.items()}
-            severities = _severities(label_of)
-            found.append(Robustness(encoder, encoder_key, source, rows, target, severities, **seen))
+            table = Robustness(
+                encoder=encoder,
+                encoder_key=encoder_key,
+                source=source,
+                rows=rows,
+                target=target,
+                severities=_severities(label_of),
+                **seen,
+            )
+            found.append(table)
     return found
 
 
@@ -95,11 +103,12 @@ def _row(row: Row, clean: Scores, corrupted: Mapping[str, Scores]) -> Row:
     kinds = {kind: mean_scores(scores) for kind, scores in by_kind.items()}
     mean = mean_scores(list(kinds.values()))
     drop: Scores = {metric: _drop(clean[metric], mean[metric]) for metric in METRICS}
-    return Row(row.method, row.selection, row.seeds, {CLEAN: clean, **corrupted, **kinds, MEAN: mean, DROP: drop})
+    cells = {CLEAN: clean, **corrupted, **kinds, MEAN: mean, DROP: drop}
+    return Row(row.method, row.selection, row.seeds, cells=cells)
 
 
 def _drop(clean: Cell, mean: Cell) -> Cell:
-    """In percent of clean, seed by seed. Missing where one of both is, or where nothing was right on the clean set."""
+    """In percent of clean, seed by seed. Missing where one of both is, or where clean accuracy is 0."""
     if not (clean.values and mean.values and all(clean.values)):
         return Cell()
     return Cell(tuple(100 * (before - after) / before for before, after in zip(clean.values, mean.values, strict=True)))

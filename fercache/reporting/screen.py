@@ -25,9 +25,9 @@ def _screen_board(board: Board) -> Iterable[str]:
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
     yield "acc: accuracy. mcr: mean class recall." + (" adj: adjusted accuracy." if ADJUSTED in board.metrics else "")
     if board.seen_by_encoder:
-        yield f"{BY_ENCODER}: the encoder itself was trained on this data set, so it is not {UNSEEN}."
+        yield f"{BY_ENCODER}: the encoder was trained on this dataset, so it is not {UNSEEN}."
     if board.seen_by_head:
-        yield f"{BY_HEAD}: the head was trained on pictures of this data set, so it is not {UNSEEN}."
+        yield f"{BY_HEAD}: the head was trained on images of this dataset, so it is not {UNSEEN}."
     yield from board.seen_notes
     if board.mean_note:
         yield f"mean: {board.mean_note}."
@@ -50,12 +50,12 @@ def _screen_robustness(table: Robustness) -> Iterable[str]:
     )
     yield from _common(table)
     yield from _screen_rows(table, {column: headings[column] for column in table.columns})
-    yield "Below a corruption: the severities that its cell is the mean of. drop: from clean to mean, in % of clean."
+    yield "Below each corruption: the severities that its cell averages. drop: loss from clean to mean, in % of clean."
     yield "acc: accuracy. mcr: mean class recall."
     if table.seen_by_encoder:
-        yield f"{BY_ENCODER}: the encoder itself was trained on this data set."
+        yield f"{BY_ENCODER}: the encoder was trained on this dataset."
     if table.seen_by_head:
-        yield f"{BY_HEAD}: the head was trained on pictures of this data set."
+        yield f"{BY_HEAD}: the head was trained on images of this dataset."
     if table.incomplete:
         yield f"{MISSING}: not scored for every seed and severity (`fercache evaluate` scores what is missing)."
 

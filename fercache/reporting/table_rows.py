@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SELECTIONS = {
     "source-val": "chosen on source validation",
     "source-1se": "the most regular within one standard error of the best on source validation",
-    "source-shifted": "chosen on changed pictures of source validation",
+    "source-shifted": "chosen on shifted images of source validation",
     "last": "last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }
@@ -24,7 +24,7 @@ SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
-COMMON = "All methods, where they have it"
+COMMON = "Shared by all methods that have them"
 """What introduces `MethodTable.common_text`."""
 BY_ENCODER, BY_HEAD = "†", "§"
 """Mark the targets that the encoder, and the head in its source, has seen."""

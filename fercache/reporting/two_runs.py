@@ -1,4 +1,4 @@
-"""Two runs side by side: in what they differ, and which of them reads which faces better."""
+"""Two runs side by side: how their configurations differ, and which one is better on which faces."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
-from fercache.reporting.predictions import Reader, ReadFaces, as_runs, class_numbers, shared_faces
+from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES
-from fercache.scoring.comparison import Difference, difference, face_units, mcnemar
+from fercache.scoring.comparison import Difference, Runs, difference, face_units, mcnemar
 from fercache.scoring.selection import headline
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 NOT_SET = "-"
 _MEANING = """\
-low, high: 95 % interval of A-B over other faces like these. p: two-sided, of each test alone.
-This compares two trained models, not two methods: other seeds of the same methods may turn it round.
+low, high: 95 % interval of A-B for other faces like these. p: two-sided, not adjusted for the number of tests.
+This compares two trained models, not two methods: other seeds of the same methods may reverse it.
 `fercache compare --baseline HEAD` compares methods, over their seeds."""
 _HEADING = ["", "faces", "A", "B", "A-B", "low", "high", "p"]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What is set to `a` in the first run, and to `b` in the second."""
+    """What is `a` in the first run and `b` in the second."""
 
     name: str
     a: str
@@ -100,8 +100,8 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
     if not common:
         listed = " and ".join(f"{r.run} on {', '.join(of) or 'none'}" for r, of in ((a, of_a), (b, of_b)))
         raise UsageError(
-            f"Two runs are compared on targets that both were scored on, under one selection policy, here {policy}; "
-            f"found {listed}. Type `fercache evaluate` to score what is missing."
+            f"Two runs can be compared on targets that both were scored on under one selection policy, here {policy}; "
+            f"found {listed}. Run `fercache evaluate` to score what is missing."
         )
     targets, missing, reader = [], [], Reader(cache)
     for label in common:
@@ -110,7 +110,8 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
             targets.append(_paired(label, ours, theirs))
         except UsageError as error:
             missing.append(f"{label}: {error}")
-    return Pair(a.run, b.run, tuple(_changes(a, b)), tuple(targets), tuple(missing))
+    changes = tuple(_changes(a, b))
+    return Pair(a.run, b.run, changes=changes, targets=tuple(targets), missing=tuple(missing))
 
 
 def flips_frame(pair: Pair) -> "pd.DataFrame":
@@ -131,7 +132,7 @@ def pair_table(pair: Pair) -> str:
     widths = _widths([_HEADING, *(line for block in lines.values() for line in block)])
     blocks = [[f"A: {pair.a}", f"B: {pair.b}"], _changed_lines(pair)]
     if pair.targets:
-        blocks.append(["Percent, on the faces that both read.", _aligned(_HEADING, widths)])
+        blocks.append(["Percent, on the faces that both runs scored.", _aligned(_HEADING, widths)])
     blocks += [[_flips_line(each), *(_aligned(line, widths) for line in lines[each.target])] for each in pair.targets]
     if pair.targets:
         blocks.append([_MEANING])
@@ -187,12 +188,12 @@ def _paired(label: str, a: ReadFaces, b: ReadFaces) -> PairedTarget:
 def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> PairedScore:
     truth = class_numbers(a.truth)
     units = face_units(truth, metric, a.subjects)
-    runs = as_runs([a], seeded=True), as_runs([b], seeded=True)
-    found = difference(*runs, units)
+    runs = tuple(Runs(each.right[None].astype(np.float64)) for each in (a, b))
+    found = difference(runs[0], runs[1], units)
     if metric == "accuracy" and a.subjects is None:  # exact where few faces flip
         found = replace(found, p=mcnemar(a.right, b.right))
     ours, theirs = (float(each.scores(units)[0, 0]) for each in runs)
-    return PairedScore(ours, theirs, found, len(truth))
+    return PairedScore(ours, theirs, difference=found, faces=len(truth))
 
 
 def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, ...]:
@@ -202,7 +203,7 @@ def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, .
 
 def _changed_lines(pair: Pair) -> list[str]:
     if not pair.changes:
-        return ["Nothing differs in how they were made."]
+        return ["Both runs were made in the same way."]
     rows = [("", "A", "B"), *((change.name, change.a, change.b) for change in pair.changes)]
     widths = _widths(rows)
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -105,7 +105,7 @@ def test_two_experiments_in_a_cache_keep_their_means_and_can_be_chosen(run: Run)
     assert both.code == 0 and "X" not in both.out.split()
     assert "mean: over folder:yours." in both.out and "mean: over folder:theirs." in both.out
     page = Path("reports/latest/index.html").read_text(encoding="utf-8")
-    assert page.count("Highest on the unseen targets") == 2
+    assert page.count("Best on the unseen targets") == 2
     one = run("compare", "--source", "folder:one")
     assert "Trained on folder:one" in one.out and "Trained on folder:two" not in one.out
     table = pd.read_csv("reports/latest/summary.csv")
@@ -209,7 +209,7 @@ def test_neither_tables_nor_the_page_need_torch(run: Run, scored: list[str]) -> 
 def test_a_mix_of_expressions_gives_the_adjusted_accuracy(run: Run, scored: list[str]) -> None:
     outcome = run("compare", "--class-mix", "happy=0.5, neutral=0.5")
     assert outcome.code == 0, outcome.err
-    assert "if expressions came in the mix happiness 50 %, neutral 50 %" in outcome.out
+    assert "if the expressions had the mix happiness 50 %, neutral 50 %" in outcome.out
     table = pd.read_csv("reports/latest/results.csv")
     expected = (table["recall.happiness"] + table["recall.neutral"]) / 2
     assert table["adjusted_accuracy"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)

@@ -176,8 +176,8 @@ def test_a_method_scored_on_fewer_faces_is_said_and_never_best() -> None:
     best_row = next(row for row in board.headline if row.method.head == "text-similarity")
     (column,) = board.columns
     assert best_row.cells[column]["accuracy"].mean > board.best(board.headline, column, "accuracy")
-    (told,) = board.scored_on_fewer
-    assert told.startswith("text-similarity (mlp trunk) was scored on ") and "of 700 faces of synthetic:webcam" in told
+    (note,) = board.scored_on_fewer
+    assert note.startswith("text-similarity (mlp trunk) was scored on ") and "of 700 faces of synthetic:webcam" in note
 
 
 def test_whole_numbers_stay_whole_where_other_methods_have_no_such_setting() -> None:
@@ -249,7 +249,7 @@ def seen_of(*images: int) -> tuple[Seen, ...]:
 
 
 @pytest.mark.parametrize("target", ["fer2013", "mmafedb", "ferplus+blur:1"])
-def test_what_shares_the_pictures_of_the_source_is_not_unseen(target: str) -> None:
+def test_what_shares_the_images_of_the_source_is_not_unseen(target: str) -> None:
     records = [fake_record(target=name, source="ferplus") for name in ("ferplus", target, "rafdb")]
     records = [record.model_copy(update={"seen_by_encoder": False}) for record in records]
     board = board_of(records)

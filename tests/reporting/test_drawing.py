@@ -74,11 +74,11 @@ def test_as_a_file_it_stands_on_white_in_colours_of_its_own(drawn: Drawing) -> N
     assert str(root.get("viewBox")).split()[2:] == [root.get("width"), root.get("height")]
 
 
-def test_as_a_picture_it_is_twice_as_large_and_stands_on_white(drawn: Drawing) -> None:
-    picture = Image.open(BytesIO(drawn.png))
-    pixels = np.asarray(picture.convert("RGBA")).astype(int)
+def test_as_a_png_it_is_twice_as_large_and_stands_on_white(drawn: Drawing) -> None:
+    image = Image.open(BytesIO(drawn.png))
+    pixels = np.asarray(image.convert("RGBA")).astype(int)
     height = float(re.findall(r'viewBox="0 0 340 ([\d.]+)"', drawn.svg)[0])
-    assert picture.size == (2 * WIDTH, round(2 * height))
+    assert image.size == (2 * WIDTH, round(2 * height))
     assert (pixels[..., 3] == 255).all() and (pixels[0] == 255).all()
     assert pixels[..., :3].sum(axis=2).min() < 150  # text that can be read
 

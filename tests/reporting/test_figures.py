@@ -66,16 +66,16 @@ def test_the_gap_is_printed_and_missing_ones_are_x() -> None:
     assert svg.count("<use ") == 4
 
 
-def pictures_in(svg: str) -> list[np.ndarray]:
+def images_in(svg: str) -> list[np.ndarray]:
     found = re.findall(r'href="data:image/png;base64,\s*([^"]+)"', svg)
     return [np.asarray(Image.open(BytesIO(b64decode(text)))).astype(int) for text in found]
 
 
 def test_a_map_of_masks_has_a_band_per_expression_and_a_column_per_channel() -> None:
-    picture, _ = pictures_in(masks())
-    assert picture.shape == (2 * BAND, 5, 4)
-    bands = picture[::BAND]
-    assert (picture == bands.repeat(BAND, axis=0)).all()
+    image, _ = images_in(masks())
+    assert image.shape == (2 * BAND, 5, 4)
+    bands = image[::BAND]
+    assert (image == bands.repeat(BAND, axis=0)).all()
     assert bands[..., 3].tolist() == [[255, 0, 136, 136, 0], [255, 136, 255, 0, 0]]  # full colour at 0.2 and beyond
     raised, lowered = ([int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in (RAISED, LOWERED))
     assert bands[0, 0, :3].tolist() == raised and bands[1, 0, :3].tolist() == lowered
@@ -94,7 +94,7 @@ def test_a_map_of_masks_is_averaged_where_there_are_more_channels_than_pixels() 
 def test_an_expression_without_faces_is_an_empty_band() -> None:
     svg = mask_map(np.array([[0.2, -0.2], [np.nan, np.nan]]), ["anger", "fear"], 0.2, "webcam", "Masks").svg
     assert svg.count(">no faces</text>") == 1
-    assert (pictures_in(svg)[0][BAND:, :, 3] == 0).all()
+    assert (images_in(svg)[0][BAND:, :, 3] == 0).all()
 
 
 def test_drawings_side_by_side_are_a_document_of_their_own() -> None:

@@ -33,8 +33,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page with all sections but masks; one cell of the scores is missing."""
     missing = ("linear-probe", 1, "synthetic:night")
     records = [measured(each) for each in demo_records() if (each.head, each.seed, each.target) != missing]
-    spoilt = list(corrupted_records("synthetic:webcam", seeds=2, corruption="blur"))
-    return write_report([*records, *spoilt], tmp_path_factory.mktemp("reports") / "browser").as_uri()
+    corrupted = list(corrupted_records("synthetic:webcam", seeds=2, corruption="blur"))
+    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "browser").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +128,9 @@ def test_a_table_that_goes_on_has_a_shadow_until_its_end(page: Page) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         table = page.locator(".scroll").first
         table.evaluate("(element, end) => { element.scrollLeft = end ? element.scrollWidth : 0; }", end)
-        picture = Image.open(BytesIO(table.screenshot())).convert("L")
+        image = Image.open(BytesIO(table.screenshot())).convert("L")
         # Beside the caption, which never reaches the edge.
-        return picture.getpixel((picture.width - 2, 4)) < picture.getpixel((picture.width // 2, 1)) - 8
+        return image.getpixel((image.width - 2, 4)) < image.getpixel((image.width // 2, 1)) - 8
 
     assert [is_shaded(390, False), is_shaded(390, True), is_shaded(1440, False)] == [True, False, False]
 

@@ -13,7 +13,9 @@ from fercache.identity import key_of
 from fercache.records import IMPORTED, Record, frame
 from fercache.reporting.boards import Board, boards
 from fercache.reporting.export.csv_tables import summary
-from fercache.reporting.export.paper_tables import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.export.latex import latex
+from fercache.reporting.export.markdown import markdown
+from fercache.reporting.export.paper_tables import kept_faces, paper_tables
 from fercache.reporting.page import write_report
 from fercache.reporting.predictions import Reader
 from fercache.reporting.screen import screen_table
@@ -92,10 +94,10 @@ def test_what_all_methods_share_and_is_not_the_default_is_said_once() -> None:
     board = board_of(*records)
     assert details(board) == list(HEADS)
     assert board.common_text == "policy=soft, faces=8000"
-    told = "All methods, where they have it: policy=soft, faces=8000."
+    shared = "Shared by all methods that have them: policy=soft, faces=8000."
     (paper, _) = paper_tables([board], kept_faces(records))
-    assert screen_table(frame(records)).splitlines()[1] == told
-    assert paper.caption.endswith(told) and told in markdown([paper]) and told in latex([paper])
+    assert screen_table(frame(records)).splitlines()[1] == shared
+    assert paper.caption.endswith(shared) and shared in markdown([paper]) and shared in latex([paper])
     assert set(summary(frame(records))["common_settings"]) == {"policy=soft, faces=8000"}
 
 
@@ -104,7 +106,7 @@ def test_the_page_says_what_all_methods_share(tmp_path: Path) -> None:
     records = [trained("linear-probe", options={"faces": "8000"}, target=target) for target in targets]
     records = [record.model_copy(update={"method_key": "a" * 64, "run": "one"}) for record in records]
     page = write_report(records, tmp_path / "report").read_text(encoding="utf-8")
-    assert page.count("All methods, where they have it: faces=8000.") == 2  # of the scores and of robustness
+    assert page.count("Shared by all methods that have them: faces=8000.") == 2  # of the scores and of robustness
 
 
 def test_a_common_setting_is_about_the_heads_that_have_it() -> None:
@@ -139,7 +141,7 @@ def test_imported_predictions_say_nothing_of_training() -> None:
     assert board.common_text == "faces=8000"
 
 
-def test_methods_asked_for_alike_are_told_apart_by_data_and_code_before_keys() -> None:
+def test_methods_asked_for_alike_are_distinguished_by_data_and_code_before_keys() -> None:
     def made(key: str, **changes: Any) -> Record:
         return fake_record(method_key=key * 64, **changes)
 

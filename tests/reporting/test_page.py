@@ -161,11 +161,11 @@ def test_a_single_record_makes_a_page(tmp_path: Path, selection: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def spoilt(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def corrupted_page(records: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of everything, with all thirty corruptions of one target; a cell is missing."""
     missing = ("linear-probe", 1, "synthetic:webcam+noise:3")
     corrupted = (r for r in corrupted_records("synthetic:webcam") if (r.head, r.seed, r.target) != missing)
-    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "spoilt")
+    return write_report([*records, *corrupted], tmp_path_factory.mktemp("reports") / "corrupted_page")
 
 
 def section(page: str, name: str) -> str:
@@ -177,8 +177,8 @@ def unnumbered(html: str) -> str:
     return re.sub(r'((?:id="|#)[\w.]+)-\d+', r"\1", html)
 
 
-def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, spoilt: Path) -> None:
-    text = spoilt.read_text(encoding="utf-8")
+def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, corrupted_page: Path) -> None:
+    text = corrupted_page.read_text(encoding="utf-8")
     for name in ("scores", "policies", "targets"):
         assert unnumbered(section(text, name)) == unnumbered(section(page, name))
     robust = section(text, "robustness")
@@ -195,8 +195,8 @@ def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, spoilt: Pa
     assert 'id="robustness"' not in page and '"#robustness"' not in page
 
 
-def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(spoilt: Path) -> None:
-    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(corrupted_page: Path) -> None:
+    robust = section(corrupted_page.read_text(encoding="utf-8"), "robustness")
     table = robust.partition("</table>")[0]
     rows = re.findall(r"<tr.*?</tr>", table.partition("<tbody>")[2], re.DOTALL)
     assert len(rows) == 10 and {row.count("<td") for row in rows} == {9}
@@ -206,23 +206,23 @@ def test_the_robustness_table_has_two_lines_per_method_and_bold_best_cells(spoil
     assert sum(row.count("<b>") for row in rows) >= 16
 
 
-def test_there_is_one_figure_of_six_panels_per_robustness_table(spoilt: Path) -> None:
-    robust = section(spoilt.read_text(encoding="utf-8"), "robustness")
+def test_there_is_one_figure_of_six_panels_per_robustness_table(corrupted_page: Path) -> None:
+    robust = section(corrupted_page.read_text(encoding="utf-8"), "robustness")
     (figure,) = re.findall(r"<svg.*?</svg>", robust, re.DOTALL)
     assert all(f">{kind}</text>" in figure for kind in ("blur", "jpeg", "dark", "noise", "occlusion", "lowres"))
     assert "linear-probe: clean 72." in figure and "noise X" in figure
     assert len(set(re.findall(r'fill: (#\w+)" [^>]*>■', figure))) == 4
 
 
-def test_a_page_with_corrupted_targets_is_as_sound_as_any(spoilt: Path) -> None:
-    text = spoilt.read_text(encoding="utf-8")
+def test_a_page_with_corrupted_targets_is_as_sound_as_any(corrupted_page: Path) -> None:
+    text = corrupted_page.read_text(encoding="utf-8")
     test_the_page_loads_nothing(text)
     test_the_page_is_well_formed_and_says_nothing_undefined(text)
     test_the_page_can_be_read_aloud(text)
 
 
-def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(spoilt: Path) -> None:
-    samples = section(spoilt.read_text(encoding="utf-8"), "samples")
+def test_corrupted_targets_with_equal_counts_share_a_line_of_samples(corrupted_page: Path) -> None:
+    samples = section(corrupted_page.read_text(encoding="utf-8"), "samples")
     assert re.findall(r'<th scope="row">(.*?)</th>', samples).count("synthetic:webcam+all") == 1
     assert "webcam+blur:1" not in samples
 
@@ -266,7 +266,7 @@ def test_the_folder_of_figures_goes_with_its_last_figure(tmp_path: Path) -> None
     assert files(tmp_path) == ["index.html", "report.json", "results.csv", "robustness.csv"]
 
 
-def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path: Path) -> None:
+def test_every_figure_of_the_page_is_written_as_svg_and_png(tmp_path: Path) -> None:
     records = [measured(record) for record in demo_records(seeds=2)]
     path = write_report([*records, *corrupted_records("synthetic:webcam", seeds=2, corruption="blur")], tmp_path)
     figures, text = path.parent / "figures", path.read_text(encoding="utf-8")
@@ -277,7 +277,7 @@ def test_every_figure_of_the_page_is_a_drawing_and_a_picture_beside_it(tmp_path:
     names = {file.stem for file in figures.glob("*.svg")}
     assert {"gap-synthetic-studio", "robustness-synthetic-studio-synthetic-webcam"} < names
     assert {f"{kind}-synthetic-studio-synthetic-night" for kind in ("recall", "reliability", "abstention")} < names
-    assert "in <code>figures</code> every figure" in text
+    assert "<li><code>figures</code>: every figure" in text
     assert len(text) < 3_000_000
 
 
@@ -322,7 +322,7 @@ def test_there_is_nothing_to_filter_by_where_there_is_nothing_to_choose(tmp_path
 
 def test_records_without_measures_have_a_page_without_their_figures(page: str) -> None:
     assert not re.search("Reliability|Risk by coverage|By group", page)
-    assert "95 % interval by Wilson" in page
+    assert "95 % Wilson interval" in page
 
 
 def test_the_same_records_make_the_same_page(records: list[Record], page: str, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be
     page = write_report(records, tmp_path / "trial", tmp_path, asked).read_text(encoding="utf-8")
     differences = section(page, "differences")
     cells = re.findall(r"<td[^>]*>(.*?)</td>", differences)
-    interval, seen = "<small>−10.0 to 0.0</small>", "<small>seen from 12.4</small>"
+    interval, seen = "<small>−10.0 to 0.0</small>", "<small>detectable from 12.4</small>"
     assert cells == [
         f"<b>−8.1</b>{interval}<small>p &lt; 0.001</small>{seen}",
         f"<b>−8.1</b>{interval}<small>p = 0.020</small>{seen}",
@@ -376,7 +376,7 @@ def test_differences_to_a_baseline_stand_there_with_interval_p_and_what_could_be
         "synthetic:webcam",
     ]
     assert "Against zero-shot." in differences and "Not compared: nothing of synthetic:sketch" in differences
-    assert "One seed of a method with a random part: about the trained models alone" in differences
+    assert "Only one seed of a method with random parts: this compares the trained models" in differences
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
     test_the_page_can_be_read_aloud(page)
 
@@ -392,7 +392,7 @@ def test_ranks_stand_in_a_table_of_their_own(
     monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
     page = write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
     assert re.findall(r"<td[^>]*>(.*?)</td>", section(page, "ranks")) == ["1–2", "1–2", "2*", "X"]
-    assert 'href="#ranks"' in page and "about that trained model" in section(page, "ranks")
+    assert 'href="#ranks"' in page and "the rank is that of this trained model" in section(page, "ranks")
     test_the_page_is_well_formed_and_says_nothing_undefined(page)
     test_the_page_can_be_read_aloud(page)
 
@@ -404,7 +404,7 @@ def test_ranks_stand_in_a_table_of_their_own(
         (Range(1, 3, 5), "2 of the 4 other methods cannot be distinguished from it"),
     ],
 )
-def test_what_is_highest_is_said_with_what_cannot_be_told_apart_from_it(
+def test_what_is_highest_is_said_with_what_cannot_be_distinguished_from_it(
     records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Range, said: str
 ) -> None:
     (board,) = boards(frame(records))

@@ -54,7 +54,7 @@ def test_a_run_against_itself_does_not_differ(tmp_path: Path) -> None:
         difference = score.difference
         assert (difference.value, difference.p) == (0, 1)
         assert -difference.low == difference.high > 0  # on other faces, they were perhaps not alike
-    assert "Nothing differs in how they were made." in pair_table(pair)
+    assert "Both runs were made in the same way." in pair_table(pair)
 
 
 def test_flips_are_the_faces_that_one_run_alone_read_right(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_targets_of_one_run_other_selections_and_duplicates_are_left_out(tmp_pat
 
 
 def test_seeds_of_one_method_meet_under_a_policy_that_both_have(tmp_path: Path) -> None:
-    """The seeds share a method, of which only one was trained with changed pictures of source validation."""
+    """The seeds share a method, of which only one was trained with shifted images of source validation."""
     a, b = run_of(tmp_path, 0, 0.9), run_of(tmp_path, 5, 0.6, seed=1)
     assert a[0].method_key == b[0].method_key and a[0].run != b[0].run
     shifted = a[0].model_copy(update={"selection": "source-shifted"})

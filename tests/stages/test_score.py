@@ -72,4 +72,4 @@ def test_what_a_run_was_trained_with_is_in_the_table(settings: Settings, planted
         records = [read_record(path) for path in evaluate(settings, EvaluateRequest(("folder:mine",), device="cpu"))]
         tables.append(screen_table(frame(records)))
     assert "faces" not in tables[0]
-    assert tables[1].splitlines()[1] == "All methods, where they have it: faces=70."
+    assert tables[1].splitlines()[1] == "Shared by all methods that have them: faces=70."

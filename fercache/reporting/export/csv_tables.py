@@ -7,15 +7,7 @@ from fercache.datasets import POOL
 from fercache.records import MADE, METRICS
 from fercache.reporting.boards import Board, MethodTable, boards
 from fercache.reporting.robustness_tables import CLEAN, DROP, MEAN, Robustness, robustness
-from fercache.reporting.table_rows import (
-    METRIC_NAMES,
-    MISSING,
-    UNSEEN,
-    Cell,
-    Row,
-    Scores,
-    written,
-)
+from fercache.reporting.table_rows import METRIC_NAMES, MISSING, UNSEEN, Cell, Row, Scores, written
 
 if TYPE_CHECKING:
     import pandas as pd

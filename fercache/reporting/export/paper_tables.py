@@ -1,4 +1,4 @@
-"""Tables for a paper, as Markdown and as LaTeX: methods x targets, one per encoder, source and metric.
+"""Tables for a paper: methods x targets, one per encoder, source and metric. `markdown` and `latex` write them.
 
 Ours are the headline rows of a board. Scores that papers published for the same source and targets stand below them,
 and compete with ours only where nothing is known in which their protocol departs from ours.
@@ -13,7 +13,6 @@ from typing import Literal
 
 from fercache.records import WITHOUT_DUPLICATES, Record
 from fercache.reporting.boards import Board, is_without_duplicates
-from fercache.reporting.export.latex import latex_text
 from fercache.reporting.export.published_rows import NO_SOURCE, NOT_OURS, PublishedRow, PublishedScore, published_rows
 from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, UNSEEN, Cell, Row
 
@@ -113,13 +112,13 @@ def paper_tables(
 ) -> list[PaperTable]:
     """A table per board and metric, with the published rows that fit, which are the package's own unless given."""
     rows = published_rows() if published is None else published
-    return [_table(board, metric, kept, rows) for board in found for metric in board.metrics]
+    return [_table(board, metric, kept=kept, published=rows) for board in found for metric in board.metrics]
 
 
 def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow]) -> PaperTable:
     settings = _numbered_settings(board)
-    rows = [_ours(board, row, metric, settings) for row in board.headline]
-    rows += _published(board, metric, kept, published)
+    rows = [_ours(board, row, metric, settings=settings) for row in board.headline]
+    rows += _published(board, metric, kept=kept, rows=published)
     reasons = dict.fromkeys(reason for row in rows for reason in row.departures)
     numbers = {reason: str(number) for number, reason in enumerate(reasons, 1)}
     titles = dict.fromkeys(row.title for row in rows)
@@ -129,7 +128,7 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
         caption=_caption(board, metric),
         columns=tuple(_columns(board)),
         blocks=tuple(Block(title, tuple(line for row, line in lines if row.title == title)) for title in titles),
-        notes=(*_notes(board, kept, rows, numbers), *_settings_note(settings)),
+        notes=(*_notes(board, kept, rows, numbers=numbers), *_settings_note(settings)),
     )
 
 
@@ -177,7 +176,7 @@ def _ours(board: Board, row: Row, metric: str, settings: Mapping[str, str]) -> _
     fewer = tuple(i for i, column in enumerate(board.shown) if board.fewer(row, column))
     number = settings.get(row.method.changed_text)
     method = replace(row.method, trunk="", changed=(("settings", number),) if number else row.method.changed)
-    return _Scored("", str(method), row.method.trunk or "none", entries, fewer=fewer)
+    return _Scored("", str(method), row.method.trunk or "none", entries=entries, fewer=fewer)
 
 
 def _our_entry(cell: Cell) -> Entry:
@@ -195,8 +194,14 @@ def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedR
                 percents = {column: score.percent for column, score in scores.items()}
                 percents |= _mean(board, percents)
                 entries = tuple(_published_entry(percents.get(column)) for column in board.shown)
-                departures = tuple(_departures(board, scores, kept))
-                yield _Scored(row.reference, row.method, row.trunk, entries, departures, misprint=row.misprint)
+                yield _Scored(
+                    title=row.reference,
+                    method=row.method,
+                    trunk=row.trunk,
+                    entries=entries,
+                    departures=tuple(_departures(board, scores, kept)),
+                    misprint=row.misprint,
+                )
 
 
 def _published_entry(percent: float | None) -> Entry:
@@ -207,7 +212,7 @@ def _published_entry(percent: float | None) -> Entry:
 
 
 def _column(board: Board, target: str) -> str | None:
-    """Where a published score stands: under its very faces, else under another split of the same set."""
+    """Where a published score stands: under exactly its faces, else under another split of the same dataset."""
     return next((name for name in (target, target.partition("@")[0]) if name in board.columns), None)
 
 
@@ -244,7 +249,7 @@ def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line
             entries = tuple(replace(entry, rank=leads.get(mean, "")) for entry, mean, leads in pairs)
         noted = ", ".join(numbers[reason] for reason in row.departures)
         protocol = (f"no ({noted})" if noted else "yes") if row.title else OURS
-        yield Line(row.method, row.trunk, entries, protocol)
+        yield Line(row.method, row.trunk, entries=entries, protocol=protocol)
 
 
 def _leading(means: Sequence[str]) -> dict[str, Rank]:
@@ -256,7 +261,7 @@ def _leading(means: Sequence[str]) -> dict[str, Rank]:
 
 def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[str]:
     missing = {entry.mean for row in rows for entry in row.entries}
-    yield "Bold: best of a column; underlined: second best" + (", among rows of our protocol." if numbers else ".")
+    yield "Bold: best in a column; underlined: second best" + (", among rows of our protocol." if numbers else ".")
     if board.scored_on_fewer:
         yield f"Not compared: {'; '.join(board.scored_on_fewer)}."
     if board.unseen:
@@ -264,8 +269,8 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     if board.seen_notes:
         yield f"Seen by encoder (†) or head (§), so not unseen and in no mean: {'; '.join(board.seen_notes)}."
     if unique := list(filter(is_without_duplicates, board.columns)):
-        counts = "in the mean where the set with them is seen" if {*unique} & {*board.counted} else "in no mean"
-        yield f"‡: without the faces whose picture the source has; counts {counts}."
+        counts = "in the mean where the dataset with them is seen" if {*unique} & {*board.counted} else "in no mean"
+        yield f"‡: without the faces whose image the source has; counts {counts}."
     if MISSING in missing:
         yield f"{MISSING}: not scored for every seed."
     if NOT_PUBLISHED in missing:
@@ -274,94 +279,8 @@ def _notes(board: Board, kept: Faces, rows: Sequence[_Scored], numbers: Mapping[
     yield f"Faces we scored: {faces}."
     if numbers:
         listed = "; ".join(f"({number}) {reason}" for reason, number in numbers.items())
-        yield f"Published protocols that are not ours: {listed}."
+        yield f"Published protocols that differ from ours: {listed}."
     if any(row.title for row in rows):
         yield NOT_OURS
     if misprints := [row.misprint for row in rows if row.misprint]:
         yield f"Means are computed from the scores: {'; '.join(misprints)}."
-
-
-def markdown(tables: Sequence[PaperTable]) -> str:
-    """The tables as GitHub's Markdown: what `table.md` holds."""
-    return "\n\n".join("\n".join(_markdown_table(table)) for table in tables) + "\n"
-
-
-def _markdown_table(table: PaperTable) -> Iterable[str]:
-    heading = ["Method", "Trunk"]
-    for i, columns in enumerate(table.columns):
-        first, *others = map(_markdown_text, columns.names)
-        heading += [*([""] if i else []), f"{columns.title}<br>{first}", *others]
-    lines = [heading + ["Protocol"] * table.compares]
-    for block in table.blocks:
-        if block.title:
-            lines.append([f"*Published: {_markdown_text(block.title)}*", *[""] * (len(lines[0]) - 1)])
-        lines += [_markdown_line(table, line) for line in block.lines]
-    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
-    lines.insert(1, ["-" * width for width in widths])
-    yield f"**{_markdown_text(table.caption)}**\n"
-    for line in lines:
-        yield "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-    yield ""
-    yield from (f"- {_markdown_text(note)}" for note in table.notes)
-
-
-def _markdown_line(table: PaperTable, line: Line) -> list[str]:
-    entries = iter(line.entries)
-    cells = [_markdown_text(line.method), _markdown_text(line.trunk)]
-    for i, columns in enumerate(table.columns):
-        cells += [*([""] if i else []), *(_markdown_entry(next(entries)) for _ in columns.names)]
-    return cells + [line.protocol] * table.compares
-
-
-def _markdown_entry(entry: Entry) -> str:
-    marked = {"best": f"**{entry.mean}**", "second": f"<u>{entry.mean}</u>"}.get(entry.rank, entry.mean)
-    return f"{marked} ±{entry.deviation}" if entry.deviation else marked
-
-
-def _markdown_text(text: str) -> str:
-    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub takes what is between dollars for a formula
-
-
-def latex(tables: Sequence[PaperTable]) -> str:
-    """The tables as LaTeX, each a float over both columns: what `table.tex` holds, to be `\\input`."""
-    texts = ["% Needs \\usepackage{booktabs}.", *("\n".join(_latex_table(table)) for table in tables)]
-    return "\n\n".join(texts) + "\n"
-
-
-def _latex_table(table: PaperTable) -> Iterable[str]:
-    gap = r"@{\hspace{1em}}"
-    width = 2 + sum(len(columns.names) for columns in table.columns) + table.compares
-    groups = [gap + "l" * len(columns.names) for columns in table.columns]
-    yield "\\begin{table*}[t]\n\\centering\\footnotesize\n\\setlength{\\tabcolsep}{3pt}"
-    yield f"\\caption{{{latex_text(table.caption)}}}\n\\label{{{table.label}}}"
-    yield f"\\begin{{tabular}}{{@{{}}ll{''.join(groups)}{(gap + 'l') * table.compares}@{{}}}}\n\\toprule"
-    yield from _latex_heading(table)
-    for i, block in enumerate(table.blocks):
-        yield "\\midrule" if i < 2 else "\\addlinespace"
-        if block.title:
-            yield f"\\multicolumn{{{width}}}{{@{{}}l}}{{\\emph{{Published: {latex_text(block.title)}}}}} \\\\"
-        for line in block.lines:
-            cells = [latex_text(line.method), latex_text(line.trunk), *map(_latex_entry, line.entries)]
-            yield " & ".join(cells + [line.protocol] * table.compares) + r" \\"
-    yield "\\bottomrule\n\\end{tabular}\n\\par\\smallskip"
-    yield f"\\parbox{{\\textwidth}}{{\\raggedright\\scriptsize {latex_text(' '.join(table.notes))}}}\n\\end{{table*}}"
-
-
-def _latex_heading(table: PaperTable) -> Iterable[str]:
-    top, rules, names, start = ["", ""], [], ["Method", "Trunk"], 3
-    for columns in table.columns:
-        end = start + len(columns.names)
-        top.append(f"\\multicolumn{{{end - start}}}{{c}}{{{columns.title}}}")
-        rules.append(f"\\cmidrule(lr){{{start}-{end - 1}}}")
-        names += map(latex_text, columns.names)
-        start = end
-    yield " & ".join(top + [""] * table.compares) + r" \\"
-    yield " ".join(rules)
-    yield " & ".join(names + ["Protocol"] * table.compares) + r" \\"
-
-
-def _latex_entry(entry: Entry) -> str:
-    text = latex_text(entry.mean)
-    marked = {"best": f"\\textbf{{{text}}}", "second": f"\\underline{{{text}}}"}.get(entry.rank, text)
-    return f"{marked}\\,{{\\scriptsize$\\pm${entry.deviation}}}" if entry.deviation else marked

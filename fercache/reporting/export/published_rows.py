@@ -17,8 +17,8 @@ NO_SOURCE = "none"
 """The source of a method that trains on none: it stands beside every source."""
 
 NOT_OURS = (
-    "Not only the method of a published row is the paper's own: so are its encoder, what its trunk was pretrained on "
-    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and the faces that it was trained on."
+    "Published rows differ from ours in more than the method: each has the paper's own encoder, trunk pretraining "
+    "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and training faces."
 )
 """What every table with published rows says of them."""
 
@@ -65,6 +65,6 @@ def published_rows() -> tuple[PublishedRow, ...]:
     for line in csv.DictReader(text.splitlines()):
         faces = int(line["faces"]) if line["faces"] else None
         departs = tuple(line["departs"].split(" | ")) if line["departs"] else ()
-        score = PublishedScore(line["target"], float(line["value_percent"]), faces, departs)
+        score = PublishedScore(line["target"], float(line["value_percent"]), faces=faces, departs=departs)
         found[line["method"], line["trunk"], line["source"], line["metric"], line["reference"]].append(score)
     return tuple(PublishedRow(*row, scores=tuple(scores)) for row, scores in found.items())

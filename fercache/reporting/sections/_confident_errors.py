@@ -1,4 +1,4 @@
-"""Faces that a head got wrong although it was sure: the quickest way to see what it mistakes for what."""
+"""Faces that a head got wrong with high confidence: the quickest way to see what it confuses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.records import MAIN, Record, predictions_path
 from fercache.reporting.boards import Board
-from fercache.reporting.report import FaceImages
+from fercache.reporting.report import FaceImages, Report
 from fercache.reporting.sections._leader import leader
 from fercache.scoring.calibration import probabilities
 from fercache.scoring.metrics import predict
@@ -33,23 +33,21 @@ class ConfidentError:
     image: str | None
 
 
-def board_errors(
-    board: Board, records: Sequence[Record], cache: Path, images: FaceImages | None
-) -> dict[str, list[ConfidentError]]:
-    """By target label: the confident errors of the board's leading method, where it has any."""
-    leading = leader(board, records)
-    of_label = leading.records if leading else {}
-    errors = {label: confident_errors(own, cache, images) for label, own in of_label.items()}
+def board_errors(board: Board, report: Report) -> dict[str, list[ConfidentError]]:
+    """By target label: the confident errors of the board's leading method, where it has any. Needs the cache."""
+    leading = leader(board, report.records)
+    of_label = leading.records if leading and report.cache else {}
+    errors = {label: confident_errors(own, report.cache, report.request.images) for label, own in of_label.items()}
     return {label: some for label, some in errors.items() if some}
 
 
-def confident_errors(records: Sequence[Record], cache: Path, images: FaceImages | None) -> list[ConfidentError]:
+def confident_errors(records: Sequence[Record], cache: Path | None, images: FaceImages | None) -> list[ConfidentError]:
     """The most confident errors of one method on one target, by its first seed, the most confident first.
 
     There are none where the records have no predictions in `cache`, and without `images` none has an image.
     """
     record = min(records, key=lambda record: record.seed, default=None)
-    path = predictions_path(cache / "runs" / record.run, record) if record else None
+    path = predictions_path(cache / "runs" / record.run, record) if cache and record else None
     if record is None or path is None or not path.is_file():
         return []
     predictions = read_predictions(path)
@@ -81,7 +79,7 @@ def _known(record: Record) -> tuple[str, ...]:
     """The expressions among which the target's labels choose: its scores let the head answer with no other."""
     try:
         dataset = registry.load("datasets", DatasetName.parse(record.target).family)
-    except UsageError:  # somebody's own plugin, which is not here
+    except UsageError:  # a plugin that is not installed here
         return record.classes
     named = {column.partition(":")[2] for column in dataset.vote_columns} or set(dataset.expressions)
     return tuple(name for name in record.classes if name in named)

@@ -4,40 +4,30 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError, nearest
-from fercache.records import MAIN, METRICS, Record, frame
+from fercache.records import MAIN, Record, frame
 from fercache.reporting.boards import Board, boards, is_without_duplicates
-from fercache.reporting.predictions import (
-    OfCell,
-    Reader,
-    ReadFaces,
-    as_runs,
-    by_cell,
-    by_headline,
-    class_numbers,
-    shared_faces,
-)
+from fercache.reporting.predictions import OfCell, Reader, by_cell, by_headline
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row, written
-from fercache.scoring.comparison import Difference, Runs, all_differences, face_units, holm, mcnemar, target_units
+from fercache.reporting.sections._compared import METHOD_COLUMNS, Metric, Side, method_cells, on_shared_faces
+from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
+from fercache.scoring.comparison import Difference, Runs, all_differences, holm, mcnemar, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"),
-    *("baseline", "selection", "target", "metric", "difference", "low", "high", "p", "p_holm", "smallest", "about"),
-    *("seeds", "baseline_seeds", "faces", "mcnemar_p"),
-)
+COLUMNS = [
+    *METHOD_COLUMNS,
+    *["baseline", "selection", "target", "metric", "difference", "low", "high", "p", "p_holm", "smallest", "about"],
+    *["seeds", "baseline_seeds", "faces", "mcnemar_p"],
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class MethodDifference:
 
     method: Method
     target: str
-    metric: Literal["accuracy", "uar"]
+    metric: Metric
     difference: Difference
     p_holm: float
     seeds: tuple[int, int]
@@ -121,9 +111,9 @@ def differences(records: Sequence[Record], reader: Reader, baseline: str) -> lis
     for board in boards(frame(chosen)) if chosen else []:
         fitting = [row for row in board.headline if row.method.key in keys and row.method.readout == MAIN]
         if len(fitting) > 1:
-            raise UsageError(_several(board, baseline, fitting, chosen))
+            raise UsageError(_several(board, baseline, fitting=fitting, records=chosen))
         if fitting:
-            found.append(_board_differences(board, fitting[0], of_cell, reader))
+            found.append(_board_differences(board, fitting[0], of_cell=of_cell, reader=reader))
     return found
 
 
@@ -133,8 +123,7 @@ def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
 
     rows = [
         (
-            *(of_board.board.encoder, of_board.board.source, each.method.head, each.method.trunk, each.method.readout),
-            *(each.method.changed_text, written(each.method.common), each.method.key),
+            *method_cells(of_board.board, each.method),
             *(str(of_board.baseline), of_board.board.policy),
             *(each.target, METRIC_NAMES[each.metric]),
             *(100 * value for value in (each.difference.value, each.difference.low, each.difference.high)),
@@ -162,8 +151,8 @@ def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Seque
     run_of = {record.method_key: record.run for record in records}
     runs = ", ".join(f"{run_of[row.method.key]} for {row.method}" for row in fitting)
     return (
-        f"'{baseline}' is {len(fitting)} methods trained on {board.source}, where a baseline must be one. "
-        f"Name a run of the one that you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
+        f"'{baseline}' matches {len(fitting)} methods trained on {board.source}, but a baseline must be one method. "
+        f"Name a run of the one you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
     )
 
 
@@ -175,14 +164,14 @@ def _board_differences(board: Board, baseline: Row, of_cell: OfCell, reader: Rea
         if baseline not in scored:
             continue
         try:
-            theirs = _Side(baseline, target, of_cell, reader)
+            theirs = Side.of(reader, baseline, of_cell[baseline.method.key, target])
         except UsageError as error:
             missing.append(f"{baseline.method} on {target}: {error}")
             continue
-        on_same_faces: dict[frozenset[int], list[_Side]] = defaultdict(list)
+        on_same_faces: dict[frozenset[int], list[Side]] = defaultdict(list)
         for row in (row for row in scored if row is not baseline):
             try:
-                side = _Side(row, target, of_cell, reader)
+                side = Side.of(reader, row, of_cell[row.method.key, target])
                 on_same_faces[side.faces].append(side)
             except UsageError as error:
                 missing.append(f"{row.method} on {target}: {error}")
@@ -195,7 +184,8 @@ def _board_differences(board: Board, baseline: Row, of_cell: OfCell, reader: Rea
         order = {row.method: place for place, row in enumerate(scored)}
         found += sorted(on_target, key=lambda each: order[each.found.method])
     summaries, single = list(_summaries(found, baseline.unseen)), [each.found for each in found]
-    return BoardDifferences(board, baseline.method, (*_adjusted(summaries), *_adjusted(single)), tuple(missing))
+    tested = (*_adjusted(summaries), *_adjusted(single))
+    return BoardDifferences(board, baseline.method, differences=tested, missing=tuple(missing))
 
 
 def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
@@ -203,49 +193,30 @@ def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
         yield replace(each, p_holm=p)
 
 
-class _Side:
-    """A method of the board, and what it read of a target, one per seed. Methods with equal `faces` share them all."""
-
-    def __init__(self, row: Row, target: str, of_cell: OfCell, reader: Reader) -> None:
-        self.method, self.target = row.method, target
-        self.read: list[ReadFaces] = reader.of_row(row, target, of_cell)
-        self.faces = frozenset(id(array) for read in self.read for array in (read.id, read.truth))
-        self.seeded = of_cell[row.method.key, target][0].is_seeded
-
-
-def _compared(sides: Sequence[_Side], theirs: _Side) -> Iterator[_OnTarget]:
+def _compared(sides: Sequence[Side], theirs: Side) -> Iterator[_OnTarget]:
     """Of sides on the same faces, in both metrics; p is not adjusted yet.
 
     McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
     """
-    every = (theirs, *sides)
-    shared = iter(shared_faces([each for side in every for each in side.read]))
-    read = [list(islice(shared, len(side.read))) for side in every]
-    runs = [as_runs(of_side, seeded=side.seeded) for of_side, side in zip(read, every, strict=True)]
-    truth, subjects = class_numbers(read[0][0].truth), read[0][0].subjects
-    by_metric: dict[Literal["accuracy", "uar"], _InMetric] = {}
-    for metric in METRICS:
-        units = face_units(truth, metric, subjects)
-        both = all_differences(runs, units)
-        scores = [Runs(each.scores(units), each.seeded) for each in runs]
-        by_metric[metric] = _InMetric(both.to(0), scores, both.of_units[:, 0])
+    read, compared = on_shared_faces((theirs, *sides))
+    first = read[0][0]
+    differences = {metric: each.found.to(0) for metric, each in compared.items()}
     for place, side in enumerate(sides, 1):
         seeds = len(side.read), len(theirs.read)
-        for metric, found in by_metric.items():
-            tested = seeds == (1, 1) and metric == "accuracy" and subjects is None
-            mcnemar_p = mcnemar(read[place][0].right, read[0][0].right) if tested else None
-            difference, faces = found.differences[place], len(truth)
-            one = MethodDifference(side.method, side.target, metric, difference, difference.p, seeds, faces, mcnemar_p)
-            yield _OnTarget(one, (found.scores[place], found.scores[0]), float(found.of_faces[place]))
-
-
-@dataclass(frozen=True)
-class _InMetric:
-    """In one metric, of each side: its difference to the first, its scores, the variance of faces."""
-
-    differences: Sequence[Difference]
-    scores: Sequence[Runs]
-    of_faces: NDArray[np.float64]
+        for metric, each in compared.items():
+            tested = seeds == (1, 1) and metric == "accuracy" and first.subjects is None
+            difference = differences[metric][place]
+            one = MethodDifference(
+                method=side.method,
+                target=side.target,
+                metric=metric,
+                difference=difference,
+                p_holm=difference.p,
+                seeds=seeds,
+                faces=len(first.truth),
+                mcnemar_p=mcnemar(read[place][0].right, first.right) if tested else None,
+            )
+            yield _OnTarget(one, (each.scores[place], each.scores[0]), float(each.found.of_units[place, 0]))
 
 
 def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[MethodDifference]:

@@ -61,6 +61,10 @@ SQUARE = MARKERS.index("s")
 SHORT = 20  # letters of a domain's name that leave room for another one beside it
 
 
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""What reading a kept map raises where there is none, or a damaged one."""
+
+
 @dataclass(frozen=True)
 class Sampled:
     """N faces of several domains, before and after the head: `expression` and `domain` (N,) index their names."""
@@ -133,7 +137,7 @@ def _map_of(board: Board, records: Sequence[Record], cache: Path) -> FeatureMap 
     if sampled is None:
         return None
     before, after = draw_maps(sampled, f"{leading.method}, trained on {board.source}", cache)
-    return FeatureMap(board, leading.method, seed, len(sampled.domain), before, after)
+    return FeatureMap(board, leading.method, seed, faces=len(sampled.domain), before=before, after=after)
 
 
 def sample(records: Sequence[Record], cache: Path) -> Sampled | None:
@@ -183,7 +187,7 @@ def draw_maps(sampled: Sampled, method: str, cache: Path) -> tuple[Map, Map]:
     about = f"{method}: t-SNE of {len(sampled.domain):,} faces"
     return (
         draw_map(sampled, before, f"{about} by their features before the head."),
-        draw_map(sampled, after, f"{about} by the head’s answers."),
+        draw_map(sampled, after, f"{about} by the head’s outputs."),
     )
 
 
@@ -195,7 +199,7 @@ def place(vectors: NDArray[np.float32], cache: Path) -> Layout:
         "settings": [COMPONENTS, PERPLEXITY, SEED, NEIGHBOURS, VERSION],
     }
     path = cache / "maps" / f"{key_of(what)[:16]}.npz"
-    with suppress(OSError, ValueError, KeyError, EOFError, BadZipFile), np.load(path) as kept:  # absent, or damaged
+    with suppress(*_DAMAGED), np.load(path) as kept:
         return Layout(kept["places"], kept["neighbours"])
     layout = _place(vectors)
     with suppress(FercacheError), replacing(path) as temporary, temporary.open("wb") as stream:
@@ -253,15 +257,16 @@ class _Entry:
 def _legend(sampled: Sampled) -> list[_Entry]:
     """Expressions in four columns, below them domains in two where all names are short."""
     expressions = [
-        _Entry(column * WIDTH / 4, line, name, HUES[name], _marker(SQUARE, LEGEND_SIZE))
+        _Entry(column * WIDTH / 4, line, name, colour=HUES[name], marker=_marker(SQUARE, LEGEND_SIZE))
         for i, name in enumerate(sampled.expressions)
         for line, column in [divmod(i, 4)]
     ]
     first = expressions[-1].line + 1
     columns = 2 if max(map(len, sampled.domains)) <= SHORT else 1
     domains = [
-        _Entry(column * WIDTH / 2, first + line, shorten(name, 48, placeholder=" …"), INK, _marker(i, LEGEND_SIZE))
+        _Entry(column * WIDTH / 2, first + line, text, colour=INK, marker=_marker(i, LEGEND_SIZE))
         for i, name in enumerate(sampled.domains)
+        for text in [shorten(name, 48, placeholder=" …")]
         for line, column in [divmod(i, columns)]
     ]
     return expressions + domains
@@ -277,12 +282,7 @@ def _draw_entry(figure: Figure, entry: _Entry) -> None:
 def _marker(domain: int, size: float) -> dict[str, Any]:
     """How matplotlib is to draw the faces of a domain."""
     larger, place = divmod(domain, len(MARKERS))
-    return {
-        "linestyle": "none",
-        "marker": MARKERS[place],
-        "markersize": size * (1 + larger / 2),
-        "markeredgewidth": 0,
-    }
+    return {"linestyle": "none", "marker": MARKERS[place], "markersize": size * (1 + larger / 2), "markeredgewidth": 0}
 
 
 def _described(sampled: Sampled, layout: Layout) -> str:
@@ -290,7 +290,7 @@ def _described(sampled: Sampled, layout: Layout) -> str:
     alike = [f"{100 * _alike(labels, layout.neighbours):.0f} %" for labels in (sampled.expression, sampled.domain)]
     chance = [f"{100 * _by_chance(labels):.0f} %" for labels in (sampled.expression, sampled.domain)]
     return (
-        f"Of the {NEIGHBOURS} nearest neighbours of a face {alike[0]} show its expression (by chance {chance[0]}) and "
+        f"Of a face’s {NEIGHBOURS} nearest neighbours, {alike[0]} show its expression (by chance {chance[0]}) and "
         f"{alike[1]} are of its domain (by chance {chance[1]})."
     )
 

@@ -21,7 +21,7 @@ from fercache.store.runs import read_predictions
 SATURATED = 99
 """The percentile of the deviations that is drawn in full colour: a few large ones would leave the others pale."""
 LEAST = 0.01
-"""What is drawn in full colour at least: masks that are all alike are to look alike."""
+"""What is drawn in full colour at least: masks that hardly differ must not look different."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def mask_figures(records: Sequence[Record], boards: Sequence[Board], cache: Path
     tested = [record for record in records if record.mask]
     methods = [(board, row.method) for board in boards for row in board.headline if row.method.readout == MAIN]
     found = [
-        _draw(board, method, own, cache)
+        _draw(board, method, own, cache=cache)
         for board, method in methods
         if (own := [record for record in tested if _is_of(record, board, method)])
     ]
@@ -99,10 +99,12 @@ def _draw(board: Board, method: Method, records: Sequence[Record], cache: Path) 
     shown = {label: of_label[label] for label in board.columns if label in of_label}
     tests = {label: record.mask for label, record in shown.items() if record.mask}
     deviations = {label: each for label, record in shown.items() if (each := _deviation(record, cache)) is not None}
-    panels = _panels(board, records[0].classes, tests, deviations)
+    panels = _panels(board, records[0].classes, tests=tests, deviations=deviations)
     about = f"Masks of {method}, seed {seed}, trained on {board.source} with encoder {board.encoder}."
     document = figures.side_by_side(list(panels.values()), about) if panels else ""
-    return MaskFigure(_file(board, method), board, method, seed, tests, panels, document)
+    return MaskFigure(
+        file=_file(board, method), board=board, method=method, seed=seed, tests=tests, panels=panels, document=document
+    )
 
 
 def _deviation(record: Record, cache: Path) -> NDArray[np.float32] | None:
@@ -130,7 +132,7 @@ def _panels(
             f"{_described(tests[label])}."
         )
         title = f"{label}, {board.kind(label)}"
-        drawn[label] = figures.mask_map(deviation, expressions, limit, title, description)
+        drawn[label] = figures.mask_map(deviation, expressions, limit, title=title, description=description)
     return drawn
 
 

@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,30 +12,18 @@ from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.records import METRICS, Record, frame
 from fercache.reporting.boards import Board, boards, is_without_duplicates
-from fercache.reporting.predictions import (
-    OfCell,
-    Reader,
-    ReadFaces,
-    as_runs,
-    by_cell,
-    by_headline,
-    class_numbers,
-    shared_faces,
-)
+from fercache.reporting.predictions import OfCell, Reader, by_cell, by_headline
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row, written
+from fercache.reporting.sections._compared import METHOD_COLUMNS, Compared, Metric, Side, method_cells, on_shared_faces
+from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
 from fercache.runtime.progress import Bar, progress
-from fercache.scoring.comparison import Differences, Runs, all_differences, face_units, holm, target_units
+from fercache.scoring.comparison import Runs, all_differences, holm, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    *("encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"),
-    *("selection", "target", "metric", "best_rank", "worst_rank", "methods", "seeds"),
-)
-Metric = Literal["accuracy", "uar"]
+COLUMNS = [*METHOD_COLUMNS, *["selection", "target", "metric", "best_rank", "worst_rank", "methods", "seeds"]]
 LEVEL = 0.05
 
 
@@ -68,13 +55,12 @@ class BoardRanks:
     """Methods with a random part of which one seed was trained: their ranks are those of that model."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Column:
-    """What was compared in one column: the methods, and by metric their scores (S, 1) and differences."""
+    """The methods that were compared in one column, and how, by metric."""
 
     methods: list[Method]
-    scores: dict[Metric, list[Runs]] = field(default_factory=dict)
-    found: dict[Metric, Differences] = field(default_factory=dict)
+    compared: Mapping[Metric, Compared]
 
 
 def content(report: Report) -> Content | None:
@@ -110,7 +96,7 @@ def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
     of_cell = by_cell(chosen)
     compared = boards(frame(chosen)) if chosen else []
     with progress("ranks", sum(len(board.headline) * len(_targets(board)) for board in compared), "score") as bar:
-        found = [_board_ranks(board, of_cell, reader, bar) for board in compared]
+        found = [_board_ranks(board, of_cell, reader=reader, bar=bar) for board in compared]
     return [each for each in found if each.rows]
 
 
@@ -120,9 +106,7 @@ def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
 
     rows = [
         (
-            *(of_board.board.encoder, of_board.board.source, method.head, method.trunk, method.readout),
-            *(method.changed_text, written(method.common), method.key),
-            *(of_board.board.policy, column, METRIC_NAMES[metric]),
+            *(*method_cells(of_board.board, method), of_board.board.policy, column, METRIC_NAMES[metric]),
             *(there.best, there.worst, there.methods, len(row.seeds)),
         )
         for of_board in found
@@ -155,18 +139,17 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
     missing: list[str] = []
     columns = {}
     for target in _targets(board):
-        read: list[tuple[Row, list[ReadFaces]]] = []
+        sides = []
         for row in board.headline:
             bar.update()
             if row.cells[target]["accuracy"].values and not board.fewer(row, target):
                 try:
-                    read.append((row, reader.of_row(row, target, of_cell)))
+                    sides.append(Side.of(reader, row, of_cell[row.method.key, target]))
                 except UsageError as error:
                     missing.append(f"{row.method} on {target}: {error}")
         try:
-            if len(read) > 1:
-                seeded = [of_cell[row.method.key, target][0].is_seeded for row, _ in read]
-                columns[target] = _on_target(read, seeded)
+            if len(sides) > 1:
+                columns[target] = _Column([side.method for side in sides], on_shared_faces(sides)[1])
         except UsageError as error:
             missing.append(f"{target}: {error}")
     unseen = [columns[target] for target in board.headline[0].unseen if target in columns]
@@ -174,8 +157,9 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
         columns = {UNSEEN: _over_targets(unseen), **columns}
     ranges: dict[Method, dict[tuple[str, Metric], Range]] = defaultdict(dict)
     for name, column in columns.items():
-        for metric, found in column.found.items():
-            for method, there in zip(column.methods, rank_ranges(found.value, found.p), strict=True):
+        for metric, compared in column.compared.items():
+            places = rank_ranges(compared.found.value, compared.found.p)
+            for method, there in zip(column.methods, places, strict=True):
                 ranges[method][name, metric] = there
     rows = sorted(
         (row for row in board.headline if row.method in ranges),
@@ -184,10 +168,18 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
     single = {
         method
         for column in columns.values()
-        for method, runs in zip(column.methods, column.scores["accuracy"], strict=True)
+        if column.compared
+        for method, runs in zip(column.methods, column.compared["accuracy"].scores, strict=True)
         if runs.one_of_many
     }
-    return BoardRanks(board, tuple(columns), tuple(rows), ranges, tuple(missing), frozenset(single))
+    return BoardRanks(
+        board=board,
+        columns=tuple(columns),
+        rows=tuple(rows),
+        ranges=ranges,
+        missing=tuple(missing),
+        single=frozenset(single),
+    )
 
 
 def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) -> tuple[float, ...]:
@@ -196,37 +188,21 @@ def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) ->
     return (np.inf, 0, 0) if there is None else (there.best, there.worst, -(mean or 0))
 
 
-def _on_target(read: Sequence[tuple[Row, list[ReadFaces]]], seeded: Sequence[bool]) -> _Column:
-    shared = iter(shared_faces([each for _, of_row in read for each in of_row]))
-    faces = [list(islice(shared, len(of_row))) for _, of_row in read]
-    methods = [as_runs(each, seeded=random) for each, random in zip(faces, seeded, strict=True)]
-    truth, subjects = class_numbers(faces[0][0].truth), faces[0][0].subjects
-    column = _Column([row.method for row, _ in read])
-    for metric in METRICS:
-        units = face_units(truth, metric, subjects)
-        column.found[metric] = all_differences(methods, units)
-        column.scores[metric] = [Runs(runs.scores(units), runs.seeded) for runs in methods]
-    return column
-
-
 def _over_targets(columns: Sequence[_Column]) -> _Column:
     """Of the methods that were compared on each target: other targets might have been scored."""
     methods = [method for method in columns[0].methods if all(method in column.methods for column in columns)]
+    if len(methods) < 2:
+        return _Column(methods, {})
     places = [[column.methods.index(method) for method in methods] for column in columns]
-    together = _Column(methods)
+    together = {}
     for metric in METRICS:
-        scores = [[column.scores[metric][i] for i in place] for column, place in zip(columns, places, strict=True)]
-        of_faces = [
-            column.found[metric].of_units[np.ix_(place, place)] for column, place in zip(columns, places, strict=True)
-        ]
-        together.scores[metric] = [
-            Runs(np.hstack([runs.values for runs in of_method]), of_method[0].seeded)
-            for of_method in zip(*scores, strict=True)
-        ]
-        if len(methods) > 1:
-            least = np.mean(of_faces, axis=0) / len(columns)
-            together.found[metric] = all_differences(together.scores[metric], target_units(len(columns)), least)
-    return together
+        on_targets = [column.compared[metric] for column in columns]
+        scores = [[each.scores[i] for i in place] for each, place in zip(on_targets, places, strict=True)]
+        of_faces = [each.found.of_units[np.ix_(place, place)] for each, place in zip(on_targets, places, strict=True)]
+        runs = [Runs(np.hstack([each.values for each in of]), of[0].seeded) for of in zip(*scores, strict=True)]
+        least = np.mean(of_faces, axis=0) / len(columns)
+        together[metric] = Compared(runs, all_differences(runs, target_units(len(columns)), least))
+    return _Column(methods, together)
 
 
 plugin = Section(

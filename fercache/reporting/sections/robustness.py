@@ -14,7 +14,6 @@ from fercache.reporting.export.figure_files import figure_names
 from fercache.reporting.report import Report
 from fercache.reporting.robustness_tables import CLEAN, DROP, MEAN, Robustness, spans
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.sections._drawn_methods import drawn_methods
 from fercache.reporting.table_rows import Row
 
 
@@ -46,7 +45,7 @@ def content(report: Report) -> Content | None:
 def robustness_view(table: Robustness, found: Sequence[Board]) -> RobustnessView:
     """Its figure shows the methods of the board's figures, in their colours; without a board, the table's own."""
     of_board = (board for board in found if (board.encoder_key, board.source) == (table.encoder_key, table.source))
-    drawn = {row.method.key for row in drawn_methods(next(of_board, table))}
+    drawn = {row.method.key for row in next(of_board, table).drawn}
     rows = [row for row in table.headline if row.method.key in drawn and row.method.readout == MAIN]
     lines = {
         str(row.method): (colour, {kind: table.curve(row, kind) for kind in table.severities})
@@ -74,5 +73,5 @@ plugin = Section(
     title="Robustness",
     template=beside(__file__),
     content=content,
-    files={"robustness.csv": "the tables of corrupted targets, severity by severity"},
+    files={"robustness.csv": "the tables of corrupted targets, by severity"},
 )

@@ -10,10 +10,11 @@ from fercache.reporting.boards import Board, is_without_duplicates, mix_notes
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.export import csv_tables
 from fercache.reporting.export.figure_files import figure_names
-from fercache.reporting.export.paper_tables import kept_faces, latex, markdown, paper_tables
+from fercache.reporting.export.latex import latex
+from fercache.reporting.export.markdown import markdown
+from fercache.reporting.export.paper_tables import kept_faces, paper_tables
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.sections._drawn_methods import drawn_methods, source_accuracy
 from fercache.reporting.sections.ranks import BoardRanks, places_shared, report_ranks
 from fercache.reporting.table_rows import SELECTIONS, Cell, Row
 from fercache.scoring.drift import Drift
@@ -105,12 +106,12 @@ def _leader(board: Board) -> Row | None:
 
 def _leader_gap(board: Board, leader: Row) -> float | None:
     """Points between the leader's mean over unseen targets and its own source."""
-    source, unseen = source_accuracy(board, leader), leader.unseen_mean["accuracy"].mean
+    source, unseen = board.source_accuracy(leader), leader.unseen_mean["accuracy"].mean
     return None if source is None or unseen is None else unseen - source
 
 
 def _gap(board: Board) -> Drawing | None:
-    pairs = {str(row.method): (board.source_scores(row), row.unseen_mean) for row in drawn_methods(board)}
+    pairs = {str(row.method): (board.source_scores(row), row.unseen_mean) for row in board.drawn}
     scores = {name: (own["accuracy"], unseen["accuracy"]) for name, (own, unseen) in pairs.items() if own}
     if not (board.unseen and scores):
         return None
@@ -152,9 +153,9 @@ plugin = Section(
     template=beside(__file__),
     content=content,
     files={
-        "results.csv": "a row per run, target, selection and readout",
+        "results.csv": "one row per run, target, selection policy and readout",
         "summary.csv": "the tables of scores",
-        "table.md": "tables as papers print them",
-        "table.tex": "tables as papers print them",
+        "table.md": "the tables of scores, for a paper",
+        "table.tex": "the tables of scores, for a paper",
     },
 )

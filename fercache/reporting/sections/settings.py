@@ -20,6 +20,10 @@ LEAST = 3
 """Fewer values make no curve."""
 
 
+_Kind = tuple[str, str, str, Changed]
+"""Head, trunk, name of the setting, and the other settings."""
+
+
 @dataclass(frozen=True)
 class Sweep:
     """Methods of one head and trunk by one setting's value. `fixed` are the other settings that differ elsewhere."""
@@ -48,11 +52,11 @@ def sweeps(board: Board) -> list[Sweep]:
 
     Rows are the headline's, in their main readout. There is none where nothing is complete.
     """
-    found: dict[tuple[str, str, str, Changed], dict[float, Row]] = defaultdict(dict)
+    found: dict[_Kind, dict[float, Row]] = defaultdict(dict)
     for row in (row for row in board.headline if row.method.readout == MAIN):
         for name, value, others in _numeric(row.method.changed):
             found[row.method.head, row.method.trunk, name, others][value] = row
-    drawn = (_sweep(board, *kind, dict(sorted(rows.items()))) for kind, rows in found.items() if len(rows) >= LEAST)
+    drawn = (_sweep(board, kind, dict(sorted(rows.items()))) for kind, rows in found.items() if len(rows) >= LEAST)
     return [sweep for sweep in drawn if sweep]
 
 
@@ -63,7 +67,8 @@ def _numeric(changed: Changed) -> Iterable[tuple[str, float, Changed]]:
             yield name, float(value), (*changed[:place], *changed[place + 1 :])
 
 
-def _sweep(board: Board, head: str, trunk: str, name: str, fixed: Changed, rows: dict[float, Row]) -> Sweep | None:
+def _sweep(board: Board, kind: _Kind, rows: dict[float, Row]) -> Sweep | None:
+    head, trunk, name, fixed = kind
     scores: dict[str, list[Scores | None]] = {
         "source": [board.source_scores(row) for row in rows.values()],
         "mean over unseen targets": [row.unseen_mean for row in rows.values()],
@@ -76,8 +81,9 @@ def _sweep(board: Board, head: str, trunk: str, name: str, fixed: Changed, rows:
         f"{label}: " + ", ".join(f"{value:g} {cell}" for value, cell in zip(rows, cells, strict=True))
         for label, cells in curves.items()
     )
-    drawing = setting_curve(tuple(rows), curves, name, f"Accuracy of {head} in percent by {name}. {described}.")
-    return Sweep(head, trunk, name, fixed, tuple(rows), curves, drawing)
+    description = f"Accuracy of {head} in percent by {name}. {described}."
+    drawing = setting_curve(tuple(rows), curves, name, description=description)
+    return Sweep(head, trunk, name, fixed=fixed, values=tuple(rows), curves=curves, drawing=drawing)
 
 
 plugin = Section(title="Settings", template=beside(__file__), content=content)

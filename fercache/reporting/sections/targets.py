@@ -16,15 +16,14 @@ from fercache.reporting.export.figure_files import figure_names
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.sections._confident_errors import ConfidentError, board_errors
-from fercache.reporting.sections._drawn_methods import drawn_methods
 from fercache.reporting.table_rows import Cell
 from fercache.scoring.intervals import FEWEST_FACES, few_faces, wilson
 
 FEWEST = 10
-"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, and look like much."""
+"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, but stand out."""
 
 FEW = " *"
-"""Marks an expression with too few faces to say how well it is read."""
+"""Marks an expression with too few faces to judge."""
 
 OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
 """Records of every seed by method key, selection and target label."""
@@ -106,8 +105,8 @@ def content(report: Report) -> Content | None:
         of_cell[record.method_key, record.selection, record.target_label].append(record)
     found = []
     for board in report.boards:
-        errors = board_errors(board, report.records, report.cache, report.request.images) if report.cache else {}
-        panels = (panel(board, label, of_cell, errors.get(label, ())) for label in board.columns)
+        errors = board_errors(board, report)
+        panels = (panel(board, label, of_cell, errors=errors.get(label, ())) for label in board.columns)
         found += [(board, each) for each in panels if each]
     drawings = figure_names(
         ((kind, report.slugs[board.encoder_key, board.source], each.label), drawing)
@@ -122,7 +121,7 @@ def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentE
     """The panel of a target; None where no drawn method was scored on it under the headline policy."""
     rows = {
         str(row.method): row
-        for row in drawn_methods(board)
+        for row in board.drawn
         if of_cell.get((row.method.key, row.selection, label)) and row.cells[label]["accuracy"].values
     }
     if not rows:
@@ -140,7 +139,8 @@ def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentE
         faces=max(record.kept for found in records.values() for record in found),
         drawings={kind: drawing for kind, drawing in drawings.items() if drawing},
         confusions=tuple(
-            _confusion(name, colour_of[name], row.cells[label]["accuracy"], records[name]) for name, row in rows.items()
+            _confusion(records[name], name, colour=colour_of[name], accuracy=row.cells[label]["accuracy"])
+            for name, row in rows.items()
         ),
         sure=tuple(Sureness(name, colour_of[name], _limits(found)) for name, found in records.items()),
         resampled=next(iter(records.values()))[0].resampled,
@@ -177,8 +177,8 @@ def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
 
 
 SURE = {
-    "accuracy": "accuracy, of this mix",
-    "accuracy_unconditional": "accuracy, mix at random",
+    "accuracy": "accuracy, this mix",
+    "accuracy_unconditional": "accuracy, random mix",
     "uar": "mean class recall",
 }
 
@@ -216,8 +216,8 @@ def _reliability(label: str, records: Mapping[str, Sequence[Record]], colour_of:
         confidence = _pooled(measured, [each.confidence for each in measured])[drawn]
         right = _pooled(measured, [each.accuracy for each in measured])[drawn]
         error = f"{name}, ECE {_spread([each.ece for each in measured], 3)}"
-        weights = faces[drawn] / faces.sum()
-        lines.append(curves.Line(colour_of[name], error, list(confidence), list(right), list(weights)))
+        weights = list(faces[drawn] / faces.sum())
+        lines.append(curves.Line(colour_of[name], error, x=list(confidence), y=list(right), weights=weights))
     return curves.reliability(lines, f"Reliability on {label}. {_described(lines)}.") if lines else None
 
 
@@ -230,8 +230,8 @@ def _abstention(label: str, records: Mapping[str, Sequence[Record]], colour_of: 
         coverage = [100 * share for share in measured[0].coverage]
         risk = 100 * np.mean([each.risk for each in measured], axis=0)
         area = f"{name}, mean {_spread([100 * each.area for each in measured], 1)} %"
-        lines.append(curves.Line(colour_of[name], area, coverage, list(risk)))
-    description = f"Wrong among the most confident faces of {label}. {_described(lines)}."
+        lines.append(curves.Line(colour_of[name], area, x=coverage, y=list(risk)))
+    description = f"Error rate among the most confident faces of {label}. {_described(lines)}."
     return curves.abstention(lines, description) if lines else None
 
 
@@ -253,7 +253,7 @@ def _described(lines: Sequence[curves.Line]) -> str:
     return "; ".join(line.label for line in lines)
 
 
-def _confusion(name: str, colour: str, accuracy: Cell, records: Sequence[Record]) -> Confusion:
+def _confusion(records: Sequence[Record], name: str, *, colour: str, accuracy: Cell) -> Confusion:
     counts = np.sum([record.scores[MAIN].confusion for record in records], axis=0)
     support, classes = counts.sum(axis=1), records[0].classes
     columns = np.flatnonzero(support + counts.sum(axis=0))
@@ -261,7 +261,7 @@ def _confusion(name: str, colour: str, accuracy: Cell, records: Sequence[Record]
         (classes[i], int(support[i]) // len(records), tuple(100 * counts[i, columns] / support[i]))
         for i in np.flatnonzero(support)
     )
-    return Confusion(name, colour, accuracy, tuple(classes[i] for i in columns), rows)
+    return Confusion(name, colour, accuracy, expressions=tuple(classes[i] for i in columns), rows=rows)
 
 
 def _groups(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Group]]:

@@ -108,7 +108,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
         "--- oracle: chosen on the target itself: a bound, not a result",
     ]
     assert "as under source-val: zero-shot" in text
-    assert "ferplus†" in text and "†: the encoder itself was trained" in text
+    assert "ferplus†" in text and "†: the encoder was trained" in text
     assert "† ferplus: the encoder was trained on this set, or on one with its pictures" in text
     assert "X: not scored for every seed" in text
 

@@ -18,8 +18,9 @@ from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.export.csv_tables import summary
-from fercache.reporting.export.latex import latex_text
-from fercache.reporting.export.paper_tables import Entry, PaperTable, kept_faces, latex, markdown, paper_tables
+from fercache.reporting.export.latex import latex, latex_text
+from fercache.reporting.export.markdown import markdown
+from fercache.reporting.export.paper_tables import Entry, PaperTable, kept_faces, paper_tables
 from fercache.reporting.export.published_rows import (
     MISPRINTED_MEANS,
     NOT_OURS,

@@ -11,6 +11,7 @@ from fercache.expressions import EXPRESSIONS
 from fercache.records import Record, ScoresRecord, frame, predictions_path
 from fercache.reporting.boards import boards
 from fercache.reporting.page import environment
+from fercache.reporting.report import Report
 from fercache.reporting.sections._confident_errors import ConfidentError, board_errors, confident_errors
 from fercache.reporting.sections._leader import leader
 from fercache.store.runs import Predictions, write_predictions
@@ -98,14 +99,14 @@ def test_nothing_is_shown_without_predictions_or_of_faces_without_duplicates(tmp
     assert leading is not None and leading.records == {record.target_label: [record]}
 
 
-def test_pictures_are_asked_for_by_target_and_id_and_may_be_missing(tmp_path: Path) -> None:
+def test_images_are_asked_for_by_target_and_id_and_may_be_missing(tmp_path: Path) -> None:
     asked: list[tuple[str, list[str]]] = []
 
-    def pictures(target: str, ids: Sequence[str]) -> Mapping[str, str]:
+    def images(target: str, ids: Sequence[str]) -> Mapping[str, str]:
         asked.append((target, list(ids)))
         return {"f3": "data:image/jpeg;base64,AAAA"}
 
-    errors = confident_errors([predicted(tmp_path, fake_record())], tmp_path, pictures)
+    errors = confident_errors([predicted(tmp_path, fake_record())], tmp_path, images)
     assert asked == [("synthetic:webcam", ["f1", "f3", "f2", "f0"])]
     assert {error.id: error.image for error in errors if error.image} == {"f3": "data:image/jpeg;base64,AAAA"}
 
@@ -137,24 +138,24 @@ def test_errors_are_found_by_target(tmp_path: Path) -> None:
     for record in records[:2]:
         predicted(tmp_path, record)
     (board,) = boards(frame(records))
-    assert list(board_errors(board, records, tmp_path, None)) == ["synthetic:studio", "synthetic:webcam"]
+    assert list(board_errors(board, Report("latest", records, tmp_path))) == ["synthetic:studio", "synthetic:webcam"]
 
 
 def error(id: str, image: str | None) -> ConfidentError:
     return ConfidentError("bundled-run-0", id, "fear", "surprise", 0.9876, image)
 
 
-def test_the_page_shows_pictures_with_words_beside_them() -> None:
+def test_the_page_shows_images_with_their_labels() -> None:
     part = rendered([error("a<b>.png", "data:image/jpeg;base64,AAAA"), error("gone.png", None)])
     assert Outline(part.replace("<img", "<path")).open == []
     assert part.count("<img") == 1 and 'alt="Face a&lt;b&gt;.png"' in part
-    assert "98.8 % sure" in part and "<b>fear</b> read as <b>surprise</b>" in part
-    assert "no picture" in part and "--thumbnails" not in part
+    assert "98.8 % confident" in part and "<b>fear</b> predicted as <b>surprise</b>" in part
+    assert "no image" in part and "--thumbnails" not in part
 
 
-def test_the_page_says_how_pictures_come_in_and_nothing_where_there_is_no_error() -> None:
+def test_the_page_says_how_to_show_images_and_nothing_where_there_is_no_error() -> None:
     part = rendered([error("a.png", None)])
-    assert "<img" not in part and "no picture" not in part and "fercache compare --thumbnails" in part
+    assert "<img" not in part and "no image" not in part and "fercache compare --thumbnails" in part
     assert rendered([]).strip() == ""
 
 

@@ -214,7 +214,7 @@ def test_predictions_that_are_not_the_records_are_refused(tmp_path: Path) -> Non
     scored_record(tmp_path, readings(99, 0.5), head="linear-probe")  # its predictions, with the old record
     (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert {each.method.head for each in found.differences} == {"text-similarity"}
-    assert "does not give the scores that its record has" in found.missing[0]
+    assert "does not match the scores in its record" in found.missing[0]
 
 
 def test_cells_that_lack_a_seed_are_left_out_as_in_the_board(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_an_unknown_baseline_is_refused_with_the_nearest(tmp_path: Path) -> None
 def test_a_baseline_that_is_several_methods_is_refused_with_a_run_of_each(tmp_path: Path) -> None:
     records = demo(tmp_path, (WEBCAM,))
     records.append(scored_record(tmp_path, readings(5, 0.5), settings={"strengths": [2]}))
-    with pytest.raises(UsageError, match="'linear-probe' is 2 methods") as raised:
+    with pytest.raises(UsageError, match="'linear-probe' matches 2 methods") as raised:
         differences(records, Reader(tmp_path), "linear-probe")
     runs = [record.run for record in records if record.head == "linear-probe"]
     assert all(run in str(raised.value) for run in runs)

@@ -33,7 +33,7 @@ FACES = 42
 
 
 def predicted(cache: Path, record: Record, faces: int = FACES, scale: float = 1.0) -> Record:
-    """Writes predictions whose features tell domains apart, and whose logits tell expressions apart."""
+    """Writes predictions whose features separate domains, and whose logits separate expressions."""
     random = np.random.default_rng(TARGETS.index(record.target))
     truth = np.arange(faces) % len(CLASSES)
     features = random.normal(size=(faces, 60)) + 30 * np.eye(60)[TARGETS.index(record.target)]
@@ -62,7 +62,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def records(cache: Path) -> list[Record]:
-    """Two seeds of the leading head, one of a worse one, and one that nobody trained."""
+    """Two seeds of the leading head, one of a worse one, and an untrained one."""
     seeds = {1: FACES, 2: 2 * FACES}
     written = [
         predicted(cache, fake_record("text-similarity", seed, target), faces)
@@ -101,7 +101,7 @@ def test_every_face_is_drawn_in_its_expressions_colour_and_in_little_space(found
             assert "126 faces" in (root[0].text or "") and side.described in (root[0].text or "")
 
 
-def test_neighbours_are_told_in_numbers(found: FeatureMap) -> None:
+def test_neighbours_are_described_in_numbers(found: FeatureMap) -> None:
     """Planted: the features part the domains alone, the logits the expressions alone."""
     before = re.findall(r"(\d+) %", found.before.described)
     after = re.findall(r"(\d+) %", found.after.described)
@@ -213,7 +213,7 @@ def test_there_is_no_map_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not placed
 
 
-def test_more_domains_than_shapes_are_still_told_apart() -> None:
+def test_more_domains_than_shapes_can_still_be_distinguished() -> None:
     count = 15
     every = np.arange(2 * count)
     sampled = Sampled(
@@ -257,5 +257,5 @@ def test_the_page_shows_both_maps_with_what_they_mean(found: FeatureMap) -> None
     assert outline.open == [] and part.count("<svg") == 2
     (region,) = [tag for tag in outline.all("div") if tag.get("class") == "cards"]
     assert region["tabindex"] == "0" and "text-similarity" in (region["aria-label"] or "")
-    assert "means nothing" in part and found.before.described in part and found.after.described in part
+    assert "mean nothing" in part and found.before.described in part and found.after.described in part
     assert not re.search(r"https?:|url\((?!#)", part)

@@ -14,7 +14,7 @@ from fercache.reporting.page import write_report
 from fercache.reporting.sections.masks import MaskFigure, mask_figures
 from fercache.store.runs import Predictions, write_predictions
 from tests.fake_records import CLASSES, fake_record
-from tests.reporting.test_figures import pictures_in
+from tests.reporting.test_figures import images_in
 from tests.reporting.test_page import Outline, section
 
 TESTS = {"synthetic:studio": (9.0, 0.001), "synthetic:night": (4.0, 0.002), "synthetic:webcam": (0.6, 0.3)}
@@ -82,7 +82,7 @@ def test_what_is_drawn_is_the_deviation_from_the_mean_over_expressions(records: 
     assert all("+0.51" in panel.svg for panel in figure.panels.values())  # 0.8 - (0.8 + 6 * 0.2) / 7
 
 
-def test_only_masks_with_a_test_are_drawn_and_spoilt_and_unique_targets_are_not(tmp_path: Path) -> None:
+def test_only_masks_with_a_test_are_drawn_and_corrupted_and_unique_targets_are_not(tmp_path: Path) -> None:
     targets = ("synthetic:studio", "synthetic:night", "synthetic:night+blur:1")
     records = [predicted(tmp_path, with_masks(target)) for target in targets]
     records.append(with_masks("synthetic:night", without_duplicates=True))
@@ -103,17 +103,17 @@ def test_methods_of_one_head_have_files_of_their_own(tmp_path: Path) -> None:
 def test_masks_that_are_all_alike_look_alike(tmp_path: Path) -> None:
     (figure,) = drawn([predicted(tmp_path, with_masks("synthetic:night"), contrast=0)], tmp_path)
     (panel,) = figure.panels.values()
-    assert not pictures_in(panel.svg)[0][..., 3].any()  # nothing but the page's background
+    assert not images_in(panel.svg)[0][..., 3].any()  # nothing but the page's background
 
 
-def test_a_target_without_predictions_is_named_and_its_test_still_told(records: list[Record], tmp_path: Path) -> None:
+def test_a_target_without_predictions_is_named_and_its_test_still_given(records: list[Record], tmp_path: Path) -> None:
     for record in records:
         if record.target == "synthetic:night":
             predictions_path(tmp_path / "runs" / record.run, record).unlink(missing_ok=True)
     page = write_report(records, tmp_path / "report", tmp_path).read_text(encoding="utf-8")
     masks = section(page, "masks")
     assert masks.count("<svg") == 2 and "synthetic:night 4.00" in masks
-    assert "no predictions any more: synthetic:night (" in masks
+    assert "their predictions were deleted: synthetic:night. " in masks
 
 
 def test_the_page_shows_the_masks_and_loads_nothing(records: list[Record], tmp_path: Path) -> None:

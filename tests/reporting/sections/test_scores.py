@@ -24,7 +24,7 @@ def view() -> BoardScores:
     return view_of(list(demo_records()))
 
 
-def test_the_leader_is_the_best_on_unseen_targets_and_its_gap_is_told(view: BoardScores) -> None:
+def test_the_leader_is_the_best_on_unseen_targets_and_its_gap_is_in_points(view: BoardScores) -> None:
     assert view.leader and view.leader.method.head == "text-similarity"
     source, unseen = view.board.source_scores(view.leader), view.leader.unseen_mean["accuracy"].mean
     assert source and source["accuracy"].mean is not None and unseen is not None and view.leader_gap is not None
@@ -90,18 +90,18 @@ def test_the_page_has_the_table_and_results_the_columns(tmp_path: Path) -> None:
     results = frame(RECORDS)
     assert set(results["frechet"]) == set(FAR.values()) and set(results["frechet_floor"]) == {0.25}
     assert set(results["norm_ratio"]) == {1.0, 0.5, 0.4, 0.25} and set(results["a_distance_floor"]) == {-0.04}
-    assert "not looked for" not in page
+    assert "Not searched for" not in page
     without = write_report(list(demo_records()), tmp_path).read_text(encoding="utf-8")
     assert "How far the targets are" not in without
-    assert "Identical images were not looked for in synthetic:studio" in without
+    assert "Not searched for images identical to those of the targets: synthetic:studio. These" in without
 
 
 def test_the_page_says_why_a_target_is_not_unseen(tmp_path: Path) -> None:
     seen = (Seen(by="source", through="synthetic:studio", how="identical images", images=12),)
     records = [each.model_copy(update={"seen": seen}) if each.target == "synthetic:night" else each for each in RECORDS]
     page = write_report(records, tmp_path).read_text(encoding="utf-8")
-    told = re.search("<li>(§ .*)</li>", page)
-    assert told and told[1] == (
+    note = re.search("<li>(§ .*)</li>", page)
+    assert note and note[1] == (
         f"§ synthetic:night: 12 of its {records[0].kept} images are in synthetic:studio, which the head was trained on."
     )
     assert '<span title="seen by head">§</span><small>seen by head</small>' in page

@@ -1,4 +1,4 @@
-"""Sections of a report: those that ship with the package, one of somebody else, and one that fails."""
+"""Sections of a report: those that ship with the package, one of an outsider, and one that fails."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_section_is_one_file_and_stands_in_page_navigation_and_files(
     assert '<section id="run-list">\n<h2>All runs</h2>\n<ul><li>&lt;run&gt;</li></ul>\n</section>' in page
     nav = page.partition("<nav")[2].partition("</nav>")[0]
     assert '<a href="#scores">Scores</a>\n<a href="#run-list">Runs &amp; more</a>\n<a href="#policies">' in nav
-    assert "<code>runs.csv</code>, a line per run" in page
+    assert "<li><code>runs.csv</code>: a line per run</li>" in page
     assert (folder / "runs.csv").read_text(encoding="utf-8") == "run\n<run>"
     assert {"run-lengths.svg", "run-lengths.png"} <= {path.name for path in (folder / "figures").iterdir()}
 

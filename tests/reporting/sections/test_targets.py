@@ -9,7 +9,6 @@ import pytest
 from fercache.records import INTERVALS, CalibrationRecord, GroupRecord, Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.drawing import WIDTH
-from fercache.reporting.sections._drawn_methods import drawn_methods
 from fercache.reporting.sections.targets import FEWEST, SURE, Group, Limits, Panel, panel, worst
 from fercache.reporting.table_rows import Cell
 from fercache.scoring.intervals import wilson
@@ -130,7 +129,7 @@ def test_of_each_head_the_variant_that_is_best_on_its_own_source_is_drawn() -> N
     better = fake_record("linear-probe", target="synthetic:studio", settings={"strengths": [2]}, run="better")
     best = {"scores": {"main": better.scores["main"].model_copy(update={"accuracy": 1.0})}}
     (board,) = boards(frame([*records, better.model_copy(update=best)]))
-    drawn = {row.method.head: row.method.key for row in drawn_methods(board)}
+    drawn = {row.method.head: row.method.key for row in board.drawn}
     assert len(drawn) == 4 and drawn["linear-probe"] == better.method_key
 
 

@@ -1,0 +1,67 @@
+"""Methods on the faces of one target that all of them read: what ranks and differences test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+
+from fercache.records import METRICS, Record
+from fercache.reporting.boards import Board
+from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
+from fercache.reporting.table_rows import Method, Row, written
+from fercache.scoring.comparison import Differences, Runs, all_differences, face_units
+
+Metric = Literal["accuracy", "uar"]
+METHOD_COLUMNS = ["encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"]
+
+
+def method_cells(board: Board, method: Method) -> tuple[str, ...]:
+    """What stands in `METHOD_COLUMNS`."""
+    kind = (board.encoder, board.source, method.head, method.trunk, method.readout)
+    return (*kind, method.changed_text, written(method.common), method.key)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A method and what it read of a target, one per seed. Sides with equal `faces` share the arrays of all faces."""
+
+    method: Method
+    target: str
+    read: list[ReadFaces]
+    seeded: bool
+
+    @classmethod
+    def of(cls, reader: Reader, row: Row, records: Sequence[Record]) -> "Side":
+        """A row's, from its `records` on a target. Raises UsageError as `Reader.faces` does."""
+        read = [reader.faces(record, row.method.readout) for record in records]
+        return cls(row.method, records[0].target_label, read, seeded=records[0].is_seeded)
+
+    @property
+    def faces(self) -> frozenset[int]:
+        """Which arrays of ids and labels it shares."""
+        return frozenset(id(array) for read in self.read for array in (read.id, read.truth))
+
+
+@dataclass(frozen=True)
+class Compared:
+    """M methods in one metric, on the same faces or targets: the scores (S, 1) of each, and all their differences."""
+
+    scores: list[Runs]
+    found: Differences
+
+
+def on_shared_faces(sides: Sequence[Side]) -> tuple[list[list[ReadFaces]], dict[Metric, Compared]]:
+    """What each side read of the faces that all have, and how they compare. Raises UsageError when there are none."""
+    shared = iter(shared_faces([each for side in sides for each in side.read]))
+    read = [list(islice(shared, len(side.read))) for side in sides]
+    rights = (np.array([each.right for each in of_side], dtype=np.float64) for of_side in read)
+    runs = [Runs(right, side.seeded) for right, side in zip(rights, sides, strict=True)]
+    truth, subjects = class_numbers(read[0][0].truth), read[0][0].subjects
+    compared: dict[Metric, Compared] = {}
+    for metric in METRICS:
+        units = face_units(truth, metric, subjects)
+        scores = [Runs(each.scores(units), each.seeded) for each in runs]
+        compared[metric] = Compared(scores, all_differences(runs, units))
+    return read, compared
