@@ -1,5 +1,4 @@
-"""What there is: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/
-registers itself by being there.
+"""What there is: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/ registers itself.
 
 `my_head.py` is `my-head` on the command line; the module says what it offers by the name `plugin`. Plugins from outside
 of the package (`plugins.py`) stand beside ours; where they have the name of one of ours, ours is taken.
@@ -23,7 +22,7 @@ KINDS = tuple(PACKAGES)
 def own_names(kind: str) -> tuple[str, ...]:
     """The names of the package's own plugins of one of `KINDS`, sorted; imports none of them."""
     package = importlib.import_module(PACKAGES[kind])
-    found = (module.name for module in pkgutil.iter_modules(getattr(package, "__path__", ())))
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 

@@ -69,6 +69,7 @@ def test_plugins_of_every_kind_are_used_in_an_experiment_and_shown_on_its_page(
     done = run("run", "mine.toml", "--device", "cpu")
     assert done.code == 0, done.err
     page = Path("reports/mine/index.html").read_text(encoding="utf-8")
+    assert '<section id="my-section"' in page and "<li>my-head: 2</li>" in page
     assert "my-head" in page and "linear trunk" in page and "thumbnail" in page and "my-faces" in page
     (table,) = find_tables(Path("cache"))
     whence = ["my-plugins 1.0"] * 2 if installed else [""] * 2
@@ -83,6 +84,13 @@ def test_plugins_of_every_kind_are_used_in_an_experiment_and_shown_on_its_page(
         assert (own.file, own.distribution) == (str(file), whence[0])
     again = run("run", "mine.toml", "--dry-run")
     assert {line.split()[0] for line in again.out.splitlines()} == {"done"}, again.out
+    assert "my-section" in run("list", "report-sections").out
+    section = EXAMPLES["my_section.py"].replace("<li>", "<li>head ")
+    write(examples, {"my_section.py": section})
+    forget_plugins()
+    sys.modules.pop("my_section", None)
+    stale = run("run", "mine.toml", "--dry-run").out.splitlines()
+    assert stale[-1].startswith("stale") and "my-section" in stale[-1]
 
 
 def test_a_changed_head_is_trained_again_and_its_earlier_runs_are_read_with_a_warning(run: Run, examples: Path) -> None:

@@ -10,7 +10,7 @@ from fercache.errors import UsageError
 from fercache.plugins import Outside
 
 
-@pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "report_sections"])
+@pytest.mark.parametrize("kind", registry.KINDS)
 def test_every_file_is_found_and_offers_a_plugin(kind: str) -> None:
     assert registry.names(kind)
     for name in registry.names(kind):

@@ -27,7 +27,7 @@ from fercache.options.extract import EncoderRequest, ExtractRequest
 from fercache.options.train import TrainRequest
 from fercache.prompts import set_label
 from fercache.records import Record
-from fercache.reporting.page import made_before, records_key
+from fercache.reporting.page import made_before, outside_sections, records_key
 from fercache.settings import Settings
 from fercache.stages.evaluate import is_scored, records_on, targets_of
 from fercache.stages.extract import root_of
@@ -264,6 +264,9 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
         return Found(1, 1, changed=f"it compares with {made.baseline or 'no baseline'}")
     if made.about != step.about:
         return Found(1, 1, changed="it says something else of what it is about")
+    present = outside_sections()
+    if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
+        return Found(1, 1, changed=f"sections from outside have changed: {', '.join(changed)}")
     records = records_of(settings, steps, step, runs)
     if made.records_key != records_key(records):
         return Found(1, 1, changed="it shows other scores than there are")

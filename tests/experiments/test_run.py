@@ -220,9 +220,9 @@ def test_what_is_asked_for_otherwise_is_named_field_by_field(settings: Settings)
     other = experiment(faces=20, seeds=[0])
     reasons = [status.reason for step, status in plan(settings, other) if isinstance(step, Train)]
     assert reasons == ["not trained with faces: None -> 20"] * 2
-    probe = [{"head": "linear-probe", "settings": {"balance": "sampling"}}]
+    probe = [{"head": "linear-probe", "settings": {"balance": "weights"}}]
     changed = [status.reason for step, status in plan(settings, experiment(heads=probe)) if isinstance(step, Train)]
-    assert changed[0].startswith("not trained with settings.balance: ") and changed[0].endswith(" -> sampling")
+    assert changed[0].startswith("not trained with settings.balance: ") and changed[0].endswith(" -> weights")
 
 
 def test_a_page_that_shows_something_else_is_stale(settings: Settings) -> None:

@@ -313,7 +313,7 @@ def test_runs_that_cannot_be_scored_are_skipped_by_name(three: Settings, capsys:
     flip_a_weight(broken["linear-probe"])
     assert {record.head for record in evaluated(three)} == {"knn"}
     told = capsys.readouterr().err
-    for head, reason in (("class-mean", "not installed"), ("linear-probe", "head.safetensors has changed")):
+    for head, reason in (("class-mean", "not known here"), ("linear-probe", "head.safetensors has changed")):
         assert re.search(f"skipped: the run {broken[head].name}: .*{broken[head]}.*{reason}", told), told
         with pytest.raises(UsageError, match=reason):
             evaluated(three, runs=(broken[head].name,))
