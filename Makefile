@@ -1,10 +1,10 @@
-# make demo: the main job on synthetic faces; make test: all tests; make test-lowest: some, with the lowest versions that
-# pyproject.toml declares. Each makes its environment first.
+# make demo: the demo on synthetic faces; make test: all tests; make test-lowest: some tests, with the lowest versions that
+# pyproject.toml declares. Each creates its environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
-# What depends on the libraries: pictures, networks, files.
+# Tests that depend on library versions: images, networks, files.
 FAST := tests/datasets tests/layouts tests/encoders tests/heads tests/store tests/synthetic_faces tests/loading/test_earlier_versions.py tests/cli/test_main_job.py
 
 .PHONY: demo test test-lowest lint clean

@@ -3,12 +3,12 @@
     import fercache
 
     settings = fercache.load_settings()
-    fercache.extract(settings, fercache.ExtractRequest("folder:mine", root=Path("faces")))
+    fercache.extract(settings, fercache.ExtractRequest(dataset="folder:mine", root=Path("faces")))
     fercache.train(settings, fercache.TrainRequest(source="synthetic:studio"))
     fercache.evaluate(settings, fercache.EvaluateRequest(targets=("folder:mine",)))
     page, records = fercache.compare(settings)
 
-Names load what they need when they are first used: `import fercache` itself loads no torch.
+Names are imported when first used: `import fercache` itself does not load torch.
 """
 
 import importlib
@@ -18,24 +18,24 @@ _HOME = {
     "load_settings": "settings",
     "Settings": "settings",
     "extract": "stages.extract",
-    "ExtractRequest": "stages.extract",
+    "ExtractRequest": "options.extract",
     "train": "stages.train",
-    "TrainRequest": "loading.sources",
+    "TrainRequest": "options.train",
     "evaluate": "stages.evaluate",
-    "EvaluateRequest": "stages.evaluate",
+    "EvaluateRequest": "options.evaluate",
     "compare": "stages.compare",
-    "CompareRequest": "stages.compare",
+    "CompareRequest": "options.compare",
     "import_predictions": "stages.import_predictions",
-    "ImportRequest": "stages.import_predictions",
+    "ImportRequest": "options.import_predictions",
     "audit": "stages.audit",
-    "AuditRequest": "stages.audit",
+    "AuditRequest": "options.audit",
     "predict": "stages.predict",
-    "PredictRequest": "stages.predict",
-    "demo": "experiments.demo",
+    "PredictRequest": "options.predict",
+    "demo": "experiments.shipped",
     "load_experiment": "experiments.config",
     "run": "experiments.run",
     "RunRequest": "experiments.run",
-    "EncoderRequest": "encoders",
+    "EncoderRequest": "options.extract",
     "read_table": "store.tables",
     "FercacheError": "errors",
     "UsageError": "errors",

@@ -1,4 +1,4 @@
-"""CSV for people who open it in a spreadsheet program: a text in it is never taken for a formula."""
+"""CSV for spreadsheet programs, which never treat its texts as formulas."""
 
 from typing import TYPE_CHECKING, TypeVar
 
@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 Cell = TypeVar("Cell")
 
 _BEGIN_FORMULAS = frozenset("=+-@\t\n＝＋－＠")
-"""What a cell begins with that such programs compute, or cut off before they look."""
+"""Beginnings of cells that such programs compute, or remove first."""
 
 
 def plain(cell: Cell) -> Cell | str:
-    """A cell as it is, but with an apostrophe before a text that would be a formula; numbers stay numbers.
+    """The cell, with an apostrophe before a text that would be a formula; numbers stay numbers.
 
-    A lone carriage return, which ends a line for some programs and not for others, is a line end.
+    A lone carriage return, which only some programs treat as a line end, becomes one.
     """
     if not isinstance(cell, str):
         return cell
@@ -23,7 +23,7 @@ def plain(cell: Cell) -> Cell | str:
 
 
 def csv_text(table: "pd.DataFrame", float_format: str = "%.6g") -> str:
-    """The table as CSV, the same on every system, every cell and heading `plain`."""
+    """The table as CSV, identical on every system, with `plain` cells and headings."""
     safe = table.rename(columns=plain)
     for name in safe.select_dtypes(exclude=["number", "bool"]):
         safe[name] = safe[name].map(plain)

@@ -1,17 +1,21 @@
-"""The errors that a user may see. Their text says what, where, expected, found, and what to type next."""
+"""The errors that a user may see. Their text says what, where, expected, found, and which command fixes it."""
 
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 LONGEST_NAME = 100
-"""Bytes of a name that somebody gives; several of them make the name of a file, of which systems take 255."""
+"""Bytes of a name; several make up a file name, which may have 255."""
 _LONGEST_FILE = 200
-"""Leaves room for what marks temporaries."""
+"""Leaves room for the suffix of temporary files."""
 
 
 class FercacheError(Exception):
-    """Something failed: the work cannot be finished as asked."""
+    """The work failed and cannot be finished as requested."""
 
     exit_code = 1
 
@@ -20,32 +24,57 @@ class FercacheError(Exception):
 
 
 class UsageError(FercacheError):
-    """Something was asked for that cannot be: a wrong name, option, file or combination."""
+    """Wrong use: a wrong name, option, file or combination."""
 
     exit_code = 2
 
 
 class InterruptedWorkError(FercacheError):
-    """Somebody ended the work; the text says what it left."""
+    """The work was interrupted; the text says what is kept."""
 
     exit_code = 130
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that names the closest of the `known` names, or all of them, for the end of an error message."""
+    """A sentence with the closest of the `known` names, or all of them, to end an error message."""
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
     listed = ", ".join(names) if names else "none"
     return f"Did you mean '{close[0]}'? Known: {listed}." if close else f"Known: {listed}."
 
 
+class Problem(NamedTuple):
+    """What is wrong with a field: its place, pydantic's `kind` of error, the message, and the value that was given."""
+
+    place: tuple[str | int, ...]
+    kind: str
+    message: str
+    given: Any
+
+    @property
+    def name(self) -> str:
+        """The place with dots: `settings.learning_rate`."""
+        return ".".join(map(str, self.place))
+
+
+def first_problem(error: "ValidationError") -> Problem:
+    """The first of a model's problems; an unknown name before what is missing, which it is often a misspelling of."""
+    problems = error.errors(include_url=False)
+    first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "enum":
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        message = f"there is no '{first['input']}'. {nearest(str(first['input']), known)}".removesuffix(".")
+    return Problem(first["loc"], first["type"], message, first["input"])
+
+
 def check_length(what: str, name: str) -> None:
-    """Raises UsageError for a name, of `what`, with which files could not be written at the end of the work."""
+    """Raises UsageError for a name (of `what`) that is too long for the files written at the end of the work."""
     _check_length(what, name, LONGEST_NAME)
 
 
 def check_file_name(what: str, name: str) -> None:
-    """The same for the name of a file or folder that is made of several."""
+    """The same for a file or folder name made up of several names."""
     _check_length(what, name, _LONGEST_FILE)
 
 
@@ -53,5 +82,5 @@ def _check_length(what: str, name: str, most: int) -> None:
     length = len(name.encode("utf-8", "surrogateescape"))
     if length > most:
         raise UsageError(
-            f"{what} {name[:40]}... is {length} bytes long; files are called by it, so it may have {most}. Shorten it."
+            f"{what} {name[:40]}... is {length} bytes long; files are named after it. Shorten it to {most}."
         )

@@ -1,6 +1,6 @@
 """The expressions by name, their aliases, and how votes become labels.
 
-An index exists only beside the list of names that it indexes.
+An index is always stored with the list of names that it indexes.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ NAME_OF_ALIAS = {alias: name for name, aliases in ALIASES.items() for alias in a
 
 
 def canonical(name: str) -> str:
-    """The expression that `name` means. Raises UsageError with the known aliases when it means none."""
+    """The expression that `name` means. Raises UsageError with the known aliases if there is none."""
     found = NAME_OF_ALIAS.get(name.strip().lower())
     if found is None:
         raise UsageError(f"'{name}' is not an expression. {nearest(name.lower(), NAME_OF_ALIAS)}")
@@ -42,12 +42,12 @@ def canonical(name: str) -> str:
 
 
 def aliases_of(expressions: Sequence[str]) -> Mapping[str, str]:
-    """Every alias of the `expressions`, in lower case, and the expression that it means."""
+    """Every alias of the `expressions`, in lower case, with its expression."""
     return {alias: name for alias, name in NAME_OF_ALIAS.items() if name in expressions}
 
 
 def first_expressions(count: int) -> tuple[str, ...]:
-    """The seven basic expressions, or all eight. Raises UsageError for another count."""
+    """The seven basic expressions, or all eight. Raises UsageError for any other count."""
     if count not in (7, 8):
         raise UsageError(f"--classes takes 7 or 8 (8 adds contempt), not {count}.")
     return EXPRESSIONS[:count]
@@ -55,10 +55,10 @@ def first_expressions(count: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Labels:
-    """What a policy read out of a table's rows.
+    """The labels of a table's rows under a policy.
 
-    `index` (N,) int64 points into `expressions`, -1 where the row is left out; `distribution` (N, L) float32 holds soft
-    labels (rows left out are zero) or is None; `dropped` counts the rows left out by reason.
+    `index` (N,) int64 points into `expressions`, -1 for dropped rows; `distribution` (N, L) float32 holds soft labels
+    (zero for dropped rows) or is None; `dropped` counts the dropped rows by reason.
     """
 
     expressions: tuple[str, ...]
@@ -68,7 +68,7 @@ class Labels:
 
     @property
     def kept(self) -> NDArray[np.bool_]:
-        """(N,) whether the row has a label."""
+        """(N,) whether each row has a label."""
         return self.index >= 0
 
 
@@ -82,10 +82,10 @@ def read_labels(
     policy: str = "majority",
     label_file: str | None = None,
 ) -> Labels:
-    """Labels over `expressions` from what the set says.
+    """Labels over `expressions` from a dataset's labels or votes.
 
-    `label` (N,) indexes `classes`. With `votes` (N, V), whose columns are named `<file>:<name>`, the `policy` decides,
-    and `label_file` picks the columns (default: the first column's file). Negative votes: not in that file.
+    `label` (N,) indexes `classes`. For `votes` (N, V), whose columns are named `<file>:<name>`, the `policy` decides,
+    and `label_file` selects the columns (default: the first column's file). Negative votes: not in that file.
     Raises UsageError for an unknown policy or label file.
     """
     if policy not in POLICIES:
@@ -109,7 +109,7 @@ def _named_labels(expressions: tuple[str, ...], classes: Sequence[str], label: N
 
 
 def _voted_labels(expressions: tuple[str, ...], names: list[str], votes: NDArray[np.int16], policy: str) -> Labels:
-    """FERPlus's official rules: single votes are noise; a majority is strictly more than half of what is left."""
+    """FERPlus's official rules: single votes are noise; a majority is strictly more than half of the others."""
     absent = (votes < 0).all(axis=1)
     counted = np.where(votes > 1, votes, 0)
     total, top, winner = counted.sum(axis=1), counted.max(axis=1), counted.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""What makes a key: canonical JSON of everything that changes numbers, and hashes of files and pixels."""
+"""Keys: hashes of canonical JSON of everything that affects results, and hashes of files and pixels."""
 
 import hashlib
 import json
@@ -9,33 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.errors import UsageError
-
 MOST_SEEDS = 10_000
-"""Of one command: more is a slip of the keyboard."""
+"""Most seeds of one command: more is a typing error."""
 
 
 def canonical_json(value: Any) -> str:
-    """The one spelling of `value`: sorted keys, no spaces, NaN refused. Raises ValueError or TypeError otherwise."""
+    """The unique JSON text of `value`: sorted keys, no spaces. Raises ValueError (NaN) or TypeError."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def key_of(identity: Mapping[str, Any]) -> str:
-    """The full key (64 hexadecimal digits) of an identity; its first eight digits label files."""
+    """The full key (64 hexadecimal digits) of an identity; its first eight digits are used in file names."""
     return hashlib.sha256(canonical_json(identity).encode()).hexdigest()
 
 
 def seed_from(*parts: Any) -> int:
-    """A seed in [0, 2**63) that depends on everything it is given, and on nothing else."""
+    """A seed in [0, 2**63) that depends only on all its arguments."""
     digest = hashlib.sha256(canonical_json(list(parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
-
-
-def seed_range(first: int, last: int) -> range:
-    """The seeds from `first` to `last`. Raises UsageError for more than MOST_SEEDS, before there are any."""
-    if last - first >= MOST_SEEDS:
-        raise UsageError(f"The seeds {first} to {last} are {last - first + 1:,}; at most {MOST_SEEDS:,} can be named.")
-    return range(first, last + 1)
 
 
 def file_hash(path: Path) -> str:
@@ -45,12 +36,12 @@ def file_hash(path: Path) -> str:
 
 
 def content_hash(data: bytes | NDArray[np.uint8]) -> bytes:
-    """SHA-256 (32 bytes) of a file's bytes, or of pixels that are no file."""
+    """SHA-256 (32 bytes) of a file's bytes, or of pixels without a file."""
     return hashlib.sha256(data if isinstance(data, bytes) else data.tobytes()).digest()
 
 
 def pixel_hash(pixels: NDArray[np.uint8]) -> bytes:
-    """SHA-256 (32 bytes) of a decoded (H, W, 3) image: equal for equal pictures in different containers."""
+    """SHA-256 (32 bytes) of a decoded (H, W, 3) image: equal for equal images in different containers."""
     height, width, _ = pixels.shape
     digest = hashlib.sha256(f"{height}x{width}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)

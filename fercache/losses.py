@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CafeVariant = Literal["paper", "official"]
-"""`official` is the released code: Eq. (8) averages over groups, and channels left over by C / L are in no group."""
+"""`official` is the released code: Eq. (8) averages over groups, and the remaining C mod L channels have no group."""
 
 ContrastVariant = Literal["paired", "official", "contrastive"]
 """`paired` compares a face with its own neutral, `official` all faces with all neutrals, `contrastive` is InfoNCE."""
@@ -39,7 +39,7 @@ def draw_channel_keep(channels: int, groups: int, generator: torch.Generator) ->
     keep = torch.ones(channels)
     size = _group_size(channels, groups)
     for start in range(0, groups * size, size):
-        # Both variants drop as if the last group had the channels left over.
+        # Both variants drop as if the last group had the remaining channels.
         stop = channels if start + size == groups * size else start + size
         order = torch.randperm(stop - start, generator=generator)
         keep[start + order[: round(DROPPED_SHARE * (stop - start))]] = 0
@@ -54,12 +54,12 @@ def drop_channels(masked: Tensor, keep: Tensor) -> Tensor:
 def group_maxima(masked: Tensor, groups: int, variant: CafeVariant = "paper") -> Tensor:
     """CAFE Eq. (5), and Eq. (7) without dropping: (B, C) -> (B, L), the maximum of each group of floor(C / L) channels.
 
-    Groups are consecutive. The channels left over belong to the last group, or, `official`, to none. Raises ValueError
-    when there are fewer channels than groups.
+    Groups are consecutive. The remaining channels belong to the last group, or, `official`, to none. Raises ValueError
+    if there are fewer channels than groups.
     """
     channels = masked.shape[1]
     size = _group_size(channels, groups)
-    # Not amax, which looks for ties to spread the gradient over them, in several passes.
+    # Not amax, which spreads the gradient over ties in several passes.
     if variant == "official" or groups * size == channels:
         maxima: Tensor = masked[:, : groups * size].unflatten(1, (groups, size)).max(2).values
         return maxima
@@ -69,14 +69,14 @@ def group_maxima(masked: Tensor, groups: int, variant: CafeVariant = "paper") ->
 
 
 def separation_loss(grouped: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """CAFE Eq. (6): cross-entropy of the (B, L) group maxima after dropping, used as logits as they are."""
+    """CAFE Eq. (6): cross-entropy of the (B, L) group maxima after dropping, used directly as logits."""
     return F.cross_entropy(grouped, target, weight=class_weights)
 
 
 def diversity_loss(grouped: Tensor, channels: int, variant: CafeVariant = "paper") -> Tensor:
     """CAFE Eq. (8): 1 minus the (B, L) group maxima summed over groups, averaged over faces, divided by floor(C / L).
 
-    `official` averages over groups as well, an L-th of the weight.
+    `official` also averages over groups, which divides the weight by L.
     """
     per_face = grouped.sum(1) if variant == "paper" else grouped.mean(1)
     return 1 - per_face.mean() / _group_size(channels, grouped.shape[1])
@@ -85,7 +85,7 @@ def diversity_loss(grouped: Tensor, channels: int, variant: CafeVariant = "paper
 def cafe_terms(
     classification: Tensor, separation: Tensor, diversity: Tensor, *, separation_weight: float, diversity_weight: float
 ) -> dict[str, Tensor]:
-    """CAFE Eq. (9): the weighted terms, whose sum is the loss (lambda weighs the separation, beta the diversity)."""
+    """CAFE Eq. (9): the weighted terms, whose sum is the loss (lambda weights the separation, beta the diversity)."""
     return {
         "classification": classification,
         "separation": separation_weight * separation,
@@ -166,6 +166,6 @@ def _group_size(channels: int, groups: int) -> int:
 
 
 def _emotional_share(labels: Tensor, neutral_index: int, like: Tensor) -> Tensor:
-    """(B,) weights that average over the faces that are not neutral; all zero, so that nothing is NaN, without any."""
+    """(B,) weights that average over the faces that are not neutral; all zero without any, to avoid NaN."""
     emotional = (labels != neutral_index).to(like.dtype)
     return emotional / emotional.sum().clamp(min=1)

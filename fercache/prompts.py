@@ -1,4 +1,4 @@
-"""Prompt sets: what an expression is called in sentences."""
+"""Prompt sets: sentences that describe each expression."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,12 +26,12 @@ def _an(word: str) -> str:
 
 
 def _ke2nt(expression: str) -> tuple[str, ...]:
-    """The one sentence of the KE2NT paper."""
+    """The sentence of the KE2NT paper."""
     return (f"a photo of a person making {_an(expression)} facial expression.",)
 
 
 def _faces(expression: str) -> tuple[str, ...]:
-    """Six ways to say it, of which zero-shot classification takes the mean."""
+    """Six sentences, whose mean embedding is used in zero-shot classification."""
     adjective = _ADJECTIVE[expression]
     return (
         f"a photo of {_an(adjective)} face.",
@@ -50,35 +50,32 @@ BUILT_IN = tuple(_SETS)
 def prompt_set(name: str) -> Prompts:
     """The prompts of every expression: a built-in set, or a TOML file of `expression = ["sentence", ...]`.
 
-    Raises UsageError for a name that is neither, and for a file that is not of that form.
+    Raises UsageError for any other name, and for a file of another form.
     """
     if name in _SETS:
         return {expression: _SETS[name](expression) for expression in EXPRESSIONS}
     if name.endswith(".toml") or _is_file(name):
         return _read(Path(name))
-    raise UsageError(f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file of your own.")
+    raise UsageError(
+        f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file. Text for `predict`: --sentence."
+    )
 
 
-def seven_expressions() -> Prompts:
-    """The built-in prompts of the seven basic expressions."""
-    prompts = prompt_set("faces")
-    return {expression: prompts[expression] for expression in first_expressions(7)}
+def prompts_to_choose_from(name: str | None, sentences: Sequence[str]) -> Prompts:
+    """A prompt set, two or more sentences, each its own name, or without either the seven basic expressions.
 
-
-def prompts_to_choose_from(given: Sequence[str]) -> Prompts:
-    """What a user wants to choose from: a prompt set or file, or two or more sentences, each its own name.
-
-    Raises UsageError for one sentence, which would always be certain, and for blank ones.
+    Raises UsageError for both, and for one sentence, whose probability would always be 1.
     """
-    sets = [name for name in given if name in _SETS or name.endswith(".toml") or _is_file(name)]
-    if sets and len(given) > 1:
-        raise UsageError(f"--prompts: '{sets[0]}' is a prompt set. Give it alone, or sentences alone.")
-    chosen = prompt_set(sets[0]) if sets else {sentence: (sentence,) for sentence in given}
+    if name and sentences:
+        raise UsageError(f"--prompts {name}: give a prompt set or sentences, not both.")
+    chosen: Prompts = {sentence: (sentence,) for sentence in sentences}
+    if not sentences:
+        chosen = prompt_set(name) if name else {e: prompt_set("faces")[e] for e in first_expressions(7)}
     if len(chosen) == 1:
         (one,) = chosen
         raise UsageError(
-            f"--prompts: '{one}' alone would always be 100 %. Give two or more to choose from, such as "
-            '--prompts "a smiling face" --prompts "a face without expression", or a TOML file of expressions.'
+            f"'{one}' alone would always be 100 %. Give two or more to choose from, such as "
+            '--sentence "a smiling face" --sentence "a face without expression", or --prompts with a TOML file.'
         )
     return chosen
 
@@ -95,7 +92,7 @@ def _is_file(name: str) -> bool:
 
 
 def as_stored(prompts: Prompts) -> dict[str, list[str]]:
-    """As a table's identity holds them."""
+    """The prompts in a table's identity."""
     return {expression: list(sentences) for expression, sentences in prompts.items()}
 
 
@@ -112,7 +109,7 @@ def _read(file: Path) -> Prompts:
             raise UsageError(f"{file}: '{name}' is not a list of sentences. {form}")
         expression = canonical(name)
         if expression in prompts:
-            raise UsageError(f"{file}: '{name}' is {expression}, which stands there already. Write one list of each.")
+            raise UsageError(f"{file}: '{name}' is {expression}, which occurs twice. Write one list for each.")
         prompts[expression] = tuple(sentences)
     if not prompts:
         raise UsageError(f"{file} holds no prompts. {form}")

@@ -1,7 +1,7 @@
 """What there is: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/
 registers itself by being there.
 
-`my_head.py` is `my-head` on the command line; the module says what it offers by the name `plugin`.
+`my_head.py` is `my-head` on the command line; the module defines it as `plugin`.
 """
 
 import importlib
@@ -30,7 +30,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def load(kind: str, name: str) -> Any:
-    """The `plugin` of the file that is called `name`. Raises UsageError, naming the nearest, when there is none."""
+    """The `plugin` named `name`. Raises UsageError with the nearest names if there is none."""
     if name not in names(kind):
         what = kind.removesuffix("s").replace("_", " ")
         raise UsageError(f"There is no {what} called '{name}'. {nearest(name, names(kind))}")
@@ -38,12 +38,12 @@ def load(kind: str, name: str) -> Any:
 
 
 def encoder_family(name: str) -> Any:
-    """The encoder plugin that knows an `--encoder` value. Raises UsageError when none does."""
+    """The encoder plugin that knows an `--encoder` value. Raises UsageError if none does."""
     return _family("encoders", name, "Or ViT-B-32/openai as open_clip names them, or timm/resnet50.")
 
 
 def trunk_family(name: str) -> Any:
-    """The trunk plugin that knows a `trunk` setting. Raises UsageError when none does."""
+    """The trunk plugin that knows a `trunk` setting. Raises UsageError if none does."""
     return _family("trunks", name, "Or a timm architecture such as resnet18.")
 
 

@@ -1,11 +1,11 @@
-"""`fercache.toml` and the environment -> Settings: where the cache, the reports and the data sets are."""
+"""`fercache.toml` and the environment -> Settings: where the cache, the reports and the datasets are."""
 
 import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercache.errors import UsageError, check_length, nearest
+from fercache.errors import UsageError, check_length, first_problem, nearest
 from fercache.layouts.remote import address_of
 from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.toml_files import read_toml
@@ -14,7 +14,7 @@ FILE = "fercache.toml"
 
 
 class Settings(BaseModel):
-    """Folders, relative to where `fercache.toml` lies; `datasets`: a name (`ferplus`, `folder:office`) and its root."""
+    """Folders, relative to that of `fercache.toml`; `datasets` maps names (`ferplus`, `folder:office`) to roots."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,11 +23,11 @@ class Settings(BaseModel):
     datasets: dict[str, Path] = Field(default_factory=dict)
 
     def root_of(self, name: str) -> Path | None:
-        """The configured root of a data set, if there is one."""
+        """The configured root of a dataset, or None."""
         return self.datasets.get(name)
 
     def report(self, name: str) -> Path:
-        """The folder of the report `name`. Raises UsageError for a name that no folder should have, such as a path."""
+        """The folder of the report `name`. Raises UsageError for an unsuitable folder name, such as a path."""
         if not is_plain_name(name):
             raise UsageError(
                 f"--name {shown(Path(name))!r}: write the name of a folder in {self.reports}, not a path, with letters "
@@ -37,16 +37,16 @@ class Settings(BaseModel):
         return self.reports / name
 
     def new_report(self, name: str) -> Path:
-        """The same, before a report is written: also raises UsageError where it cannot be."""
+        """The same, before a report is written: also raises UsageError if it cannot be written."""
         folder = self.report(name)
         check_output_folder(folder, f"The report {name}: reports =")
         return folder
 
 
 def load_settings(folder: Path | None = None) -> Settings:
-    """Settings of `folder` (default: the working folder), where FERCACHE_CACHE and FERCACHE_REPORTS win over the file.
+    """Settings of `folder` (default: the working folder); FERCACHE_CACHE and FERCACHE_REPORTS override the file.
 
-    Raises UsageError when the file does not parse or holds a name that is not known.
+    Raises UsageError if the file does not parse or has an unknown name.
     """
     base = folder or Path()
     file = base / FILE
@@ -67,16 +67,15 @@ def load_settings(folder: Path | None = None) -> Settings:
 
 
 def _place(file: Path, name: str, path: Path) -> Path:
-    """A folder as `file` means it. Raises UsageError for a home directory that nobody knows."""
+    """A folder named in `file`. Raises UsageError for the home directory of an unknown user."""
     try:
         return path if address_of(path) else file.parent / path.expanduser()
     except RuntimeError:
-        raise UsageError(f"{file}: '{name}' = '{path}': there is no such user. Write the whole path.") from None
+        raise UsageError(f"{file}: '{name}' = '{path}': no such user. Write the full path.") from None
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"'{name}' is not a setting. {nearest(name, Settings.model_fields)}"
-    return f"'{name}': {first['msg']}."
+    problem = first_problem(error)
+    if problem.kind == "extra_forbidden":
+        return f"'{problem.name}' is not a setting. {nearest(problem.name, Settings.model_fields)}"
+    return f"'{problem.name}': {problem.message}."

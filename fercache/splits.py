@@ -1,4 +1,4 @@
-"""The splits of a dataset by name, the other names people give them, and which one is meant where none is named."""
+"""The names of splits, their aliases, and which split is meant if none is named."""
 
 import re
 from collections.abc import Collection
@@ -7,24 +7,27 @@ from fercache.errors import UsageError
 
 SPLITS = ("train", "validation", "test")
 
+POOL = " & "
+"""Separates the names of datasets that are pooled into one source."""
+
 ALIASES = {
     "train": ("train", "training", "trn"),
     "validation": ("validation", "valid", "val", "dev", "devel", "development"),
     "test": ("test", "testing", "tst"),
 }
-"""In lower case and without separators; `set`, `split` and `data` at the end do not count (`val_set`).
+"""In lower case and without separators; `set`, `split` and `data` at the end are ignored (`val_set`).
 
-`eval` and `holdout` are not here: to some they are validation, to others the test. Nor are names of one dataset
-(`PublicTest`), which only its own file knows.
+`eval` and `holdout` are missing: they mean validation to some, test to others. So are names of a single dataset
+(`PublicTest`), which are in its own file.
 """
 
 _NAME_OF_ALIAS = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
 
 
 def split_name(name: str) -> str:
-    """The one spelling of a split: `valid`, `Val`, `dev` -> `validation`.
+    """The canonical name of a split: `valid`, `Val`, `dev` -> `validation`.
 
-    Other names, which a dataset may have, stay as they are, in lower case and fit for `NAME@SPLIT`.
+    Other names are kept, in lower case and with characters allowed in `NAME@SPLIT`.
     """
     lower = name.strip().lower()
     letters = re.sub(r"[\W_]+", "", lower)
@@ -33,9 +36,9 @@ def split_name(name: str) -> str:
 
 
 def meant_split(there: Collection[str], wanted: str) -> str | None:
-    """`wanted` where it is there; "" (all faces) where there are no splits; else what comes nearest to a test.
+    """`wanted` if it exists; "" (all faces) if there are no splits; else the split closest to a test split.
 
-    None where names that are not known, or faces without a split, leave open what is meant.
+    None if unknown names, or faces without a split, make it ambiguous.
     """
     if wanted in there or wanted == "":
         return wanted
@@ -47,11 +50,11 @@ def meant_split(there: Collection[str], wanted: str) -> str | None:
 
 
 def default_split(there: Collection[str], wanted: str, name: str) -> str:
-    """The split of the dataset `name` that is meant. Raises UsageError, with the names to choose from, if none is."""
+    """The split of the dataset `name` that is meant. Raises UsageError with the possible names if it is ambiguous."""
     split = meant_split(there, wanted)
     if split is None:
         named = sorted(filter(None, there))
         choices = " or ".join(f"{name}@{each}" for each in named if each not in SPLITS) or f"{name}@{named[-1]}"
         listed = ", ".join(map(repr, named)) + (", and faces without a split" if "" in there else "")
-        raise UsageError(f"{name} has no '{wanted}' split, only {listed}. Write which one is meant: {choices}.")
+        raise UsageError(f"{name} has no '{wanted}' split, only {listed}. Choose one: {choices}.")
     return split

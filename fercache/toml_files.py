@@ -1,4 +1,4 @@
-"""TOML files that people write: settings, prompts, recipes, experiments."""
+"""TOML files of users: settings, prompts, recipes, experiments."""
 
 import tomllib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ LARGEST = 2**20
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a file. Raises UsageError for one that cannot be read, is larger than LARGEST, or is no TOML."""
+    """The content of a file. Raises UsageError if it cannot be read, is larger than LARGEST, or is not TOML."""
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST + 1)
@@ -25,12 +25,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise UsageError(f"{path} is nested too deeply to be read. Is it the right file?") from None
     except ValueError as error:
-        raise UsageError(f"{path} is not TOML: {error}. Mend that line.") from None
+        raise UsageError(f"{path} is not TOML: {error}. Fix that line.") from None
     return content
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is such a file; a name that no system could have, or a link to itself, is none."""
+    """Whether the file exists; False for invalid names, and links to themselves."""
     try:
         return path.is_file()
     except OSError:
@@ -38,14 +38,14 @@ def is_file(path: Path) -> bool:
 
 
 def _refuse_nul(path: Path, content: dict[str, Any]) -> None:
-    """No path, and nothing that is stored, may hold one."""
+    """Raises UsageError for a NUL character, which neither paths nor stored texts may contain."""
     for text in _texts(content):
         if "\0" in text:
-            raise UsageError(f"{path}: {text!r} holds a NUL character. Remove it.")
+            raise UsageError(f"{path}: {text!r} contains a NUL character. Remove it.")
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every string in a value, keys among them."""
+    """Every string in a value, including keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

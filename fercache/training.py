@@ -1,4 +1,4 @@
-"""The one optimisation loop, and what surrounds it: building a head, holding out source validation."""
+"""The optimisation loop, and building a head."""
 
 import math
 import threading
@@ -25,7 +25,7 @@ FINAL = "final"
 FEATURES_AT_ONCE, CROPS_AT_ONCE = 8192, 256
 
 _one_builder = threading.Lock()
-"""Initial weights are drawn from the global generator, which heads built at the same time would share."""
+"""Initial weights come from the global generator, which heads built simultaneously would share."""
 
 State = dict[str, Tensor]
 Row = dict[str, Any]
@@ -37,9 +37,8 @@ Step = Callable[[int], None]
 class Fitted:
     """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch or candidate.
 
-    Rows: `epoch`, the mean of each loss term (or what tells the candidate from others), `validation_accuracy`,
-    `validation_uar`, the same of shifted faces as `shifted_...` where there are any, and `snapshot`, the name of the
-    weights kept, empty where none were.
+    Rows: `epoch`, the mean of each loss term (or the candidate's settings), `validation_accuracy`, `validation_uar`,
+    the same for shifted faces as `shifted_...` if there are any, and `snapshot`, the name of the kept weights, or "".
     """
 
     snapshots: dict[str, State]
@@ -47,18 +46,18 @@ class Fitted:
 
 
 class Views(Protocol):
-    """Augmented versions of the faces to train on."""
+    """Augmented views of the training faces."""
 
     def draw(self, faces: Batch, generator: torch.Generator) -> Batch:
-        """The same faces, each in a view drawn anew."""
+        """The same faces, each in a random view."""
 
 
 @dataclass(frozen=True)
 class SourceFaces:
-    """What a head is trained and validated on.
+    """The faces on which a head is trained and validated.
 
-    `shifted` are the faces of `validation`, or some of them, in changed pictures; `views` augments those of `train`.
-    `folds` (N,), the number of a fold for each face of `train`, where those of `validation` are too few to choose by.
+    `shifted` are faces of `validation` with corrupted images; `views` augments those of `train`. `folds` (N,) is the
+    fold of each face of `train`, used if `validation` has too few faces for selection.
     """
 
     train: Batch
@@ -69,9 +68,9 @@ class SourceFaces:
 
 
 def build_head(plugin: type[Head], task: Task, settings: HeadSettings, seed: int) -> Head:
-    """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator is left as it was."""
+    """A head whose initial weights, on the CPU, depend on `seed` alone; the global generator's state is restored."""
     with _one_builder, torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would seed the accelerators' generators as well.
+        # Not torch.manual_seed, which would also seed the accelerators' generators.
         torch.default_generator.manual_seed(seed)
         return plugin(task, settings)
 
@@ -85,17 +84,17 @@ def train_head(
     report: Report | None = None,
     step: Step | None = None,
 ) -> Fitted:
-    """Trains `head` in place, where its faces lie, and keeps snapshots.
+    """Trains `head` in place, on the device of its faces, and keeps snapshots.
 
-    `report` gets each row of the history, and `step`, whenever a batch has been trained on, how many faces it had.
+    `report` is called with each row of the history, `step` with the size of each batch after its step.
 
-    A fitted head is fitted to the clean faces, whatever the views, and is left as its best candidate on source
-    validation; with `folds`, the history has the scores of cross-validation over the faces to train on. Equal arguments
-    give equal bits on the same machine. Raises UsageError without faces to train on, or of source validation.
+    A fitted head is fitted to the clean faces, whatever the views, and ends as its best candidate on source validation;
+    with `folds`, the history has the scores of cross-validation over the training faces. Equal arguments give equal
+    bits on the same machine. Raises UsageError without training faces, or without source validation.
     """
-    for name, batch in (("to train on", source.train), ("of source validation", source.validation)):
+    for name, batch in (("for training", source.train), ("for source validation", source.validation)):
         if len(batch.labels) == 0:
-            raise UsageError(f"There is no labelled face {name}; a source needs some of each. Add faces to the source.")
+            raise UsageError(f"There is no labelled face {name}; a source needs both. Add faces to the source.")
     head.to(source.train.features.device)
     if isinstance(head, GradientHead) and isinstance(settings, FitSettings):
         return fit(head, source, settings, seed=seed, report=report, step=step)
@@ -120,9 +119,9 @@ def train_head(
 def _cross_validate(
     head: FittedHead, source: SourceFaces, folds: NDArray[np.int64], seed: int
 ) -> dict[str, dict[str, float]]:
-    """The scores that `validate` gives, by candidate: each face is named by the head fitted to the other folds.
+    """Scores as by `validate`, for each candidate: each face is classified by the head fitted to the other folds.
 
-    Only candidates that every fold has; there are none where no fold leaves two expressions to learn.
+    Only candidates of all folds; none if the faces outside each fold have fewer than two expressions.
     """
     confusions: dict[str, list[NDArray[np.int64]]] = {}
     used = 0
@@ -161,9 +160,9 @@ def fit(
     report: Report | None = None,
     step: Step | None = None,
 ) -> Fitted:
-    """The optimisation loop. Keeps a dozen even snapshots, the last among them, and the best on source validation.
+    """The optimisation loop. Keeps a dozen evenly spaced snapshots, including the last, and the best on validation.
 
-    With views, each epoch draws one of them for each face.
+    With views, each epoch draws one for each face.
     """
     rows = _epochs(head, source, settings, seed, step)
     rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
@@ -185,18 +184,18 @@ def fit(
 
 
 def _seeded(rows: Iterator[Row], seed: int) -> Iterator[Row]:
-    """The same rows, with the global generator, from which other people's networks drop out, seeded in between."""
+    """The same rows, with the global generator, which dropout in third-party networks uses, seeded meanwhile."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield from rows
 
 
 def _in_one_quick_thread(rows: Iterator[Row]) -> Iterator[Row]:
-    """The same rows, computed by a thread that has no helpers and takes numbers below 1e-38 for zero.
+    """The same rows, computed in a single thread that flushes numbers below 1e-38 to zero.
 
-    Dead units drive Adam's averages down there, where processors are slow: without this, sigmoid-mask's eighth epoch on
-    FERPlus took 8.7 s instead of 1.2 s. One thread, since a sum is rounded differently by two: a run's bits may not
-    depend on how many others are trained beside it.
+    Dead units drive Adam's averages into that range, where processors are slow: without this, sigmoid-mask's eighth
+    epoch on FERPlus took 8.7 s instead of 1.2 s. One thread, since sums round differently with two: a run's bits must
+    not depend on how many others are trained in parallel.
     """
     threads = torch.get_num_threads()
     try:
@@ -204,7 +203,7 @@ def _in_one_quick_thread(rows: Iterator[Row]) -> Iterator[Row]:
             while (row := thread.submit(next, rows, None).result()) is not None:
                 yield row
     finally:
-        torch.set_num_threads(threads)  # MKL's number is everybody's
+        torch.set_num_threads(threads)  # MKL's setting is global
 
 
 def _be_quick() -> None:
@@ -215,7 +214,7 @@ def _be_quick() -> None:
 def _epochs(
     head: GradientHead, source: SourceFaces, settings: FitSettings, seed: int, step: Step | None
 ) -> Iterator[Row]:
-    """Trains, an epoch for each row of the history."""
+    """Trains, one epoch per row of the history."""
     train = source.train
     few = source.folds is not None
     head.start(train, source.validation.rows(torch.arange(0)) if few else source.validation, seed)
@@ -233,7 +232,7 @@ def _epochs(
 
 @dataclass(frozen=True)
 class Chance:
-    """Generators (CPU) of what is drawn in training, one for each, so that drawing more of one changes no other.
+    """One generator (CPU) for each random part of training, so that drawing more from one does not affect others.
 
     Methods with the same seed see the same faces in the same order, whatever else they draw: their differences are
     paired.
@@ -245,12 +244,12 @@ class Chance:
 
     @classmethod
     def of(cls, seed: int) -> "Chance":
-        """All that is drawn with a `seed`."""
+        """All generators of a `seed`."""
         return cls(*(torch.Generator().manual_seed(seed_from(what, seed)) for what in ("order", "views", "loss")))
 
 
 def learning_rate(settings: FitSettings, epoch: int) -> float:
-    """The learning rate of an epoch; the first is 1."""
+    """The learning rate of an epoch, counted from 1."""
     if epoch == 1 and settings.first_learning_rate is not None:
         return settings.first_learning_rate
     if settings.schedule == "exponential":
@@ -284,7 +283,7 @@ def _scores(confusion: NDArray[np.int64]) -> dict[str, float]:
 
 
 def in_parts(faces: Faces) -> Iterator[Faces]:
-    """As many faces at a time as are in memory together when a head only reads."""
+    """The faces in batches, for evaluation without gradients."""
     return faces.parts(FEATURES_AT_ONCE if faces.crops is None else CROPS_AT_ONCE)
 
 
@@ -310,14 +309,14 @@ def _train_epoch(
         optimizer.step()
         if step is not None:
             step(len(index))
-        # Summed on the device, so that no step waits for the one before.
+        # Summed on the device, so that no step waits for the previous one.
         sums = values.detach() * len(index) if sums is None else sums.add_(values.detach(), alpha=len(index))
         names, seen = list(terms), seen + len(index)
     return {} if sums is None else dict(zip(names, (sums / seen).tolist(), strict=True))
 
 
 def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) -> Iterator[Tensor]:
-    """Row numbers, on the device: a permutation, or with balanced sampling as many draws, each class alike."""
+    """Row numbers, on the device: a permutation, or with balanced sampling as many draws, uniform over classes."""
     if settings.balance == "sampling":
         labels = train.labels.cpu()
         weights = 1 / labels.bincount()[labels].double()
@@ -325,12 +324,12 @@ def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) ->
     else:
         order = torch.randperm(len(train.labels), generator=generator)
     for index in order.to(train.labels.device).split(settings.batch_size):
-        if len(index) > 1 or len(order) == 1:  # batch normalisation has no variance of a single face that is left over
+        if len(index) > 1 or len(order) == 1:  # batch normalisation has no variance for a single remaining face
             yield index
 
 
 def _weighted(train: Batch, classes: int) -> Batch:
-    """Every class that is there weighs the same in sum, and the mean weight of a face is 1."""
+    """Weights with equal sums over the classes that occur, and a mean of 1."""
     mass = train.labels.bincount(minlength=classes) if train.distribution is None else train.distribution.sum(0)
     present = (mass > 0).sum()
     weights = torch.where(mass > 0, mass.sum() / (present * mass), 0.0)

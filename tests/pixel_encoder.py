@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fercache import registry
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
+from fercache.options.extract import EncoderRequest
 
 SIDE = 8
 

@@ -8,9 +8,10 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError, check_file_name, check_length
 from fercache.experiments.config import load_experiment
-from fercache.loading.sources import TrainRequest
+from fercache.options.import_predictions import ImportRequest
+from fercache.options.train import TrainRequest
 from fercache.stages import train as train_stage
-from fercache.stages.import_predictions import ImportRequest, import_predictions
+from fercache.stages.import_predictions import import_predictions
 from fercache.stages.train import train
 from tests.audits.planted import draw_folder, extracted
 from tests.pixel_encoder import PixelEncoder
@@ -21,13 +22,13 @@ LONG = "n" * 230
 def test_a_length_is_of_bytes() -> None:
     check_length("The name", "é" * 50)
     for check, most in ((check_length, 100), (check_file_name, 200)):
-        with pytest.raises(UsageError, match=f"The name é+... is {most + 2} bytes long.* may have {most}. Shorten it"):
+        with pytest.raises(UsageError, match=f"The name é+... is {most + 2} bytes long.*Shorten it to {most}"):
             check("The name", "é" * (most // 2 + 1))
 
 
 def test_a_long_data_set_name_is_refused() -> None:
     for name in (f"folder:{LONG}", f"manifest:mine@{LONG}"):
-        with pytest.raises(UsageError, match="The data set name"):
+        with pytest.raises(UsageError, match="The dataset name"):
             DatasetName.parse(name)
 
 
@@ -64,7 +65,9 @@ def test_a_long_model_or_prompt_set_is_refused_before_anything_is_read(tmp_path:
     settings = Settings(cache=tmp_path / "cache")
     (tmp_path / "theirs.csv").write_text("id,happiness,anger\na,1,0\n")
     with pytest.raises(UsageError, match="the model's name"):
-        import_predictions(settings, ImportRequest(tmp_path / "theirs.csv", "ferplus", "rafdb", model=LONG))
+        import_predictions(
+            settings, ImportRequest(file=tmp_path / "theirs.csv", target="ferplus", source="rafdb", model=LONG)
+        )
     with pytest.raises(UsageError, match="The prompt set"):
         extract(settings, ExtractRequest(prompts=f"{LONG}.toml"))
     assert not settings.cache.exists()
@@ -77,7 +80,10 @@ def test_a_long_encoder_is_refused_before_anything_is_encoded(
     root = draw_folder(tmp_path / "mine", 0, {"train": 1})
     monkeypatch.setattr(PixelEncoder, "load", lambda request: Renamed())
     with pytest.raises(UsageError, match="The encoder's name"):
-        extract(Settings(cache=tmp_path / "cache"), ExtractRequest("folder:mine", root, EncoderRequest("pixels")))
+        extract(
+            Settings(cache=tmp_path / "cache"),
+            ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels")),
+        )
     assert not (tmp_path / "cache").exists()
 
 
@@ -95,4 +101,4 @@ def test_a_run_whose_name_would_be_too_long_is_refused_before_training(
         extracted(settings, name, draw_folder(tmp_path / str(number), 100 * number, {"train": 3}))
     monkeypatch.setattr(train_stage, "train_head", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises(UsageError, match="The run's name"):
-        train(settings, TrainRequest(" & ".join(names), ("class-mean",), seeds=(0,), device="cpu"))
+        train(settings, TrainRequest(source=" & ".join(names), heads=("class-mean",), seeds=(0,), device="cpu"))

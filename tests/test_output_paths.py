@@ -43,14 +43,14 @@ def test_what_passes_can_be_written_and_what_does_not_is_one_sentence(parts: lis
         ("x.json", "is .csv"),
         ("x", "is .csv"),
         ("folder.csv", "is a folder"),
-        ("file/x.csv", "is no folder"),
-        ("pipe.csv", "no plain file"),
+        ("file/x.csv", "is not a folder"),
+        ("pipe.csv", "not a plain file"),
         (f"{'x' * 240}.csv", "244 bytes is too long"),
         (f"{'y' * 240}/x.csv", "240 bytes is too long"),
-        ("a\0b.csv", "such characters"),
-        ("\ud800.csv", "such characters"),
-        ("\udfff.csv", "such characters"),
-        ("nowhere/x.csv", "is no folder"),
+        ("a\0b.csv", "characters that no file can have"),
+        ("\ud800.csv", "characters that no file can have"),
+        ("\udfff.csv", "characters that no file can have"),
+        ("nowhere/x.csv", "is not a folder"),
     ],
 )
 def test_each_kind_of_place_that_takes_no_file(tmp_path: Path, name: str, said: str) -> None:
@@ -64,7 +64,7 @@ def test_each_kind_of_place_that_takes_no_file(tmp_path: Path, name: str, said: 
 
 def test_a_folder_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # tests may run as root
-    with pytest.raises(UsageError, match=f"reports: .*: you may not write to {tmp_path}"):
+    with pytest.raises(UsageError, match=f"reports: .*: no permission to write to {tmp_path}"):
         check_output_folder(tmp_path / "new" / "deep", "reports:")
     assert not (tmp_path / "new").exists()
 

@@ -40,7 +40,7 @@ def test_files_of_another_form_are_refused(tmp_path: Path, text: str) -> None:
 def test_an_expression_that_stands_there_twice_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('happy = ["a smile"]\nhappiness = ["a laugh"]\n')
-    with pytest.raises(UsageError, match=r"mine\.toml: 'happiness' is happiness, which stands there already"):
+    with pytest.raises(UsageError, match=r"mine\.toml: 'happiness' is happiness, which occurs twice"):
         prompt_set(str(file))
 
 

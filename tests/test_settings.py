@@ -36,7 +36,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, word: str) -> None:
 def test_a_home_directory_that_nobody_knows_is_named(tmp_path: Path, name: str) -> None:
     line = f'{name} = "~nobody-of-that-name/x"'
     (tmp_path / "fercache.toml").write_text(line if name != "ferplus" else f"[datasets]\n{line}")
-    with pytest.raises(UsageError, match=f"fercache.toml: '{name}' = '~nobody-of-that-name/x': there is no such user"):
+    with pytest.raises(UsageError, match=f"fercache.toml: '{name}' = '~nobody-of-that-name/x': no such user"):
         load_settings(tmp_path)
 
 

@@ -67,7 +67,7 @@ def test_train_is_never_scored_beside_a_split_that_is_not_known(there: set[str])
 
 
 def test_the_refusal_names_the_commands() -> None:
-    with pytest.raises(UsageError, match=r"only 'holdout', 'train'.* Write which one is meant: mine@holdout"):
+    with pytest.raises(UsageError, match=r"only 'holdout', 'train'.* Choose one: mine@holdout"):
         default_split({"train", "holdout"}, "test", "mine")
     with pytest.raises(UsageError, match="and faces without a split"):
         default_split({"train", ""}, "test", "mine")

@@ -15,8 +15,8 @@ from fercache.toml_files import LARGEST, read_toml
         (b"a" + b".a" * 5_000 + b" = 1", "is nested too deeply"),
         (b"a = " + b"9" * 5_000, "is not TOML"),
         (b"a = 1\n" + b"#" * LARGEST, "is larger than 1 MiB"),
-        (rb'cache = "a\u0000b"', r"'a\\x00b' holds a NUL"),
-        (rb'a = [{b = [{"c\u0000" = 1}]}]', r"'c\\x00' holds a NUL"),
+        (rb'cache = "a\u0000b"', r"'a\\x00b' contains a NUL"),
+        (rb'a = [{b = [{"c\u0000" = 1}]}]', r"'c\\x00' contains a NUL"),
     ],
     ids=["syntax", "encoding", "deep", "dotted", "digits", "large", "value", "key"],
 )

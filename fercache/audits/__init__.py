@@ -1,4 +1,4 @@
-"""What can be wrong with sets before anything is trained: leaks, labels in another order, labels that nobody believes.
+"""Problems of datasets, found before training: leaks, labels in another order, implausible labels.
 
-Audits look at feature tables only; they decode no picture.
+Audits read feature tables only; they decode no images.
 """

@@ -1,7 +1,7 @@
-"""The same picture twice: pixel for pixel, or changed a little (re-compressed, resized, cropped).
+"""Duplicate images: pixel for pixel, or slightly changed (re-compressed, resized, cropped).
 
-An encoder that reads expressions puts all smiling faces close together, and the plain cosine cannot tell a copy from a
-look-alike. Whitened features can: every direction counts alike, and what makes a picture itself lies in the weak ones.
+An encoder of expressions puts all smiling faces close together, so the plain cosine cannot distinguish a copy from a
+similar face. Whitened features can: all directions count equally, and individual traits are in the weak ones.
 """
 
 from collections import Counter
@@ -16,29 +16,29 @@ from numpy.typing import NDArray
 from fercache.identity import seed_from
 
 FITTED_ON = 8192
-"""Rows of each table that the whitening looks at."""
+"""Rows of each table to which the whitening is fitted."""
 ROWS_PER_DIRECTION = 8
 WEAKEST = 1e-5
-"""Directions weaker than this share of the strongest are none."""
+"""Directions weaker than this share of the strongest are dropped."""
 
 CHUNK = 8192
-"""Rows that are looked at together where nothing else says how many."""
+"""Default number of rows processed together."""
 
 RANDOM_PAIRS = 1_000_000
 MANY = 50
-"""A picture that is there more often is a placeholder; all pairs of it would fill the memory."""
+"""An image that occurs more often is a placeholder; all its pairs would fill memory."""
 MOST_COLLECTED = 2_000_000
 BY_CHANCE = 0.01
-"""Of the pairs that are listed, at most this share is expected to be chance (or half a pair, if that is more)."""
+"""At most this share of the listed pairs (or half a pair, if that is more) is expected to be chance."""
 TILE = (2048, 8192)
 """Rows and columns of the cosines in memory at once: 64 MB."""
 
 
 @dataclass(frozen=True)
 class Faces:
-    """N faces as the search needs them: raw features (N, D), pixel hashes (N, 32), subjects (N,) or "", and copies.
+    """The input of the search: raw features (N, D), pixel hashes (N, 32), subjects (N,) or "", and copies.
 
-    `copies` are raw features (S, D) of some of the set's faces, and of changed copies of these by kind of change.
+    `copies` are raw features (S, D) of some of the faces, and of changed copies by kind of change.
     """
 
     features: NDArray[Any]
@@ -50,17 +50,17 @@ class Faces:
         return len(self.features)
 
     def take(self, rows: NDArray[Any]) -> "Faces":
-        """The faces of `rows`, a mask or numbers, with the same copies."""
+        """The faces of `rows`, a mask or indices, with the same copies."""
         return replace(self, features=self.features[rows], pixels=self.pixels[rows], subject=self.subject[rows])
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """From which cosine on two pictures count as one. `rate` of random pairs of other pictures reach it (of different
-    subjects, where these are known: two frames of one person may be more alike).
+    """The cosine from which two images count as one. `rate` of random pairs of different images reach it (of different
+    subjects, if known: two frames of one person may be more alike).
 
-    `found` is the share of copies made on purpose that reach it, by kind of change. The threshold is 1 where there are
-    too few faces to tell: then only identical pixels count.
+    `found` is the share of deliberate copies that reach it, by kind of change. With too few faces, the threshold is 1:
+    then only identical pixels count.
     """
 
     threshold: float
@@ -70,13 +70,13 @@ class Calibration:
 
     @property
     def expected_by_chance(self) -> float:
-        """Pairs of different pictures among those found, at the most."""
+        """Upper bound of pairs of different images among those found."""
         return self.rate * self.pairs
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """P pairs that are one picture: rows of both sides (P,), their cosine (P,), whether pixel for pixel (P,)."""
+    """P duplicate pairs: rows of both sides (P,), their cosine (P,), whether pixel for pixel (P,)."""
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
@@ -91,10 +91,10 @@ class Pairs:
 def find_pairs(
     left: Faces, right: Faces | None, *, device: str = "cpu", report: Callable[[int], object] | None = None
 ) -> Pairs:
-    """The pairs between two sets, or within one (`right` None: each pair once): identical ones, then closest first.
+    """The pairs between two datasets, or within one (`right` None: each pair once): identical ones, then closest first.
 
-    Every pair is looked at: time grows with the product of both sizes, memory with their sum. `report` is called with
-    the number of rows that are done.
+    Every pair is compared: time grows with the product of both sizes, memory with their sum. `report` is called with
+    the number of finished rows.
     """
     other = left if right is None else right
     sides = (left,) if right is None else (left, right)
@@ -122,14 +122,14 @@ def find_pairs(
 
 @dataclass(frozen=True)
 class Whitening:
-    """Features (N, D) -> unit vectors (N, d) whose coordinates have the same spread over the sets it is fitted on."""
+    """Features (N, D) -> unit vectors (N, d) whose coordinates have equal spread over the datasets it is fitted to."""
 
     mean: NDArray[np.float32]
     projection: NDArray[np.float32]
 
     @classmethod
     def fit(cls, sets: Sequence[Faces]) -> "Whitening":
-        """From raw features of one encoder."""
+        """Fitted to raw features of one encoder."""
         generator = np.random.default_rng(seed_from("whitening"))
         chosen = [one.features[generator.permutation(len(one))[:FITTED_ON]] for one in sets]
         rows = np.concatenate(chosen).astype(np.float64)
@@ -151,7 +151,7 @@ class Whitening:
 
 
 def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
-    """By kind of change, the cosines of faces with their copies."""
+    """Cosines of faces with their copies, by kind of change."""
     cosines: dict[str, list[NDArray[np.float32]]] = {}
     for one in sets:
         original, changed = one.copies or (one.features[:0], {})
@@ -161,7 +161,7 @@ def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.fl
 
 
 def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) -> NDArray[np.int64]:
-    """(P, 2) rows of both sides with the same pixel hash; of a picture that is there MANY times each with one other."""
+    """(P, 2) rows of both sides with the same pixel hash; an image that occurs MANY times is paired once per row."""
     places: dict[bytes, list[int]] = {}
     for row, digest in enumerate(left):
         places.setdefault(digest.tobytes(), []).append(row)
@@ -176,17 +176,17 @@ def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) 
         elif within:
             pairs.append((there[0], row))
         else:
-            # Each of the right with the first of the left, and the other way round.
+            # Each on the right with the first on the left, and vice versa.
             pairs += [(one, row) for one in (there if time == 0 else there[:1])]
     found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     return found[found[:, 0] < found[:, 1]] if within else found
 
 
 class _Tail:
-    """How often different pictures reach a cosine: counted among random pairs, continued as an exponential beyond.
+    """How often different images reach a cosine: counted among random pairs, and extrapolated as an exponential.
 
-    The slope is that of the last tenfold that can be counted. On the encoders seen so far tails fall a little faster
-    than that, not least because copies are among the random pairs; a tail that is heavier would be underestimated.
+    The slope is that of the last decade that can be counted. With the encoders measured so far, tails fall slightly
+    faster, not least because random pairs include copies; a heavier tail would be underestimated.
     """
 
     def __init__(self, cosines: NDArray[np.float32], pairs: int) -> None:
@@ -200,18 +200,18 @@ class _Tail:
             self.floor = max(self._rare, self.cosine_of(MOST_COLLECTED / max(pairs, 1)), 1e-3)
 
     def cosine_of(self, rate: float) -> float:
-        """What the share `rate` of different pictures reaches."""
+        """The cosine that the share `rate` of different images reaches."""
         return self._rare + self.tenfold * float(np.log10(self.rare / rate))
 
     def rate_of(self, cosine: NDArray[Any]) -> NDArray[np.float64]:
-        """The share of different pictures that reaches `cosine`."""
+        """The share of different images that reaches `cosine`."""
         return np.asarray(self.rare * 10 ** ((self._rare - cosine) / self.tenfold))
 
     def calibrate(self, descending: NDArray[np.float32], copies: Mapping[str, NDArray[np.float32]]) -> Calibration:
         """The lowest threshold at which few enough of the found pairs (`descending` cosines) are chance.
 
-        It is never nearer to what random pairs reach than to what half of the copies do: a tail may be longer than it
-        looks, and nothing is gained below.
+        It is never closer to the cosines of random pairs than to the median of the copies: the tail may be longer than
+        estimated, and nothing is gained below.
         """
         if self.floor >= 1:
             return Calibration(1.0, 0.0, self.pairs)
@@ -229,7 +229,7 @@ class _Tail:
 def _random_cosines(
     left: Faces, right: Faces, ours: NDArray[np.float32], theirs: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Of random pairs of different pictures, of different subjects where these are known."""
+    """Cosines of random pairs of different images, of different subjects if known."""
     generator = np.random.default_rng(seed_from("random pairs", len(left), len(right)))
     wanted = min(RANDOM_PAIRS, len(left) * len(right))
     one, other = generator.integers(len(left), size=wanted), generator.integers(len(right), size=wanted)
@@ -255,7 +255,7 @@ def _above(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """Row, column and cosine of all pairs with a cosine of at least `floor`, tile by tile."""
     one, other = torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
-    # The same memory for every tile: what is found lies between freed tiles, and would keep them from being reused.
+    # The same memory for every tile: results allocated between freed tiles would keep them from being reused.
     rooms = [torch.empty(TILE[0] * TILE[1], dtype=kind, device=device) for kind in (torch.float32, torch.bool)]
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))]
     for top in range(0, len(left) if floor < 1 else 0, TILE[0]):

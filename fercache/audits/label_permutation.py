@@ -1,7 +1,7 @@
-"""Whether two sets call the same expression by the same name.
+"""Whether two datasets use the same names for the same expressions.
 
-Each expression's mean feature is compared with each of the other set's; the assignment of names that fits best should
-be the identity. Where another one fits better, and still does when the faces are drawn again, labels are swapped.
+Each expression's mean feature is compared with each of the other dataset's; the best assignment of names should be the
+identity. If another one is better, also on resampled faces, labels are swapped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,10 +22,10 @@ FEWEST_EXPRESSIONS = 3
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the right set's names read in the left set's words, for the expressions that both have.
+    """The right dataset's names in terms of the left's, for the expressions that both have.
 
-    `margin` is by how much the best assignment's mean cosine beats the identity's; `sure` the share of resamples that
-    give the same assignment.
+    `margin` is the best assignment's mean cosine minus the identity's; `sure` the share of resamples with the same
+    assignment.
     """
 
     assignment: Mapping[str, str]
@@ -34,19 +34,19 @@ class Verdict:
 
     @property
     def agrees(self) -> bool:
-        """Whether the names fit best as they are, and surely so; where neither this nor `permuted`, nobody can tell."""
+        """Whether the identity is surely the best assignment; if neither this nor `permuted`, it is undecided."""
         return self.sure >= SURE and not self.permuted
 
     @property
     def permuted(self) -> tuple[tuple[str, str], ...]:
-        """What the right set calls X is Y in the left one; empty where the labels agree, or nobody can be sure."""
+        """Right dataset's name -> left dataset's name; empty if the labels agree, or it is undecided."""
         if self.sure < SURE:
             return ()
         return tuple((name, other) for name, other in self.assignment.items() if name != other)
 
     @property
     def swaps(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of names that stand for each other."""
+        """The pairs of swapped names."""
         return tuple((a, b) for a, b in self.permuted if a < b and self.assignment[b] == a)
 
 
@@ -56,7 +56,7 @@ def compare_labels(
     expressions: Sequence[str],
     seed: int = 0,
 ) -> Verdict | None:
-    """Raw features (N, D) and labels (N,) of both sets over `expressions`; None where too few are in both."""
+    """Compares raw features (N, D) and labels (N,) of both datasets over `expressions`; None with too few in common."""
     counts = [np.bincount(index, minlength=len(expressions)) for _, index in (left, right)]
     shared = np.flatnonzero((counts[0] >= FEWEST_FACES) & (counts[1] >= FEWEST_FACES))
     if len(shared) < FEWEST_EXPRESSIONS:
@@ -65,7 +65,7 @@ def compare_labels(
     means = [_resampled_means(features, index, shared, generator) for features, index in (left, right)]
     cosines = _directions(means[1]) @ _directions(means[0]).transpose(0, 2, 1)
     assignments = np.array([linear_sum_assignment(-one)[1] for one in cosines])
-    best = assignments[0]  # of the sets as they are; the others are resampled
+    best = assignments[0]  # of the original datasets; the others are resampled
     names = [expressions[int(k)] for k in shared]
     return Verdict(
         assignment={name: names[other] for name, other in zip(names, best.tolist(), strict=True)},
@@ -77,7 +77,7 @@ def compare_labels(
 def _resampled_means(
     features: NDArray[np.floating], index: NDArray[np.int64], shared: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """(1 + RESAMPLES, L, D) mean features per expression: as they are, then of faces drawn with replacement."""
+    """(1 + RESAMPLES, L, D) mean features per expression: of all faces, then of faces drawn with replacement."""
     means = []
     for expression in shared:
         rows = features[index == expression].astype(np.float32)
@@ -88,6 +88,6 @@ def _resampled_means(
 
 
 def _directions(means: NDArray[np.float32]) -> NDArray[np.float32]:
-    """From the middle of a set's expressions to each of them, of length 1: what the sets differ in drops out."""
+    """Unit vectors from the centre of a dataset's expressions to each of them, which removes offsets of datasets."""
     centred = means - means.mean(axis=1, keepdims=True)
     return np.asarray(centred / np.maximum(np.linalg.norm(centred, axis=2, keepdims=True), 1e-12))

@@ -1,4 +1,4 @@
-"""What votes say about their own worth: how well one rater predicts the majority of the others."""
+"""How well one rater predicts the majority of the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from fercache.expressions import EXPRESSIONS, read_labels
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The score of a rater against the majority of the others: what a model can hope for against such labels.
+    """The score of a rater against the majority of the others: a ceiling for models against such labels.
 
-    `accuracy` over faces with a majority, each rater in turn; `recall` per expression of that majority, None where
-    there is none; `uar` its mean; `n` pairs of face and rater.
+    `accuracy` over faces with a majority, for each rater; `recall` per expression of that majority, None without faces;
+    `uar` its mean; `n` pairs of face and rater.
     """
 
     accuracy: float
@@ -24,15 +24,15 @@ class Ceiling:
 
 
 def annotator_ceiling(votes: NDArray[np.int16], names: Sequence[str], expressions: Sequence[str]) -> Ceiling | None:
-    """`votes` (N, V) counts for `names`, of which `expressions` count as answers; None without any majority.
+    """From `votes` (N, V), counts for `names`, of which `expressions` count as answers; None without any majority.
 
-    A majority is more than half of the other raters' votes, for one of the `expressions`. A rater who says something
-    else (unknown, no face) is wrong. Faces whose votes are not known (negative) are left out.
+    A majority is more than half of the other raters' votes for one of the `expressions`. Other votes (unknown, no
+    face) are wrong. Faces with unknown votes (negative) are left out.
     """
     counts = votes[(votes >= 0).all(axis=1)].astype(np.int64)
     known = np.array([name in expressions for name in names])
     raters, right = np.zeros(len(names)), np.zeros(len(names))
-    for vote in range(len(names)):  # every rater who voted so, in turn
+    for vote in range(len(names)):  # every rater with this vote
         there = counts[counts[:, vote] > 0]
         others = there - (np.arange(len(names)) == vote)
         winner = others.argmax(axis=1)
@@ -49,8 +49,8 @@ def annotator_ceiling(votes: NDArray[np.int16], names: Sequence[str], expression
 
 @dataclass(frozen=True)
 class Rerated:
-    """Pictures that were voted on twice: pairs with votes, pairs whose votes differ, and of the `labelled` pairs (both
-    have a majority) those whose label differs."""
+    """Images with two sets of votes: pairs with votes, pairs whose votes differ, and of the `labelled` pairs (both
+    have a majority) those whose labels differ."""
 
     pairs: int
     other_votes: int
@@ -59,7 +59,7 @@ class Rerated:
 
 
 def rerated(one: NDArray[np.int16], other: NDArray[np.int16], names: Sequence[str]) -> Rerated:
-    """`one` and `other` (P, V): votes on P pairs of identical pictures; those not known (negative) are left out."""
+    """`one` and `other` (P, V): votes on P pairs of identical images; unknown ones (negative) are left out."""
     known = (one >= 0).all(axis=1) & (other >= 0).all(axis=1)
     votes = [side[known] for side in (one, other)]
     none = np.full(int(known.sum()), -1, dtype=np.int16)

@@ -1,4 +1,4 @@
-"""Faces whose label a model that never saw it does not believe."""
+"""Faces whose label is implausible to a model that was not trained on it."""
 
 import warnings
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ CONTRADICTED = 0.9
 
 @dataclass(frozen=True)
 class Suspects:
-    """Rows (P,) of the faces, the expression (P,) that is more likely, and the probabilities (P,) of both."""
+    """Rows (P,) of the faces, the more likely expression (P,), and the probabilities (P,) of both."""
 
     row: NDArray[np.int64]
     suggested: NDArray[np.int64]
@@ -24,10 +24,10 @@ class Suspects:
 
 
 def suspect_labels(features: NDArray[np.floating], index: NDArray[np.int64]) -> Suspects:
-    """Faces with features (N, D) whose label (N,) has a probability below BELIEVED where another has CONTRADICTED.
+    """Faces with features (N, D) whose label (N,) has a probability below BELIEVED while another reaches CONTRADICTED.
 
-    Probabilities come from a linear discriminant fitted on the other folds; the clearest contradictions come first.
-    Expressions with fewer than FOLDS faces are left alone.
+    Probabilities come from a linear discriminant fitted to the other folds; the clearest contradictions come first.
+    Expressions with fewer than FOLDS faces are skipped.
     """
     counts = np.bincount(index)
     rows = np.flatnonzero(counts[index] >= FOLDS)
@@ -37,7 +37,7 @@ def suspect_labels(features: NDArray[np.floating], index: NDArray[np.int64]) -> 
     model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # collinear channels are what the shrinkage is for
+        warnings.simplefilter("ignore")  # the shrinkage handles collinear channels
         shares = cross_val_predict(
             model, features[rows].astype(np.float32, copy=False), index[rows], cv=folds, method="predict_proba"
         )

@@ -1,1 +1,1 @@
-"""How fast this machine extracts and trains."""
+"""Benchmarks of extraction and training on this machine."""

@@ -1,4 +1,4 @@
-"""How fast faces are encoded: each stage alone, the whole, and the loop that one would write without this package."""
+"""Extraction speed: each stage alone, end to end, and a plain loop without this package."""
 
 import math
 import multiprocessing
@@ -27,16 +27,18 @@ from torchvision.transforms import Compose
 from fercache import registry
 from fercache.datasets import Dataset as FaceSet
 from fercache.datasets import DatasetName, FaceImage
-from fercache.encoders import EncoderRequest, NetworkEncoder
+from fercache.encoders import NetworkEncoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
 from fercache.identity import content_hash, key_of, pixel_hash
+from fercache.options.bench import ExtractionBenchRequest
+from fercache.options.extract import ExtractRequest
 from fercache.output_paths import check_output_file
 from fercache.runtime.precisions import REDUCED, casting, centred_cosine
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
-from fercache.stages.extract import ExtractRequest, first_faces, table_identity
+from fercache.stages.extract import first_faces, table_identity
 from fercache.store.atomic import write_text
 from fercache.store.schema import Columns
 from fercache.store.shards import TableWriter
@@ -46,11 +48,11 @@ from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 END_TO_END, ENCODE, PRODUCTS, PLAIN = "end to end", "encode", "matrix products alone", "plain loop"
 DECODE, RESIZE, COPY, WRITE = "decode", "resize", "copy to the device", "write"
 
-SHARD = ExtractRequest.shard_rows
+SHARD = ExtractRequest().shard_rows
 NAME = DatasetName("folder", "bench")
 SEED = 20_251_108
 KINDS = ((48, "png"), (100, "jpg"), (112, "jpg"), (224, "jpg"))
-"""Side in pixels and format, by turns: as in FERPlus, RAF-DB, sets of aligned faces, AffectNet."""
+"""Side in pixels and format, alternating: as in FERPlus, RAF-DB, datasets of aligned faces, AffectNet."""
 
 PLAIN_BATCH = 64
 
@@ -59,18 +61,9 @@ Product = tuple[int, int, int]
 """(rows, inner, columns) of a matrix product."""
 
 
-@dataclass(frozen=True)
-class ExtractionBenchRequest:
-    """How many `images` are drawn, and by what they are encoded."""
-
-    encoder: EncoderRequest = field(default_factory=EncoderRequest)
-    images: int = 512
-    rounds: int = 3
-
-
 @dataclass
 class Stage:
-    """`work()` returns how many faces it has dealt with; `flop` is what a face costs, where matrix products are all."""
+    """`work()` returns the number of processed faces; `flop` per face, for matrix products alone."""
 
     name: str
     work: Callable[[], int]
@@ -79,7 +72,7 @@ class Stage:
     seconds: list[float] = field(default_factory=list)
 
     def run(self) -> None:
-        """Takes the time."""
+        """Times one round."""
         start = time.perf_counter()
         self.faces = self.work()
         self.seconds.append(time.perf_counter() - start)
@@ -92,7 +85,7 @@ class Stage:
 
 @dataclass
 class PlainLoop:
-    """What one would write without this package. Its `features` are those of the last pass."""
+    """A loop as written without this package. Its `features` are those of the last pass."""
 
     encode: Encode
     loader: "DataLoader[Tensor]"
@@ -102,15 +95,15 @@ class PlainLoop:
 
     @torch.inference_mode()
     def __call__(self) -> int:
-        """One pass over the pictures."""
+        """One pass over the images."""
         with casting(self.device, self.precision):
             batches = [self.encode(batch.to(self.device)).float().cpu() for batch in self.loader]
         self.features = torch.cat(batches).numpy()
         return len(self.features)
 
 
-class Pictures(Dataset[Tensor]):
-    """Files and a transform, as in everybody's script."""
+class Images(Dataset[Tensor]):
+    """Image files and a transform."""
 
     def __init__(self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor]) -> None:
         self.paths, self.transform = paths, transform
@@ -123,21 +116,21 @@ class Pictures(Dataset[Tensor]):
 
 
 def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tuple[Path, pd.DataFrame]:
-    """Times all stages in turn, `rounds` times; returns the file in the reports, and what is in it.
+    """Times all stages, one after another, `rounds` times; returns the file in the reports, and its contents.
 
-    A first round warms up and does not count; of the others the least time does. Raises UsageError for a wrong
-    encoder, and for one that is no torch network.
+    The first round is a warm-up; the least time of the others counts. Raises UsageError for a wrong encoder, and for
+    one that is not a torch network.
     """
     file = settings.reports / "bench-extract.csv"
     check_output_file(file, ".csv", "reports =")
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     if not isinstance(encoder, NetworkEncoder):
-        raise UsageError(f"{encoder.name} is no torch network, so there is no plain loop to compare it with.")
+        raise UsageError(f"{encoder.name} is not a torch network, so it cannot be compared with a plain loop.")
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        draw_pictures(folder / "pictures", request.images)
+        render_images(folder / "images", request.images)
         dataset = registry.load("datasets", NAME.family)
-        faces = list(dataset.faces(folder / "pictures", NAME.domain))
+        faces = list(dataset.faces(folder / "images", NAME.domain))
         encoder.settle(first_faces(faces, encoder, str(NAME)))
         table = _measure(folder, faces, dataset, encoder, request.rounds)
     return write_text(file, table.to_csv(index=False)), table
@@ -148,7 +141,7 @@ def _measure(
 ) -> pd.DataFrame:
     caches = (folder / f"cache-{number}" for number in count())
     first, _ = extract_faces(faces, dataset, encoder, next(caches))
-    peak = peak_memory()  # before anything is held in memory that an extraction would not hold
+    peak = peak_memory()  # before anything else is held in memory
     columns = read_table(first).columns
     products = matrix_products(encoder)
     flop = sum(2.0 * times * math.prod(product) for product, times in products.items()) / encoder.batch_size
@@ -173,7 +166,7 @@ def _measure(
 
 
 def _table(stages: Sequence[Stage], cosines: dict[str, Any], peak: float | None) -> pd.DataFrame:
-    """A line for each stage. The two ratios are the rates of `encode` and of the whole, over that of the line."""
+    """A line per stage. The two ratios are the rates of `encode` and end to end, divided by the line's."""
     rate = {stage.name: stage.rate for stage in stages}
     return pd.DataFrame(
         {
@@ -191,9 +184,9 @@ def _table(stages: Sequence[Stage], cosines: dict[str, Any], peak: float | None)
     )
 
 
-def draw_pictures(root: Path, number: int) -> None:
-    """Writes faces of all domains, of the KINDS by turns."""
-    with progress("draw pictures", number, "picture") as bar:
+def render_images(root: Path, number: int) -> None:
+    """Writes faces of all domains, alternating the KINDS."""
+    with progress("render images", number, "image") as bar:
         for index in range(number):
             (side, format), expression = KINDS[index % len(KINDS)], EXPRESSIONS[index % len(EXPRESSIONS)]
             face = sample_face(SEED, index, DOMAINS[index % len(DOMAINS)], expression)
@@ -205,9 +198,9 @@ def draw_pictures(root: Path, number: int) -> None:
 def extract_faces(
     faces: Sequence[FaceImage], dataset: FaceSet, encoder: NetworkEncoder, cache: Path
 ) -> tuple[Path, int]:
-    """What `fercache extract` does with the faces, in an empty cache: list and hash, encode, write, assemble.
+    """The steps of `fercache extract` in an empty cache: list and hash, encode, write, assemble.
 
-    Returns the table, and how many faces were encoded. The audit's copies, of one face in a hundred, are left out.
+    Returns the table, and the number of encoded faces. The copies for audits, of one face in a hundred, are left out.
     """
     listing, task = list_faces(str(NAME), faces), Task(str(NAME), dataset, encoder.batch_size)
     identity = table_identity(NAME, listing, encoder)
@@ -235,11 +228,9 @@ def _writer(path: Path, identity: dict[str, Any], dataset: FaceSet, rows: int) -
 
 
 def _stages_alone(faces: Sequence[FaceImage], encoder: NetworkEncoder, flop: float) -> Iterator[Stage]:
-    """Decoding to encoding, each on all cores as in an extraction; what each takes lies in memory before."""
-    pictures = [picture for _, picture in in_threads(faces, read_and_hash)]
-    in_memory = [
-        replace(face, read=partial(np.asarray, picture)) for face, picture in zip(faces, pictures, strict=True)
-    ]
+    """Decoding to encoding, each on all cores as in an extraction, with inputs already in memory."""
+    images = [picture for _, picture in in_threads(faces, read_and_hash)]
+    in_memory = [replace(face, read=partial(np.asarray, picture)) for face, picture in zip(faces, images, strict=True)]
 
     def resize(face: FaceImage) -> NDArray[np.uint8]:
         picture = face.read()
@@ -262,13 +253,13 @@ def _side_by_side(work: Callable[[], int]) -> int:
 
 
 def _in_queue(encoder: NetworkEncoder, work: Sequence[Callable[[], Sized]]) -> int:
-    """Faces dealt with, by as many threads as encode in an extraction."""
+    """Number of faces processed, by as many threads as encode in an extraction."""
     with one_core_each(), ThreadPoolExecutor(encoder.at_once) as threads:
         return sum(len(done) for done in threads.map(lambda each: each(), work))
 
 
 def read_and_hash(face: FaceImage) -> NDArray[np.uint8]:
-    """What an extraction does with a face before it is resized."""
+    """The steps of an extraction before a face is resized."""
     data = face.read()
     pixels = face.pixels(data)
     content_hash(data)
@@ -283,31 +274,31 @@ def _copy(batch: NDArray[np.uint8], device: str) -> int:
 
 
 def plain_loop(faces: Sequence[FaceImage], encoder: NetworkEncoder, precision: str) -> PlainLoop:
-    """Pillow, the model's own transform, a DataLoader with a worker for each core, and the model as it is built.
+    """Pillow, the model's own transform, a DataLoader with a worker per core, and the unchanged model.
 
-    Its workers stay from one pass to the next, so that starting them costs no time.
+    Its workers persist between passes, so that starting them costs no time.
     """
     transform = Compose(encoder.preprocessing.steps(encoder.image_size))
-    pictures = Pictures([Path(face.path) for face in faces if face.path is not None], transform)
+    images = Images([Path(face.path) for face in faces if face.path is not None], transform)
     workers: dict[str, Any] = {}
-    if "fork" in multiprocessing.get_all_start_methods():  # nothing else hands the transform over to them
+    if "fork" in multiprocessing.get_all_start_methods():  # the transform cannot be pickled
         workers = {"num_workers": os.cpu_count() or 1, "multiprocessing_context": "fork", "persistent_workers": True}
     pinned = encoder.device.startswith("cuda")
-    loader = DataLoader(pictures, batch_size=PLAIN_BATCH, pin_memory=pinned, **workers)
+    loader = DataLoader(images, batch_size=PLAIN_BATCH, pin_memory=pinned, **workers)
     return PlainLoop(_encode_image(encoder), loader, encoder.device, precision)
 
 
 def _encode_image(encoder: NetworkEncoder) -> Encode:
-    """The network as its library gives it: a CLIP's `encode_image`, or all of a network that knows no text."""
+    """The network from its library: a CLIP's `encode_image`, or the whole of a network without text."""
     encode: Encode = getattr(encoder.network, "encode_image", encoder.network)
     return encode
 
 
 def matrix_products(encoder: NetworkEncoder) -> Counter[Product]:
-    """The matrix products by which a batch is encoded, and how often each occurs.
+    """The matrix products that encode a batch, and how often each occurs.
 
     Those of linear layers, of an attention's projections, and of convolutions, written as products with unfolded
-    pictures. The products inside an attention (queries with keys, weights with values) are left out.
+    images. The products inside an attention (queries with keys, weights with values) are left out.
     """
     products: Counter[Product] = Counter()
     batch = encoder.batch_size
@@ -334,7 +325,7 @@ def matrix_products(encoder: NetworkEncoder) -> Counter[Product]:
 
 
 def _multiply(products: Counter[Product], encoder: NetworkEncoder) -> Callable[[], int]:
-    """Does the products of a batch for each thread that encodes, on random matrices and in the encoder's precision."""
+    """Runs the products of a batch in each encoding thread, on random matrices in the encoder's precision."""
     kind = REDUCED.get(encoder.precision, torch.float32)
 
     def random(*shape: int) -> Tensor:
@@ -354,7 +345,7 @@ def _multiply(products: Counter[Product], encoder: NetworkEncoder) -> Callable[[
 
 
 def peak_memory() -> float | None:
-    """MiB that this process has held at most, by getrusage; None on Windows, which has no such call."""
+    """Peak memory of this process in MiB, by getrusage; None on Windows, which lacks it."""
     if sys.platform == "win32":
         return None
     import resource

@@ -1,4 +1,4 @@
-"""How fast the optimisation loop is, beside a bare one."""
+"""Training speed: the optimisation loop compared with a bare one."""
 
 import os
 import time
@@ -16,6 +16,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch, GradientHead, Task
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
+from fercache.options.bench import TrainingBenchRequest
 from fercache.output_paths import check_output_file
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
@@ -25,26 +26,13 @@ SEPARATION = 0.1
 WHOLE_EPOCHS = 60
 PRODUCTS, BARE = "matrix products alone", "bare loop"
 TOGETHER = ", side by side"
-"""A run on each core, as `train` does: the time is that of all, divided by their number."""
+"""One run per core, as in `train`: the time is that of all, divided by their number."""
 PRECISIONS = ("fp32", "bf16")
-
-
-@dataclass(frozen=True)
-class BenchRequest:
-    """Sigmoid-mask on `faces` random features of `dimension`; `crops` is the side of random crops, for such a trunk."""
-
-    batch_sizes: tuple[int, ...] = (32, 128, 512)
-    epochs: int = WHOLE_EPOCHS
-    faces: int = 12271
-    dimension: int = 512
-    trunk: str = "mlp"
-    crops: int | None = None
-    rounds: int = 3
 
 
 @dataclass
 class Contender:
-    """`train(seed)` returns the validation accuracy, or None where nothing is learnt. `at_once`: runs side by side."""
+    """`train(seed)` returns the validation accuracy, or None if nothing is learnt. `at_once`: parallel runs."""
 
     name: str
     train: Callable[[int], float | None]
@@ -53,10 +41,10 @@ class Contender:
     accuracies: list[float] = field(default_factory=list)
 
     def run(self, seed: int) -> None:
-        """Trains, and takes the time for each run.
+        """Trains, and measures the time per run.
 
-        All in a thread of their own, as `fit` is: in the first one, idle processors wait in a busy loop, which on a
-        machine that others use costs several times the work itself.
+        Each in its own thread, like `fit`: in the main thread, idle processors wait in a busy loop, which costs several
+        times the work itself on a shared machine.
         """
         seeds = range(seed * self.at_once, (seed + 1) * self.at_once)
         cores = torch.get_num_threads()
@@ -69,7 +57,7 @@ class Contender:
         self.accuracies += [accuracy for accuracy in accuracies if accuracy is not None]
 
     def row(self, batch_size: int, scale: float, bare: "Contender") -> dict[str, Any]:
-        """Its line of the table; `ratio` is to the bare loop."""
+        """Its line of the table; `ratio` is relative to the bare loop."""
         return {
             "batch_size": batch_size,
             "loop": self.name,
@@ -80,13 +68,13 @@ class Contender:
         }
 
 
-def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.DataFrame]:
-    """Times all contenders in turn, a seed each round; returns the file in the reports, and what is in it.
+def bench_training(settings: Settings, request: TrainingBenchRequest) -> tuple[Path, pd.DataFrame]:
+    """Times all contenders, one after another, a seed per round; returns the file in the reports, and its contents.
 
     Raises UsageError for a trunk on pixels without crops, or one of features with them.
 
-    `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs where there were
-    fewer. `accuracy` and `spread` are the mean and the standard deviation over the seeds.
+    `seconds` is the least of the rounds, since others may use the machine too, scaled to 60 epochs if there were fewer.
+    `accuracy` and `spread` are the mean and the standard deviation over the seeds.
     """
     file = settings.reports / "bench-train.csv"
     check_output_file(file, ".csv", "reports =")
@@ -108,7 +96,7 @@ def bench_training(settings: Settings, request: BenchRequest) -> tuple[Path, pd.
 
 
 def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, seed: int) -> None:
-    """What one would write without this package: default threads, single precision, fused Adam."""
+    """A loop as written without this package: default threads, single precision, fused Adam."""
     chance = Chance.of(seed)
     rate, decay = settings.learning_rate, settings.weight_decay
     optimizer = torch.optim.Adam(head.parameters(), rate, weight_decay=decay, fused=True)
@@ -121,7 +109,7 @@ def bare_loop(head: GradientHead, train: Batch, settings: SigmoidMaskSettings, s
             optimizer.step()
 
 
-def matrix_products(batch_size: int, request: BenchRequest) -> None:
+def matrix_products(batch_size: int, request: TrainingBenchRequest) -> None:
     """The five products of each step of a two-layer trunk: two forward, and backward all but the features' gradient."""
     dimension = request.dimension
     features, gradient = torch.randn(batch_size, dimension), torch.randn(batch_size, dimension)
@@ -133,7 +121,7 @@ def matrix_products(batch_size: int, request: BenchRequest) -> None:
         (gradient @ weight).T @ features
 
 
-def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation: Batch) -> list[Contender]:
+def _contenders(request: TrainingBenchRequest, batch_size: int, train: Batch, validation: Batch) -> list[Contender]:
     task = Task(first_expressions(7), request.dimension, crop_side=request.crops)
 
     def settings(precision: str = "fp32") -> SigmoidMaskSettings:
@@ -165,8 +153,8 @@ def _contenders(request: BenchRequest, batch_size: int, train: Batch, validation
     return [Contender(PRODUCTS, lambda seed: matrix_products(batch_size, request)), *contenders, *together]
 
 
-def _random_faces(request: BenchRequest, count: int, seed: int) -> Batch:
-    """Features around a centre for each expression, near enough to each other that not all are told apart."""
+def _random_faces(request: TrainingBenchRequest, count: int, seed: int) -> Batch:
+    """Features around a centre for each expression, close enough that they overlap."""
     centres = torch.randn(7, request.dimension, generator=torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(7, (count,), generator=generator)

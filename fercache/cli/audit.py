@@ -4,24 +4,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option
+from fercache.cli.options import takes
+from fercache.options.audit import AuditRequest
 
 if TYPE_CHECKING:
     from fercache.stages.audit import Audit
 
 
 @click.command("audit")
-@click.argument("sets", nargs=-1, required=True)
-@click.option("--encoder", help="Whose features; default: the bundled one's, else the only ones there are.")
-@click.option("--name", help="The folder in reports/; default: audit-SETS.")
-@device_option
-def command(sets: tuple[str, ...], encoder: str | None, name: str | None, device: str) -> None:
-    """Look for trouble in extracted SETS: copies within and between them, swapped labels, labels nobody believes."""
+@takes(AuditRequest)
+def command(request: AuditRequest) -> None:
+    """Check extracted SETS: copies within and between them, swapped labels, doubtful labels."""
     from fercache.datasets import every_set
     from fercache.settings import load_settings
-    from fercache.stages.audit import AuditRequest, audit
+    from fercache.stages.audit import audit
 
-    found = audit(load_settings(), AuditRequest(every_set(sets), encoder, name, device))
+    found = audit(load_settings(), request.but(sets=every_set(request.sets)))
     _say_copies(found)
     _say_verdicts(found)
     _say_labels(found)

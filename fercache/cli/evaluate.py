@@ -4,41 +4,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option, left_out
+from fercache.cli.options import left_out, takes
+from fercache.options.evaluate import EvaluateRequest
 
 if TYPE_CHECKING:
     from fercache.records import Record
 
 
 @click.command("evaluate")
-@click.option(
-    "--target", "targets", multiple=True, help="NAME[@SPLIT]; may be given again. Default: every extracted set."
-)
-@click.option(
-    "--run", "runs", multiple=True, help="A run's name or key; may be given again. Default: every finished run."
-)
-@click.option("--encoder", help="Only runs on this encoder's features.")
-@click.option(
-    "--exclude-duplicates", is_flag=True, help="Score also without faces whose picture the source's train split has."
-)
-@click.option("--again", is_flag=True, help="Score again what has a record.")
-@device_option
-def command(
-    targets: tuple[str, ...],
-    runs: tuple[str, ...],
-    encoder: str | None,
-    exclude_duplicates: bool,
-    again: bool,
-    device: str,
-) -> None:
+@takes(EvaluateRequest)
+def command(request: EvaluateRequest) -> None:
     """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
     from fercache.datasets import every_set
     from fercache.records import read_record
     from fercache.scoring.selection import headline
     from fercache.settings import load_settings
-    from fercache.stages.evaluate import EvaluateRequest, evaluate
+    from fercache.stages.evaluate import evaluate
 
-    request = EvaluateRequest(every_set(targets), runs, encoder, device, again, exclude_duplicates)
+    request = request.but(targets=every_set(request.targets))
     records = [read_record(path) for path in evaluate(load_settings(), request)]
     for line in dict.fromkeys(_faces(record) for record in records):
         click.echo(line)

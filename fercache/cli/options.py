@@ -1,99 +1,156 @@
-"""Options that several commands share."""
+"""Click options made from the fields of a request, and what several commands print."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import EnumType
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
+import annotated_types
 import click
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from fercache.errors import UsageError
-from fercache.expressions import canonical
-from fercache.identity import seed_range
+from fercache.errors import UsageError, first_problem
+from fercache.options import Options
 
 if TYPE_CHECKING:
     from fercache.records import Record
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+
+def takes(model: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The command gets `request`, a `model` made from its options; other options of the command are passed on.
+
+    Wrong values raise UsageError, which names the option.
+    """
+    fields = list(_fields(model))
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def call(**given: Any) -> None:
+            values = {place: given.pop(parameter) for place, parameter, _ in fields if parameter in given}
+            command(request=_request(model, values), **given)
+
+        call.__doc__ = command.__doc__
+        # click shows parameters in reverse: the command's own come after those of the model.
+        call.__click_params__ = list(getattr(command, "__click_params__", []))  # type: ignore[attr-defined]
+        decorated: Callable[..., None] = call
+        for _, parameter, field in reversed(fields):
+            decorated = _click_option(parameter, field)(decorated)
+        return decorated
+
+    return decorate
 
 
-def encoder_options(command: Command) -> Command:
-    """--encoder, --weights, --preprocessing, --device, --precision."""
-    for option in reversed(
-        (
-            click.option(
-                "--encoder", default="bundled", show_default=True, help="bundled, or open_clip's name, or timm/MODEL."
-            ),
-            click.option("--weights", type=click.Path(path_type=Path), help="A checkpoint file for that architecture."),
-            click.option(
-                "--preprocessing",
-                type=click.Choice(["clip", "imagenet-224"]),
-                default="clip",
-                show_default=True,
-                help="The model's own, or the papers' code's.",
-            ),
-            device_option,
-            click.option(
-                "--precision",
-                type=click.Choice(["auto", "fp32", "bf16", "fp16"]),
-                default="auto",
-                show_default=True,
-                help="auto: the fastest that agrees with fp32.",
-            ),
+def _fields(model: type[Options], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, FieldInfo]]:
+    """Every field, those of nested models too: its place, its parameter in click, and itself. Inherited ones last."""
+    own = [name for name in model.model_fields if name in model.__annotations__]
+    for name in dict.fromkeys((*own, *model.model_fields)):
+        field = model.model_fields[name]
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Options):
+            yield from _fields(field.annotation, (*place, name))
+        else:
+            yield (*place, name), _extra(field, "flag").replace("-", "_") or name, field
+
+
+def _extra(field: FieldInfo, name: str) -> Any:
+    extra = field.json_schema_extra
+    return extra.get(name, "") if isinstance(extra, dict) else ""
+
+
+def _click_option(parameter: str, field: FieldInfo) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    kind, repeatable = _click_type(field)
+    if _extra(field, "argument"):
+        required = field.is_required()
+        return click.argument(parameter, nargs=-1 if repeatable else 1, required=required, type=kind)
+    flag = f"--{parameter.replace('_', '-')}"
+    if field.annotation is bool:
+        both = f"{flag}/--no-{flag.removeprefix('--')}"
+        return click.option(
+            both if field.default else flag, parameter, is_flag=True, default=field.default, help=field.description
         )
-    ):
-        command = option(command)
-    return command
+    shown = _extra(field, "shown") or not (repeatable or field.is_required() or field.default in (None, (), ""))
+    return click.option(
+        flag,
+        parameter,
+        default=None,
+        multiple=repeatable,
+        required=field.is_required(),
+        type=kind,
+        metavar=_extra(field, "metavar") or None,
+        help=_help(field, shown),
+    )
 
 
-def device_option(command: Command) -> Command:
-    """--device."""
-    return click.option("--device", default="auto", show_default=True, help="auto, cuda, mps or cpu.")(command)
+def _help(field: FieldInfo, shown: str | bool) -> str:
+    default = f" [default: {field.default if shown is True else shown}]" if shown else ""
+    return f"{field.description}{default}"
 
 
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """`0-4`, `7`, `0,2,5` -> seeds. Raises UsageError for anything else, and for more than anybody trains."""
+def _click_type(field: FieldInfo) -> tuple[Any, bool]:
+    """What click parses a value as, and whether the option may be given several times."""
+    kinds = [kind for kind in get_args(field.annotation) if kind is not types.NoneType]
+    optional = get_origin(field.annotation) in (Union, types.UnionType)
+    kind: Any = kinds[0] if optional else field.annotation
+    limits = {type(each): each for each in field.metadata}
+    reads_text = any(type(each).__name__ == "BeforeValidator" for each in field.metadata)
+    if get_origin(kind) is tuple and not reads_text:
+        return _scalar(get_args(kind)[0], limits), True
+    if reads_text:  # the field's own validator reads what was typed
+        return str, _extra(field, "metavar") == "NAME=VALUE" or kind is str
+    return _scalar(kind, limits), False
+
+
+def _scalar(kind: Any, limits: Mapping[Any, Any]) -> Any:
+    least, most = limits.get(annotated_types.Ge), limits.get(annotated_types.Le)
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if isinstance(kind, EnumType):
+        return click.Choice([str(member) for member in list[Any](kind)])
+    if kind is Path:
+        return click.Path(path_type=Path)
+    if kind is int and (least or most):
+        return click.IntRange(least.ge if least else None, most.le if most else None)
+    return kind if kind in (int, float, str) else str
+
+
+def _request(model: type[Options], values: Mapping[tuple[str, ...], Any]) -> Options:
+    """Fields whose option was not given keep their default."""
+    nested: dict[str, Any] = {}
+    for place, value in values.items():
+        if value not in (None, ()):
+            inner = nested
+            for name in place[:-1]:
+                inner = inner.setdefault(name, {})
+            inner[place[-1]] = value
     try:
-        seeds: list[int] = []
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            seeds += seed_range(int(first), int(last or first))
-    except ValueError:
-        seeds = []
-    if not seeds:
-        raise UsageError(f"--seeds {text}: write one seed (7), a range (0-4), or a list (0,2,5).")
-    return tuple(dict.fromkeys(seeds))
+        return model(**nested)
+    except ValidationError as error:
+        problem = first_problem(error)
+        flags = {place: parameter for place, parameter, _ in _fields(model)}
+        given = next((flags[place] for place in flags if place == problem.place[: len(place)]), problem.name)
+        flag = given.replace("_", "-")
+        raise UsageError(f"--{flag} {_typed(problem.given)}: {problem.message}.") from None
 
 
-def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    """`("learning_rate=1e-3",)` -> names and values. Raises UsageError for a pair without `=`."""
-    for pair in pairs:
-        if "=" not in pair:
-            raise UsageError(f"--set {pair}: write NAME=VALUE, e.g. --set learning_rate=1e-3.")
-    return {name.strip().replace("-", "_"): value.strip() for name, _, value in (p.partition("=") for p in pairs)}
+def _typed(given: Any) -> str:
+    return " ".join(map(str, given)) if isinstance(given, tuple | list) else str(given)
 
 
-def parse_class_mix(text: str) -> dict[str, float]:
-    """`happiness=0.4,neutral=0.6` -> shares by expression. Raises UsageError unless they add up to 1."""
-    mix: dict[str, float] = {}
-    for pair in text.split(","):
-        name, _, share = pair.partition("=")
-        expression = canonical(name)
-        try:
-            mix[expression] = float(share) if expression not in mix else -1
-        except ValueError:
-            mix[expression] = -1
-        if not 0 <= mix[expression] <= 1:
-            raise UsageError(
-                f"--class-mix {pair.strip()}: write each expression once, with its share between 0 and 1, e.g. "
-                "--class-mix happiness=0.4,neutral=0.6"
-            )
-    if abs(sum(mix.values()) - 1) > 0.005:
-        raise UsageError(
-            f"--class-mix {text}: shares must add up to 1, found {sum(mix.values()):.4g}. Expressions that are not "
-            "named have none."
-        )
-    return mix
+def renamed(old: str, new: str, **more: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """An option `old` of earlier versions, hidden, which sets `new` and says so on standard error."""
+
+    def note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value not in (None, ()):
+            click.echo(f"note: --{old} is now --{new}; the old name will be removed in the next release.", err=True)
+            ctx.params[new.replace("-", "_")] = value
+
+    return click.option(f"--{old}", hidden=True, expose_value=False, callback=note, **more)
+
+
+def device_option(command: Callable[..., None]) -> Callable[..., None]:
+    """--device, of commands whose request has more than options."""
+    return click.option("--device", default="auto", help="auto, cuda, mps or cpu. [default: auto]")(command)
 
 
 def next_command(command: str, **options: str | None) -> str:

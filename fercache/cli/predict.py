@@ -4,41 +4,27 @@ from pathlib import Path
 
 import click
 
-from fercache.cli.options import encoder_options
+from fercache.cli.options import takes
+from fercache.options.predict import PredictRequest
 from fercache.output_paths import shown
 
 
 @click.command("predict")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--run", help="A trained run's name or key. Default: text similarity, without training.")
-@click.option("--prompts", multiple=True, help="A sentence; give two or more. Or a TOML file.")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all probabilities there, as they come.")
-@encoder_options
-def command(
-    paths: tuple[Path, ...],
-    run: str | None,
-    prompts: tuple[str, ...],
-    csv_file: Path | None,
-    encoder: str,
-    weights: Path | None,
-    preprocessing: str,
-    device: str,
-    precision: str,
-) -> None:
-    """Name the expression in face pictures: PATHS are files or folders, cropped to the face."""
+@takes(PredictRequest)
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all probabilities to this file.")
+def command(request: PredictRequest, csv_file: Path | None) -> None:
+    """Predict the expression in face images: PATHS are files or folders, cropped to the face."""
     from contextlib import nullcontext
 
-    from fercache.encoders import EncoderRequest
     from fercache.errors import InterruptedWorkError
     from fercache.settings import load_settings
     from fercache.stages.write_predictions import PredictionTable
 
     table = PredictionTable(csv_file) if csv_file else None
     try:
-        from fercache.stages.predict import PredictRequest, predict
+        from fercache.stages.predict import predict
 
-        wanted = EncoderRequest(encoder, weights, preprocessing, device, precision)
-        predictions = predict(load_settings(), PredictRequest(paths, run, prompts, device, wanted))
+        predictions = predict(load_settings(), request)
         with table or nullcontext():
             for batch in predictions.batches():
                 if table:

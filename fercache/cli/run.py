@@ -12,24 +12,32 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Say what is done, stale or missing, and why; do nothing.")
+@click.argument("experiment", type=click.Path(path_type=Path), required=False)
+@click.option("--list", "show_list", is_flag=True, help="List the experiments that ship with fercache.")
+@click.option("--dry-run", is_flag=True, help="Show which steps are done, stale or missing, and why; run nothing.")
 @device_option
-def command(file: Path, dry_run: bool, device: str) -> None:
-    """Run an experiment: extract, train, evaluate and compare whatever FILE asks for and is not there yet.
+def command(experiment: Path | None, show_list: bool, dry_run: bool, device: str) -> None:
+    """Run EXPERIMENT, a TOML file or the name of a shipped one: extract, train, evaluate and compare.
 
-    See `pipelines/` for experiments, and how to write one. Interrupted, the same command goes on from there.
+    Steps that are done are skipped; after an interrupt the same command continues.
     """
+    from fercache.errors import UsageError
     from fercache.experiments.config import load_experiment
     from fercache.experiments.run import RunRequest, plan, run
+    from fercache.experiments.shipped import experiment_file, shipped_experiments
     from fercache.settings import load_settings
 
-    settings, experiment = load_settings(), load_experiment(file)
+    if show_list:
+        click.echo("\n".join(f"{name:22} {about}" for name, about in shipped_experiments().items()))
+        return
+    if experiment is None:
+        raise UsageError("Name an experiment: a TOML file, or one of `fercache run --list`, e.g. fercache run demo.")
+    settings, loaded = load_settings(), load_experiment(experiment_file(experiment))
     if dry_run:
-        for step, status in plan(settings, experiment):
+        for step, status in plan(settings, loaded):
             click.echo(f"{status.state:8}{step.title}" + (f": {status.reason}" if status.reason else ""))
         return
-    _show(run(settings, RunRequest(experiment, device)))
+    _show(run(settings, RunRequest(loaded, device)))
 
 
 def _show(outcome: "Outcome") -> None:
@@ -39,8 +47,8 @@ def _show(outcome: "Outcome") -> None:
     if outcome.page is not None:
         show_report(outcome.page, outcome.records)
     if outcome.failures:
-        told = "".join(f"\n  {failure.title}: {failure.reason}" for failure in outcome.failures)
-        steps = "step was" if len(outcome.failures) == 1 else "steps were"
+        listed = "".join(f"\n  {failure.title}: {failure.reason}" for failure in outcome.failures)
         raise FercacheError(
-            f"{len(outcome.failures)} {steps} not done; the rest is kept, and the same command tries again.{told}"
+            f"Steps that failed or were skipped: {len(outcome.failures)}. The others are kept, and the same command "
+            f"retries these.{listed}"
         )

@@ -1,4 +1,4 @@
-"""The data set contract. Every other file in this folder is one data set, or one family of them.
+"""The dataset contract. Every other file in this folder is one dataset, or one family of datasets.
 
 A name on the command line is `FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`: `ferplus`, `ferplus@validation`,
 `synthetic:webcam`, `folder:my-office`, `ferplus+blur:3`.
@@ -24,18 +24,18 @@ from fercache.expressions import NAME_OF_ALIAS
 from fercache.images.corruptions import Corruption, corruptions
 from fercache.images.decode import decode
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
-from fercache.splits import SPLITS, meant_split, split_name
+from fercache.splits import POOL, SPLITS, meant_split, split_name
 
 
 @dataclass(frozen=True, slots=True)
 class FaceImage:
-    """One face as its set lists it; `read()` fetches the encoded bytes, or an (H, W, 3) uint8 array.
+    """One listed face; `read()` returns the encoded bytes, or an (H, W, 3) uint8 array.
 
-    `id` is unique in the set; `label` is an expression's canonical name; `votes` follow the set's `vote_columns`,
-    -1 where a label file does not know the image; `box` is (left, top, right, bottom) in pixels; `group` is
-    `column=value;...`; `fingerprint` (32 bytes, or what gives them) stands for the image without reading it; `path` is
-    its file, where it has one of its own (as text: a million `Path`s would take 300 MB); `corruption` is applied to the
-    decoded, cropped picture.
+    `id` is unique in the dataset; `label` is an expression's canonical name; `votes` follow the dataset's
+    `vote_columns`, -1 where a label file lacks the image; `box` is (left, top, right, bottom) in pixels; `group` is
+    `column=value;...`; `fingerprint` (32 bytes, or a function that returns them) identifies the image without reading
+    it; `path` is the image's own file, if it has one (as text: a million `Path`s would take 300 MB); `corruption` is
+    applied to the decoded, cropped image.
     """
 
     id: str
@@ -51,7 +51,7 @@ class FaceImage:
     corruption: Corruption | None = None
 
     def pixels(self, data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8: `data`, which was read, decoded, cropped, and corrupted where the dataset is.
+        """(H, W, 3) uint8: the `data` that `read` returned, decoded, cropped, and corrupted if the dataset is.
 
         Raises Unreadable.
         """
@@ -60,18 +60,17 @@ class FaceImage:
 
 
 def face_file(path: Path, root: Path, split: str, label: str | None, id: str | None = None, **more: Any) -> FaceImage:
-    """A face that is a file below `root`; its id is the path below `root` unless given."""
+    """A face stored as a file below `root`; its id is the path relative to `root` unless given."""
     file = str(path)
     return FaceImage(id or id_below(path, root), partial(read_inside, file, root), split, label, path=file, **more)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of a check: images expected (None where nothing is known) and found, in a split ("": in the whole set).
+    """One line of a check: images expected (None: unknown) and found in a split ("": the whole dataset).
 
-    `label` is an expression, "" for all images of the split, `<label file>:<expression>` for majorities of votes,
-    ABSENT for images that a list names and that are not there, or begins with LEFT_OUT and says which lines of a list
-    are not among the faces.
+    `label` is an expression; "" for all images of the split; `<label file>:<expression>` for majorities of votes;
+    ABSENT for listed images without a file; or LEFT_OUT and why lines of a list are not among the faces.
     """
 
     split: str
@@ -81,53 +80,53 @@ class Finding:
 
     @property
     def agrees(self) -> bool:
-        """Whether what was found is what was expected, or nothing was."""
+        """Whether the count found is the expected one, or none is known."""
         return self.expected is None or self.expected == self.found
 
 
 ABSENT = "absent"
 LEFT_OUT = "left out"
 Expected = Mapping[str, Mapping[str, int]]
-"""Split -> label -> images, the labels as in `Finding`. The sum of a split's expressions need not be said."""
+"""Split -> label -> images, the labels as in `Finding`. A split's total may be left out: it is the sum."""
 
 
 class Dataset(ABC):
-    """A set of face images. `expressions` are the canonical names its labels or votes can take, in its own order."""
+    """A dataset of face images. `expressions` are the canonical names of its labels or votes, in its own order."""
 
     expressions: ClassVar[tuple[str, ...]]
     vote_columns: ClassVar[tuple[str, ...]] = ()
-    """`<label file>:<name>`; the first file is the default. Names that are no expression (unknown, NF) are allowed."""
+    """`<label file>:<name>`; the first file is the default. Names other than expressions (unknown, NF) are allowed."""
     domains: ClassVar[tuple[str, ...] | None] = ()
-    """The domains of a family; None where the user gives any name (`folder:my-office`)."""
+    """The domains of a family; None if the user chooses the name (`folder:my-office`)."""
     needs_root: ClassVar[bool] = True
     may_show_faces: ClassVar[bool] = False
-    """Whether reports may show its pictures (nobody real is in them)."""
+    """Whether reports may show its images: only if they show no real people."""
     target_split: ClassVar[str] = "test"
-    """The split that is scored where none is named; "" for all faces."""
-    pictures_of: ClassVar[tuple[str, ...]] = ()
-    """Other families whose pictures are in this one; said once for each pair, see `provenance.declared`."""
+    """The split to score when none is named; "" for all faces."""
+    images_of: ClassVar[tuple[str, ...]] = ()
+    """Other families whose images this one contains; declared once for each pair, see `provenance.declared`."""
     layout: ClassVar[str]
-    """What a root looks like, variant by variant; shown with every refusal of a root."""
+    """What a root looks like, variant by variant; shown whenever a root is refused."""
     licence: ClassVar[str]
     homepage: ClassVar[str]
-    """Where to ask for the set."""
+    """Where to request the dataset."""
     citation: ClassVar[str]
 
     @abstractmethod
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """All faces of every split, in an order that never changes. Raises UsageError for a wrong root or domain."""
+        """All faces of every split, in a fixed order. Raises UsageError for a wrong root or domain."""
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
-        """The counts that are known of the set, as it lies at `root`; nothing unless a set says otherwise."""
+        """Known counts for the copy at `root`; none by default."""
         return {}
 
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
-        """Expected counts against what `faces` finds, per split and class. Raises UsageError as `faces`."""
+        """Expected counts against those of `faces`, per split and class. Raises UsageError as `faces`."""
         return self.findings(list(self.faces(root, domain)), root, domain)
 
     def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
-        """The check of `faces`, which lie at `root`."""
-        there = os.path.exists  # of a name that no system takes, too, it says that it is not
+        """The check of `faces`, read from `root`."""
+        there = os.path.exists  # False, not an error, for names that no file system accepts
         absent = {face.id for face in faces if face.path is not None and not there(face.path)}
         expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
         for counts in expected.values():
@@ -149,22 +148,22 @@ class Dataset(ABC):
         return findings
 
     def refuse_root(self, reason: str, root: Path | None = None, signs: Sequence[str] = ()) -> UsageError:
-        """The error for a root that is none, with the layout that was expected.
+        """The error for a wrong root, with the expected layout.
 
-        `signs` are paths that a right root has; where a folder above or below `root` has one, it is named.
+        `signs` are paths that a correct root contains; a folder above or below `root` that contains one is suggested.
         """
         family = type(self).__module__.rpartition(".")[2]
         right = None if root is None else root_nearby(root, signs)
         hint = f" But {right} does: --root {shlex.quote(str(right))}." if right else ""
-        return UsageError(f"{family}: {reason}{hint} Expected is {self.layout}")
+        return UsageError(f"{family}: {reason}{hint} Expected: {self.layout}")
 
     def split_folders(
         self, folder: Path, needed: Iterable[str], own_names: Mapping[str, str] | None = None
     ) -> dict[str, Path]:
-        """Split -> its folder in `folder`, in the order of SPLITS, whatever spelling it has (`val`, `Training`).
+        """Split -> its folder in `folder`, in the order of SPLITS, in any usual spelling (`val`, `Training`).
 
-        `own_names` are those that only this dataset has. Raises UsageError where a `needed` one is missing, a split is
-        there twice, or a folder of another name beside them has class folders.
+        `own_names` are spellings that only this dataset uses. Raises UsageError if a `needed` split is missing or a
+        split occurs twice, or if a folder of another name beside them has class folders.
         """
         found: dict[str, Path] = {}
         for path in subfolders(folder, folder):
@@ -172,7 +171,7 @@ class Dataset(ABC):
             if split in found:
                 raise self.refuse_root(f"{folder}: {found[split].name} and {path.name} are both the {split} split.")
             if split not in SPLITS and any(class_name(f) in NAME_OF_ALIAS for f in subfolders(path, folder)):
-                raise self.refuse_root(f"{folder}: {path.name} has class folders, but is no split that is known.")
+                raise self.refuse_root(f"{folder}: {path.name} has class folders, but is not a known split.")
             found[split] = path
         missing = [split for split in needed if split not in found]
         if missing:
@@ -180,7 +179,7 @@ class Dataset(ABC):
         return {split: found[split] for split in SPLITS if split in found}
 
     def folder(self, root: Path | None) -> Path:
-        """`root`, where it is a folder. Raises UsageError where it is not."""
+        """`root`. Raises UsageError if it is not a folder."""
         if root is None or not root.is_dir():
             raise self.refuse_root(f"{root or 'no root'} is not a folder.")
         return root
@@ -190,13 +189,9 @@ def _split_order(split: str) -> tuple[int, str]:
     return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)
 
 
-POOL = " & "
-"""Stands between the names of sets whose faces make one source."""
-
-
 @dataclass(frozen=True, slots=True)
 class DatasetName:
-    """`FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`, parsed; `corruption` is as it was written."""
+    """`FAMILY[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT]`, parsed; `corruption` as written."""
 
     family: str
     domain: str = ""
@@ -205,25 +200,25 @@ class DatasetName:
 
     @classmethod
     def parse(cls, text: str) -> "DatasetName":
-        """Raises UsageError when `text` does not read as a name."""
+        """Raises UsageError if `text` is not a dataset name."""
         match = re.fullmatch(r"([\w.-]+)(?::([\w.-]+))?(?:\+([\w-]+(?::\w+)?))?(?:@([\w.-]+))?", text.strip())
         if match is None:
             raise UsageError(
-                f"'{text}' is not a data set name. Write NAME[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT], "
+                f"'{text}' is not a dataset name. Write NAME[:DOMAIN][+CORRUPTION[:SEVERITY]][@SPLIT], "
                 "e.g. ferplus@test or ferplus+blur:3."
             )
-        check_length("The data set name", text)
+        check_length("The dataset name", text)
         family, domain, corruption, split = match.groups(default="")
         return cls(family, domain, corruption, split_name(split))
 
     @property
     def whole(self) -> "DatasetName":
-        """The set itself, without a split."""
+        """The dataset without a split."""
         return replace(self, split="")
 
     @property
     def clean(self) -> "DatasetName":
-        """The set that this one is made from, whole."""
+        """The uncorrupted dataset, without a split."""
         return DatasetName(self.family, self.domain)
 
     @property
@@ -238,13 +233,13 @@ class DatasetName:
 
 
 def has_spare_validation(there: Collection[str], name: DatasetName) -> bool:
-    """Whether, of the splits that are `there`, one is for validation and not scored: without a test split it is."""
+    """Whether `there` has a validation split that is not scored itself, as it is without a test split."""
     wanted = registry.load("datasets", name.family).target_split or "test"
     return "validation" in there and meant_split(there, wanted) != "validation"
 
 
 def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> None:
-    """Raises UsageError when `domain` is not one that the family has."""
+    """Raises UsageError if the family has no such `domain`."""
     if dataset.domains is None or domain in (dataset.domains or ("",)):
         return
     if not dataset.domains:
@@ -253,33 +248,33 @@ def check_domain(dataset: type[Dataset] | Dataset, family: str, domain: str) -> 
 
 
 def every_set(names: Iterable[str]) -> tuple[str, ...]:
-    """One by one: `synthetic` is all its domains, `ferplus+blur` its severities, `ferplus+all` all corruptions' too.
+    """Expands `synthetic` to all its domains, `ferplus+blur` to its severities, `ferplus+all` to all corruptions.
 
-    Raises UsageError for a set, domain or corruption that does not exist.
+    Raises UsageError for an unknown dataset, domain or corruption.
     """
     found: list[str] = []
     for name in map(DatasetName.parse, names):
         dataset = registry.load("datasets", name.family)
         for domain in dataset.domains if dataset.domains and not name.domain else (name.domain,):
             check_domain(dataset, name.family, domain)
-            spoilt = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
-            found += [str(replace(name, domain=domain, corruption=one)) for one in spoilt]
+            corrupted = [str(one) for one in corruptions(name.corruption)] if name.corruption else [""]
+            found += [str(replace(name, domain=domain, corruption=one)) for one in corrupted]
     return tuple(found)
 
 
 def source_names(text: str) -> tuple[DatasetName, ...]:
-    """The sets of a source, sorted: one, or several whose faces are pooled, written `A & B`.
+    """The datasets of a source, sorted: one, or several that are pooled, written `A & B`.
 
-    Raises UsageError for a name that does not read, and for a set that is there twice.
+    Raises UsageError for a malformed name, and for a dataset named twice.
     """
     names = [DatasetName.parse(part) for part in text.split(POOL.strip())]
     for name in names:
         if sum(name.whole == other.whole for other in names) > 1:
-            raise UsageError(f"The source '{text}' holds {name.whole} more than once. Name every set once.")
+            raise UsageError(f"The source '{text}' names {name.whole} more than once. Name each dataset once.")
     return tuple(sorted(names, key=str))
 
 
 def source_slug(names: Sequence[DatasetName]) -> str:
-    """A source as it stands in the names of files: of many sets the first, and how many more."""
+    """A source in file names; four datasets or more become the first and the number of others."""
     slugs = [name.slug for name in names]
     return "-and-".join(slugs if len(slugs) < 4 else [slugs[0], f"{len(slugs) - 1}-more"])

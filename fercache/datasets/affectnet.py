@@ -1,4 +1,4 @@
-"""AffectNet (manually annotated): faces from the web, as lists with boxes or as pictures with npy annotations."""
+"""AffectNet (manually annotated): faces from the web, as lists with boxes or as images with npy annotations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ COLUMNS = (
 )
 _TRAIN = (74874, 134415, 25459, 14090, 6378, 3803, 24882, 3750)
 LARGEST_ANNOTATION = 4096
-"""Bytes: of a number and what numpy writes before it, a few hundred."""
+"""Bytes; a number and its numpy header take a few hundred."""
 ANOTHER = "Take another copy."
 _VALIDATION = {"lists": (500,) * 8, "npy": (*(500,) * 7, 499)}
 
@@ -37,9 +37,9 @@ LeftOut = Counter[tuple[str, str]]
 
 
 class AffectNet(Dataset):
-    """Lines that are none of the eight expressions (8 none, 9 uncertain, 10 no face), or have no box, are left out.
+    """Lines without one of the eight expressions (8 none, 9 uncertain, 10 no face) or without a box are left out.
 
-    Its test part is not public; papers score on validation.
+    The test split is not public; papers score on validation.
     """
 
     expressions: ClassVar = _EXPRESSIONS
@@ -56,7 +56,7 @@ class AffectNet(Dataset):
     )
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """Lines of the lists in their order, or files by number. Raises UsageError for another layout."""
+        """Lines of the lists in order, or files by number. Raises UsageError for any other layout."""
         return self._faces(root, domain, Counter())
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
@@ -66,7 +66,7 @@ class AffectNet(Dataset):
         return {split: dict(zip(_EXPRESSIONS, row, strict=True)) for split, row in counts.items()}
 
     def check(self, root: Path | None, domain: str = "") -> list[Finding]:
-        """As every set, and how many lines were left out and why."""
+        """As for every dataset, and how many lines were left out and why."""
         left_out: LeftOut = Counter()
         faces = list(self._faces(root, domain, left_out))
         found = [Finding(split, f"{LEFT_OUT}: {why}", None, count) for (split, why), count in sorted(left_out.items())]
@@ -96,7 +96,7 @@ def _lists(root: Path) -> Path | None:
 
 def _listed(path: Path, images: Path, split: str, left_out: LeftOut) -> Iterator[FaceImage]:
     if not path.is_file():
-        raise UsageError(f"{path} is missing. The set has training.csv and validation.csv; take both.")
+        raise UsageError(f"{path} is missing. AffectNet has training.csv and validation.csv; both are needed.")
     for where, row in _lines(path):
         name, number, (left, top, width, height) = _read_line(row, where)
         expression = _expression(number, where)
@@ -108,7 +108,7 @@ def _listed(path: Path, images: Path, split: str, left_out: LeftOut) -> Iterator
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where a line is, and its cells by column; the columns stand in the usual order where a list lacks its header."""
+    """Where a line is, and its cells by column; a list without a header has the columns in the usual order."""
     columns = list(COLUMNS)
     for number, cells in csv_lines(path):
         if COLUMNS[0] in cells:
@@ -124,14 +124,14 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _read_line(row: Mapping[str, str], where: str) -> tuple[str, int, list[int]]:
-    """The picture, the number of its expression, and left, top, width and height of the face."""
+    """The image, the number of its expression, and left, top, width and height of the face."""
     try:
         box = [int(float(row[f"face_{name}"])) for name in ("x", "y", "width", "height")]
         name, number = row[COLUMNS[0]], int(row["expression"])
     except (KeyError, ValueError, OverflowError):
-        raise UsageError(f"{where}: not a picture, a box and an expression: {list(row.values())[:5]}.") from None
+        raise UsageError(f"{where}: not an image, a box and an expression: {list(row.values())[:5]}.") from None
     if not name or not name.isprintable() or PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-        raise UsageError(f"{where}: {name!r} is not the name of a picture below {IMAGES}.")
+        raise UsageError(f"{where}: {name!r} is not the name of an image below {IMAGES}.")
     return name, number, box
 
 
@@ -144,14 +144,14 @@ def _annotated(folder: Path, root: Path, split: str, left_out: LeftOut) -> Itera
             if expression is None:
                 left_out[split, NO_EXPRESSION] += 1
                 continue
-            picture = folder / "images" / f"{path.name.removesuffix(EXPRESSION_FILE)}.jpg"
-            yield face_file(picture, root, split, expression)
+            image = folder / "images" / f"{path.name.removesuffix(EXPRESSION_FILE)}.jpg"
+            yield face_file(image, root, split, expression)
 
 
 def _read_number(path: Path) -> int:
-    """The number in an npy file, which may be text. Never unpickles, and never reads a file that must hold more."""
+    """The number in an npy file, possibly as text. Never unpickles, and never reads a file that is too large."""
     if not path.is_file() or path.stat().st_size > LARGEST_ANNOTATION:
-        raise UsageError(f"{path} holds no number: it is no file of at most {LARGEST_ANNOTATION} bytes. {ANOTHER}")
+        raise UsageError(f"{path} holds no number: it is not a file of at most {LARGEST_ANNOTATION} bytes. {ANOTHER}")
     try:
         return int(np.load(path, allow_pickle=False).item())
     except Exception as error:  # numpy raises nearly everything on damaged files
@@ -159,7 +159,7 @@ def _read_number(path: Path) -> int:
 
 
 def _expression(number: int, where: str) -> str | None:
-    """None for the numbers that are no expression. Raises UsageError for numbers that are not in use."""
+    """None for numbers that stand for no expression. Raises UsageError for unknown numbers."""
     if not 0 <= number <= LAST_NUMBER:
         raise UsageError(f"{where}: expression {number}; known are 0 to {LAST_NUMBER}. Take the original lists.")
     return _EXPRESSIONS[number] if number < len(_EXPRESSIONS) else None

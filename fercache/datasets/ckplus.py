@@ -9,13 +9,13 @@ import numpy as np
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import aliases_of
-from fercache.layouts.folders import class_name, first_folder, pictures_by_class, subfolders, visible
+from fercache.layouts.folders import class_name, first_folder, images_by_class, subfolders, visible
 
 IMAGES = "cohn-kanade-images"
 FOLDERS = "CK+48"
 PEAK_FRAMES = 3
 MARGIN = 0.25
-"""Added to the extent of the landmarks on each side, as a share of its height: they leave out the forehead."""
+"""Margin around the landmarks as a share of their height: they leave out the forehead."""
 
 _EXPRESSIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 _LABELS = dict(enumerate(_EXPRESSIONS[:7], start=1))
@@ -26,11 +26,11 @@ Box = tuple[int, int, int, int]
 
 
 class CkPlus(Dataset):
-    """Of each labelled sequence the last three frames show its expression and the first one is neutral.
+    """The last three frames of each labelled sequence show its expression; the first frame is neutral.
 
-    No split is published. Ours is by subject: of every ten in their order, seven are train, one is validation, two are
-    test; as a target all faces count, unless the run was trained on this set. Whole frames are cropped by the landmarks
-    where these are there. `CK+48` has the same peak frames, cropped to 48 pixels, and neutral in some copies only.
+    No split is published. Ours is by subject: of every ten in order, seven are train, one is validation and two are
+    test; as a target, all faces count unless the run was trained on CK+. Whole frames are cropped by the landmarks,
+    if present. `CK+48` has the same peak frames, cropped to 48 pixels; only some copies have neutral faces.
     """
 
     expressions: ClassVar = _EXPRESSIONS
@@ -65,7 +65,7 @@ class CkPlus(Dataset):
             yield face_file(path, below, split_of[subject], label, subject=subject, box=box)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
-        """Faces of each expression over all splits, which are ours."""
+        """Faces of each expression over all splits, since the splits are ours."""
         counts = {name: PEAK_FRAMES * count for name, count in _SEQUENCES.items()}
         cropped = _cropped(root) if root is not None else None
         if cropped is None or any(class_name(folder) == "neutral" for folder in subfolders(cropped, cropped)):
@@ -78,7 +78,7 @@ def _cropped(root: Path) -> Path | None:
 
 
 def _faces_of_folders(folder: Path) -> Iterator[tuple[Path, str, str, Box | None]]:
-    for path, label in pictures_by_class(folder, folder, aliases_of(_EXPRESSIONS)):
+    for path, label in images_by_class(folder, folder, aliases_of(_EXPRESSIONS)):
         yield path, label, _subject_of(path.name, path), None
 
 
@@ -90,13 +90,13 @@ def _faces_of_sequences(root: Path) -> Iterator[tuple[Path, str, str, Box | None
             if label is None:
                 continue
             if len(frames) <= PEAK_FRAMES:
-                raise UsageError(f"{sequence} has {len(frames)} frames; expected are more than {PEAK_FRAMES}.")
+                raise UsageError(f"{sequence} has {len(frames)} frames; expected: more than {PEAK_FRAMES}.")
             for path, shown in [(frames[0], "neutral"), *((frame, label) for frame in frames[-PEAK_FRAMES:])]:
                 yield path, shown, _subject_of(subject.name, path), _box(root, path)
 
 
 def _label_of(folder: Path, root: Path) -> str | None:
-    """The expression of a sequence, which only some have."""
+    """The expression of a sequence; None for sequences without a label."""
     files = [f for f in visible(folder, root) if f.name.endswith("_emotion.txt")] if folder.is_dir() else []
     if not files:
         return None
@@ -105,18 +105,18 @@ def _label_of(folder: Path, root: Path) -> str | None:
         return _LABELS[int(float(text))]
     except (ValueError, KeyError, OverflowError):
         known = ", ".join(f"{number} {name}" for number, name in _LABELS.items())
-        raise UsageError(f"{files[0]}: '{text[:40]}' is none of {known}.") from None
+        raise UsageError(f"{files[0]}: '{text[:40]}' is not one of {known}.") from None
 
 
 def _subject_of(name: str, path: Path) -> str:
     subject = name.partition("_")[0]
     if subject[:1] != "S" or not subject[1:].isdecimal():
-        raise UsageError(f"{path}: expected is the subject first, as in S005_001_00000011.png.")
+        raise UsageError(f"{path}: expected a name that begins with the subject, such as S005_001_00000011.png.")
     return subject
 
 
 def _box(root: Path, frame: Path) -> Box | None:
-    """Around the landmarks of a frame, where they are there, with a margin that takes in the forehead."""
+    """The box around a frame's landmarks, if there are any, with a margin that includes the forehead."""
     path = root / "Landmarks" / frame.parent.parent.name / frame.parent.name / f"{frame.stem}_landmarks.txt"
     if not path.is_file():
         return None
@@ -128,7 +128,7 @@ def _box(root: Path, frame: Path) -> Box | None:
         margin = MARGIN * (bottom - top)
         return round(left - margin), round(top - 1.5 * margin), round(right + margin), round(bottom + margin / 2)
     except (ValueError, IndexError, OverflowError):
-        raise UsageError(f"{path}: expected are lines of x and y.") from None
+        raise UsageError(f"{path}: expected lines of x and y.") from None
 
 
 plugin = CkPlus()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.errors import UsageError
 from fercache.expressions import aliases_of
-from fercache.layouts.folders import pictures_by_class
+from fercache.layouts.folders import images_by_class
 from fercache.layouts.pixel_rows import find_rows, read_row
 
 FILES = ("fer2013.csv", "icml_face_data.csv")
@@ -25,10 +25,9 @@ _COUNTS = {
 
 
 class Fer2013(Dataset):
-    """PublicTest is validation, PrivateTest is test. In folders the two are one, test, unless there is a folder
-    `val`.
+    """PublicTest is validation, PrivateTest is test. Folders combine both as test unless there is a `val` folder.
 
-    Of PublicTest 279 faces and of PrivateTest 288 are pixel for pixel a face of Training: score with
+    279 faces of PublicTest and 288 of PrivateTest are pixel for pixel also in Training: score with
     `evaluate --exclude-duplicates`.
     """
 
@@ -47,14 +46,14 @@ class Fer2013(Dataset):
     )
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """Rows in their order, or files by split, class and name. Raises UsageError for any other layout."""
+        """Rows in order, or files by split, class and name. Raises UsageError for any other layout."""
         check_domain(self, "fer2013", domain)
         root = self.folder(root)
         table = _table(root)
         if table is not None:
             return _rows(table)
         if not set(self.split_folders(root, (), _SPLITS)) >= _NEEDED:
-            reason = f"{root} has neither {' nor '.join(FILES)}, and not both 'train' and 'test'."
+            reason = f"{root} has neither {' nor '.join(FILES)}, nor both 'train' and 'test'."
             raise self.refuse_root(reason, root, (*FILES, "train"))
         return self._folders(root)
 
@@ -68,7 +67,7 @@ class Fer2013(Dataset):
 
     def _folders(self, root: Path) -> Iterator[FaceImage]:
         for split, folder in self.split_folders(root, _NEEDED, _SPLITS).items():
-            for path, label in pictures_by_class(folder, root, aliases_of(_EXPRESSIONS)):
+            for path, label in images_by_class(folder, root, aliases_of(_EXPRESSIONS)):
                 yield face_file(path, root, split, label)
 
 

@@ -1,7 +1,7 @@
-"""FERPlus: FER2013's faces with ten votes each, from folders of pictures or from `fer2013.csv`.
+"""FERPlus: FER2013's faces with ten votes each, from folders of images or from `fer2013.csv`.
 
-Two label files exist, `fer2013new.csv` and a `label.csv` in each folder, and they differ in 1,601 images. A face has
-the votes of both; which of them count is decided when labels are read.
+Two label files exist, `fer2013new.csv` and a `label.csv` in each folder; they differ for 1,601 images. A face has
+the votes of both; which ones count is decided when labels are read.
 """
 
 import re
@@ -25,7 +25,7 @@ LIST = "fer2013new.csv"
 PIXELS = ("fer2013.csv", "icml_face_data.csv")
 FILES = ("fer2013new", "folders")
 TWICE = frozenset(f"fer{number}.png" for number in ("0006953", "0011785", "0008403", "0033120"))
-"""Names that the official list has twice."""
+"""Names that occur twice in the official list."""
 MOST_VOTES = 10
 
 _EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -65,17 +65,17 @@ class Listed(NamedTuple):
 
 
 class FerPlus(Dataset):
-    """Four names stand twice in `fer2013new.csv`, and the published counts have them twice.
+    """Four names occur twice in `fer2013new.csv`, and the published counts include both.
 
-    The second one gets the id `<name>#2` and no votes from the folders. In folders both have one picture, the later:
-    that of fer0033120.png is no face. The 173 lines without a name are no faces either, and are left out.
+    The second gets the id `<name>#2` and no votes from the folders. Folders have one image for both, the later one;
+    fer0033120.png then shows no face. The 173 lines without a name are not faces either, and are left out.
     """
 
     expressions: ClassVar = _EXPRESSIONS
     vote_columns: ClassVar = tuple(f"{file}:{name}" for file in FILES for name in _VOTES)
-    pictures_of: ClassVar = ("fer2013",)
+    images_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
-        f"a folder with {LIST} beside {', '.join(_FOLDERS.values())} (pictures ferNNNNNNN.png, and perhaps label.csv), "
+        f"a folder with {LIST} beside {', '.join(_FOLDERS.values())} (images ferNNNNNNN.png, and perhaps label.csv), "
         f"or with {LIST} beside {' or '.join(PIXELS)}."
     )
     licence: ClassVar = "labels MIT; the photographs were collected from the web, their rights are not cleared"
@@ -86,7 +86,7 @@ class FerPlus(Dataset):
     )
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """All faces, in the order of `fer2013new.csv`. Raises UsageError for another layout and for broken lists."""
+        """All faces, in the order of `fer2013new.csv`. Raises UsageError for any other layout and for damaged lists."""
         check_domain(self, "ferplus", domain)
         root = self.folder(root)
         in_folders = {split: _read_folder_votes(root / folder / "label.csv") for split, folder in _FOLDERS.items()}
@@ -101,32 +101,30 @@ class FerPlus(Dataset):
                 continue
             times[line.name] += 1
             if times[line.name] > 1 + (line.name in TWICE):
-                raise UsageError(
-                    f"{root / LIST}: {line.name} stands there {times[line.name]} times. Take another copy."
-                )
+                raise UsageError(f"{root / LIST}: {line.name} occurs {times[line.name]} times. Take another copy.")
             again = f"#{times[line.name]}" if times[line.name] > 1 else ""
             votes = line.votes + in_folders[line.split].pop(line.name, _UNKNOWN_HERE)
             yield replace(face(line), id=line.name + again, votes=votes)
-        if not _has_pictures(root):
+        if not _has_images(root):
             return
-        for split, votes_of in in_folders.items():  # what is left: all, where there is no fer2013new.csv
+        for split, votes_of in in_folders.items():  # the rest: everything if there is no fer2013new.csv
             for name, votes in votes_of.items():
                 yield replace(face(Listed(-1, split, name, votes)), votes=_UNKNOWN_HERE + votes)
 
     def _faces_of_lines(self, root: Path, listed: list[Listed]) -> Callable[[Listed], FaceImage]:
-        """What makes a line a face: pictures in folders where there are any, else rows of `fer2013.csv`."""
-        if _has_pictures(root):
+        """A function from line to face: images in folders if there are any, else rows of `fer2013.csv`."""
+        if _has_images(root):
             return lambda line: face_file(root / _FOLDERS[line.split] / line.name, root, line.split, None, id=line.name)
         path = next((root / name for name in PIXELS if (root / name).is_file()), None)
         if path is None:
-            raise self.refuse_root(f"{root} has none of the pictures and no {' or '.join(PIXELS)}.")
+            raise self.refuse_root(f"{root} has none of the images and no {' or '.join(PIXELS)}.")
         if not listed:
-            raise self.refuse_root(f"{root} has {path.name} but no {LIST}, which says who the faces are.")
+            raise self.refuse_root(f"{root} has {path.name} but no {LIST}, which has the names of the faces.")
         offsets = _offsets(path, listed)
         return lambda line: FaceImage(line.name, partial(read_row, path, offsets[line.row]), line.split)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
-        """The faces of each split, and of these the majorities by label file: no face has a label of its own."""
+        """The faces of each split, and their majorities by label file: faces have votes instead of labels."""
         listed = root is None or (root / LIST).is_file()
         return {
             split: {"": images}
@@ -139,7 +137,7 @@ class FerPlus(Dataset):
         }
 
     def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
-        """Faces of each split, then majorities by label file."""
+        """Faces of each split, then the majorities by label file."""
         votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(-1, len(self.vote_columns))
         split_of = np.array([face.split for face in faces])
         files = [file for i, file in enumerate(FILES) if (votes[:, i * len(_VOTES)] >= 0).any()]
@@ -151,7 +149,7 @@ class FerPlus(Dataset):
                 findings += [Finding(split, label, expected[label], n) for label, n in zip(labels, found, strict=True)]
         lines = _read_list(root / LIST) if root is not None and (root / LIST).is_file() else iter(())
         nameless = Counter(line.split for line in lines if not line.name)
-        return findings + [Finding(split, f"{LEFT_OUT}: no picture", None, n) for split, n in nameless.items()]
+        return findings + [Finding(split, f"{LEFT_OUT}: no image", None, n) for split, n in nameless.items()]
 
     def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:
         none = np.full(len(votes), -1, dtype=np.int16)
@@ -183,7 +181,7 @@ def _read_list(path: Path) -> Iterator[Listed]:
 
 
 def _votes(cells: Iterable[str]) -> Votes:
-    """Raises ValueError for what cannot be votes of ten raters."""
+    """Raises ValueError unless the cells can be the votes of ten raters."""
     votes = tuple(map(int, cells))
     if not all(0 <= vote <= MOST_VOTES for vote in votes):
         raise ValueError(f"{votes} are not votes of {MOST_VOTES} raters")
@@ -191,7 +189,7 @@ def _votes(cells: Iterable[str]) -> Votes:
 
 
 def _read_folder_votes(path: Path) -> dict[str, Votes]:
-    """Image name -> votes, from a headerless `label.csv`: name, box (always the whole picture), ten votes."""
+    """Image name -> votes, from a headerless `label.csv`: name, box (always the whole image), ten votes."""
     if not path.is_file():
         return {}
     votes_of = {}
@@ -199,7 +197,7 @@ def _read_folder_votes(path: Path) -> dict[str, Votes]:
         try:
             name, box, *votes = cells
             if not re.fullmatch(r"\(\d+, *\d+, *\d+, *\d+\)", box.strip()):
-                raise ValueError(f"{box} is no box")
+                raise ValueError(f"{box} is not a box")
             votes_of[name] = _votes(votes)
         except ValueError:
             votes = []
@@ -208,17 +206,17 @@ def _read_folder_votes(path: Path) -> dict[str, Votes]:
     return votes_of
 
 
-def _has_pictures(root: Path) -> bool:
+def _has_images(root: Path) -> bool:
     return any(next((root / folder).glob("*.png"), None) for folder in _FOLDERS.values())
 
 
 def _offsets(path: Path, listed: list[Listed]) -> list[int]:
-    """Where each line's face begins. The files are joined by position, so each row must have the usage of its line."""
+    """Where each line's face begins. The files are joined by position, so usages must agree row by row."""
     offsets: list[int] = []
     for row in find_rows(path, ("Usage",)):
         number = len(offsets)
         if number >= len(listed) or _USAGES.get(row.cells[0]) != listed[number].split:
-            raise UsageError(f"{path}, row {number + 1}: not the usage that {LIST} has there. Take the original files.")
+            raise UsageError(f"{path}, row {number + 1}: the usage differs from {LIST}. Take the original files.")
         offsets.append(row.offset)
     if len(offsets) != len(listed):
         raise UsageError(f"{path} has {len(offsets)} rows and {LIST} has {len(listed)}. Take the original files.")

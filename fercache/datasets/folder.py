@@ -1,4 +1,4 @@
-"""Anybody's own face crops, sorted into folders: `<root>/[<split>/]<class>/*`."""
+"""Your own face crops, sorted into folders: `<root>/[<split>/]<class>/*`."""
 
 import re
 import shlex
@@ -9,28 +9,27 @@ from typing import ClassVar
 from fercache.datasets import Dataset, FaceImage, face_file
 from fercache.errors import UsageError
 from fercache.expressions import ALIASES, EXPRESSIONS, NAME_OF_ALIAS
-from fercache.layouts.folders import class_name, pictures_by_class, refuse_unlabelled, subfolders
+from fercache.layouts.folders import class_name, images_by_class, refuse_unlabelled, subfolders
 from fercache.splits import SPLITS, split_name
 
 _ALIASES = "; ".join(f"{name}: {', '.join(a for a in aliases if a != name)}" for name, aliases in ALIASES.items())
 
 LISTS = ("metadata.jsonl", "metadata.csv")
-"""What Hugging Face's `imagefolder` keeps beside the images."""
+"""The list that Hugging Face's `imagefolder` keeps beside the images."""
 
 
 class Folder(Dataset):
-    """Class folders are named by expression or alias, perhaps with a number before it (`1_surprise`); split folders
-    train, validation (or val), test, in any case.
+    """Class folders are named by expression or alias, optionally after a number (`1_surprise`); split folders are
+    train, validation (or val) and test, in upper or lower case.
 
-    Every file in a class folder is listed, whatever its name ends in, so that nothing is left out unnoticed: what is no
-    image goes to the quarantine list. Hidden files and those that systems leave behind (Thumbs.db, @eaDir) are not
-    listed.
+    Every file in a class folder is listed, whatever its suffix, so that none is lost unnoticed: files that are not
+    images go to the quarantine list. Hidden files and system files (Thumbs.db, @eaDir) are not listed.
     """
 
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = None
     layout: ClassVar = (
-        f"pictures in [SPLIT/]EXPRESSION/; splits are {', '.join(SPLITS)}, expressions and their aliases {_ALIASES}."
+        f"images in [SPLIT/]EXPRESSION/; splits are {', '.join(SPLITS)}, expressions and their aliases {_ALIASES}."
     )
     licence: ClassVar = "your own images"
     homepage: ClassVar = ""
@@ -48,17 +47,15 @@ class Folder(Dataset):
         splits = {split_name(folder.name): folder for folder in top if split_name(folder.name) in SPLITS}
         if splits and len(splits) < len(top):
             others = [folder.name for folder in top if folder not in splits.values()]
-            raise self.refuse_root(
-                f"{root} has the split folders {', '.join(splits)} and beside them {', '.join(others)}."
-            )
+            raise self.refuse_root(f"{root} has the split folders {', '.join(splits)}, but also {', '.join(others)}.")
         for split in [split for split in SPLITS if split in splits] or [""]:
             folder = splits.get(split, root)
             found = False
-            for path, label in pictures_by_class(folder, root, NAME_OF_ALIAS):
+            for path, label in images_by_class(folder, root, NAME_OF_ALIAS):
                 found = True
                 yield face_file(path, root, split, label)
             if not found:
-                raise self.refuse_root(f"{folder} holds no pictures in class folders.")
+                raise self.refuse_root(f"{folder} holds no images in class folders.")
 
     def _refuse_domains(self, top: Sequence[Path], root: Path) -> None:
         """Raises UsageError for `<domain>/<class>`: several datasets, not one."""

@@ -1,6 +1,6 @@
-"""Anybody's own images, listed in a file (CSV, Parquet, JSON lines): `path,label[,split][,subject][,box][,...]`.
+"""Your own images, listed in a file (CSV, Parquet, JSON lines): `path,label[,split][,subject][,box][,...]`.
 
-File and images may be at an address (`s3://bucket/faces.csv`).
+The file and the images may be remote (`s3://bucket/faces.csv`).
 """
 
 import os
@@ -25,17 +25,18 @@ OTHER_NAMES = {
     "label": ("expression", "emotion"),
     "split": ("usage", "subset"),
 }
-"""Of columns, in the lists of FER2013, of Hugging Face's image folders and others."""
+"""Column names in the lists of FER2013, Hugging Face's image folders and others."""
 LABELS = ".labels.csv"
 
 Box = tuple[int, int, int, int]
 
 
 class Manifest(Dataset):
-    """Paths are relative to the file and stay in its folder; an empty label is none; a box is "left top right bottom".
+    """Paths are relative to the file and stay in its folder. An empty label means none; a box is "left top right
+    bottom".
 
-    Labels are expressions or their aliases; where they are something else, a file `NAME.labels.csv` beside `NAME.csv`
-    says what they mean, in the columns label and expression (an empty one: no label).
+    Labels are expressions or their aliases. Other labels need a file `NAME.labels.csv` beside `NAME.csv` with the
+    columns label and expression (empty: no label).
     Every other column goes into the group as `column=value`. An image may have several lines, with different boxes.
     """
 
@@ -50,7 +51,7 @@ class Manifest(Dataset):
     citation: ClassVar = ""
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """The lines in their order; the id is the path, and the box if it has one. Raises UsageError with the line."""
+        """The lines in order; the id is the path, with the box if there is one. Raises UsageError with the line."""
         if root is None or not (root.is_file() or (address_of(root) and exists(root))):
             raise self.refuse_root(f"{shown(root) if root else 'no root'} is not a file.")
         root = local(root)
@@ -66,23 +67,23 @@ class Manifest(Dataset):
                 raise UsageError(f"{shown(root)}, line {line}: {error}") from None
             if face.id in lines:
                 raise UsageError(
-                    f"{shown(root)}: lines {lines[face.id]} and {line} are both {face.id}. "
+                    f"{shown(root)}: lines {lines[face.id]} and {line} both list {face.id}. "
                     "Remove one, or give each a box."
                 )
             lines[face.id] = line
             any_there = any_there or _is_there(root.parent / path)
             yield face
         if not lines:
-            raise UsageError(f"{shown(root)} lists no images: there is nothing below its header.")
+            raise UsageError(f"{shown(root)} lists no images: it has only a header.")
         if not any_there:
             raise UsageError(
-                f"{shown(root)}: none of its {len(lines)} images is there. "
+                f"{shown(root)}: none of its {len(lines)} images exists. "
                 f"Paths must be relative to {shown(root.parent)}."
             )
 
 
 def read_meanings(path: Path) -> dict[str, str | None] | None:
-    """Label -> expression; None where there is no such file. Raises UsageError, naming the line, for a wrong one."""
+    """Label -> expression; None if there is no such file. Raises UsageError with the line for a wrong file."""
     if not exists(path):
         return None
     meanings: dict[str, str | None] = {}
@@ -95,10 +96,10 @@ def read_meanings(path: Path) -> dict[str, str | None] | None:
 
 
 def label_of(text: str, meaning: dict[str, str | None] | None) -> str | None:
-    """The expression that a label stands for, by a file of labels where there is one. Raises UsageError for none."""
+    """The expression of a label, by the file of labels if there is one. Raises UsageError for an unknown label."""
     if meaning is None:
         return canonical(text) if text.lower() not in NOT_GIVEN else None
-    if text not in meaning and re.fullmatch(r"\d+\.0", text):  # pandas writes whole numbers so, beside empty cells
+    if text not in meaning and re.fullmatch(r"\d+\.0", text):  # pandas writes integers so beside empty cells
         text = text.removesuffix(".0")
     if text not in meaning:
         if text.lower() in NOT_GIVEN:
@@ -111,7 +112,7 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
     optional = (cells.get(name, "") for name in OPTIONAL)
     split, subject, box_text = ("" if text.lower() in NOT_GIVEN else text for text in optional)
     box = _box(box_text)
-    # `;` parts the columns of a group, so it cannot stand in one
+    # `;` separates the columns of a group, so it cannot occur in one
     others = [f"{name}={cell}".replace(";", ",") for name, cell in cells.items() if name not in NEEDED + OPTIONAL]
     face = _remote_face if address_of(folder) else face_file
     return face(
@@ -127,7 +128,7 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
 
 
 def _remote_face(path: Path, folder: Path, split: str, label: str | None, id: str, **more: Any) -> FaceImage:
-    """What its store says of it stands for its content, so that it is fetched once."""
+    """The store's own checksum or date identifies the content, so that the image is fetched once."""
     return FaceImage(id, partial(_fetched, path), split, label, fingerprint=partial(stamp, path), **more)
 
 
@@ -139,19 +140,19 @@ def _fetched(path: Path) -> bytes:
 
 
 def _is_there(path: Path) -> bool:
-    """For names that no system takes, too: they are not there."""
+    """False for names that no file system accepts."""
     return exists(path) if address_of(path) else os.path.exists(path)  # noqa: PTH110
 
 
 def _refuse_nul(cells: dict[str, str]) -> None:
-    """Raises UsageError, naming the column, for text that can be neither a path nor stored."""
+    """Raises UsageError with the column for text that can neither be a path nor be stored."""
     for name, cell in cells.items():
         if "\0" in name + cell:
-            raise UsageError(f"the column {name!r} has a NUL character in it: {cell!r}.")
+            raise UsageError(f"the column {name!r} contains a NUL character: {cell!r}.")
 
 
 def _inside(path: str, folder: Path) -> str:
-    """`path` relative to `folder`, with slashes. Raises UsageError when it leads out; links are looked at when read."""
+    """`path` relative to `folder`, with slashes. Raises UsageError if it leads out; links are checked when read."""
     if path.lower() in NOT_GIVEN:
         raise UsageError("the path is empty.")
     base = folder if address_of(folder) else Path(os.path.normpath(folder.absolute()))
@@ -168,7 +169,7 @@ def _box(text: str) -> Box | None:
         return None
     numbers = [number.removesuffix(".0") for number in re.split(r"[\s,;]+", text.strip("[]() "))]
     if len(numbers) != 4 or not all(re.fullmatch(r"-?\d{1,6}", number) for number in numbers):
-        raise UsageError(f"'{text}' is no box. Write whole pixels: left top right bottom.")
+        raise UsageError(f"'{text}' is not a box. Write whole pixels: left top right bottom.")
     left, top, right, bottom = map(int, numbers)
     if left >= right or top >= bottom or right <= 0 or bottom <= 0:
         raise UsageError(f"the box '{text}' is empty: left must be less than right, and top less than bottom.")

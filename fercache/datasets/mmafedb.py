@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.expressions import aliases_of
-from fercache.layouts.folders import first_folder, pictures_by_class
+from fercache.layouts.folders import first_folder, images_by_class
 from fercache.splits import SPLITS
 
 _COUNTS = {
@@ -17,13 +17,13 @@ _COUNTS = {
 
 
 class MmaFedb(Dataset):
-    """By its counts it is FER2013 and ExpW together, class by class: not unseen for a model trained on either.
+    """By its counts, FER2013 and ExpW combined, class by class: not unseen for a model trained on either.
 
-    `fercache audit` finds the pictures that it shares with another set.
+    `fercache audit` finds the images that it shares with another dataset.
     """
 
     expressions: ClassVar = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-    pictures_of: ClassVar = ("fer2013",)
+    images_of: ClassVar = ("fer2013",)
     layout: ClassVar = (
         "a folder with train, valid, test, each with angry, disgust, fear, happy, neutral, sad, surprise."
     )
@@ -39,7 +39,7 @@ class MmaFedb(Dataset):
         if top is None:
             raise self.refuse_root(f"{root} has no folder 'train'.", root, ("MMAFEDB/train", "train"))
         for split, folder in self.split_folders(top, SPLITS).items():
-            for path, label in pictures_by_class(folder, top, aliases_of(self.expressions)):
+            for path, label in images_by_class(folder, top, aliases_of(self.expressions)):
                 yield face_file(path, top, split, label)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:

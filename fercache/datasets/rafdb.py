@@ -9,7 +9,7 @@ from fercache.errors import UsageError
 from fercache.layouts.folders import files_in, first_folder, refuse_unlabelled, subfolders
 from fercache.layouts.lists import csv_lines
 
-LIST = Path("EmoLabel", "list_patition_label.txt")  # spelled so by its authors
+LIST = Path("EmoLabel", "list_patition_label.txt")  # the authors' spelling
 
 _EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 _LABELS = {str(number): name for number, name in enumerate(_EXPRESSIONS, start=1)}
@@ -18,9 +18,9 @@ _ORDER = ", ".join(f"{number} {name}" for number, name in _LABELS.items())
 
 
 class RafDb(Dataset):
-    """Labels are 1 to 7. Copies with folders 0 to 6 (0 neutral) mix up the order and are refused.
+    """Labels are 1 to 7. Copies with folders 0 to 6 (0 neutral) use another order and are refused.
 
-    Where there are no aligned pictures, the original ones are taken, whole.
+    Without aligned images, the whole original ones are used.
     """
 
     expressions: ClassVar = _EXPRESSIONS
@@ -36,7 +36,7 @@ class RafDb(Dataset):
     )
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
-        """The list's faces in its order, or the folders' by number and name. Raises UsageError for another layout."""
+        """Faces in the list's order, or by folder and name. Raises UsageError for any other layout."""
         check_domain(self, "rafdb", domain)
         root = self.folder(root)
         official = first_folder(f for f in (root, root / "basic") if (f / LIST).is_file())
@@ -72,15 +72,15 @@ class RafDb(Dataset):
             yield face_file(path, root, split, _LABELS[label], id=name)
 
     def _numbered(self, root: Path, above: Path) -> Iterator[FaceImage]:
-        """The lists, where there are any, lie beside the folders or beside `DATASET`."""
+        """Faces in numbered folders; optional lists are beside the folders or beside `DATASET`."""
         for split, folder in self.split_folders(root, _COUNTS).items():
             refuse_unlabelled(folder, root)
             folders = subfolders(folder, root)
             names = [numbered.name for numbered in folders]
             if "0" in names:
                 raise self.refuse_root(
-                    f"{folder} has a folder '0'. This is a known repack that counts from 0 = neutral, in another "
-                    "order than RAF-DB's own 1 to 7; read as RAF-DB, every label would be wrong."
+                    f"{folder} has a folder '0'. This is a known repack that counts from 0 = neutral, in a different "
+                    "order from RAF-DB's own 1 to 7; every label would be wrong."
                 )
             if not names or not set(names) <= set(_LABELS):
                 raise self.refuse_root(f"{folder} has the folders {', '.join(names) or '(none)'}.")
@@ -90,16 +90,16 @@ class RafDb(Dataset):
                 for path in files_in(numbered, root):
                     if listed.pop(path.name, numbered.name) != numbered.name:
                         raise UsageError(
-                            f"{path} lies in folder {numbered.name}, but {folder.name}_labels.csv says otherwise. "
-                            "Which is right cannot be known: take another copy."
+                            f"{path} is in folder {numbered.name}, but {folder.name}_labels.csv has another label. "
+                            "Either may be wrong: take another copy."
                         )
                     yield face_file(path, root, split, _LABELS[numbered.name])
-            for name, label in listed.items():  # what is left is absent, and said to be
+            for name, label in listed.items():  # the rest is absent, and reported
                 yield face_file(folder / label / name, root, split, _LABELS[label])
 
 
 def _read_list(path: Path) -> dict[str, str]:
-    """Picture -> label, from a list `image,label`, with or without a header."""
+    """Image -> label, from a list `image,label`, with or without a header."""
     label_of: dict[str, str] = {}
     for number, cells in csv_lines(path):
         if number == 1 and [cell.strip().lower() for cell in cells] == ["image", "label"]:

@@ -1,4 +1,4 @@
-"""SFEW 2.0: frames of films, aligned faces in class folders. Labels of its test part are not public."""
+"""SFEW 2.0: frames of films, aligned faces in class folders. Labels of its test split are not public."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from fercache.datasets import Dataset, Expected, FaceImage, check_domain, face_file
 from fercache.expressions import aliases_of
-from fercache.layouts.folders import first_folder, pictures_by_class
+from fercache.layouts.folders import first_folder, images_by_class
 
 _FOLDERS = {"train": "Train", "validation": "Val"}
 _COUNTS = {"train": 891, "validation": 431}
@@ -39,11 +39,11 @@ class Sfew(Dataset):
             raise self.refuse_root(reason, root, ("Train", "Train_Aligned_Faces"))
         for split, folder in folders.items():
             if folder is not None:
-                for path, label in pictures_by_class(folder, root, aliases_of(self.expressions)):
+                for path, label in images_by_class(folder, root, aliases_of(self.expressions)):
                     yield face_file(path, root, split, label)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
-        """Aligned faces of each split; how many of each expression is not published."""
+        """Aligned faces of each split; counts by expression are not published."""
         return {split: {"": count} for split, count in _COUNTS.items()}
 
 

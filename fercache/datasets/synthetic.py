@@ -1,4 +1,4 @@
-"""Procedural faces in four domains: the embedded default, drawn when they are read."""
+"""Synthetic faces in four domains, the built-in default: rendered when they are read."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -14,21 +14,21 @@ from fercache.identity import canonical_json
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, RENDERER_VERSION, draw, other_drawing, sample_face
 
 SEED = 20_251_107
-"""The people of these sets. The bundled encoder is trained on people of other seeds."""
+"""Seed of the people in these datasets. The bundled encoder is trained on people of other seeds."""
 SIZE = 96
 SOURCE = "studio"
 
 
 class Synthetic(Dataset):
-    """`studio` has all splits. The other domains show the people of its test split, whom no training has seen.
+    """`studio` has all splits. The other domains show the people of its test split, who are in no training set.
 
-    Expressions take turns, so that every split is balanced to within one face.
+    Expressions alternate, so every split is balanced to within one face.
     """
 
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = DOMAINS
     needs_root: ClassVar = False
-    layout: ClassVar = "nothing: the faces are drawn when they are read."
+    layout: ClassVar = "no root: the faces are rendered when they are read."
     may_show_faces: ClassVar = True
     licence: ClassVar = "MIT, part of fercache"
     homepage: ClassVar = ""
@@ -40,7 +40,7 @@ class Synthetic(Dataset):
     }
 
     def faces(self, root: Path | None = None, domain: str = "") -> Iterator[FaceImage]:
-        """The faces of a domain, one per person. Raises UsageError for a domain that there is not."""
+        """The faces of a domain, one per person. Raises UsageError for an unknown domain."""
         check_domain(self, "synthetic", domain)
         for split in self._splits(domain):
             for index in self.people[split]:
@@ -55,7 +55,7 @@ class Synthetic(Dataset):
                 )
 
     def expected(self, root: Path | None = None, domain: str = "") -> Expected:
-        """The faces of a domain, by arithmetic; they are never missing."""
+        """The faces of a domain, computed."""
         counts = {}
         for split in self._splits(domain):
             each, more = divmod(len(self.people[split]), len(EXPRESSIONS))
@@ -69,12 +69,12 @@ class Synthetic(Dataset):
 
 
 def render(domain: str, index: int, expression: str) -> NDArray[np.uint8]:
-    """The picture of a person in a domain, (SIZE, SIZE, 3)."""
+    """The image of a person in a domain, (SIZE, SIZE, 3)."""
     return draw(sample_face(SEED, index, domain, expression), SIZE)
 
 
 def fingerprint(domain: str, index: int, expression: str) -> bytes:
-    """SHA-256 of all that the picture is a function of."""
+    """SHA-256 of everything that determines the image."""
     what = {
         "renderer": RENDERER_VERSION,
         "seed": SEED,

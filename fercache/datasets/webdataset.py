@@ -11,29 +11,30 @@ from fercache.datasets import Dataset, FaceImage
 from fercache.datasets.manifest import OTHER_NAMES, label_of, read_meanings
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
-from fercache.layouts.folders import PICTURES
+from fercache.layouts.folders import IMAGE_SUFFIXES
 from fercache.layouts.remote import exists, files_in, folders_in, local, read, shown
 from fercache.layouts.tars import LARGEST_NOTE, Member, members, read_member
 from fercache.splits import SPLITS, split_name
 
 LABEL, ABOUT = ".cls", ".json"
 KEYS = ("label", "split", "subject")
-"""Of a .json that are read."""
+"""Keys of a .json file that are read."""
 MEANINGS, CLASS_NAMES = "labels.csv", "classnames.txt"
 
 
 class WebDataset(Dataset):
-    """The root is a folder of tars, or of folders of them (`test/0.tar`), or one tar, here or at an address.
+    """The root is a folder of tars, a folder of such folders (`test/0.tar`), or one tar, local or remote.
 
     A label is an expression or an alias; numbers need a file beside the shards: labels.csv, with the columns label and
-    expression, or classnames.txt, with a name in each line from 0 on. JSON may hold label, split and subject. Without a
-    split in it the shard's folder or name says: `train/0.tar`, `faces-train-000001.tar`.
+    expression, or classnames.txt, with one name per line, from 0. JSON may hold label, split and subject. Otherwise the
+    split is in the name of the shard's folder or of the shard: `train/0.tar`, `faces-train-000001.tar`.
     """
 
     expressions: ClassVar = EXPRESSIONS
     domains: ClassVar = None
     layout: ClassVar = (
-        "tar files, or one: of a sample a picture and a .cls with its label, or a .json with label, split, subject."
+        "one tar file or several: each sample is an image and a .cls with its label, or a .json with label, split, "
+        "subject."
     )
     licence: ClassVar = "your own images"
     homepage: ClassVar = ""
@@ -42,15 +43,15 @@ class WebDataset(Dataset):
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """By shard, in the shard's order; the id is the shard's name and the member's.
 
-        Each shard is gone through once, and hashed on the way. Raises UsageError, naming the shard, for one that is
-        damaged, and for labels that mean nothing.
+        Each shard is read and hashed in one pass. Raises UsageError with the shard if it is damaged, and for unknown
+        labels.
         """
         if root is None or not exists(root):
-            raise self.refuse_root(f"{shown(root) if root else 'no root'} is not there.")
+            raise self.refuse_root(f"{shown(root) if root else 'no root'} does not exist.")
         root = local(root)
         shards = files_in(root, ".tar") or [tar for folder in folders_in(root) for tar in files_in(folder, ".tar")]
         if not shards:
-            raise self.refuse_root(f"{shown(root)} holds no tar files; compressed ones must be unpacked to .tar.")
+            raise self.refuse_root(f"{shown(root)} holds no tar files; unpack compressed ones to .tar.")
         folder = root if root != shards[0] else root.parent
         meaning, split_of = _meanings(folder), _splits(shards, folder)
         for shard in shards:
@@ -59,7 +60,7 @@ class WebDataset(Dataset):
 
 
 def _meanings(folder: Path) -> dict[str, str | None] | None:
-    """Label -> expression, by either file. Raises UsageError for a class that is no expression."""
+    """Label -> expression, from either file. Raises UsageError for a class that is not an expression."""
     path = folder / CLASS_NAMES
     if exists(folder / MEANINGS) or not exists(path):
         return read_meanings(folder / MEANINGS)
@@ -71,7 +72,7 @@ def _meanings(folder: Path) -> dict[str, str | None] | None:
 
 
 def _splits(shards: list[Path], folder: Path) -> dict[Path, str]:
-    """By a shard's folder, else by its name; where one of them is a split that is known, the others are splits too."""
+    """The split of each shard, by its folder, else by its name; none unless at least one is a known split."""
     names = {shard: shard.parent.name if shard.parent != folder else shard.stem for shard in shards}
     known = {shard: _split_in(name) for shard, name in names.items()}
     if not any(known.values()):
@@ -84,7 +85,7 @@ def _split_in(name: str) -> str:
 
 
 def _samples(shard: Path) -> Iterator[list[Member]]:
-    """Members that stand together and share a name up to the first dot."""
+    """Consecutive members that share a name up to the first dot."""
     key, sample = "", list[Member]()
     for member in members(shard, (LABEL, ABOUT)):
         if _key(member) != key:
@@ -105,7 +106,7 @@ def _faces(
     about = _about(shard, sample)
     label = about.get("label")
     for member in sample:
-        if PurePosixPath(member.name).suffix.lower() not in PICTURES:
+        if PurePosixPath(member.name).suffix.lower() not in IMAGE_SUFFIXES:
             continue
         try:
             named = label_of("" if label is None else str(label).strip(), meaning)
@@ -122,7 +123,7 @@ def _faces(
 
 
 def _about(shard: Path, sample: list[Member]) -> dict[str, Any]:
-    """What stands beside an image. Raises UsageError for JSON that is none."""
+    """What a sample says about its images. Raises UsageError for malformed JSON."""
     about: dict[str, Any] = {}
     for member in sample:
         if member.note is None:

@@ -1,4 +1,4 @@
-"""The encoder contract, and what all that are torch networks share. Every other file here is one encoder family."""
+"""The encoder contract, and what torch networks share. Every other file in this folder is one encoder family."""
 
 import json
 import re
@@ -6,8 +6,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from fercache.encoders._inference import laid_out
 from fercache.encoders._resizing import Resizing, on_pixels
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.identity import canonical_json
+from fercache.options.extract import EncoderRequest
 from fercache.runtime import precisions
 from fercache.runtime.devices import resolve_device
 
@@ -29,33 +29,12 @@ OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")
 BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
 """Measured on a processor; see docs/scale.md."""
 QUEUED = 2
-"""Threads that keep a GPU busy: while it encodes the batch of one, the other's is made ready."""
+"""Threads that keep a GPU busy: one prepares its batch while the GPU encodes the other's."""
 LAID_OUT, PLAIN = "laid out", "plain"
 AGREEMENT = {"fp32": 0.9999}
 REDUCED_AGREEMENT = 0.99
-"""Least cosine of a difference of two pictures' features, laid out for inference and plain; of bf16 and fp16."""
+"""Least cosine between laid-out and plain features, as differences of two images; for bf16 and fp16."""
 SHORT_OF_MEMORY = "Use --device cpu, or a smaller encoder."
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderRequest:
-    """What a user may say about an encoder. `name` is `FAMILY`, or an architecture and tag as open_clip writes them."""
-
-    name: str = "bundled"
-    weights: Path | None = None
-    preprocessing: str = OWN
-    device: str = "auto"
-    precision: str = "auto"
-
-    def stored(self) -> dict[str, Any]:
-        """As JSON, for those who ask for the same again, from whatever folder."""
-        return {**asdict(self), "weights": str(self.weights.resolve()) if self.weights else None}
-
-    @classmethod
-    def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
-        """The same encoder, on a device and in a precision of one's own."""
-        weights = Path(stored["weights"]) if stored["weights"] else None
-        return cls(stored["name"], weights, stored["preprocessing"], device, precision)
 
 
 class Encoder(ABC):
@@ -66,46 +45,46 @@ class Encoder(ABC):
     """
 
     name: str
-    """Its folder in the cache: `bundled`, `vit-b-32--openai`."""
+    """Its folder name in the cache: `bundled`, `vit-b-32--openai`."""
     dimension: int
     image_size: int
     device: str
     precision: str
     at_once: int = 1
-    """Threads that may encode at the same time."""
+    """Threads that may encode simultaneously."""
     batch_size: int = 64
-    """Faces of a batch, where nobody asks for another number."""
+    """Default batch size, in faces."""
     layout: str = LAID_OUT
-    """How its network computes: laid out for inference, or plain, perhaps with why. Of a few faces: set to PLAIN."""
+    """How the network computes: laid out for inference, or plain, with the reason. Set to PLAIN for a few faces."""
     seen: tuple[str, ...] = ()
-    """Data sets and splits that it was trained on: `ferplus@train`."""
+    """Datasets and splits it was trained on: `ferplus@train`."""
 
     @classmethod
     @abstractmethod
     def knows(cls, name: str) -> bool:
-        """Whether an `--encoder` value is this family's."""
+        """Whether an `--encoder` value belongs to this family."""
 
     @classmethod
     @abstractmethod
     def load(cls, request: EncoderRequest) -> "Encoder":
-        """The encoder asked for, on its device. Raises UsageError for wrong names, weights, devices."""
+        """The requested encoder, on its device. Raises UsageError for wrong names, weights or devices."""
 
     @classmethod
     def unfetched(cls, request: EncoderRequest) -> str:
-        """Where the weights would be fetched from, empty where they are on this machine. Asks no network."""
+        """The URL of the weights, empty if they are on this machine. Does not use the network."""
         return ""
 
     @abstractmethod
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Fix precision `auto`: the fastest whose features of some preprocessed `faces` agree with fp32's.
 
-        Features are centred by their mean; every cosine must be >= 0.995 and their average >= 0.999. Returns what was
-        measured, for the provenance; returns {} when the precision was given.
+        Features are centred by their mean; every cosine must be >= 0.995 and their average >= 0.999. Returns the
+        measurements, for the provenance; {} if the precision was given.
         """
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Everything that changes its numbers, as JSON: architecture, weights, activation, preprocessing, precision."""
+        """Everything that affects features, as JSON: architecture, weights, activation, preprocessing, precision."""
 
     @abstractmethod
     def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
@@ -116,13 +95,13 @@ class Encoder(ABC):
 
     @abstractmethod
     def geometry(self) -> dict[str, Any]:
-        """What changes `preprocess`'s pictures apart from their side, a part of the identity's `preprocessing`."""
+        """What affects the images of `preprocess` except their side; a part of the identity's `preprocessing`."""
 
     @abstractmethod
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(B, S, S, 3) uint8 -> (B, D) raw, un-normalised features after the projection.
 
-        Called from as many threads as `at_once` says, each of which computes on one core.
+        Called from up to `at_once` threads, each of which computes on one core.
         """
 
 
@@ -136,23 +115,23 @@ class TextEncoder(Encoder):
         """(T, D) raw, un-normalised embeddings."""
 
     def cut_from(self, text: str) -> str:
-        """The end of a text that is too long to be read, from its first word on; "" where all is read."""
+        """The words beyond the longest text that the encoder reads; "" if there are none."""
         return ""
 
     def unknown_words(self, text: str) -> Sequence[str]:
-        """The words of a text that mean nothing to this encoder."""
+        """The words of a text that this encoder does not know."""
         return ()
 
     @abstractmethod
     def text_identity(self) -> dict[str, Any]:
-        """The part of `identity` that changes text embeddings (no image preprocessing, no precision: text is fp32)."""
+        """The part of `identity` that affects text embeddings (no image preprocessing, no precision: text is fp32)."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a picture to a network's numbers: the library's transform, `steps(side)`, ends with `mean` and `deviation`.
+    """From an image to a network's input: the library's transform, `steps(side)`, ends with `mean` and `deviation`.
 
-    `described` says all of it, as JSON; `geometry` names its entries that change pictures apart from their side.
+    `described` is all of it, as JSON; `geometry` names the entries that affect images except their side.
     """
 
     side: int
@@ -164,9 +143,9 @@ class Preprocessing:
 
 
 class NetworkEncoder(Encoder):
-    """A torch network. `origin` is the part of its identity that says what it is: family, architecture, weights.
+    """A torch network. `origin` is the part of its identity with family, architecture and weights.
 
-    `network` is all of it as its library gives it, on the device, and `preprocessing` the library's own.
+    `network` is the whole model from its library, on the device; `preprocessing` is the library's own.
     """
 
     def __init__(
@@ -178,7 +157,7 @@ class NetworkEncoder(Encoder):
         preprocessing: Preprocessing,
         request: EncoderRequest,
     ) -> None:
-        """Raises UsageError for a device or precision that is unknown or cannot be had."""
+        """Raises UsageError for an unknown or unavailable device or precision."""
         self.name, self.dimension, self.image_size = name, dimension, preprocessing.side
         self.device = resolve_device(request.device)
         self.precision = precisions.check_precision(request.precision, self.device)
@@ -197,7 +176,7 @@ class NetworkEncoder(Encoder):
         self._deviation = torch.tensor(preprocessing.deviation, device=self.device).view(1, 3, 1, 1)
 
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
-        """See `Encoder.settle`. Fewer than two faces cannot be centred: they leave fp32."""
+        """See `Encoder.settle`. Fewer than two faces cannot be centred: precision is then fp32."""
         if self._asked_precision != "auto" or len(faces) < 2:
             return {}
         batch = np.stack(faces)
@@ -208,11 +187,11 @@ class NetworkEncoder(Encoder):
     def identity(self) -> dict[str, Any]:
         """See `Encoder.identity`."""
         identity = {**self._origin, "preprocessing": self.preprocessing.described, "precision": self.precision}
-        plain: dict[str, Any] = json.loads(canonical_json(identity))  # as it is read back, lists for tuples
+        plain: dict[str, Any] = json.loads(canonical_json(identity))  # as read back: lists, not tuples
         return plain
 
     def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
-        """See `Encoder.preprocess`: the library's own transform up to where it leaves 8-bit pixels."""
+        """See `Encoder.preprocess`: the library's own transform, as far as pixels have 8 bits."""
         side = side or self.image_size
         if side not in self._resizing:
             self._resizing[side] = on_pixels(self.preprocessing.steps(side))
@@ -224,9 +203,9 @@ class NetworkEncoder(Encoder):
         return {name: preprocessing[name] for name in self.preprocessing.geometry}
 
     def encode_images(self, faces: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See `Encoder.encode_images`. Where memory is short, it takes half as many faces at a time from then on.
+        """See `Encoder.encode_images`. If memory runs out, the batch size is halved from then on.
 
-        Raises FercacheError where there is not enough for one.
+        Raises FercacheError if there is not enough memory for one face.
         """
         most = min(len(faces), self._most_faces)
         try:
@@ -239,7 +218,7 @@ class NetworkEncoder(Encoder):
         if most == 1:
             raise FercacheError(f"{self.name} on {self.device}: not enough memory for one face. {SHORT_OF_MEMORY}")
         self._most_faces = most // 2
-        print(f"warning: {self.device} has no memory for {most} faces; taking {most // 2} at a time", file=sys.stderr)
+        print(f"warning: {self.device} has no memory for {most} faces; encoding {most // 2} at a time", file=sys.stderr)
         return self.encode_images(faces)
 
     @torch.inference_mode()
@@ -254,7 +233,7 @@ class NetworkEncoder(Encoder):
         return features.float().cpu().numpy()
 
     def _checked_tower(self, precision: str) -> nn.Module:
-        """`_tower` where it computes what the network does; else the network, with a warning: slower, not wrong."""
+        """`_tower` if its features agree with the network's; else the network, with a warning: slower, not wrong."""
         plain = self._image_network()
         if self.layout == PLAIN:
             return plain
@@ -262,7 +241,7 @@ class NetworkEncoder(Encoder):
             tower = self._tower(precision)
             if self._likeness(tower, plain, precision) >= AGREEMENT.get(precision, REDUCED_AGREEMENT):
                 return tower
-            reason = "other features"
+            reason = "features differ"
         except (RuntimeError, TypeError, AttributeError, ValueError) as error:
             if _is_out_of_memory(error):
                 raise
@@ -272,40 +251,40 @@ class NetworkEncoder(Encoder):
         return plain
 
     def _likeness(self, tower: nn.Module, plain: nn.Module, precision: str) -> float:
-        """Cosine of the difference between two pictures' features by either; what all pictures share is left out."""
+        """Cosine between both networks' differences of two images' features, which removes what all images share."""
         noise = torch.randn(2, 3, self.image_size, self.image_size, generator=torch.Generator().manual_seed(0))
         with precisions.casting(self.device, precision):
             ours, theirs = (network(noise.to(self.device)).double() for network in (tower, plain))
         return float(torch.cosine_similarity(ours[0] - ours[1], theirs[0] - theirs[1], dim=0).nan_to_num(-1))
 
     def _tower(self, precision: str) -> nn.Module:
-        """(B, 3, S, S) normalised -> (B, D), in the context of `precision`, laid out for it."""
+        """(B, 3, S, S) normalised -> (B, D), laid out for `precision` and called in its context."""
         return laid_out(self._image_network(), precisions.DTYPES[precision], self.device)
 
     @abstractmethod
     def _image_network(self) -> nn.Module:
-        """(B, 3, S, S) normalised -> (B, D), as it was loaded."""
+        """(B, 3, S, S) normalised -> (B, D), as loaded."""
 
 
 def check_preset(name: str) -> str:
-    """The name of a preprocessing preset. Raises UsageError for any other."""
+    """The name of a preprocessing preset. Raises UsageError for an unknown name."""
     if name not in PRESETS:
         raise UsageError(f"'{name}' is not a preprocessing preset. {nearest(name, PRESETS)}")
     return name
 
 
 def square_side(height: int, width: int) -> int:
-    """S of the S x S pictures. Raises UsageError for a network whose pictures are not square."""
+    """S of the S x S images. Raises UsageError if the network's images are not square."""
     if height != width:
-        raise UsageError(f"This model takes pictures of {height} x {width}; only square ones are supported.")
+        raise UsageError(f"This model takes images of {height} x {width}; only square ones are supported.")
     return height
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Only a GPU has an exception of its own for it."""
+    """PyTorch has an exception of its own only for a GPU."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def slug(*parts: str) -> str:
-    """A name that is fit for a folder: `ViT-B-32`, `openai` -> `vit-b-32--openai`."""
+    """A folder name: `ViT-B-32`, `openai` -> `vit-b-32--openai`."""
     return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") for part in parts)

@@ -1,6 +1,6 @@
-"""The same network laid out for inference: attention as few large products, weights in the precision they serve in.
+"""The same network laid out for inference: attention in a few large products, weights in the compute precision.
 
-What that is worth: docs/scale.md.
+For the gain see docs/scale.md.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Product = Callable[[nn.Linear], nn.Module]
 
 
 class _Product(nn.Module):
-    """A linear layer in another layout. Whoever reads its weight, to multiply by it elsewhere, finds the original's."""
+    """A linear layer in another layout. Code that reads its weight, to multiply elsewhere, gets the original's."""
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()
@@ -25,7 +25,7 @@ class _Product(nn.Module):
 
 
 class PackedProduct(_Product):
-    """Its weights lie as the processor's matrix kernels read them, so that no call lays them out."""
+    """Weights in the layout of the processor's matrix kernels, so that no call has to rearrange them."""
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__(layer, dtype)
@@ -40,7 +40,7 @@ class PackedProduct(_Product):
 
 
 class PlainProduct(_Product):
-    """Its weights are in the precision that they serve in."""
+    """Weights in the compute precision."""
 
     def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
         super().__init__(layer, dtype)
@@ -52,10 +52,10 @@ class PlainProduct(_Product):
 
 
 class SelfAttention(nn.Module):
-    """What `nn.MultiheadAttention` computes of one sequence, batch first: one product for queries, keys and values.
+    """`nn.MultiheadAttention` of one sequence, batch first, with one product for queries, keys and values.
 
-    PyTorch's own, in bf16 on a processor, multiplies position by position and copies the weights for each: that took
-    two thirds of the time. Whatever it is asked beyond one sequence, it leaves to the original.
+    PyTorch's own, in bf16 on a processor, multiplies position by position and copies the weights each time: that took
+    two thirds of the time. Other calls are passed to the original.
     """
 
     def __init__(self, original: nn.MultiheadAttention, product: Product) -> None:
@@ -93,7 +93,7 @@ def laid_out(network: nn.Module, dtype: torch.dtype, device: str) -> nn.Module:
 
 
 def can_pack() -> bool:
-    """Whether this PyTorch has the kernels that `PackedProduct` calls."""
+    """Whether this PyTorch has the kernels for `PackedProduct`."""
     there = torch.backends.mkldnn.is_available()
     return there and all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
 
@@ -109,6 +109,6 @@ def _replaced(module: nn.Module, product: Product) -> nn.Module:
 
 
 def _is_plain(attention: nn.MultiheadAttention) -> bool:
-    """Batch first, queries, keys and values of one width, nothing added to them."""
+    """Whether it is batch first, with queries, keys and values of one width and nothing added to them."""
     joined = attention.in_proj_weight is not None and attention.batch_first
     return joined and attention.bias_k is None and not attention.add_zero_attn

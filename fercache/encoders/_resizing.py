@@ -1,6 +1,6 @@
-"""A library's evaluation transform on 8-bit pictures, by PyTorch's kernels for them instead of Pillow's.
+"""A library's evaluation transform on 8-bit images, with PyTorch's kernels instead of Pillow's.
 
-The pictures are the same up to a few levels of 255, and made faster; see docs/scale.md.
+It is faster, and its images differ by a few levels of 255 at most; see docs/scale.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,20 +23,20 @@ Resizing = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """(H, W, 3) -> (S, S, 3), both RGB."""
 
 _TO_RGB = ("_convert_to_rgb", "MaybeConvertMode")
-"""Steps of open_clip's that have nothing to do, since our pictures are RGB already."""
+"""Steps of open_clip's that do nothing, since our images are RGB already."""
 
 
 def on_pixels(transforms: Sequence[Any]) -> Resizing:
-    """The steps of a library's transform that come before the picture becomes a tensor.
+    """The steps of a library's transform before the image becomes a tensor.
 
-    With a step that these kernels do not have, such as borders, Pillow makes all of them.
+    If these kernels lack one step, such as borders, Pillow does them all.
     """
     steps, resize = _steps(transforms), _by_pytorch if kernels(transforms) == "pytorch" else _by_pillow
     return lambda pixels: resize(pixels, steps)
 
 
 def kernels(transforms: Sequence[Any]) -> str:
-    """Whose kernels make the pictures, as an identity says it: `pytorch` or `pillow`."""
+    """The kernels used, for the identity: `pytorch` or `pillow`."""
     ours = all(type(step) is CenterCrop or _is_known_resize(step) for step in _steps(transforms))
     return "pytorch" if ours else "pillow"
 
@@ -53,30 +53,30 @@ def _is_known_resize(step: Any) -> bool:
 
 
 def _by_pytorch(pixels: NDArray[np.uint8], steps: Sequence[Any]) -> NDArray[np.uint8]:
-    picture = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
+    image = torch.from_numpy(pixels)[None].permute(0, 3, 1, 2)
     for step in steps:
         if isinstance(step, Resize):
-            picture = _resized(picture, step)
-        elif tuple(step.size) != picture.shape[2:]:
-            picture = center_crop(picture, step.size)
-    made: NDArray[np.uint8] = picture.permute(0, 2, 3, 1).contiguous()[0].numpy()
+            image = _resized(image, step)
+        elif tuple(step.size) != image.shape[2:]:
+            image = center_crop(image, step.size)
+    made: NDArray[np.uint8] = image.permute(0, 2, 3, 1).contiguous()[0].numpy()
     return made
 
 
-def _resized(picture: Tensor, step: Any) -> Tensor:
-    """(1, 3, H, W); a size of one number is that of the shorter side, and torchvision rounds the longer one down."""
-    height, width = picture.shape[2:]
+def _resized(image: Tensor, step: Any) -> Tensor:
+    """(1, 3, H, W); a size of one number applies to the shorter side, and torchvision rounds the longer one down."""
+    height, width = image.shape[2:]
     size = step.size
     if isinstance(size, int) or len(size) == 1:
         side = size if isinstance(size, int) else size[0]
         size = (int(side * height / min(height, width)), int(side * width / min(height, width)))
     if tuple(size) == (height, width):
-        return picture
-    return F.interpolate(picture, tuple(size), mode=step.interpolation.value, antialias=True)
+        return image
+    return F.interpolate(image, tuple(size), mode=step.interpolation.value, antialias=True)
 
 
 def _by_pillow(pixels: NDArray[np.uint8], steps: Sequence[Any]) -> NDArray[np.uint8]:
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     for step in steps:
-        picture = step(picture)
-    return np.asarray(picture)
+        image = step(image)
+    return np.asarray(image)

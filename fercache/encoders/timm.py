@@ -1,4 +1,4 @@
-"""Networks that know no text: `timm/` and any of timm's names, as in `timm/vit_small_patch14_dinov2.lvd142m`."""
+"""Networks without text: `timm/` and any of timm's names, as in `timm/vit_small_patch14_dinov2.lvd142m`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +9,10 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.encoders import (
-    IMAGENET_224,
-    EncoderRequest,
-    NetworkEncoder,
-    Preprocessing,
-    check_preset,
-    slug,
-    square_side,
-)
+from fercache.encoders import IMAGENET_224, NetworkEncoder, Preprocessing, check_preset, slug, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from fercache.weights.state_dicts import state_hash, weights_hash
 from fercache.weights.timm_backbone import PRETRAINED, Backbone, not_here
 
@@ -37,9 +30,9 @@ AS_CAFE = {
 
 
 class Timm(NetworkEncoder):
-    """Features as timm pools them, before any classifier.
+    """Features as timm pools them, before the classifier.
 
-    A network of a fixed size is built for the preset's: its position embeddings are resized, as timm does.
+    A network of fixed size is built for the preset's size: its position embeddings are resized, as timm does.
     """
 
     @classmethod
@@ -55,7 +48,7 @@ class Timm(NetworkEncoder):
         backbone = Backbone(asked, 224 if cafe else None, {})
         config = AS_CAFE if cafe else resolve_model_data_config(backbone.network)
         label, sha256 = fill(backbone, request.weights)
-        # A tag after the dot names weights and their preprocessing, which the identity holds as they are.
+        # A tag after the dot names weights and their preprocessing, which are in the identity anyway.
         architecture = asked.partition(".")[0]
         origin = {"family": "timm", "architecture": architecture, "weights_sha256": sha256}
         preprocessing = described_as(request.preprocessing, config)
@@ -74,15 +67,15 @@ class Timm(NetworkEncoder):
 
 
 def fill(backbone: Backbone, weights: Path | None) -> tuple[str, str]:
-    """Gives a backbone the weights of a file, or timm's own; returns what they are called, and their SHA-256.
+    """Loads the weights of a file, or timm's own, into a backbone; returns their name and SHA-256.
 
-    Keys that only a classifier has are not used. Raises UsageError for weights that do not fit, or cannot be fetched.
+    Keys of a classifier are ignored. Raises UsageError for weights that do not fit, or cannot be fetched.
     """
     if weights is None:
         backbone.load(PRETRAINED)
         return backbone.network.pretrained_cfg.get("tag") or PRETRAINED, state_hash(backbone.network.state_dict())
     if not weights.is_file():
-        raise UsageError(f"--weights {weights}: there is no such file.")
+        raise UsageError(f"--weights {weights}: no such file.")
     backbone.load(str(weights))
     return weights.stem, weights_hash(weights)
 
@@ -92,13 +85,13 @@ def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:
     side = square_side(*config["input_size"][1:])
     described = {"preset": preset, **config, "size": side, "kernels": kernels(steps(config, side))}
     del described["input_size"]
-    # Borders, where there are any, have the mean colour.
+    # Borders, if any, have the mean colour.
     geometry = (*GEOMETRY, "mean") if config["crop_mode"] == "border" else GEOMETRY
     return Preprocessing(side, config["mean"], config["std"], described, geometry, lambda side: steps(config, side))
 
 
 def steps(config: dict[str, Any], side: int) -> Sequence[Any]:
-    """Those of timm's evaluation transform to pictures of `side` pixels."""
+    """The steps of timm's evaluation transform to images of `side` pixels."""
     transforms: Sequence[Any] = create_transform(**{**config, "input_size": (3, side, side)}).transforms
     return transforms
 

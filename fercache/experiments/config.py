@@ -6,43 +6,43 @@ sources are found when it is read, before anything is extracted; what only a set
 
 import itertools
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName, check_domain, every_set, source_names
-from fercache.errors import LONGEST_NAME, UsageError, nearest
-from fercache.expressions import POLICIES as LABEL_POLICIES
+from fercache.datasets import DatasetName, check_domain, every_set, source_names
+from fercache.errors import LONGEST_NAME, UsageError, first_problem, nearest
 from fercache.heads import RANDOM, FitSettings, HeadSettings
-from fercache.identity import MOST_SEEDS, seed_range
 from fercache.images.corruptions import corruptions
 from fercache.images.views import CLEAN, load_recipe
 from fercache.layouts.remote import exists
+from fercache.options import Options
+from fercache.options.extract import ContentOptions, EncoderOptions
+from fercache.options.train import LearningOptions, Seeds
+from fercache.policies import DEFAULT, FALLBACK, SelectionPolicy
 from fercache.prompts import prompt_set
-from fercache.scoring.selection import DEFAULT, FALLBACK, POLICIES
+from fercache.splits import POOL
 from fercache.toml_files import is_file, read_toml
 from fercache.weights.timm_backbone import PRETRAINED
 
-ORACLE = "oracle"
+ENCODER_KEYS = {"encoder" if name == "name" else name: name for name in EncoderOptions.model_fields}
+"""Keys of a file, and the fields of `EncoderOptions`."""
 MOST_METHODS = 10_000
 """Of an experiment: more would take years, and memory before anything is trained."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class HeadEntry(_Strict):
+class HeadEntry(Options):
     """A head, its trunk, the `settings` that are fixed, and a `grid` of others: every combination is a method."""
 
     head: str
     trunk: str | None = None
-    settings: dict[str, Any] = {}
-    grid: dict[str, tuple[Any, ...]] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -76,48 +76,43 @@ class HeadEntry(_Strict):
         return self
 
 
-class Statistics(_Strict):
+class Statistics(Options):
     """What scores are compared with (`baseline`, a head), and whether faces are also scored without duplicates."""
 
     baseline: str | None = None
     exclude_duplicates: bool = False
 
 
-class Experiment(_Strict):
-    """The content of a file; see `pipelines/README.md`."""
+class Experiment(ContentOptions, LearningOptions):
+    """The content of a file; see `pipelines/README.md`. A file has the encoder's options beside the others."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     about: str = ""
-    encoder: str = "bundled"
-    weights: Path | None = None
-    preprocessing: Literal["clip", "imagenet-224"] = "clip"
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    prompts: str = "faces"
-    views: int = Field(default=0, ge=0, le=64)
-    recipe: str = "cafe"
-    crops: int | None = Field(default=None, ge=16, le=512)
+    encoder: EncoderOptions = EncoderOptions()
     sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     leave_one_out: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    seeds: Annotated[tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(max_length=MOST_SEEDS)] = (0, 1, 2, 3, 4)
-    classes: Literal[7, 8] = 7
-    policy: str = "majority"
-    labels: str | None = None
-    faces: int | None = Field(default=None, ge=2)
-    selection: tuple[str, ...] = POLICIES
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    selection: tuple[SelectionPolicy, ...] = tuple(SelectionPolicy)
     report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     heads: tuple[HeadEntry, ...]
     statistics: Statistics = Statistics()
 
-    @field_validator("seeds", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _read_seeds(cls, given: Any) -> Any:
-        if not isinstance(given, str):
+    def _nest_encoder(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(given.get("encoder"), EncoderOptions):
             return given
-        first, _, last = given.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal()):
-            raise ValueError('write a range, "0-4", or a list, [0, 2, 5]')
-        return tuple(seed_range(int(first), int(last or first)))
+        rest = {name: value for name, value in given.items() if name not in ENCODER_KEYS}
+        return {**rest, "encoder": {ENCODER_KEYS[name]: given[name] for name in given if name in ENCODER_KEYS}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_names_of_earlier_versions(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if "policy" not in given:
+            return given
+        print("note: 'policy' is now 'votes'; the old name will be removed in the next release.", file=sys.stderr)
+        return {"votes": given["policy"]} | {name: value for name, value in given.items() if name != "policy"}
 
     @model_validator(mode="before")
     @classmethod
@@ -135,13 +130,11 @@ class Experiment(_Strict):
             raise ValueError(f"heads: they are {methods:,} methods; at most {MOST_METHODS:,} can be asked for")
         if len(self.leave_one_out) == 1:
             raise ValueError("leave_one_out needs two sets or more")
-        if not self.seeds:
-            raise ValueError('seeds: the range is empty; the smaller number comes first, "0-4"')
         for name in ("seeds", "selection"):
             given = getattr(self, name)
             if repeated := [value for place, value in enumerate(given) if value in given[:place]]:
                 raise ValueError(f"{name}: {repeated[0]} is there twice; name every one once")
-        if self.selection == (ORACLE,):
+        if self.selection == (SelectionPolicy.ORACLE,):
             raise ValueError("selection: oracle looks at the target, so it stands beside the others, never alone")
         return self
 
@@ -239,29 +232,21 @@ def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettin
     for name in given:
         if name not in model.model_fields:
             raise UsageError(f"{where}: '{name}' is not a setting of {head}. {nearest(name, model.model_fields)}")
-    endless = [name for name, value in given.items() if isinstance(value, float) and not math.isfinite(value)]
-    if endless:
-        raise UsageError(f"{where}: {endless[0]} = {given[endless[0]]} is no finite number.")
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {name} = {first['input']!r}: {first['msg']}.") from None
+        problem = first_problem(error)
+        raise UsageError(f"{where}: {problem.name} = {problem.given!r}: {problem.message}.") from None
 
 
 def _check(experiment: Experiment) -> None:
     """Everything that the types do not say."""
-    registry.encoder_family(experiment.encoder)
-    if experiment.weights and not exists(experiment.weights):
-        raise UsageError(f"weights = {experiment.weights}: there is no such file in {Path.cwd()}.")
+    registry.encoder_family(experiment.encoder.name)
+    weights = experiment.encoder.weights
+    if weights and not exists(weights):
+        raise UsageError(f"weights = {weights}: there is no such file in {Path.cwd()}.")
     prompt_set(experiment.prompts)
     load_recipe(experiment.recipe)
-    for name, known in (("selection", POLICIES), ("policy", LABEL_POLICIES)):
-        given = getattr(experiment, name)
-        for each in [given] if isinstance(given, str) else given:
-            if each not in known:
-                raise UsageError(f"{name}: '{each}' is not a policy. {nearest(each, known)}")
     _check_splits_and_labels(experiment)
     chosen = variants(experiment)
     if experiment.crops and not any(variant.needs_crops for variant in chosen):
@@ -358,36 +343,29 @@ def _is_trained_on(target: DatasetName, parts: Sequence[DatasetName]) -> bool:
 
 
 def _complaint(error: ValidationError) -> str:
-    errors = error.errors(include_url=False)
-    # A misspelt key is often also one that is missing; which one was written says more.
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    *place, last = first["loc"] or ("",)
-    if first["type"] == "extra_forbidden":
+    problem = first_problem(error)
+    path = problem.place[1:] if problem.place[:1] == ("encoder",) and len(problem.place) > 1 else problem.place
+    *place, last = ["encoder" if path == ("name",) and path != problem.place else each for each in path] or [""]
+    if problem.kind == "extra_forbidden":
         table: dict[str, type[BaseModel]] = {"heads": HeadEntry, "statistics": Statistics}
-        known = table[str(place[0])] if place else Experiment
-        return f"'{last}' is no key of {_where(place) or 'an experiment'}. {nearest(str(last), known.model_fields)}"
-    where, told = _where([*place, last]), first["msg"].removeprefix("Value error, ")
-    if where.startswith(("sources.", "seeds.")):
-        where, told = str(place[0]), _MEMBERS[str(place[0])]
-    if first["type"] in ("model_type", "model_attributes_type"):
-        told = f"write a table, [{where}]"
-    if first["type"] == "tuple_type":
-        told = (
-            "write a table, [[heads]], with double brackets" if where == "heads" else f"write a list, {_listed(first)}"
-        )
-    return f"{where}: {told}." if where else f"{told}."
+        known = table[str(place[0])].model_fields if place else {*Experiment.model_fields, *ENCODER_KEYS}
+        return f"'{last}' is not a key of {_where(place) or 'an experiment'}. {nearest(str(last), known)}"
+    where, message = _where([*place, last]), problem.message
+    if where.startswith("sources."):
+        where, message = "sources", _POOLED
+    if problem.kind in ("model_type", "model_attributes_type"):
+        message = f"write a table, [{where}]"
+    if problem.kind == "tuple_type":
+        heads = "write a table, [[heads]], with double brackets"
+        message = heads if where == "heads" else f"write a list, {_listed(problem.given)}"
+    return f"{where}: {message}." if where else f"{message}."
 
 
-_MEMBERS = {
-    "sources": 'write the names of sets, and lists of one or more names for those that are pooled: ["rafdb", ["sfew"]]',
-    "seeds": "write whole numbers, 0 or more",
-}
-"""What may stand in a list."""
+_POOLED = 'write the names of datasets, and lists of one or more names for pooled ones: ["rafdb", ["sfew"]]'
 
 
-def _listed(problem: Any) -> str:
+def _listed(given: Any) -> str:
     """What was given, as a list in TOML."""
-    given = problem["input"]
     return f'["{given}"]' if isinstance(given, str) else f"[{given}]"
 
 

@@ -9,26 +9,27 @@ fresh again. Prompts are compared by what they say.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
-from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.experiments.config import head_settings
 from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.images.views import load_recipe
-from fercache.loading.earlier_versions import why_again
+from fercache.loading.earlier_versions import Wanted, why_again
 from fercache.loading.run_config import RunConfig, read_config
-from fercache.loading.sources import TrainRequest
 from fercache.loading.tables import find_prompts, find_shifted, holds
+from fercache.options.evaluate import EvaluateRequest
+from fercache.options.extract import EncoderRequest, ExtractRequest
+from fercache.options.train import TrainRequest
+from fercache.prompts import set_label
 from fercache.records import Record
 from fercache.reporting.page import made_before, records_key
 from fercache.settings import Settings
-from fercache.stages.evaluate import EvaluateRequest, is_scored, records_on, targets_of
-from fercache.stages.extract import ExtractRequest, root_of
+from fercache.stages.evaluate import is_scored, records_on, targets_of
+from fercache.stages.extract import root_of
 from fercache.stages.train import planned_runs
 from fercache.store.crops import find_crops
 from fercache.store.runs import find_runs, is_finished
@@ -164,7 +165,7 @@ def on_tables(steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -
     if len(names) < len(found):
         lacking = ", ".join(name for name, table in found.items() if table is None)
         raise UsageError(f"{lacking}: not extracted as the experiment asks for it")
-    return replace(step.request, encoder=names[0])
+    return step.request.but(encoder=names[0])
 
 
 def _runs_found(settings: Settings, steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -> Found:
@@ -174,29 +175,36 @@ def _runs_found(settings: Settings, steps: Sequence[Step], step: Train, tables: 
     except UsageError as error:
         return Found(seeds, 0, wrong=str(error))
     lacking = [folder for folder in folders if not is_finished(folder)]
-    older = [folder for folder in lacking if _older_run(settings, step, folder)]
-    changed = f"the source has changed since {len(older)} of its {seeds} runs" if older else ""
-    again = why_again(settings.cache, lacking, _asked(step))
+    wanted = _wanted(step)
+    changes = [change for folder in lacking if (change := _nearest_change(settings, wanted, folder)) is not None]
+    same = sum(not change for change in changes)
+    changed = f"the source has changed since {same} of its {seeds} runs" if same else ""
+    other = next((f"not trained with {'; '.join(change)}" for change in changes if change), "")
+    again = why_again(settings.cache, lacking, wanted)
     changed = f"an earlier version trained {_some(lacking)} under other keys: {again}" if again else changed
-    return Found(seeds, seeds - len(lacking), changed, runs=tuple(folders))
+    return Found(seeds, seeds - len(lacking), changed, wrong=other, runs=tuple(folders))
 
 
 def _some(folders: Sequence[Path]) -> str:
     return "its run" if len(folders) == 1 else f"its {len(folders)} runs"
 
 
-def _asked(step: Train) -> dict[str, Any]:
-    """What the configuration of a run says of what a step asks for."""
+def _wanted(step: Train) -> Wanted:
     (head,), request = step.request.heads, step.request
     chosen = head_settings(head, request.set, step.title).model_dump(mode="json")
-    return {"settings": chosen, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
+    return Wanted(chosen, request, set_label(request.prompts))
 
 
-def _older_run(settings: Settings, step: Train, folder: Path) -> bool:
-    """Whether there is a run like the one planned, on other features: its folder differs in the key alone."""
-    beginning, wanted = folder.name.rpartition("-")[0] + "-", _asked(step)
-    alike = [each for _, each in _readable([r for r in find_runs(settings.cache) if r.name.startswith(beginning)])]
-    return any({name: getattr(config, name) for name in wanted} == wanted for config in alike)
+def _nearest_change(settings: Settings, wanted: Wanted, folder: Path) -> list[str] | None:
+    """How what is wanted differs from the run that is most like it, `prompts: faces -> ke2nt`; None without a run.
+
+    A run is like the one planned where its folder differs in the key alone. Empty: it learned from other faces or
+    features.
+    """
+    beginning = folder.name.rpartition("-")[0] + "-"
+    alike = _readable([run for run in find_runs(settings.cache) if run.name.startswith(beginning)])
+    changes = [config.changes(wanted.settings, wanted.options, wanted.prompts) for _, config in alike]
+    return min(([f"{name}: {text}" for name, text in each.items()] for each in changes), key=len, default=None)
 
 
 def finished_runs(step: Step, runs: Runs) -> list[Path]:
@@ -209,7 +217,7 @@ def _scores_found(
 ) -> Found:
     trains = [each for number in step.needs if isinstance(each := steps[number], Train)]
     wanted = sum(len(train.request.seeds) for train in trains) * len(step.targets)
-    request = EvaluateRequest(step.targets, exclude_duplicates=step.exclude_duplicates)
+    request = EvaluateRequest(targets=step.targets, exclude_duplicates=step.exclude_duplicates)
     there, damaged = 0, []
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
@@ -228,7 +236,7 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
     tables = find_tables(settings.cache)
     found: list[Record] = []
     for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
-        request = EvaluateRequest(scored.targets)
+        request = EvaluateRequest(targets=scored.targets)
         for folder, config in _readable(finished_runs(scored, runs)):
             for target in targets_of(settings, request, config, tables):
                 found += [

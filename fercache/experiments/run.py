@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fercache.errors import FercacheError
@@ -21,12 +21,13 @@ from fercache.experiments.steps import (
     states,
     table_name,
 )
-from fercache.loading.thumbnails import pictures_of
+from fercache.loading.thumbnails import images_of
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record
 from fercache.reporting.page import PAGE, write_report
 from fercache.reporting.report import ReportRequest
 from fercache.settings import Settings
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.extract import extract
 from fercache.stages.train import planned_runs, train
 from fercache.store.tables import find_tables
@@ -126,7 +127,7 @@ class _Work:
         """One step, by its stage."""
         match step:
             case Extract(request=request):
-                extract(self.settings, replace(request, encoder=replace(request.encoder, device=self.device)))
+                extract(self.settings, request.but(encoder=request.encoder.but(device=self.device)))
             case Train():
                 self._train(number, step)
             case Evaluate():
@@ -137,7 +138,7 @@ class _Work:
     def _train(self, number: int, step: Train) -> None:
         request = on_tables(self.steps, step, find_tables(self.settings.cache))
         try:
-            self.runs[number] = train(self.settings, replace(request, device=self.device))
+            self.runs[number] = train(self.settings, request.but(device=self.device))
         except Exception:
             with suppress(FercacheError):
                 self.runs[number] = planned_runs(self.settings, request)  # others of them may be whole
@@ -147,12 +148,13 @@ class _Work:
         names = tuple(folder.name for folder in finished_runs(step, self.runs))
         unique = step.exclude_duplicates
         evaluate(
-            self.settings, EvaluateRequest(self._targets(step), names, device=self.device, exclude_duplicates=unique)
+            self.settings,
+            EvaluateRequest(targets=self._targets(step), runs=names, device=self.device, exclude_duplicates=unique),
         )
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
-        shown = ReportRequest(pictures_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
+        shown = ReportRequest(images_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
         self.shown = write_report(records, folder, self.settings.cache, shown), records
 
     def outcome(self) -> Outcome:

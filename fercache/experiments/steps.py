@@ -8,11 +8,10 @@ from typing import TypeAlias
 
 from fercache import registry
 from fercache.datasets import DatasetName, source_names
-from fercache.encoders import EncoderRequest
 from fercache.experiments.config import Experiment, Trial, Variant, trials, variants
-from fercache.loading.sources import TrainRequest
+from fercache.options.extract import ContentOptions, EncoderOptions, EncoderRequest, ExtractRequest
+from fercache.options.train import LearningOptions, TrainRequest
 from fercache.scoring.selection import BY_SHIFTED
-from fercache.stages.extract import ExtractRequest
 
 
 @dataclass(frozen=True)
@@ -100,18 +99,14 @@ def _extractions(experiment: Experiment, found: Sequence[Trial]) -> list[Extract
     targets = [table_name(name) for trial in found for name in trial.targets]
     if experiment.statistics.exclude_duplicates:  # seen in the clean pictures
         targets = [each for name in targets for each in (str(DatasetName.parse(name).clean), name)]
-    encoder = EncoderRequest(
-        experiment.encoder, experiment.weights, experiment.preprocessing, precision=experiment.precision
-    )
+    encoder = EncoderRequest(**experiment.encoder.part(EncoderOptions))
+    content = experiment.part(ContentOptions)
     return [
         ExtractRequest(
-            name,
+            dataset=name,
             encoder=encoder,
-            prompts=experiment.prompts,
-            views=experiment.views if name in sources else 0,
-            recipe=experiment.recipe,
-            crops=experiment.crops,
             shifted=BY_SHIFTED in experiment.selection and name in sources,
+            **content | ({} if name in sources else {"views": 0}),
         )
         for name in dict.fromkeys((*sources, *targets))
     ]
@@ -128,14 +123,11 @@ def _train(experiment: Experiment, trial: Trial, variant: Variant, sources: tupl
     request = TrainRequest(
         source=trial.source,
         heads=(variant.head,),
-        encoder=experiment.encoder,
+        encoder=experiment.encoder.name,
         seeds=seeds,
         set=variant.settings,
-        classes=experiment.classes,
-        policy=experiment.policy,
-        label_file=experiment.labels,
         prompts=experiment.prompts,
-        faces=experiment.faces,
+        **experiment.part(LearningOptions),
     )
     return Train(f"train {variant} on {trial.source}, {_count(len(seeds), 'seed')}", request, sources)
 

@@ -1,7 +1,7 @@
-"""The engine for many machines: a shard is a task of a Ray cluster, which tries it elsewhere when a worker dies.
+"""The engine for many machines: a shard is a task of a Ray cluster, which retries it elsewhere if a worker dies.
 
-The driver lists, hands out shards, and writes what comes back; it holds the table's lock. Workers load the encoder once
-and keep it. When the driver dies, the same command goes on with the shards that it has not written.
+The driver lists faces, hands out shards, writes the results, and holds the table's lock. Workers load the encoder once
+and keep it. If the driver dies, the same command resumes with the unfinished shards.
 """
 
 import importlib.util
@@ -18,29 +18,30 @@ from functools import cache
 from typing import Any
 
 from fercache.datasets import FaceImage
-from fercache.encoders import Encoder, EncoderRequest
+from fercache.encoders import Encoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.extraction.local import Counts, Task, encode_rows
+from fercache.options.extract import EncoderRequest
 from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
 
 TRIES = 4
-"""Of a shard: it may be what kills the workers."""
+"""Attempts per shard: the shard itself may kill the workers."""
 AHEAD = 2
-"""Shards handed out for each that is worked on, so that no worker waits for the driver."""
+"""Shards handed out per running task, so that no worker waits for the driver."""
 SECONDS_TO_ANSWER = 10
 _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""The empty frame of settings with which each side of HTTP/2 begins: length, kind (4), flags, stream."""
+"""The empty settings frame that opens an HTTP/2 connection: length, kind (4), flags, stream."""
 CORES_PER_GPU = 8
-"""At most: what decodes for one GPU."""
+"""Most cores that decode for one GPU."""
 
 Encoded = tuple[Columns, list[Quarantined], Counts]
 Shared = tuple[Task, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
-"""What workers fetch once: the task, the encoder asked for and its identity, the features that there are already."""
+"""What workers fetch once: the task, the encoder request and identity, and the known features."""
 
 
 def extract_on_cluster(
@@ -52,11 +53,10 @@ def extract_on_cluster(
     known: Mapping[str, KnownFeatures],
     address: str | None,
 ) -> Counts:
-    """Encodes and writes every shard `writer` misses, on the cluster at `address`.
+    """Encodes and writes every missing shard of `writer` on the cluster at `address`.
 
-    The `encoder` is asked for in the precision that the driver settled on, and must turn out to be of that `identity`.
-    Raises UsageError without Ray, or a cluster; FercacheError for a shard that cannot be done, and for workers that see
-    other files than the driver or have another encoder.
+    Workers load `encoder` in the driver's precision and compare it with `identity`. Raises UsageError without Ray or a
+    cluster; FercacheError for a shard that fails, and for workers with other files or another encoder.
     """
     ray = _connected(address)
     counts, start, missing, faces = Counts(), time.perf_counter(), writer.missing(), listing.faces
@@ -88,7 +88,7 @@ def extract_on_cluster(
 
 @contextmanager
 def _given_up(ray: Any, running: Mapping[Any, Any]) -> Iterator[None]:
-    """Takes the tasks back when the body is interrupted: Ray would say of each that nobody waits for it."""
+    """Cancels the tasks if the body is interrupted: Ray would print a message for each."""
     try:
         yield
     except KeyboardInterrupt:
@@ -99,9 +99,9 @@ def _given_up(ray: Any, running: Mapping[Any, Any]) -> Iterator[None]:
 
 
 def _connected(address: str | None) -> Any:
-    """Ray, connected. Without an address: to the cluster that this machine belongs to, else to one of its own.
+    """Ray, connected to `address`; without one, to the cluster of this machine, else to a new one.
 
-    Signals end this process as before: Ray's own handlers would print its stack.
+    The signal handlers are restored: Ray's own would print a stack.
     """
     if importlib.util.find_spec("ray") is None:
         raise UsageError("--engine ray needs Ray: pip install 'fercache[ray]'")
@@ -121,17 +121,15 @@ def _connected(address: str | None) -> Any:
 
 
 def _start_alone(ray: Any) -> None:
-    """Starts a cluster that only this machine can reach: whoever reaches one can run code on it."""
+    """Starts a cluster that only this machine can reach, since a Ray cluster runs code from any client."""
     from ray._private import ray_constants
 
-    ray_constants.ENABLE_RAY_CLUSTER = False  # what Ray calls listening on other than the loopback address
+    ray_constants.ENABLE_RAY_CLUSTER = False  # Ray's name for listening beyond the loopback address
     with _environment("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"):
         ray.init(address="local", include_dashboard=False, log_to_driver=True)
     addresses = {node["NodeManagerAddress"] for node in ray.nodes()}
     if not addresses <= {"127.0.0.1", "::1"}:
-        print(
-            f"warning: this version of Ray listens at {', '.join(sorted(addresses))}, for others too", file=sys.stderr
-        )
+        print(f"warning: this version of Ray is open to the network at {', '.join(sorted(addresses))}", file=sys.stderr)
 
 
 @contextmanager
@@ -146,14 +144,14 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 @contextmanager
 def _our_signals() -> Iterator[None]:
-    """The handlers of SIGINT and SIGTERM afterwards are those from before. Only the main thread has any."""
+    """Restores the handlers of SIGINT and SIGTERM. Only the main thread has any."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except SystemExit:  # of Ray's handler, while it starts
+    except SystemExit:  # from Ray's handler during start-up
         raise KeyboardInterrupt from None
     finally:
         for number, handler in before.items():
@@ -161,9 +159,9 @@ def _our_signals() -> Iterator[None]:
 
 
 def _knock(address: str | None) -> None:
-    """Raises UsageError for an address that is none, and where no server of Ray's kind answers soon.
+    """Raises UsageError for a malformed address, and if no Ray server answers soon.
 
-    Ray itself would try for minutes. Such servers speak HTTP/2, and say so before they are asked anything.
+    Ray itself would try for minutes. Its servers speak HTTP/2, and send the first frame.
     """
     if address in (None, "auto", "local"):
         return
@@ -172,19 +170,19 @@ def _knock(address: str | None) -> None:
         raise UsageError(f"--address {address}: expected HOST:PORT, as `ray start --head` prints it, or auto.")
     if str(address).startswith("ray://"):
         raise UsageError(
-            f"--address {address}: the ports of ray:// are for Ray's client, which cannot hand out shards. Start this "
-            "command on a machine of the cluster, with --address auto or HOST:PORT (6379, if nothing else was chosen)."
+            f"--address {address}: ray:// ports are for Ray's client, which cannot hand out shards. Run this on "
+            "a machine of the cluster, with --address auto or HOST:PORT (by default port 6379)."
         )
     try:
         with socket.create_connection((match[1].strip("[]"), int(match[2])), timeout=SECONDS_TO_ANSWER) as stream:
             stream.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
             answer = stream.recv(len(_SETTINGS))
     except TimeoutError:
-        raise _no_cluster(address, f"what listens there does not answer within {SECONDS_TO_ANSWER} seconds") from None
+        raise _no_cluster(address, f"no answer within {SECONDS_TO_ANSWER} seconds") from None
     except (OSError, OverflowError) as error:
         raise _no_cluster(address, error) from None
     if answer[3:4] != _SETTINGS[3:4]:
-        raise _no_cluster(address, "what listens there is none")
+        raise _no_cluster(address, "the server there is not Ray")
 
 
 def _no_cluster(address: str | None, error: object) -> UsageError:
@@ -192,9 +190,9 @@ def _no_cluster(address: str | None, error: object) -> UsageError:
 
 
 def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
-    """What a task takes, a GPU where there are some, else a core; and how many can run at once.
+    """The resources of a task (a GPU if there are any, else a core), and how many tasks can run at once.
 
-    No more cores for a GPU than each machine that has GPUs can give: a task that fits no machine waits for ever.
+    A GPU task asks for no more cores than any GPU machine has: a task that fits no machine waits for ever.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
@@ -210,14 +208,14 @@ def _encode_shard(shared: Shared, rows: list[FaceImage]) -> Encoded:
     encoder = _encoder(request)
     if encoder.identity() != identity:
         raise FercacheError(
-            f"{encoder.name} is another encoder on a worker than here. All need the same fercache, PyTorch and weights."
+            f"{encoder.name} differs on a worker. All machines need the same fercache, PyTorch and weights."
         )
     return encode_rows(rows, task, encoder, known)
 
 
 @cache
 def _encoder(request: EncoderRequest) -> Encoder:
-    """Once for a worker, which does one shard after another."""
+    """Loaded once per worker."""
     return load_checked(request)
 
 
@@ -230,7 +228,7 @@ def _result(ray: Any, reference: Any, rows: Sequence[FaceImage]) -> Encoded:
         raise FercacheError(f"{about} failed on a worker: {error.cause}") from error
     except ray.exceptions.RayError as error:
         raise FercacheError(
-            f"{about} was tried {TRIES} times, and each time its worker died: {_first_line(error)} Look for a picture "
+            f"{about} was tried {TRIES} times, and each time its worker died: {_first_line(error)} Look for an image "
             "that takes too much memory, or for workers with too little. Finished shards are kept."
         ) from error
 
@@ -240,7 +238,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_same_files(rows: Sequence[FaceImage], quarantined: Sequence[Quarantined]) -> None:
-    """A file that only the driver can read is no damaged picture."""
+    """Raises FercacheError for a file that only the driver can read: the image is not damaged."""
     of = {face.id: face for face in rows}
     unread = next((q for q in quarantined if q.reason.startswith(UNREAD)), None)
     if unread is None:

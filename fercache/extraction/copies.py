@@ -1,4 +1,4 @@
-"""Copies of a few faces, encoded: re-compressed, resized, mirrored. An audit learns from them what it can find."""
+"""Encoded copies of a few faces: re-compressed, resized, mirrored. They calibrate the search for duplicates."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from fercache.store.copies import Copies
 MOST = 64
 _AS_IT_IS = ""
 SHARE = 100
-"""One face in this many is copied, MOST at the most: a table costs at most 6 % more. Smaller sets have no copies."""
+"""One face in this many is copied, at most MOST: a table costs at most 6 % more. Smaller datasets have no copies."""
 
 Pixels = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ CHANGES: Mapping[str, Callable[[Pixels], Pixels]] = {
 
 
 def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None:
-    """Some faces, evenly spread over `faces`, as they are and after each change; None where few are, or can be read."""
+    """Evenly spaced `faces`, unchanged and after each change; None if there are too few, or too few can be read."""
     wanted = min(MOST, len(faces) // SHARE)
     chosen = [faces[row] for row in np.linspace(0, len(faces) - 1, wanted).astype(int)]
     squares = [square for square in (_squares(face, encoder) for face in chosen) if square is not None]
@@ -60,10 +60,10 @@ def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None
 
 
 def _squares(face: FaceImage, encoder: Encoder) -> dict[str, Pixels] | None:
-    """The picture and its copies as the encoder takes them: of all chosen faces, they are what memory has to hold."""
+    """The image and its copies, preprocessed: for all chosen faces they have to fit in memory."""
     try:
-        picture = decode(face.read(), face.box)
+        image = decode(face.read(), face.box)
     except (Unreadable, OSError):
         return None
-    changed = {name: encoder.preprocess(change(picture)) for name, change in CHANGES.items()}
-    return {_AS_IT_IS: encoder.preprocess(picture), **changed}
+    changed = {name: encoder.preprocess(change(image)) for name, change in CHANGES.items()}
+    return {_AS_IT_IS: encoder.preprocess(image), **changed}

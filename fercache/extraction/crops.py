@@ -1,4 +1,4 @@
-"""Face crops for trunks that look at pixels: decoded, cut and resized as the encoder does it, at another side."""
+"""Face crops for trunks that see pixels: decoded, cut and resized as for the encoder, at another side."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ AT_ONCE = 512
 def cut_faces(
     faces: Sequence[FaceImage], pixel_sha256: NDArray[np.uint8], encoder: Encoder, side: int
 ) -> Iterator[Cut]:
-    """The crops of `faces` (side S), whose pictures have these hashes (N, 32), some at a time.
+    """The crops of `faces` (side S), whose images have these hashes (N, 32), some at a time.
 
-    Raises FercacheError for a face whose picture is another one than when it was encoded.
+    Raises FercacheError if an image has changed since it was encoded.
     """
 
     def cut(face: FaceImage) -> tuple[NDArray[np.uint8], tuple[int, int], bytes]:
@@ -47,4 +47,4 @@ def cut_faces(
 
 
 def _changed(id: str) -> FercacheError:
-    return FercacheError(f"The picture of {id} has changed while its crops were stored. Run the same command again.")
+    return FercacheError(f"The image of {id} changed while its crops were stored. Run the same command again.")

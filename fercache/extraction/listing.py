@@ -1,4 +1,4 @@
-"""What is to be encoded: the faces of a set in their order, and a hash that changes whenever any of them does."""
+"""What to encode: the faces of a dataset in order, and a hash that changes with any of them."""
 
 import hashlib
 import os
@@ -19,26 +19,26 @@ from fercache.store.schema import Columns, Quarantined
 
 PER_TASK = 256
 NAMED = 10
-"""Absent images that a message names; the quarantine list has all."""
+"""Absent images named in a message; the quarantine list has all."""
 ABSENT = bytes(32)
-"""Stands for a file that cannot be read; it becomes a line of the quarantine list."""
+"""The fingerprint of a file that cannot be read; it becomes a line of the quarantine list."""
 UNREAD = "cannot be read"
-"""How the reason of such a line begins."""
+"""Prefix of the reason in such a line."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All faces of a set, the hash of what they are and how they are labelled, and of each picture's file (N, 32)."""
+    """All faces of a dataset, the hash of their contents and labels, and the hash of each image's file (N, 32)."""
 
     faces: tuple[FaceImage, ...]
     manifest_hash: str
     fingerprints: NDArray[np.uint8]
 
     def check_unchanged(self, rows: Iterable[int], columns: Columns, quarantined: Sequence[Quarantined]) -> None:
-        """Raises FercacheError where what became of `rows` is not of the pictures that were listed.
+        """Raises FercacheError if an image of `rows` has changed, or became unreadable, since it was listed.
 
-        One may have been replaced since, or cannot be read for the moment: its row would be wrong, or lost, under
-        the key of the right one. Pictures that were listed without being read are not looked at.
+        Its row would be wrong, or lost, under the key of the listed image. Images that were listed without being read
+        are not checked.
         """
         encoded = dict(zip(columns.id, columns.file_sha256, strict=True))
         reasons = {face.id: face.reason for face in quarantined}
@@ -49,8 +49,8 @@ class Listing:
             reason = reasons.get(face.id)
             if (encoded[face.id].tobytes() if reason is None else _fingerprint(face)) != listed:
                 raise FercacheError(
-                    f"The picture of {face.id} has changed since it was listed. Run the same command again when "
-                    "nothing writes to the set any more; it begins anew, since the set is another."
+                    f"The image of {face.id} changed during extraction. Run the same command again when nothing writes "
+                    "to the dataset any more; extraction restarts, since the dataset changed."
                 )
             if listed != ABSENT and reason is not None and reason.startswith(UNREAD):
                 raise FercacheError(
@@ -60,10 +60,9 @@ class Listing:
 
 
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
-    """Reads every image once to hash it, and reports all that are listed but not there in one go.
+    """Reads every image once to hash it, and reports all absent images together.
 
-    Raises UsageError for an empty set, an id that occurs twice, text that no table can hold, and a set of which no
-    image is there.
+    Raises UsageError for an empty dataset, repeated ids, text that no table can hold, and if all images are absent.
     """
     if not faces:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
@@ -94,7 +93,7 @@ def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
 
 
 def _report_absent(name: str, absent: Sequence[FaceImage], listed: int) -> None:
-    """Says why, too: an absent file is another mistake than one that may not be read."""
+    """With the reason: a missing file is another mistake than missing permissions."""
     if not absent:
         return
     some = ", ".join(f"{face.id} ({_why_unread(face)})" for face in absent[:NAMED])
@@ -110,18 +109,18 @@ def _why_unread(face: FaceImage) -> str:
         face.read()
     except OSError as error:
         return error.strerror or str(error)
-    return "not there a moment ago"
+    return "absent a moment ago"
 
 
 def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:
-    """Everything about a face that a table depends on. Raises UsageError for text that it cannot hold."""
+    """Everything about a face that affects its table. Raises UsageError for text that a table cannot hold."""
     about = [face.id, face.split, face.label, face.votes, face.subject, face.group, face.box, fingerprint.hex()]
     try:
         line = canonical_json(about).encode()
     except UnicodeEncodeError:
         raise UsageError(f"{face.id!r}: its id, split, subject or group is not UTF-8. Rename it.") from None
     if "\0" in face.id + face.split + face.subject + face.group:
-        raise UsageError(f"{face.id!r}: its id, split, subject or group holds a NUL character. Rename it.")
+        raise UsageError(f"{face.id!r}: its id, split, subject or group contains a NUL character. Rename it.")
     return line + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""The engine for one machine: threads decode, others encode, one writes each finished shard to disk."""
+"""The engine for one machine: threads decode, others encode, and one writes each finished shard."""
 
 import logging
 import os
@@ -39,20 +39,20 @@ Result = TypeVar("Result")
 PHASES = logging.getLogger("fercache.phases")
 FP32 = "Use --precision fp32, and check the weights."
 PER_TASK = 32
-"""Faces decoded by one thread in a row: handing over single small ones costs more than decoding them."""
+"""Faces per decoding task: handing over single small images costs more than decoding them."""
 WORKERS = max(1, (os.cpu_count() or 1) - 1)
-"""Threads that decode. One more would wait for the interpreter's lock more often than it helps."""
+"""Decoding threads. One more would mostly wait for the interpreter's lock."""
 READ_AHEAD = 512
-"""Faces decoded ahead of the encoder: what bounds memory, with the batches and shards that wait."""
+"""Faces decoded ahead of the encoder; this bounds memory, together with waiting batches and shards."""
 BATCHES_AHEAD = 2
-"""For each thread that encodes, with the one that it is at."""
+"""Batches per encoding thread, including the current one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A face ready to be encoded: its views, each (S, S, 3) uint8, and hashes of the file and the decoded picture.
+    """A face ready to be encoded: its views, each (S, S, 3) uint8, and hashes of the file and the decoded image.
 
-    `crop` is the clean view at another side, where one was asked for.
+    `crop` is the clean view at another side, if requested.
     """
 
     views: tuple[NDArray[np.uint8], ...]
@@ -64,7 +64,7 @@ class Prepared:
 
 @dataclass
 class Counts:
-    """What an extraction did."""
+    """The outcome of an extraction."""
 
     encoded: int = 0
     copied: int = 0
@@ -81,13 +81,13 @@ class Views:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """As the table's columns are called, the clean one first."""
+        """Column names in the table, the clean view first."""
         return (CLEAN, *view_names(self.recipe, self.count))
 
     def render(self, pixels: NDArray[np.uint8], pixel_sha256: bytes, encoder: Encoder) -> tuple[NDArray[np.uint8], ...]:
-        """All views of a decoded picture, each (S, S, 3)."""
+        """All views of a decoded image, each (S, S, 3)."""
         drawn = (draw_view(self.recipe, number, pixel_sha256) for number in range(self.count + 1))
-        return tuple(view.on_square(encoder.preprocess(view.on_picture(pixels))) for view in drawn)
+        return tuple(view.on_square(encoder.preprocess(view.on_image(pixels))) for view in drawn)
 
 
 CLEAN_VIEW = Views()
@@ -95,7 +95,7 @@ CLEAN_VIEW = Views()
 
 @dataclass(frozen=True)
 class Task:
-    """What all shards of a table have in common."""
+    """What all shards of a table share."""
 
     name: str
     dataset: Dataset
@@ -106,7 +106,7 @@ class Task:
 def prepare(
     face: FaceImage, encoder: Encoder, views: Views = CLEAN_VIEW, crop_side: int | None = None
 ) -> Prepared | Quarantined:
-    """Read, decode, crop, hash, render. What cannot be read comes back as a line for the quarantine list."""
+    """Read, decode, crop, hash, render. An unreadable image becomes a line of the quarantine list."""
     try:
         data = face.read()
         pixels = face.pixels(data)
@@ -134,7 +134,7 @@ def prepared_faces(
 def in_threads(
     faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int | None = None
 ) -> Iterator[tuple[FaceImage, Result]]:
-    """Each face with what `do` makes of it in a thread, in order, with about READ_AHEAD faces in memory."""
+    """Each face with the result of `do`, called in threads; in order, with about READ_AHEAD faces in memory."""
 
     def do_some(some: Sequence[FaceImage]) -> list[Result]:
         return [do(face) for face in some]
@@ -151,17 +151,17 @@ def in_threads(
         for first, future in waiting:
             yield from zip(first, future.result(), strict=True)
     finally:
-        # Who fails leaves this generator to the garbage collector, which may come while a lock of threads is held:
-        # to wait for a thread then would be to wait for ever.
+        # After an error the garbage collector closes this generator, possibly while a thread lock is held:
+        # waiting for a thread then could deadlock.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def extract_shards(
     listing: Listing, task: Task, encoder: Encoder, writer: TableWriter, known: Mapping[str, KnownFeatures]
 ) -> Counts:
-    """Encodes and writes every shard `writer` misses.
+    """Encodes and writes every missing shard of `writer`.
 
-    Raises FercacheError for features that are not finite, and for pictures that have changed since they were listed.
+    Raises FercacheError for features that are not finite, and for images that changed since they were listed.
     """
     faces = listing.faces
     counts, start = Counts(), time.perf_counter()
@@ -199,7 +199,7 @@ def extract_shards(
 def encode_rows(
     faces: Sequence[FaceImage], task: Task, encoder: Encoder, known: Mapping[str, KnownFeatures]
 ) -> tuple[Columns, list[Quarantined], Counts]:
-    """One shard on its own, with as many threads as the encoder takes: the work of one task of an engine."""
+    """One shard, with as many threads as the encoder takes: one task of a cluster."""
     counts = Counts()
     with (
         tqdm(disable=True) as bar,
@@ -213,7 +213,7 @@ def encode_rows(
 
 @contextmanager
 def one_core_each() -> Iterator[None]:
-    """Threads that are started within compute on one core each, since there are as many of them as there are cores."""
+    """Threads started within compute on one core each: there are as many as cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -224,7 +224,7 @@ def one_core_each() -> Iterator[None]:
 
 @contextmanager
 def _dropping(pool: Executor) -> Iterator[Executor]:
-    """`pool`; what waits in it is dropped when the body fails or is interrupted."""
+    """`pool`; its waiting tasks are dropped if the body fails or is interrupted."""
     try:
         yield pool
     finally:
@@ -232,14 +232,14 @@ def _dropping(pool: Executor) -> Iterator[Executor]:
 
 
 class _Queue:
-    """Batches on their way through the encoder: as many as keep it busy."""
+    """Batches on their way through the encoder, just enough to keep it busy."""
 
     def __init__(self, encoder: Encoder, threads: Executor) -> None:
         self._encoder, self._threads = encoder, threads
         self._room = threading.Semaphore(BATCHES_AHEAD * encoder.at_once)
 
     def submit(self, faces: Sequence[NDArray[np.uint8]]) -> "Future[NDArray[np.float32]]":
-        """The features of `faces`, once they are there; waits until there is room."""
+        """The future features of `faces`; waits until there is room."""
         self._room.acquire()
         future = self._threads.submit(self._encode, faces)
         future.add_done_callback(lambda _: self._room.release())
@@ -249,14 +249,14 @@ class _Queue:
         encoded = self._encoder.encode_images(np.stack(faces))
         if not np.isfinite(encoded).all():
             name, precision = self._encoder.name, self._encoder.precision
-            raise FercacheError(f"{name} in {precision} gave features that are not finite. {FP32}")
+            raise FercacheError(f"{name} in {precision} returned features that are not finite. {FP32}")
         return encoded
 
 
 class _Shard:
-    """Collects a shard's rows and sends them to the encoder in batches as they come.
+    """Collects a shard's rows and sends them to the encoder in batches.
 
-    `known` are the features that other tables have, by view.
+    `known` are the features in other tables, by view.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class _Shard:
         self._encoding: list[tuple[list[tuple[str, int]], Future[NDArray[np.float32]]]] = []
 
     def take(self, rows: Iterable[tuple[FaceImage, Prepared | Quarantined]], name: str) -> None:
-        """All the rows of the shard, of a set of that name."""
+        """Takes all rows of the shard; `name` is the dataset's, for warnings."""
         for face, result in rows:
             self.add(face, result)
             if isinstance(result, Prepared):
@@ -286,7 +286,7 @@ class _Shard:
         self.encode_waiting()
 
     def add(self, face: FaceImage, result: Prepared | Quarantined) -> None:
-        """Takes the next row: copied, waiting to be encoded, or quarantined."""
+        """Takes the next row: copied, queued for encoding, or quarantined."""
         if isinstance(result, Quarantined):
             self.quarantined.append(result)
             self.counts.quarantined += 1
@@ -306,7 +306,7 @@ class _Shard:
                 self.encode_waiting()
 
     def encode_waiting(self) -> None:
-        """Sends off what has gathered since the last batch."""
+        """Submits the faces gathered since the last batch."""
         if not self._waiting:
             return
         places = [(view, row) for view, row, _ in self._waiting]
@@ -315,12 +315,12 @@ class _Shard:
         self._waiting.clear()
 
     def columns(self, dataset: Dataset) -> Columns:
-        """The rows that could be read, as the store takes them, when all are encoded."""
+        """The readable rows in the store's form, once all are encoded."""
         for places, encoded in self._encoding:
             for (view, row), feature in zip(places, encoded.result(), strict=True):
                 self.features[view][row] = feature
         index = {name: i for i, name in enumerate(dataset.expressions)}
-        # Half precision loses nothing that a reduced precision had not lost already.
+        # Half precision loses nothing beyond what a reduced precision already lost.
         kind = np.float32 if self.encoder.precision == "fp32" else np.float16
         shape = (-1, self.encoder.dimension)
         features = {view: np.array(rows, dtype=kind).reshape(shape) for view, rows in self.features.items()}
@@ -345,11 +345,11 @@ def _digests(digests: list[bytes]) -> NDArray[np.uint8]:
 
 
 _warned: set[tuple[str, str]] = set()
-"""Datasets, and of what kind of picture in them was warned."""
+"""Pairs of dataset and kind of warning already printed."""
 
 
 def _warn_once(name: str, face: FaceImage, warning: str | None) -> None:
     kind = (name, re.sub(r"\d+", "", warning or ""))
     if warning and kind not in _warned:
         _warned.add(kind)
-        print(f"warning: {name}: {face.id} {warning}. Others like it are not named.", file=sys.stderr)
+        print(f"warning: {name}: {face.id} {warning}. Similar images are not named.", file=sys.stderr)

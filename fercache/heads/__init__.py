@@ -1,6 +1,6 @@
 """The two head contracts. Every other file in this folder is one head.
 
-A head is a `torch.nn.Module`: what `state_dict` holds is what a run stores. It knows neither files nor data sets.
+A head is a `torch.nn.Module`: a run stores its `state_dict`. It knows neither files nor datasets.
 """
 
 from abc import ABC, abstractmethod
@@ -17,15 +17,15 @@ from fercache.errors import UsageError
 from fercache.trunks import Faces, Trunk
 
 RANDOM = "random"
-"""What a trunk starts from unless it is given weights."""
+"""A trunk's initial weights by default."""
 
 
 @dataclass(frozen=True)
 class Batch(Faces):
-    """Faces with `labels` (B,) int64, and `distribution` (B, L) where labels are soft.
+    """Faces with `labels` (B,) int64, and `distribution` (B, L) if labels are soft.
 
-    With soft labels, `labels` names the most likely expression. `class_weights` (L,) weigh the expressions in a
-    cross-entropy; None weighs all alike.
+    With soft labels, `labels` is the most likely expression. `class_weights` (L,) weight the expressions in a
+    cross-entropy; None weights them equally.
     """
 
     labels: Tensor = field(kw_only=True)
@@ -34,7 +34,7 @@ class Batch(Faces):
 
     @property
     def target(self) -> Tensor:
-        """What `cross_entropy` is to be given: the soft labels where there are any."""
+        """The target of `cross_entropy`: the soft labels if there are any."""
         return self.labels if self.distribution is None else self.distribution
 
     def rows(self, index: Tensor) -> "Batch":
@@ -46,10 +46,10 @@ class Batch(Faces):
 
 @dataclass(frozen=True)
 class Task:
-    """What a head is built for: the `expressions` it tells apart, and the feature `dimension` D.
+    """What a head is built for: the `expressions` it classifies, and the feature `dimension` D.
 
-    `text` (L, D) is the mean raw embedding of each expression's prompts, with the encoder's `logit_scale`; both None
-    when the encoder knows no text. `crop_side` is the S of the crops, None where there are none.
+    `text` (L, D) is the mean raw embedding of each expression's prompts, with the encoder's `logit_scale`; both None if
+    the encoder has no text tower. `crop_side` is the S of the crops, or None.
     """
 
     expressions: tuple[str, ...]
@@ -59,10 +59,10 @@ class Task:
     crop_side: int | None = None
 
     def text_and_scale(self) -> tuple[Tensor, Tensor]:
-        """`text` (L, D), and `logit_scale` as a scalar tensor. Raises UsageError when the encoder knows no text."""
+        """`text` (L, D), and `logit_scale` as a scalar tensor. Raises UsageError if the encoder has no text tower."""
         if self.text is None or self.logit_scale is None:
             raise UsageError(
-                "This head compares faces with text, which the encoder does not know. Use one with a text tower."
+                "This head compares faces with text, but the encoder has no text tower. Use an encoder with one."
             )
         return self.text.clone(), torch.tensor(self.logit_scale)
 
@@ -70,12 +70,12 @@ class Task:
 class HeadSettings(BaseModel):
     """Base of every head's settings; unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
-    """Settings that were added when there were runs already: at its default, one is no part of a run's key."""
+    """Settings added after the first release: a default value is not part of a run's key."""
 
     def identity(self) -> dict[str, Any]:
-        """What counts of the settings in a run's key, as JSON."""
+        """The settings in a run's key, as JSON."""
         fields = type(self).model_fields
         usual = {
             name for name in self.later if getattr(self, name) == fields[name].get_default(call_default_factory=True)
@@ -84,13 +84,13 @@ class HeadSettings(BaseModel):
 
 
 class FitSettings(HeadSettings):
-    """What `training.train_head` needs to know of a head that is trained by gradient descent.
+    """Settings of `training.train_head` for heads trained by gradient descent.
 
     The schedule `cosine` falls to zero; `exponential` multiplies the learning rate by `decay` each epoch; the first
-    epoch may have a rate of its own. `momentum` is for `sgd`. `balance` evens out the expressions of the source, by
-    weights in the cross-entropy or in the sampling. With a `recipe` other than `clean`, each epoch draws one of its
-    stored views, or the clean one, for each face. With the `precision` bf16 the loss takes its matrix products and
-    convolutions in half the bits; the weights keep all of theirs.
+    epoch may have its own rate. `momentum` is for `sgd`. `balance` equalises the expressions of the source by weights
+    in the cross-entropy or in the sampling. With a `recipe` other than `clean`, each epoch draws one of its stored
+    views, or the clean one, for each face. With `precision` bf16, matrix products and convolutions of the loss use
+    16 bits; weights keep 32.
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -108,10 +108,10 @@ class FitSettings(HeadSettings):
 
 
 class TrunkSettings(FitSettings):
-    """Settings of a head on a trunk: its name, and of a trunk that sees pixels what it starts from and is given.
+    """Settings of a head on a trunk: the trunk's name and, for a trunk that sees pixels, its weights and input.
 
-    `trunk_weights` is a file, or `pretrained` for what timm fetches; `trunk_options` are timm's, written
-    `patch_size=2,...`; `crops` is the side of the stored crops, by default that of those stored last.
+    `trunk_weights` is a file, or `pretrained` for timm's own; `trunk_options` are timm's, written `patch_size=2,...`;
+    `crops` is the side of the stored crops, by default of those stored last.
     """
 
     trunk: str = "mlp"
@@ -128,14 +128,14 @@ class TrunkSettings(FitSettings):
         return {name.strip(): _value(text.strip()) for name, _, text in pairs}
 
     def build_trunk(self, task: Task) -> Trunk:
-        """The trunk with random weights. Raises UsageError for a name that nobody knows, or options that do not fit."""
+        """The trunk with random weights. Raises UsageError for an unknown name, or options that do not fit."""
         family = registry.trunk_family(self.trunk)
         trunk: Trunk = family(self.trunk, task.dimension, task.crop_side, self.trunk_options)
         return trunk
 
 
 def published_on_pixels(given: dict[str, Any], published: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are `given`, and for a trunk that sees pixels, a paper's own where nothing is given."""
+    """The `given` settings; for a trunk that sees pixels, a paper's own settings are the defaults."""
     sees_pixels = "trunk" in given and registry.trunk_family(given["trunk"]).needs_crops
     return {**published, **given} if sees_pixels else given
 
@@ -150,38 +150,38 @@ def _value(text: str) -> bool | int | float | str:
 
 
 class Head(nn.Module, ABC):
-    """What both kinds share."""
+    """What both kinds of head share."""
 
     Settings: ClassVar[type[HeadSettings]]
     needs_text: ClassVar[bool] = False
     seeded: ClassVar[bool] = True
-    """False for a head in which nothing is random, so that one seed says all."""
+    """False for a head without randomness, which needs one seed only."""
 
     def __init__(self, task: Task, settings: HeadSettings) -> None:
         super().__init__()
         self.task = task
 
     def keep_text(self) -> None:
-        """Stores the task's text and logit scale with the head, as buffers. Raises UsageError where there are none."""
+        """Stores the task's text and logit scale with the head, as buffers. Raises UsageError if there are none."""
         text, logit_scale = self.task.text_and_scale()
         self.register_buffer("text", text)
         self.register_buffer("logit_scale", logit_scale)
 
     @classmethod
     def needs_crops(cls, settings: HeadSettings) -> bool:
-        """Whether, with these settings, it looks at pixels. Raises UsageError for a trunk that nobody knows."""
+        """Whether it sees pixels with these settings. Raises UsageError for an unknown trunk."""
         return isinstance(settings, TrunkSettings) and bool(registry.trunk_family(settings.trunk).needs_crops)
 
     @abstractmethod
     def logits(self, faces: Faces) -> Tensor:
-        """(B, L) scores of the task's expressions; a face's do not depend on the other faces."""
+        """(B, L) scores of the task's expressions; a face's scores do not depend on the other faces."""
 
     def readouts(self, faces: Faces) -> Mapping[str, Tensor]:
-        """Further ways to read the head, by name, each (B, L): CAFE's grouped channels."""
+        """Further readouts of the head, by name, each (B, L): CAFE's grouped channels."""
         return {}
 
     def mask(self, faces: Faces) -> Tensor | None:
-        """(B, D) channel mask in [0, 1], for a head that has one."""
+        """(B, D) channel mask in [0, 1], if the head has one."""
         return None
 
 
@@ -189,9 +189,9 @@ class GradientHead(Head):
     """Trained by `training.train_head`; its settings are `FitSettings`."""
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Called once, before training: for a head whose weights start from the source's faces.
+        """Called once, before training, for heads that initialise their weights from the source's faces.
 
-        `validation` is empty where the source has too few faces of it to choose anything by.
+        `validation` is empty if the source has too few faces to select by.
         """
 
     @abstractmethod
@@ -200,12 +200,12 @@ class GradientHead(Head):
 
 
 class FittedHead(Head):
-    """Fitted in one go, once for each candidate; which of them counts is for a selection policy to say."""
+    """Fitted directly, once per candidate; a selection policy chooses among the candidates."""
 
     @abstractmethod
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
-        """Brings the head into the state of one candidate after the other, and yields what tells it from the others.
+        """Puts the head into the state of each candidate, and yields the settings that distinguish it.
 
-        From the most regular to the freest, since policies take the earliest among equals: `{"C": 0.01}`, `{"C": 0.1}`.
-        A head without a choice yields once, `{}`. Source validation is not seen here.
+        From the most to the least regularised, since policies take the first among equals: `{"C": 0.01}`, `{"C": 0.1}`.
+        A head without a choice yields `{}` once. Source validation is not available here.
         """

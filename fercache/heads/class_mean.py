@@ -1,4 +1,4 @@
-"""The nearest class mean: the least that a trained head has to beat."""
+"""The nearest class mean: a baseline for trained heads."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from fercache.heads import Batch, FittedHead, HeadSettings, Task
 from fercache.trunks import Faces
 
 SCALE = 20.0
-"""Turns cosines into logits, for confidence alone: no prediction depends on it."""
+"""Turns cosines into logits. It affects confidences only, not predictions."""
 
 
 class ClassMean(FittedHead):
-    """Scaled cosine of a face with the mean direction of each expression's source faces; nothing is chosen.
+    """Scaled cosine of a face with the mean direction of each expression's source faces; there are no candidates.
 
-    A face counts for each expression as much as its soft label says. One that the source lacks is never named.
+    A face is weighted by its soft label. An expression that the source lacks is never predicted.
     """
 
     Settings = HeadSettings
@@ -34,7 +34,7 @@ class ClassMean(FittedHead):
         return SCALE * cosines.masked_fill(self.means.eq(0).all(dim=1), -1)
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
-        """Takes the means. Nothing is drawn: `seed` is not used."""
+        """Computes the means. Nothing is random: `seed` is not used."""
         shown = F.one_hot(train.labels, len(self.means)) if train.distribution is None else train.distribution
         weights = shown.to(train.features)
         sums = weights.T @ F.normalize(train.features, dim=1)

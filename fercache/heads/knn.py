@@ -1,4 +1,4 @@
-"""The nearest faces of the source vote."""
+"""A vote of the nearest source faces."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,21 +11,21 @@ from fercache.heads import Batch, FittedHead, HeadSettings, Task
 from fercache.trunks import Faces
 
 NEIGHBOURS = (50, 20, 10, 5, 3, 1)
-"""The values of k that may be tried, the smoothest vote first."""
+"""The possible values of k, the smoothest vote first."""
 
 NEARNESS = 1e-3
-"""What a cosine counts beside a vote: enough to decide between expressions that have as many votes."""
+"""Weight of a cosine relative to a vote: just enough to break ties."""
 
 LEAST_SHARE = 1e-6
-"""Share of the votes of an expression that has none, so that its logarithm is finite."""
+"""Share of votes of an expression without any, so that its logarithm is finite."""
 
 FACES_AT_ONCE = 256
 
 
 class Memory(nn.Module):
-    """Faces to compare with: `keys` (N, D) of length 1, and `values` (N, L), how much each shows of each expression.
+    """Faces to compare with: `keys` (N, D) of length 1, and `values` (N, L), the share of each expression.
 
-    N is known only when it has been filled; until then there is one face of no direction and no expression.
+    N is known only after filling; until then there is one face with zero key and value.
     """
 
     keys: Tensor
@@ -37,7 +37,7 @@ class Memory(nn.Module):
         self.register_buffer("values", torch.zeros(1, expressions))
 
     def fill(self, faces: Batch) -> None:
-        """Remembers `faces`, by their soft labels where they have any."""
+        """Stores `faces`, with their soft labels if there are any."""
         self.keys.data = F.normalize(faces.features, dim=1)
         one_hot = F.one_hot(faces.labels, self.values.shape[1])
         shown = one_hot if faces.distribution is None else faces.distribution
@@ -48,7 +48,7 @@ class Memory(nn.Module):
         return F.normalize(features, dim=1) @ self.keys.T
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """Makes room for as many faces as were stored."""
+        """Resizes to the stored number of faces."""
         for name in ("keys", "values"):
             tensor = getattr(self, name)
             tensor.data = tensor.new_zeros(state_dict[prefix + name].shape)
@@ -56,11 +56,11 @@ class Memory(nn.Module):
 
 
 class KNearestNeighbours(FittedHead):
-    """Each of the k source faces of highest cosine has one vote; every k is a candidate.
+    """Each of the k source faces with the highest cosine has one vote; every k is a candidate.
 
-    A vote is spread as the face's soft label is, and weighed by the class weights where there are any. All faces as
-    near as the k-th vote, so that no order decides among copies of a picture; of expressions with as many votes, the
-    one with the nearer faces wins. The logits are the logarithms of the shares of votes: their softmax is the shares.
+    A vote is distributed by the face's soft label, and multiplied by the class weights if there are any. All faces tied
+    with the k-th one vote, so the order of copies does not matter; ties between expressions go to the nearer faces. The
+    logits are the logarithms of the shares of votes: their softmax is the shares.
     """
 
     Settings = HeadSettings
@@ -81,7 +81,7 @@ class KNearestNeighbours(FittedHead):
         return shares.clamp_min(LEAST_SHARE).log()
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
-        """Remembers `train`, and yields each k up to the number of its faces. `seed` is not used."""
+        """Stores `train`, and yields each k up to its number of faces. `seed` is not used."""
         self.memory.fill(train)
         if train.class_weights is not None:
             self.memory.values *= train.class_weights

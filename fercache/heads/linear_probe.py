@@ -20,18 +20,18 @@ from fercache.trunks import Faces
 Floats = NDArray[np.floating[Any]]
 
 STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-8, 1))
-"""The values of scikit-learn's C that may be tried, half a power apart: 1e-4 to 1."""
+"""The possible values of scikit-learn's C, half a power apart: 1e-4 to 1."""
 
 SCALINGS = ("l2", "none", "standardise")
 BALANCES = ("weights", "none")
 
 ABSENT = -1e4
-"""The logit of an expression that the source has no face of."""
+"""The logit of an expression without source faces."""
 
 
 class LinearProbeSettings(HeadSettings):
-    """`normalise`: each face to the same length, each channel to the same deviation, or neither; `balance`: whether the
-    expressions weigh alike, however many faces they have. `auto` makes a candidate of each.
+    """`normalise`: each face to the same length, each channel to the same deviation, or neither; `balance`: whether
+    expressions count equally, whatever their number of faces. `auto` makes a candidate of each.
     """
 
     normalise: Literal["auto", "none", "l2", "standardise"] = "auto"
@@ -39,10 +39,10 @@ class LinearProbeSettings(HeadSettings):
 
 
 class LinearProbe(FittedHead):
-    """Multinomial logistic regression; every C, way to normalise and way to balance is a candidate.
+    """Multinomial logistic regression; every combination of C, `normalise` and `balance` is a candidate.
 
-    However they are normalised, features have a mean square of 1 over channels, so that a C regularises alike. Logits
-    are `weight` (L, D) times the feature, of unit length where `unit` says so, plus `bias` (L,).
+    Normalised features always have a mean square of 1 over channels, so that C regularises equally. Logits are `weight`
+    (L, D) times the feature, scaled to unit length if `unit` is set, plus `bias` (L,).
     """
 
     Settings = LinearProbeSettings
@@ -66,14 +66,14 @@ class LinearProbe(FittedHead):
         return features @ self.weight.T + self.bias
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
-        """Fits with each C, from the smallest on. The solver draws nothing: `seed` is not used.
+        """Fits with each C, in increasing order. The solver is not random: `seed` is not used.
 
-        Raises UsageError when all faces have the same expression.
+        Raises UsageError if all faces have the same expression.
         """
         labelled, features = Labelled.of(train), train.features.cpu().numpy()
         if len(labelled.mass) < 2:
-            raise UsageError("linear-probe tells expressions apart, but all faces to train on have the same one.")
-        # With as many faces of each expression, both ways to balance are one.
+            raise UsageError("linear-probe needs several expressions, but all training faces have the same one.")
+        # With equally many faces of each expression, both ways to balance are the same.
         balances = self.balance[-1:] if np.ptp(labelled.mass) <= 1 else self.balance
         paths = {
             (normalise, balance): _regressions(features, labelled, normalise, balance, len(self.task.expressions))
@@ -92,14 +92,14 @@ class LinearProbe(FittedHead):
         self.unit.fill_(unit)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: Any) -> None:
-        """Runs from before there was a choice of scaling hold no `unit`."""
+        """Runs of earlier versions hold no `unit`."""
         state_dict.setdefault(f"{prefix}unit", torch.tensor(False))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows, labels and weights that spell out soft labels: a face counts once per expression that it may show."""
+    """Rows, labels and weights for soft labels: a face occurs once per expression with a positive share."""
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -107,7 +107,7 @@ class Labelled:
 
     @classmethod
     def of(cls, batch: Batch) -> "Labelled":
-        """Each face once, with weight 1, where labels are not soft."""
+        """Each face once, with weight 1, if labels are not soft."""
         labels = batch.labels.cpu().numpy()
         if batch.distribution is None:
             return cls(np.arange(len(labels)), labels, np.ones(len(labels)))
@@ -117,12 +117,12 @@ class Labelled:
 
     @property
     def mass(self) -> Floats:
-        """The faces of each expression that is shown."""
+        """The number of faces of each expression that occurs."""
         return np.asarray(np.bincount(self.labels, self.weights)[np.unique(self.labels)], dtype=np.float64)
 
     @property
     def balanced(self) -> Floats:
-        """Weights (R,) by which each expression counts alike, and a face 1 in the mean."""
+        """Weights (R,) with which expressions count equally, with mean 1."""
         mass = np.bincount(self.labels, self.weights)
         return np.asarray(self.weights * mass.sum() / (np.count_nonzero(mass) * mass[self.labels]))
 
@@ -133,7 +133,7 @@ def _regressions(
     """For each C: (L, D) weights and (L,) biases, for raw features, or for unit ones with `l2`."""
     if normalise == "l2":
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    centre, scale = features.dtype.type(0), np.sqrt(np.mean(features**2))  # of the features' own precision
+    centre, scale = features.dtype.type(0), np.sqrt(np.mean(features**2))  # in the features' own precision
     if normalise == "standardise":
         centre, deviation = features.mean(axis=0), features.std(axis=0)
         scale = np.where(deviation > 0, deviation, 1)
@@ -142,9 +142,9 @@ def _regressions(
     regression = LogisticRegression(max_iter=300, warm_start=True)
     for strength in STRENGTHS:
         regression.set_params(C=strength)
-        # One thread: runs are trained side by side, and threads of one would wait for those of the other.
+        # One thread: runs are trained in parallel, and their threads would compete.
         with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-            # A fit that runs out of iterations is one stopped early, which validation judges like any other.
+            # A fit that runs out of iterations is a case of early stopping, judged by validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(scaled, labelled.labels, sample_weight=weights)
         weight, bias = _per_expression(regression, expressions)

@@ -1,4 +1,4 @@
-"""Ours, of both papers: CAFE's mask selects channels of the face feature, KE2NT's text similarity scores them."""
+"""Our combination of both papers: CAFE's mask selects channels of the face feature, KE2NT's text scores them."""
 
 import torch
 from pydantic import Field
@@ -19,9 +19,9 @@ class MaskedTextSettings(TextSimilaritySettings):
 
 
 class MaskedText(TextSimilarity):
-    """f_e = sigmoid(M) * F, with the trunk's M: text similarity may only weigh the encoder's own channels anew.
+    """f_e = sigmoid(M) * F, with the trunk's M: text similarity can only reweight the encoder's own channels.
 
-    On cached features M starts at zero, so that every channel counts alike and an untrained head is `zero-shot`.
+    On cached features M starts at zero, so all channels count equally and an untrained head equals `zero-shot`.
     """
 
     Settings = MaskedTextSettings
@@ -40,7 +40,7 @@ class MaskedText(TextSimilarity):
         return losses.mask_features(faces.features, self.mask(faces))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """KE2NT's three weighted terms on the masked features, and CAFE's separation and diversity where they weigh."""
+        """KE2NT's three weighted terms on the masked features, plus CAFE's separation and diversity if weighted."""
         masked = self.embed(batch)
         terms = self.text_terms(masked, batch)
         groups, channels = len(self.task.expressions), masked.shape[1]

@@ -1,4 +1,4 @@
-"""CAFE (arXiv 2408.10614): a sigmoid mask, made by a trunk, on the fixed face feature."""
+"""CAFE (arXiv 2408.10614): a trunk's sigmoid mask on the fixed face feature."""
 
 from typing import Any, Literal
 
@@ -11,15 +11,15 @@ from fercache.heads import Batch, GradientHead, Task, TrunkSettings, published_o
 from fercache.trunks import Faces, to_dimension
 
 PUBLISHED = {"learning_rate": 2e-4, "schedule": "exponential", "batch_size": 32, "epochs": 60}
-"""How CAFE trains; the defaults of a trunk that sees pixels."""
+"""CAFE's training settings; the defaults of a trunk that sees pixels."""
 
 
 class SigmoidMaskSettings(TrunkSettings):
     """`variant` is the text's or the released code's (`losses.CafeVariant`).
 
-    The paper's ablations are values of `mask`: `linear` multiplies the features F with the trunk's output M as it is,
-    `off` leaves F as it is, `concat` reads [F, M] side by side, `trunk` reads M alone (the usual finetuning); the last
-    three have no masked channels, so only the classification loss. A weight of 0 switches its term off.
+    The paper's ablations are values of `mask`: `linear` multiplies the features F with the trunk's raw output M, `off`
+    keeps F unchanged, `concat` reads [F, M], `trunk` reads M alone (the usual finetuning); the last three have no
+    masked channels, so only the classification loss. A weight of 0 switches its term off.
     """
 
     variant: losses.CafeVariant = "paper"
@@ -38,9 +38,9 @@ class SigmoidMaskSettings(TrunkSettings):
 
 
 class SigmoidMask(GradientHead):
-    """A trunk's mask picks channels of the face feature F, which keeps its own scale, and a linear layer reads them.
+    """A trunk's mask selects channels of the face feature F, which keeps its scale, and a linear layer reads them.
 
-    The main readout is the linear layer; `groups` reads each expression off its own group of channels, without it.
+    The main readout is the linear layer; `groups` reads each expression from its own group of channels, without it.
     """
 
     Settings = SigmoidMaskSettings
@@ -65,13 +65,13 @@ class SigmoidMask(GradientHead):
         return reduced
 
     def mask(self, faces: Faces) -> Tensor | None:
-        """(B, D); outside [0, 1] only when it is `linear`, None where nothing is multiplied."""
+        """(B, D); outside [0, 1] only for `linear`, None without a mask."""
         if self.settings.mask == "sigmoid":
             return losses.sigmoid_mask(self.trunk_output(faces))
         return self.trunk_output(faces) if self.settings.mask == "linear" else None
 
     def read_channels(self, faces: Faces) -> Tensor:
-        """What the linear layer reads: (B, D) masked features, or (B, 2 D) when it is `concat`."""
+        """The linear layer's input: (B, D) masked features, or (B, 2 D) for `concat`."""
         if self.settings.mask == "trunk":
             return self.trunk_output(faces)
         if self.settings.mask == "concat":
@@ -85,11 +85,11 @@ class SigmoidMask(GradientHead):
         return scores
 
     def readouts(self, faces: Faces) -> dict[str, Tensor]:
-        """`groups`: the maxima of the groups of masked channels, without dropping; none when nothing is masked."""
+        """`groups`: the maxima of the groups of masked channels, without dropping; empty without a mask."""
         return {"groups": self._maxima(self.read_channels(faces))} if self._grouped else {}
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """The three weighted terms of Eq. (9); the channels to drop are drawn anew for each batch."""
+        """The three weighted terms of Eq. (9); the dropped channels are sampled for each batch."""
         read = self.read_channels(batch)
         classification = losses.classification_loss(self.classifier(read), batch.target, batch.class_weights)
         if not self._grouped:

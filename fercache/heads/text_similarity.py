@@ -20,11 +20,11 @@ PUBLISHED = {
     "batch_size": 64,
     "epochs": 50,
 }
-"""How KE2NT trains; the defaults of a trunk that sees pixels."""
+"""KE2NT's training settings; the defaults of a trunk that sees pixels."""
 
 
 class TextSimilaritySettings(TrunkSettings):
-    """`variant` says how the self-contrast pairs faces with neutrals (`losses.ContrastVariant`)."""
+    """`variant` is how the self-contrast pairs faces with neutrals (`losses.ContrastVariant`)."""
 
     variant: losses.ContrastVariant = "paired"
     similarity_weight: float = Field(1.0, ge=0)
@@ -42,7 +42,7 @@ class TextSimilaritySettings(TrunkSettings):
 
 
 class TextSimilarity(GradientHead):
-    """The face, as a trunk represents it in the text's space, is compared with each expression's text.
+    """A trunk maps the face into the text's space, where it is compared with each expression's text.
 
     On cached features f_e = F + trunk(F), whose last layer starts at zero: an untrained head is exactly `zero-shot`. A
     trunk on pixels is projected into the text's space, without F. T, the transformation into the neutral
@@ -59,8 +59,8 @@ class TextSimilarity(GradientHead):
         super().__init__(task, settings)
         if "neutral" not in task.expressions:
             raise UsageError(
-                "This head learns from the way between an emotional and a neutral face, but the source has no "
-                f"neutral faces; it has: {', '.join(task.expressions)}. Use another head, such as sigmoid-mask."
+                "This head learns the transformation from emotional to neutral faces, but the source has no neutral "
+                f"faces, only {', '.join(task.expressions)}. Use another head, such as sigmoid-mask."
             )
         self.settings = settings
         self.neutral_index = task.expressions.index("neutral")
@@ -93,7 +93,7 @@ class TextSimilarity(GradientHead):
         return self.text_terms(self.embed(batch), batch)
 
     def text_terms(self, embedding: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """The same for faces whose f_e is `embedding` (B, D)."""
+        """The same terms for faces whose f_e is `embedding` (B, D)."""
         neutral = self.to_neutral(embedding)
         similarity = losses.similarity_logits(embedding, self.text, self.logit_scale)
         pair = (embedding, neutral, self.text, batch.labels, self.neutral_index)

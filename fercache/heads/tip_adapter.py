@@ -1,4 +1,4 @@
-"""Tip-Adapter (arXiv 2111.03930): the nearest prompt, and the nearest of a few labelled faces."""
+"""Tip-Adapter (arXiv 2111.03930): text similarity plus similarity to a few labelled faces."""
 
 from collections.abc import Iterator
 
@@ -12,20 +12,20 @@ from fercache.losses import similarity_logits
 from fercache.trunks import Faces
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""What the remembered faces may count beside the text: the smaller, the more is left to the text."""
+"""Possible weights of the stored faces relative to the text."""
 
 BETAS = (1.0, 4.0, 16.0, 64.0)
-"""How sharply nearness may count: faces are more alike than the paper's objects, and need the greater ones."""
+"""Possible sharpness values: faces are more alike than the paper's objects, and need larger ones."""
 
 SHOTS = 16
 """Faces per expression, as in the paper."""
 
 
 class TextAndMemory(Head):
-    """scale cos(f, t) + alpha sum_i exp(-beta (1 - cos(f, f_i))) y_i: the text's logits, and the remembered faces'.
+    """scale cos(f, t) + alpha sum_i exp(-beta (1 - cos(f, f_i))) y_i: logits of the text, plus those of stored faces.
 
-    Every alpha with every beta is a candidate. The paper searches on validation faces of the data that it is scored on;
-    here those would be the target's, of which nothing may be known before it is scored.
+    Every pair of alpha and beta is a candidate. The paper searches on validation faces of the data that is scored; here
+    those would be the target's, which must stay unseen.
     """
 
     needs_text = True
@@ -52,7 +52,7 @@ class TextAndMemory(Head):
         self.memory.fill(train.rows(draw_shots(train.labels.cpu(), shots, seed)))
 
     def weighings(self) -> Iterator[dict[str, float | str]]:
-        """Sets each alpha with each beta, from those that trust the text most on."""
+        """Sets each pair of alpha and beta, in decreasing order of trust in the text."""
         for alpha in ALPHAS:
             for beta in BETAS:
                 self.alpha.fill_(alpha)
@@ -63,12 +63,12 @@ class TextAndMemory(Head):
         return similarity_logits(faces.features, self.text, self.logit_scale)
 
     def _evidence(self, features: Tensor, beta: Tensor | float) -> Tensor:
-        """(B, D) -> (B, L): the remembered faces' affinities, summed by expression."""
+        """(B, D) -> (B, L): the stored faces' affinities, summed by expression."""
         return torch.exp(-beta * (1 - self.memory.cosines(features))) @ self.memory.values
 
 
 def draw_shots(labels: Tensor, shots: int, seed: int) -> Tensor:
-    """Row numbers of `shots` faces of each of the `labels` (N,), or of all that it has; 0 means all."""
+    """Rows of up to `shots` faces of each of the `labels` (N,); 0 means all."""
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     if shots == 0:
         return order.sort().values
@@ -77,13 +77,13 @@ def draw_shots(labels: Tensor, shots: int, seed: int) -> Tensor:
 
 
 class TipAdapterSettings(HeadSettings):
-    """`shots`: how many faces of each expression are remembered, drawn with the seed; 0 means all."""
+    """`shots`: how many faces of each expression are stored, drawn with the seed; 0 means all."""
 
     shots: int = Field(SHOTS, ge=0)
 
 
 class TipAdapter(TextAndMemory, FittedHead):
-    """Without training: the remembered faces are compared as they are. `tip-adapter-f` trains them."""
+    """Without training: the stored faces are compared unchanged. `tip-adapter-f` trains them."""
 
     Settings = TipAdapterSettings
 

@@ -1,4 +1,4 @@
-"""Tip-Adapter-F (arXiv 2111.03930): Tip-Adapter whose remembered faces are trained."""
+"""Tip-Adapter-F (arXiv 2111.03930): Tip-Adapter with trained keys."""
 
 from typing import Literal
 
@@ -11,11 +11,11 @@ from fercache.heads.tip_adapter import SHOTS, TextAndMemory
 from fercache.losses import similarity_loss
 
 ALPHA, BETA = 1.0, 4.0
-"""The paper's alpha, and of the values that may be tried the beta nearest to its 5.5."""
+"""The paper's alpha, and the possible beta closest to the paper's 5.5."""
 
 
 class TipAdapterFSettings(FitSettings):
-    """The paper's, and as in `tip-adapter` the `shots` of each expression whose faces are the keys at the start."""
+    """The paper's settings, and the `shots` of each expression that initialise the keys, as in `tip-adapter`."""
 
     shots: int = Field(SHOTS, ge=0)
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -26,10 +26,10 @@ class TipAdapterFSettings(FitSettings):
 
 
 class TipAdapterF(TextAndMemory, GradientHead):
-    """The keys are trained by cross-entropy on all faces of the source; their labels and the text stay as they are.
+    """The keys are trained by cross-entropy on all faces of the source; their labels and the text stay fixed.
 
-    alpha and beta are chosen before training, so that the loss is that of the logits which are read. Trained keys are
-    not brought back to length 1, as in the authors' code.
+    alpha and beta are chosen before training, so the loss is that of the final logits. Trained keys are not normalised
+    again, as in the authors' code.
     """
 
     Settings = TipAdapterFSettings
@@ -40,9 +40,9 @@ class TipAdapterF(TextAndMemory, GradientHead):
         self.memory.keys = nn.Parameter(self.memory.keys)
 
     def start(self, train: Batch, validation: Batch, seed: int) -> None:
-        """Takes the keys from `train`, and from `validation` the alpha and beta that name most faces right.
+        """Takes the keys from `train`, and the alpha and beta with the best accuracy on `validation`.
 
-        Without any, alpha is ALPHA and beta is BETA.
+        If `validation` is empty, they are ALPHA and BETA.
         """
         self.remember(train, self.shots, seed)
         if len(validation.labels) == 0:
@@ -59,7 +59,7 @@ class TipAdapterF(TextAndMemory, GradientHead):
         self.beta.copy_(chosen[1])
 
     def loss(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """The cross-entropy. Nothing is drawn."""
+        """The cross-entropy. Nothing is random."""
         return {"similarity": similarity_loss(self.logits(batch), batch.target, batch.class_weights)}
 
 

@@ -28,7 +28,7 @@ class ZeroShot(FittedHead):
         return similarity_logits(faces.features, self.text, self.logit_scale)
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
-        """There is nothing to fit, and nothing to choose."""
+        """Nothing to fit, and nothing to choose."""
         yield {}
 
 

@@ -1,1 +1,1 @@
-"""Image files -> RGB pixels, and what is done to pixels: augmented views, corruptions."""
+"""Image files -> RGB pixels -> augmented views and corruptions."""

@@ -1,6 +1,6 @@
-"""Picture files made to use up memory or time: what decoders do not notice, or not before it is too late.
+"""Image files made to exhaust memory or time, which decoders notice too late or never.
 
-Everything here raises ValueError, before any pixel is decoded. Sizes of pictures are `decode`'s business.
+All checks raise ValueError before any pixel is decoded. `decode` checks image sizes.
 """
 
 import io
@@ -8,20 +8,20 @@ import struct
 from collections.abc import Iterator
 
 MAX_READS = 10_000
-"""Small pieces in which a decoder may read what precedes the pixels."""
+"""Most reads before the pixels."""
 BYTES_PER_READ = 1000
-"""Of the pixels: encoders part them into blocks, seldom smaller than 8 kB."""
+"""Bytes of pixels per read: encoders write blocks, seldom smaller than 8 kB."""
 MAX_SCANS = 200
-"""Of a progressive JPEG: each, however short, goes through all pixels; encoders write ten."""
+"""Most scans of a progressive JPEG: each one, however short, goes through all pixels; encoders write ten."""
 MAX_STRIPS = 200_000
-"""Of a TIFF: 50 megapixels in tiles of 16 x 16."""
+"""Most strips of a TIFF: 50 megapixels in tiles of 16 x 16."""
 PIXELS_PER_BYTE = 512
-"""Of a JPEG at most: a block of 64 takes at least one bit."""
+"""Most pixels per byte of a JPEG: a block of 64 takes at least one bit."""
 
 ORIENTATION = 274
 _STRIP_LISTS = (273, 279, 324, 325)
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of a number by its kind; of the others it is 1."""
+"""Bytes of a number by its kind; 1 for all others."""
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I"}
 _MOST_ENTRIES = 65_535
 
@@ -29,15 +29,15 @@ Entry = tuple[int, int, int, bytes]
 
 
 def opened(data: bytes) -> io.BytesIO:
-    """Bytes that may be read in so many pieces only: millions of empty chunks or fill bytes would take minutes.
+    """A stream with a limited number of reads: millions of empty chunks or fill bytes would take minutes.
 
-    What has fewer bytes than that is not counted, which would take a quarter of the time of a small picture.
+    Shorter files are not counted: counting costs a quarter of the time of a small image.
     """
     return io.BytesIO(data) if len(data) <= MAX_READS else _CountedReads(data)
 
 
 def now_pixels(stream: io.BytesIO) -> None:
-    """What precedes the pixels has been read; they may take as many more pieces as their bytes warrant."""
+    """Everything before the pixels has been read; allow as many more reads as the bytes of the pixels need."""
     if isinstance(stream, _CountedReads):
         stream.reads_left = MAX_READS + stream.getbuffer().nbytes // BYTES_PER_READ
 
@@ -46,7 +46,7 @@ class _CountedReads(io.BytesIO):
     reads_left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """As any file. Raises ValueError when it was read too often."""
+        """As any file. Raises ValueError after too many reads."""
         self.reads_left -= 1
         if self.reads_left < 0:
             raise ValueError("too many parts")
@@ -54,7 +54,7 @@ class _CountedReads(io.BytesIO):
 
 
 def check_entries(data: bytes) -> None:
-    """Refuses a TIFF whose entries claim more bytes than it has (they overlap, and each is copied), or endless strips.
+    """Refuses a TIFF whose entries claim more bytes than it has (they overlap, and each is copied), or too many strips.
 
     Anything else passes.
     """
@@ -70,21 +70,21 @@ def check_entries(data: bytes) -> None:
 
 
 def check_scans(data: bytes) -> None:
-    """Refuses a progressive JPEG that goes through its pixels over and over."""
+    """Refuses a progressive JPEG with too many scans."""
     if data.count(b"\xff\xda") > MAX_SCANS:
         raise ValueError("too many scans")
 
 
 def check_density(pixels: int, data: bytes) -> None:
-    """Refuses a JPEG of more pixels than its bytes can hold."""
+    """Refuses a JPEG with more pixels than its bytes can hold."""
     if pixels > PIXELS_PER_BYTE * len(data):
         raise ValueError("truncated")
 
 
 def orientation(tiff: bytes) -> int | None:
-    """How a picture lies, by its EXIF, which is a TIFF; None where that says nothing.
+    """The orientation in an image's EXIF data, which is a TIFF; None if it has none.
 
-    Read here, because libraries copy every entry on the way, and each may claim all of the bytes.
+    Read here because libraries copy every entry, and each may claim all of the bytes.
     """
     tiff = tiff.removeprefix(b"Exif\0\0")
     order = _order(tiff)
@@ -96,7 +96,7 @@ def orientation(tiff: bytes) -> int | None:
 
 
 def _entries(tiff: bytes) -> Iterator[Entry]:
-    """Tag, kind, count and field of the first directory's entries, as far as they are there."""
+    """Tag, kind, count and field of the first directory's entries, up to the end of the data."""
     order, is_big = _order(tiff), 43 in tiff[2:4]
     place, offset, number, entry = (8, "Q", "Q", "HHQ8s") if is_big else (4, "I", "H", "HHI4s")
     try:

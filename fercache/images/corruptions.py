@@ -1,8 +1,8 @@
-"""Real-pixel domain gaps without another download: ways to spoil a face picture, each in five severities.
+"""Image corruptions, each in five severities: domain gaps on real pixels without another download.
 
-`ferplus+blur:3` is FERPlus with every picture blurred at severity 3. A corruption is a function of the decoded, cropped
-picture alone: equal pictures are spoilt equally, and what is drawn at random comes from a seed made of the pixels and
-the corruption's name, so that severities of one picture differ in strength only. Sizes are shares of the picture.
+`ferplus+blur:3` is FERPlus with every image blurred at severity 3. A corruption is a function of the decoded, cropped
+image alone: equal images are corrupted equally. Its random numbers are seeded by the pixels and the corruption's name,
+so the severities of one image differ in strength only. Sizes are shares of the image.
 """
 
 import io
@@ -22,12 +22,12 @@ SEVERITIES = (1, 2, 3, 4, 5)
 EVERY = "all"
 GREY = 128
 SHIFTED = "shift:4"
-"""What source validation is changed by for the selection policy `source-shifted`."""
+"""Corruptions of source validation for the selection policy `source-shifted`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A way to spoil a picture: what `parameters` (one per severity) mean, and the function of pixels and parameter."""
+    """A kind of corruption: the `meaning` of its `parameters` (one per severity), and its function."""
 
     meaning: str
     parameters: tuple[float, float, float, float, float]
@@ -36,20 +36,20 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """A kind by its name, and a severity from 1 to 5."""
+    """The name of a kind, and a severity from 1 to 5."""
 
     name: str
     severity: int
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """The spoilt picture; `pixels` (H, W, 3) stay as they are. The size stays as well."""
+        """A corrupted copy of `pixels` (H, W, 3), of the same size."""
         kind = KINDS[self.name]
         generator = np.random.default_rng(seed_from("corruption", self.name, pixel_hash(pixels).hex()))
         return kind.spoil(pixels, self.parameter, generator)
 
     @property
     def parameter(self) -> float:
-        """What `Kind.meaning` tells of, at this severity."""
+        """The parameter at this severity; see `Kind.meaning`."""
         return KINDS[self.name].parameters[self.severity - 1]
 
     def identity(self) -> dict[str, Any]:
@@ -61,10 +61,10 @@ class Corruption:
 
 
 def corruptions(text: str) -> tuple[Corruption, ...]:
-    """`blur:3` -> that one; `blur` -> its five severities; `all` -> all of all kinds. Raises UsageError otherwise."""
+    """`blur:3` -> one; `blur` -> its five severities; `all` -> all severities of all kinds. Raises UsageError."""
     name, colon, severity = text.partition(":")
     if name not in KINDS and (name != EVERY or colon):
-        raise UsageError(f"There is no corruption called '{name}'. {nearest(name, (*KINDS, EVERY))}")
+        raise UsageError(f"Unknown corruption '{name}'. {nearest(name, (*KINDS, EVERY))}")
     if colon and severity not in map(str, SEVERITIES):
         raise UsageError(f"'{text}': severities are 1 (weak) to 5 (strong), as in +{name}:3.")
     names = SCORED if name == EVERY else (name,)
@@ -92,7 +92,7 @@ def _dark(pixels: Pixels, stops: float, generator: np.random.Generator) -> Pixel
 
 
 def _noise(pixels: Pixels, deviation: float, generator: np.random.Generator) -> Pixels:
-    grain = generator.standard_normal(pixels.shape[:2])[:, :, None]  # the same in all channels: grey pictures stay grey
+    grain = generator.standard_normal(pixels.shape[:2])[:, :, None]  # the same in all channels: grey images stay grey
     return np.clip(np.rint(pixels + deviation * grain), 0, 255).astype(np.uint8)
 
 
@@ -111,20 +111,20 @@ def _lowres(pixels: Pixels, side: float, generator: np.random.Generator) -> Pixe
     if scale >= 1:
         return pixels.copy()
     small = (max(1, round(width * scale)), max(1, round(height * scale)))
-    picture = Image.fromarray(pixels).resize(small, Image.Resampling.BOX)
-    return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+    image = Image.fromarray(pixels).resize(small, Image.Resampling.BOX)
+    return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _shift(pixels: Pixels, strength: float, generator: np.random.Generator) -> Pixels:
-    """Another camera and another detector: contrast, gamma, a turn, and a crop that is off and too near or too far."""
+    """Another camera and another detector: contrast, gamma, rotation, and a crop that is shifted and scaled."""
     contrast, gamma, angle, zoom, right, down = strength * generator.uniform(-1, 1, size=6)
     height, width, _ = pixels.shape
     scale = 1.4**zoom
     extent = np.array([width, height]) * scale
     left, top = (np.array([width, height]) * (1 + 0.3 * np.array([right, down])) - extent) / 2
-    picture = Image.fromarray(pixels).rotate(25 * angle, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY))
+    image = Image.fromarray(pixels).rotate(25 * angle, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY))
     box = (left, top, left + extent[0], top + extent[1])
-    moved = picture.transform(
+    moved = image.transform(
         (width, height), Image.Transform.EXTENT, box, Image.Resampling.BILINEAR, fillcolor=(GREY, GREY, GREY)
     )
     value = np.asarray(moved, dtype=np.float64) / 255
@@ -143,4 +143,4 @@ KINDS: Mapping[str, Kind] = {
     "shift": Kind("contrast, gamma, turn and crop at random, strength", (0.2, 0.4, 0.6, 0.8, 1), _shift),
 }
 SCORED = tuple(name for name in KINDS if name != "shift")
-"""The kinds that `all` stands for: what epochs are chosen by says nothing when it is scored."""
+"""The kinds that `all` means: without `shift`, since a score on what selects epochs says nothing."""

@@ -1,7 +1,7 @@
-"""Bytes of an image file -> RGB pixels, for whatever people keep in their folders.
+"""Bytes of an image file -> RGB pixels.
 
-The same picture gives the same pixels from every lossless format. What cannot be read raises `Unreadable`, nothing
-else, in bounded memory: sizes are known before pixels are decoded, and large pictures are decoded one at a time.
+The same image gives the same pixels from every lossless format. Bad files raise only `Unreadable`, in bounded memory:
+sizes are checked before pixels are decoded, and large images are decoded one at a time.
 """
 
 import re
@@ -20,18 +20,18 @@ from fercache.images.plain_jpeg import decode_plain
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM", *(("AVIF",) if features.check("avif") else ()))
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_AS_TEXT = 1_000_000
-"""Of a PPM whose numbers are written out: Pillow takes more than a second for each million."""
+"""Most pixels of a PPM in text form: Pillow takes more than a second for each million."""
 MAX_SIDE = 30_000
 MAX_RATIO = 100
-"""Of the longer side to the shorter, which encoders enlarge to theirs: a strip would become gigabytes."""
+"""Most of longer side to shorter side: encoders enlarge the shorter one, so a strip would become gigabytes."""
 LARGE = 4_000_000
-"""Pixels from which on a picture waits until no other large one is being decoded."""
+"""Images with more pixels are decoded one at a time."""
 
 WIDEST_FACE_CROP = 2.5
 LARGEST_FACE_CROP = 2048
 CROP = "crop the faces, or list them with a `box` column"
 DARK, FLAT = 64, 8
-"""Of 255: a brightest value, and a contrast, below which a face is hardly seen. 14 bits in 16 end at 63."""
+"""Of 255: brightest value and contrast below which a face is hardly visible. 14 bits in 16 end at 63."""
 
 _PROFILE = "Raw profile type exif"
 _UPRIGHT = {
@@ -45,20 +45,20 @@ _UPRIGHT = {
 }
 _NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
-_one_large_picture = threading.Lock()
+_one_large_image = threading.Lock()
 
-# Pillow's remarks on odd files would be printed between progress bars; what matters of them becomes an `Unreadable`.
+# Pillow's warnings would be printed between progress bars; the important ones become an `Unreadable`.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Box = tuple[int, int, int, int]
 
 
 def decode(data: bytes | NDArray[np.uint8], box: Box | None = None) -> NDArray[np.uint8]:
-    """The upright picture as RGB (H, W, 3) uint8, writable and contiguous. `data` is a file's bytes, or pixels already.
+    """The upright image as RGB (H, W, 3) uint8, writable and contiguous. `data` is a file's bytes, or pixels.
 
-    Of more than one frame or page the first counts; EXIF orientation is applied; colours are as `colours.as_rgb` says.
-    `box` (left, top, right, bottom), in pixels of the upright picture, crops, and is clipped to the picture. Raises
-    Unreadable for anything that does not give at least one pixel.
+    The first frame or page is used; EXIF orientation is applied; for colours see `colours.as_rgb`. The image is cropped
+    to `box` (left, top, right, bottom) in pixels of the upright image, clipped to it. Raises Unreadable for anything
+    that does not give at least one pixel.
     """
     pixels = _pixels_of_array(data, box) if isinstance(data, np.ndarray) else _pixels_of_bytes(data, box)
     height, width, _ = pixels.shape
@@ -72,7 +72,7 @@ def _pixels_of_bytes(data: bytes, box: Box | None) -> NDArray[np.uint8]:
         raise Unreadable("zero bytes")
     try:
         return _pixels_of_file(data, box)
-    except (Unreadable, MemoryError):  # of which only one is the picture's fault
+    except (Unreadable, MemoryError):  # a MemoryError is not the image's fault
         raise
     except UnidentifiedImageError:
         raise Unreadable(_what_else(data)) from None
@@ -83,7 +83,7 @@ def _pixels_of_bytes(data: bytes, box: Box | None) -> NDArray[np.uint8]:
 
 
 def looks_like_no_face(pixels: NDArray[np.uint8]) -> str | None:
-    """What makes `pixels` (H, W, 3) look like a photograph, a banner or nothing, not a face; None if nothing does."""
+    """Why `pixels` (H, W, 3) look like a photograph, a banner or a blank instead of a face; None if they do not."""
     height, width, _ = pixels.shape
     if max(height, width) > WIDEST_FACE_CROP * min(height, width):
         shape = "wide" if width > height else "tall"
@@ -92,15 +92,15 @@ def looks_like_no_face(pixels: NDArray[np.uint8]) -> str | None:
         return f"is {width} x {height} pixels, very large for a face; {CROP}"
     least, most = int(pixels.min()), int(pixels.max())
     if most < DARK:
-        return f"is dark: its brightest value is {most} of 255; see whether its file has another depth"
+        return f"is dark: its brightest value is {most} of 255; check the bit depth of its file"
     if most - least < FLAT:
-        return "shows one colour alone"
+        return "has a single colour"
     return None
 
 
 def _pixels_of_array(array: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
-        raise Unreadable(f"an array of shape {array.shape} and type {array.dtype} is no (H, W, 3) uint8 picture")
+        raise Unreadable(f"an array of shape {array.shape} and type {array.dtype} is not an (H, W, 3) uint8 image")
     return np.array(_inside(box, array), order="C")
 
 
@@ -116,52 +116,50 @@ def _pixels_of_file(data: bytes, box: Box | None) -> NDArray[np.uint8]:
     if plain is not None and max(plain.shape) <= MAX_SIDE:
         return np.ascontiguousarray(_inside(box, plain))
     bombs.check_entries(data)
-    with bombs.opened(data) as stream, Image.open(stream, formats=FORMATS) as picture:
-        _refuse_bombs(picture, data)
+    with bombs.opened(data) as stream, Image.open(stream, formats=FORMATS) as image:
+        _refuse_bombs(image, data)
         bombs.now_pixels(stream)
-        with _one_large_picture if picture.width * picture.height > LARGE else nullcontext():
-            picture.load()
-            upright = _upright(picture)
+        with _one_large_image if image.width * image.height > LARGE else nullcontext():
+            image.load()
+            upright = _upright(image)
             if box is not None:
                 upright = upright.crop(_clip(box, upright.width, upright.height))
-            return as_rgb(upright, picture)
+            return as_rgb(upright, image)
 
 
-def _refuse_bombs(picture: Image.Image, data: bytes) -> None:
-    width, height = picture.size
+def _refuse_bombs(image: Image.Image, data: bytes) -> None:
+    width, height = image.size
     most = MAX_PIXELS_AS_TEXT if data[:2] in (b"P1", b"P2", b"P3") else MAX_PIXELS
     if width * height > most or max(width, height) > MAX_SIDE:
         limits = f"{most // 1_000_000} megapixels or {MAX_SIDE:,} pixels a side"
         raise Unreadable(f"{width} x {height} pixels are more than {limits}")
-    if picture.format == "JPEG":
+    if image.format == "JPEG":
         bombs.check_density(width * height, data)
-    if picture.info.get("progressive"):
+    if image.info.get("progressive"):
         bombs.check_scans(data)
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    if not picture.info:  # no metadata, so no orientation: looking for it would cost a third of reading a small picture
-        return picture
+def _upright(image: Image.Image) -> Image.Image:
+    if not image.info:  # no metadata, so no orientation: searching costs a third of the time of a small image
+        return image
     try:
-        exif = _exif(picture)
-        orientation = (
-            bombs.orientation(exif) if exif else picture.getexif().get(bombs.ORIENTATION)
-        )  # of TIFF, or in XMP
-    except Exception:  # damaged metadata do not make the pixels worse
-        return picture
-    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
+        exif = _exif(image)
+        orientation = bombs.orientation(exif) if exif else image.getexif().get(bombs.ORIENTATION)  # in TIFF or XMP
+    except Exception:  # damaged metadata do not affect the pixels
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _exif(picture: Image.Image) -> bytes:
-    if _PROFILE in picture.info:  # as text, which older ImageMagicks write into PNG
-        return bytes.fromhex("".join(picture.info[_PROFILE].split("\n")[3:]))
-    return bytes(picture.info.get("exif", b""))
+def _exif(image: Image.Image) -> bytes:
+    if _PROFILE in image.info:  # as text: older versions of ImageMagick write it into PNG
+        return bytes.fromhex("".join(image.info[_PROFILE].split("\n")[3:]))
+    return bytes(image.info.get("exif", b""))
 
 
 def _clip(box: Box, width: int, height: int) -> Box:
     left, top, right, bottom = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
     if left >= right or top >= bottom:
-        raise Unreadable(f"the box {' '.join(map(str, box))} holds no pixel of a picture of {width} x {height}")
+        raise Unreadable(f"the box {' '.join(map(str, box))} holds no pixel of an image of {width} x {height}")
     return left, top, right, bottom
 
 
@@ -174,7 +172,7 @@ def _what_else(data: bytes) -> str:
     if b"<svg" in head.lower():
         return "an SVG drawing"
     if not _NO_TEXT.search(head):
-        return "text, not a picture"
+        return "text, not an image"
     return f"none of {', '.join(FORMATS)}, or damaged at its start"
 
 

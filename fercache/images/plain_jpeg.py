@@ -1,6 +1,6 @@
-"""Plain JPEG files, as most face crops are, straight to pixels.
+"""A fast decoder for plain JPEG files, which most face crops are.
 
-Pillow gives the same pixels, but half of its time is Python, for which all threads wait; see docs/scale.md.
+Pillow gives the same pixels, but spends half of its time in Python, where all threads wait; see docs/scale.md.
 """
 
 import numpy as np
@@ -8,13 +8,13 @@ import simplejpeg
 from numpy.typing import NDArray
 
 _SCAN, _METADATA = b"\xff\xda", b"\xff\xe1"
-"""Markers. The latter's segment may say how the picture lies."""
+"""Markers. The segment of the latter may hold the orientation."""
 _PROFILE = b"ICC_PROFILE\0"
 _COLOURS = ("YCbCr", "RGB", "Gray")
 
 
 def decode_plain(data: bytes, most_pixels: int) -> NDArray[np.uint8] | None:
-    """RGB (H, W, 3) uint8 of a small whole picture in one scan, without metadata or profile; None for any other."""
+    """RGB (H, W, 3) uint8 of a small, complete image in one scan, without metadata or profile; None for any other."""
     if data[:2] != b"\xff\xd8" or data.count(_SCAN) != 1 or _METADATA in data or _PROFILE in data:
         return None
     try:
@@ -22,6 +22,6 @@ def decode_plain(data: bytes, most_pixels: int) -> NDArray[np.uint8] | None:
         if colours not in _COLOURS or height * width > most_pixels:
             return None
         pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, "RGB")
-    except ValueError:  # damaged: strict, unlike Pillow, about what can be guessed
+    except ValueError:  # damaged: this decoder is stricter than Pillow
         return None
     return pixels

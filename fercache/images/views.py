@@ -1,7 +1,7 @@
-"""Augmented views of a face: the same picture again and again for the same image, number and recipe.
+"""Augmented views of a face: a deterministic function of image, number and recipe.
 
-Everything random is drawn from a hash of those three, and all geometry is relative to the side. So an encoder and a
-trunk on smaller crops see the same flip, shift and erased box, today and in a year.
+Random numbers are seeded by a hash of the three, and all geometry is relative to the side. So an encoder and a trunk
+on smaller crops see the same flip, shift and erased box, in every run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError, first_problem, nearest
 from fercache.identity import key_of, seed_from
 from fercache.toml_files import is_file, read_toml
 
 ERASED = (124, 116, 104)
-"""ImageNet's mean colour, which a network's normalisation turns into about zero; CLIP's is one level away."""
+"""ImageNet's mean colour, which normalisation turns into about zero; CLIP's differs by one level."""
 ASPECT = (0.3, 3.3)
 """Width over height of erased boxes."""
 ATTEMPTS = 10
-"""To draw a box that fits into the picture, before the picture stays as it is."""
+"""Attempts to draw a box that fits into the image, before the image is left unchanged."""
 
 Pixels = NDArray[np.uint8]
 Change = Callable[[Pixels], Pixels]
@@ -32,26 +32,26 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Step(BaseModel):
-    """A kind of change, made with probability `p`."""
+    """A kind of change, applied with probability `p`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     p: Share = 1.0
 
     def draw(self, generator: np.random.Generator) -> Change:
-        """The change with its numbers drawn, for a square picture (S, S, 3) of any S."""
+        """The change with random numbers from `generator`, for a square image (S, S, 3) of any S."""
         raise NotImplementedError
 
 
 class Noise(_Step):
-    """Gaussian noise of a `variance` on the 8-bit picture at its own size, before it is resized."""
+    """Gaussian noise of a `variance` on the 8-bit image at its own size, before it is resized."""
 
     kind: Literal["noise"] = "noise"
     variance: float = Field(gt=0, le=255**2)
 
 
 class Flip(_Step):
-    """Left becomes right."""
+    """Swaps left and right."""
 
     kind: Literal["flip"] = "flip"
 
@@ -61,7 +61,7 @@ class Flip(_Step):
 
 
 class Shift(_Step):
-    """Moved by up to `most` of the side each way, black where nothing is left: a crop with padding."""
+    """Moves the image by up to `most` of the side each way, with black padding."""
 
     kind: Literal["shift"] = "shift"
     most: float = Field(gt=0, lt=1)
@@ -73,7 +73,7 @@ class Shift(_Step):
 
 
 class Erase(_Step):
-    """A box of `least` to `most` of the area is painted over."""
+    """Paints over a box of `least` to `most` of the area."""
 
     kind: Literal["erase"] = "erase"
     least: Share
@@ -98,7 +98,7 @@ class Erase(_Step):
 
 
 class Light(_Step):
-    """Brightness and contrast times factors of up to 1 +- `brightness` and 1 +- `contrast`."""
+    """Scales brightness and contrast by up to 1 +- `brightness` and 1 +- `contrast`."""
 
     kind: Literal["light"] = "light"
     brightness: Share = 0.2
@@ -114,7 +114,7 @@ Step = Annotated[Noise | Flip | Shift | Erase | Light, Field(discriminator="kind
 
 
 class Recipe(BaseModel):
-    """Steps in their order; noise, which comes before the resize, can only be the first."""
+    """Steps in order; noise is added before the resize, so it can only be the first."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -125,11 +125,11 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _noise_first(self) -> "Recipe":
         if any(isinstance(step, Noise) for step in self.steps[1:]):
-            raise ValueError("noise is added before the picture is resized, so it has to be the first step")
+            raise ValueError("noise is added before the image is resized, so it has to be the first step")
         return self
 
     def identity(self) -> dict[str, Any]:
-        """Everything that changes pixels, as JSON."""
+        """Everything that affects pixels, as JSON."""
         return self.model_dump(mode="json")
 
 
@@ -145,22 +145,22 @@ RECIPES = {
         ),
     )
 }
-"""The papers' augmentations. Neither gives the probability of erasing; a half is what torchvision takes."""
+"""The papers' augmentations. Neither gives the probability of erasing; one half is torchvision's default."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What is done to one picture: noise (seed and deviation) at its own size, then `changes` to the square."""
+    """The changes to one image: noise (seed and deviation) at its native size, then `changes` to the square."""
 
     noise: tuple[int, float] | None = None
     changes: tuple[Change, ...] = ()
 
-    def on_picture(self, pixels: Pixels) -> Pixels:
-        """(H, W, 3) as decoded, with its noise."""
+    def on_image(self, pixels: Pixels) -> Pixels:
+        """The decoded image (H, W, 3) with noise."""
         return pixels if self.noise is None else _added(pixels, _noise_field(self.noise, pixels.shape[:2]))
 
     def on_square(self, square: Pixels) -> Pixels:
-        """(S, S, 3) of any S: all steps but the noise."""
+        """The square (S, S, 3), of any S, after all steps except noise."""
         for change in self.changes:
             square = change(square)
         return np.ascontiguousarray(square)
@@ -168,9 +168,9 @@ class View:
 
 @dataclass(frozen=True)
 class Framing:
-    """Which part of a picture an encoder sees: all of it `squashed`, or its middle square; of that the middle `share`.
+    """The part of an image that an encoder sees: all of it `squashed`, or the middle `share` of its middle square.
 
-    `interpolation` is as Pillow, open_clip and timm call it.
+    `interpolation` is named as in Pillow, open_clip and timm.
     """
 
     squashed: bool = False
@@ -179,15 +179,15 @@ class Framing:
 
     @classmethod
     def of(cls, geometry: Mapping[str, Any]) -> "Framing":
-        """As open_clip's (`resize_mode`) or timm's (`crop_mode`, `crop_pct`) preprocessing says it.
+        """From open_clip's (`resize_mode`) or timm's (`crop_mode`, `crop_pct`) preprocessing.
 
-        Modes that add borders are taken for a middle square: noise is then as strong, but in other places.
+        Modes that add borders are treated as a middle square: noise then has the same strength, but other positions.
         """
         squashed = "squash" in (geometry.get("resize_mode"), geometry.get("crop_mode"))
         return cls(squashed, geometry.get("crop_pct", 1.0), geometry.get("interpolation", "bicubic"))
 
     def resized(self, field: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-        """(H, W, 3) -> (`side`, `side`, 3), rounded as torchvision rounds: half a pixel off, noise is another noise."""
+        """(H, W, 3) -> (`side`, `side`, 3), rounded as in torchvision: half a pixel off, the noise would differ."""
         size = np.array(field.shape[1::-1])
         scaled = int(side / self.share)
         width, height = (scaled, scaled) if self.squashed else map(int, scaled * size / size.min())
@@ -202,35 +202,33 @@ MIDDLE = Framing()
 
 
 def load_recipe(text: str) -> Recipe:
-    """A built-in recipe by name, or a TOML file's. Raises UsageError for anything else, and for a wrong file."""
+    """A built-in recipe by name, or one from a TOML file. Raises UsageError for anything else."""
     if text in RECIPES:
         return RECIPES[text]
     path = Path(text)
     if not is_file(path):
-        raise UsageError(f"There is no recipe '{text}', and no such file. {nearest(text, RECIPES)}")
+        raise UsageError(f"'{text}' is neither a recipe nor a file. {nearest(text, RECIPES)}")
     try:
         recipe = Recipe.model_validate({"name": path.stem.lower().replace("_", "-"), **read_toml(path)})
     except ValidationError as error:
         raise UsageError(f"{path}: {_complaint(error)}") from None
     if recipe.name in RECIPES:
-        raise UsageError(f"{path}: '{recipe.name}' is the name of a built-in recipe; write another: name = \"...\".")
+        raise UsageError(f"{path}: '{recipe.name}' is the name of a built-in recipe; choose another: name = \"...\".")
     return recipe
 
 
 def _complaint(error: ValidationError) -> str:
-    errors = error.errors(include_url=False)
-    # A misspelt key is also one that is missing; which one was written says more.
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    *place, last = map(str, first["loc"] or ("steps",))
-    if first["type"] != "extra_forbidden":
-        return f"{'.'.join([*place, last])}: {first['msg'].removeprefix('Value error, ')}."
+    problem = first_problem(error)
+    *place, last = map(str, problem.place or ("steps",))
+    if problem.kind != "extra_forbidden":
+        return f"{'.'.join([*place, last])}: {problem.message}."
     kinds: dict[str, type[BaseModel]] = {"noise": Noise, "flip": Flip, "shift": Shift, "erase": Erase, "light": Light}
     known = kinds[place[-1]].model_fields if place and place[-1] in kinds else Recipe.model_fields
-    return f"'{last}' is no key of {' '.join(place) or 'a recipe'}. {nearest(last, known)}"
+    return f"'{last}' is not a key of {' '.join(place) or 'a recipe'}. {nearest(last, known)}"
 
 
 def view_names(recipe: Recipe, count: int) -> tuple[str, ...]:
-    """How the first `count` augmented views are called in a table: `cafe-1`, `cafe-2`."""
+    """Names of the first `count` augmented views in a table: `cafe-1`, `cafe-2`."""
     return tuple(f"{recipe.name}-{number}" for number in range(1, count + 1))
 
 
@@ -240,7 +238,7 @@ def _key(recipe: Recipe) -> str:
 
 
 def draw_view(recipe: Recipe, number: int, pixel_sha256: bytes) -> View:
-    """View `number` of the picture with that hash; number 0 is the picture as it is, whatever the recipe."""
+    """View `number` of the image with this hash; number 0 is the unchanged image, whatever the recipe."""
     if number == 0:
         return View()
     generator = np.random.default_rng(seed_from("view", _key(recipe), number, pixel_sha256.hex()))
@@ -251,16 +249,16 @@ def draw_view(recipe: Recipe, number: int, pixel_sha256: bytes) -> View:
             drawn = int(generator.integers(2**32)), step.variance**0.5
             noise = drawn if chosen else None
             continue
-        change = step.draw(generator)  # drawn either way, so that p changes nothing that comes after
+        change = step.draw(generator)  # drawn either way, so that p does not affect later steps
         changes += [change] if chosen else []
     return View(noise, tuple(changes))
 
 
 def render_crop(crop: Pixels, native: tuple[int, int], view: View, framing: Framing = MIDDLE) -> Pixels:
-    """The view of a stored clean crop (S, S, 3), cut by `framing` from a picture of `native` (height, width).
+    """The view of a stored clean crop (S, S, 3), cut by `framing` from an image of `native` (height, width).
 
-    Up to rounding, what `View` makes of the picture itself at this size: its noise is drawn at its own size, and
-    cut and resized like the picture.
+    Equal, up to rounding, to the `View` of the image at this size: noise is drawn at the image's native size, and cut
+    and resized like the image.
     """
     if view.noise is not None:
         crop = _added(crop, framing.resized(_noise_field(view.noise, native), len(crop)))

@@ -1,1 +1,1 @@
-"""How data sets lie on disk: class folders, lists, pixels in rows of a CSV file, tar shards. Knows no data set."""
+"""File layouts of datasets: class folders, lists, pixels in rows of a CSV file, tar shards. Knows no dataset."""

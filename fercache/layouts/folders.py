@@ -1,4 +1,4 @@
-"""Images in folders: what counts as one, what is litter, what is refused. All who read folders follow this."""
+"""Images in folders: what counts as an image, what is ignored, what is refused."""
 
 import os
 import re
@@ -10,14 +10,14 @@ from pathlib import Path
 from fercache.errors import UsageError
 
 LARGEST_FILE = 256 * 2**20
-"""Bytes: no face crop is larger, and reading what is would fill the memory."""
+"""Bytes. No face crop is larger, and reading a larger file could exhaust memory."""
 TOO_LARGE = f"larger than {LARGEST_FILE // 2**20} MB"
 
-PICTURES = (
+IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".heic", ".heif"),
 )
-"""How the names of image files end, in lower case. A file of another name may be an image too: its bytes decide."""
+"""Suffixes of image files, in lower case. A file with another suffix may be an image too: its bytes decide."""
 
 _LITTER = (
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "icon\r"),  # Windows, macOS
@@ -25,12 +25,12 @@ _LITTER = (
     *("@eadir", "#recycle", "@recycle", "#snapshot", "@tmp"),  # network storage
 )
 _NUMBERED = re.compile(r"\d+[\W_]+(?=.*[^\W\d_])")
-"""Before the name of a class folder: `1_surprise`, `03 - happy`."""
+"""The number before the name of a class folder: `1_surprise`, `03 - happy`."""
 
 
 def read_inside(path: str | Path, root: Path) -> bytes:
     """The bytes of a file. Raises OSError as `read_plain`, and for a link that leaves `root`."""
-    file = str(path)  # text is looked at three times as fast as a `Path`, which counts for small pictures
+    file = str(path)  # checking text is three times as fast as checking a `Path`, which matters for small images
     _refuse_no_plain(file)
     is_link = os.path.islink(file)  # noqa: PTH114
     folder, _, _ = file.rpartition(os.sep)
@@ -41,7 +41,7 @@ def read_inside(path: str | Path, root: Path) -> bytes:
 
 
 def read_plain(file: str) -> bytes:
-    """The bytes of a file. Raises OSError when there is none, when it is a pipe, device or folder, or too large."""
+    """The bytes of a file. Raises OSError if it is missing, a pipe, device or folder, or too large."""
     _refuse_no_plain(file)
     with open(file, "rb") as stream:  # noqa: PTH123
         return stream.read()
@@ -63,11 +63,11 @@ def _leads_inside(path: str, root: Path) -> bool:
 
 
 _lies_inside = cache(_leads_inside)
-"""Of folders: many faces lie in one, and this takes longer than reading a small picture."""
+"""Cached by folder: a folder has many faces, and this takes longer than reading a small image."""
 
 
 def visible(folder: Path, root: Path) -> list[Path]:
-    """What lies in `folder`, by name, without litter: hidden files, and what systems leave behind (Thumbs.db, @eaDir).
+    """The entries of `folder`, sorted, without hidden files and system files (Thumbs.db, @eaDir).
 
     Raises UsageError for a folder that cannot be read, and for a link out of `root`.
     """
@@ -79,18 +79,18 @@ def visible(folder: Path, root: Path) -> list[Path]:
     for entry in entries:
         if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root.resolve()):
             raise UsageError(
-                f"{entry.path} is a link that leaves {root}. Copy what it points to, or choose a root that has both."
+                f"{entry.path} is a link that leaves {root}. Copy its target, or choose a root that contains both."
             )
     return [Path(entry.path) for entry in entries]
 
 
 def is_litter(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or something that a system leaves behind."""
+    """Whether a file or folder of this name is hidden, or left by the operating system."""
     return name.startswith(".") or name.lower() in _LITTER
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every file in `folder` and the folders in it, by path, but for litter; links to folders are not followed.
+    """Every file in `folder` and below, sorted, without hidden and system files; links to folders are not followed.
 
     Raises UsageError for a folder that cannot be read.
     """
@@ -113,12 +113,12 @@ def subfolders(folder: Path, root: Path) -> list[Path]:
 
 
 def first_folder(candidates: Iterable[Path]) -> Path | None:
-    """The first that is there: sets are unpacked with and without a folder in between."""
+    """The first candidate that exists: datasets are unpacked with and without a folder in between."""
     return next((folder for folder in candidates if folder.is_dir()), None)
 
 
 def root_nearby(root: Path, signs: Sequence[str]) -> Path | None:
-    """The folder above or directly below `root` that has one of the `signs`, paths of which `root` has none."""
+    """A folder above or directly below `root` that contains one of the paths `signs`; None if `root` contains one."""
     if any((root / sign).exists() for sign in signs):
         return None
     above = root.resolve().parents
@@ -126,12 +126,11 @@ def root_nearby(root: Path, signs: Sequence[str]) -> Path | None:
     return first_folder(folder for folder in (*below, *above) for sign in signs if (folder / sign).exists())
 
 
-def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+def images_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     """Every file in the class folders, with its expression; `expression_of` has the folders' names in lower case.
 
-    A number before the name does not count. Every file is listed, whatever its name ends in, so that nothing is left
-    out unnoticed: what is no image goes to the quarantine list. Raises UsageError for other folders, for images outside
-    of them, and for folders in them.
+    A number before the name is ignored. Every file is listed, whatever its suffix: files that are not images go to the
+    quarantine list. Raises UsageError for unknown folders, images outside class folders, and folders inside them.
     """
     refuse_unlabelled(folder, root)
     found = subfolders(folder, root)
@@ -139,39 +138,39 @@ def pictures_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]
     if unknown and all(name.isdigit() for name in unknown):
         raise UsageError(
             f"{folder}: its folders are the numbers {', '.join(unknown)}. Copies of this dataset number the "
-            "expressions in different orders, so it is not known which is which. Take a copy whose folders are names."
+            "expressions in different orders, so the order is unknown. Take a copy with named folders."
         )
     if unknown:
         known = {name: [alias for alias, e in expression_of.items() if e == name] for name in expression_of.values()}
         listed = "; ".join(f"{name}: {', '.join(aliases)}" for name, aliases in known.items())
-        raise UsageError(f"{folder}: no expression is called {', '.join(unknown)}. Known folders are {listed}.")
+        raise UsageError(f"{folder}: not expressions: {', '.join(unknown)}. Known folders are {listed}.")
     for class_folder in found:
         for path in files_in(class_folder, root):
             yield path, expression_of[class_name(class_folder)]
 
 
 def class_name(folder: Path) -> str:
-    """The name of a class folder in lower case, without a number before it (`1_Surprise` -> `surprise`)."""
+    """The name of a class folder in lower case, without a leading number (`1_Surprise` -> `surprise`)."""
     return _NUMBERED.sub("", folder.name.lower(), count=1)
 
 
 def files_in(class_folder: Path, root: Path) -> Iterator[Path]:
-    """The files of one class. Raises UsageError for a folder among them."""
+    """The files of one class. Raises UsageError if there is a folder among them."""
     for path in visible(class_folder, root):
         if path.is_dir():
-            raise UsageError(f"{path} is a folder in a class folder; images must lie directly in {class_folder}.")
+            raise UsageError(f"{path} is a folder in a class folder; images must be directly in {class_folder}.")
         yield path
 
 
 def refuse_unlabelled(folder: Path, root: Path) -> None:
-    """Raises UsageError when images lie directly in `folder`, where nothing says what they show, and as `visible`."""
-    images = [path.name for path in visible(folder, root) if path.suffix.lower() in PICTURES and path.is_file()]
+    """Raises UsageError for images directly in `folder`, where they have no label, and as `visible`."""
+    images = [path.name for path in visible(folder, root) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if images:
-        raise UsageError(f"{folder}: images outside of the class folders: {len(images)}, such as {min(images)}.")
+        raise UsageError(f"{folder}: {len(images)} images outside the class folders, such as {min(images)}.")
 
 
 def id_below(path: Path, root: Path) -> str:
-    """The path below `root`, with slashes. Raises UsageError when it is not UTF-8."""
+    """The path relative to `root`, with slashes. Raises UsageError if it is not UTF-8."""
     name = path.relative_to(root).as_posix()
     try:
         name.encode()

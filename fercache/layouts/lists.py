@@ -1,4 +1,4 @@
-"""Lists that come with a set, as CSV files."""
+"""CSV lists that come with a dataset."""
 
 import csv
 from collections import Counter
@@ -9,12 +9,12 @@ from fercache.errors import UsageError
 
 
 def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number and cells of each line that is not empty, one at a time. Raises UsageError for what is no CSV in UTF-8."""
+    """Number and cells of each line that is not empty, one at a time. Raises UsageError unless it is CSV in UTF-8."""
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = csv.reader(stream)
         try:
             for cells in rows:
-                if any("\ufffd" in cell for cell in cells):  # what `replace` leaves
+                if any("\ufffd" in cell for cell in cells):  # written by errors="replace"
                     raise UsageError(f"{path}, line {rows.line_num}: {cells} is not UTF-8. Take the original file.")
                 if cells:
                     yield rows.line_num, cells
@@ -23,7 +23,7 @@ def csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def refuse_repeated(columns: Sequence[str], path: Path | str) -> None:
-    """Raises UsageError where two columns of a header have one name: it is not known which of them is meant."""
+    """Raises UsageError if two columns of a header have the same name."""
     repeated = sorted(name for name, times in Counter(columns).items() if times > 1)
     if repeated:
-        raise UsageError(f"{path}: more than one column is called {', '.join(repeated)}.")
+        raise UsageError(f"{path}: more than one column is named {', '.join(repeated)}.")

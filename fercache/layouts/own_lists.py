@@ -16,12 +16,12 @@ SEPARATORS = ",;\t|"
 LONGEST_LINE = 2**20
 """Characters."""
 ROWS = 1_024
-"""Of a Parquet file that are in memory."""
+"""Rows of a Parquet file held in memory."""
 NOT_GIVEN = ("", "nan", "na", "n/a", "<na>", "null")
-"""What stands in a cell that is empty, in lower case."""
+"""Contents of an empty cell, in lower case."""
 
 _UNNAMED = re.compile(r"(unnamed: \d+)?")
-"""What pandas and spreadsheets call a column without a name."""
+"""How pandas and spreadsheets write a column without a name."""
 
 Row = tuple[int, dict[str, str]]
 """Number of the line and its cells by column, in lower case."""
@@ -30,23 +30,23 @@ Row = tuple[int, dict[str, str]]
 def named_rows(
     path: Path, needed: Sequence[str], other_names: Mapping[str, Sequence[str]] | None = None
 ) -> Iterator[Row]:
-    """The rows of a list, here or at an address, one at a time; columns may have `other_names` instead of their own.
+    """The rows of a local or remote list, one at a time; columns may have `other_names` instead of their own.
 
-    Columns without a name are left out where they are empty, or an index. Raises UsageError, naming the line, for a
-    file that is none of these, without a `needed` column, and with cells that belong to no column.
+    Columns without a name are ignored if they are empty or an index. Raises UsageError with the line for any other
+    file, for a missing `needed` column, and for cells that belong to no column.
     """
     read = {".parquet": _parquet_rows, ".jsonl": _json_rows}.get(path.suffix.lower(), _csv_rows)
     yield from read(path, _Columns(path, needed, other_names or {}))
 
 
 class _Columns:
-    """What the columns of a list are called."""
+    """The column names of a list."""
 
     def __init__(self, path: Path, needed: Sequence[str], other_names: Mapping[str, Sequence[str]]) -> None:
         self.path, self.needed, self.other_names = path, needed, other_names
 
     def named(self, header: Sequence[object]) -> list[str]:
-        """The names in a header, in lower case. Raises UsageError for what is missing, or there twice."""
+        """The names in a header, in lower case. Raises UsageError for missing and repeated columns."""
         names = [str(cell).strip().lower() for cell in header]
         for name, others in self.other_names.items():
             there = [other for other in others if other in names]
@@ -56,7 +56,7 @@ class _Columns:
         if missing:
             also = {name: f" (or {', '.join(self.other_names[name])})" for name in self.other_names}
             raise UsageError(
-                f"{shown(self.path)}: no column {' and no column '.join(missing)}. Needed are "
+                f"{shown(self.path)}: no column {' and no column '.join(missing)}. Needed: "
                 f"{', '.join(name + also.get(name, '') for name in self.needed)}; the first line has "
                 f"{', '.join(names) or 'nothing'}."
             )
@@ -64,7 +64,7 @@ class _Columns:
         return names
 
     def cells(self, line: int, names: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
-        """By name. Raises UsageError for too few cells, and for what stands in a column that has no name."""
+        """Cells by column name. Raises UsageError for too few cells, and for contents in a column without a name."""
         if len(cells) < len(names):
             raise UsageError(f"{shown(self.path)}, line {line}: {len(cells)} cells, but the header has {len(names)}.")
         row: dict[str, str] = {}
@@ -80,7 +80,7 @@ class _Columns:
         return row
 
     def separator(self, header: str) -> str:
-        """The one that parts a header into the columns that are needed. Raises UsageError for a line that is quoted."""
+        """The separator of a header's columns. Raises UsageError if each line is one quoted cell."""
         separator = max(SEPARATORS, key=header.count)
         (whole, *more) = next(csv.reader([header], delimiter=separator), None) or [""]
         if not more and separator in whole:
@@ -97,7 +97,7 @@ def _csv_rows(path: Path, columns: _Columns) -> Iterator[Row]:
             lines = _lines(path, stream)
             number, header = next(((n, line) for n, line in lines if line.strip(" \r\n,;\t|")), (0, ""))
             separator = ""
-            if header.lower().startswith("sep="):  # how a spreadsheet says it
+            if header.lower().startswith("sep="):  # written by spreadsheet programs
                 separator = header[4:5]
                 number, header = next(lines, (number, ""))
             separator = separator or columns.separator(header)
@@ -117,7 +117,7 @@ def _csv_rows(path: Path, columns: _Columns) -> Iterator[Row]:
 
 
 def _lines(path: Path, stream: TextIO) -> Iterator[tuple[int, str]]:
-    """The lines by number. Raises UsageError for an endless one."""
+    """The lines by number. Raises UsageError for a line that is too long."""
     number = 0
     while line := stream.readline(LONGEST_LINE):
         number += 1
@@ -140,7 +140,7 @@ def _json_row(number: int, line: str, columns: _Columns) -> dict[str, str]:
     try:
         found = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{shown(columns.path)}, line {number} is no JSON: {str(error)[:100]}.") from None
+        raise UsageError(f"{shown(columns.path)}, line {number} is not JSON: {str(error)[:100]}.") from None
     if not isinstance(found, dict):
         raise UsageError(f'{shown(columns.path)}, line {number}: expected an object such as {{"path": "a.png", ...}}.')
     names = columns.named(list(found))
@@ -148,14 +148,14 @@ def _json_row(number: int, line: str, columns: _Columns) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    """A JSON value as it would stand in a cell: nothing for null, numbers of a list apart."""
+    """A JSON value as the text of a cell: empty for null, list items separated by spaces."""
     if isinstance(value, list):
         return " ".join(map(_text, value))
     return "" if value is None else str(value)
 
 
 def _parquet_rows(path: Path, columns: _Columns) -> Iterator[Row]:
-    """Rows have numbers from 1 on; ROWS of them are in memory."""
+    """Rows are numbered from 1; ROWS of them are in memory."""
     try:
         from pyarrow import ArrowException
         from pyarrow.parquet import ParquetFile
@@ -175,5 +175,5 @@ def _parquet_rows(path: Path, columns: _Columns) -> Iterator[Row]:
                             "as a string, or leave the column out."
                         )
                     yield number, columns.cells(number, names, [_text(cell) for cell in cells])
-    except (ArrowException, OSError, ValueError, OverflowError) as error:  # the last two are of single cells
-        raise UsageError(f"{shown(path)} is no Parquet file that can be read, after {number} rows: {error}") from None
+    except (ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: single cells
+        raise UsageError(f"{shown(path)} cannot be read as Parquet after {number} rows: {error}") from None

@@ -19,7 +19,7 @@ PIXELS = "pixels"
 
 @dataclass(frozen=True, slots=True)
 class PixelRow:
-    """Where a face begins in its file, the cells that were asked for, and a hash (32 bytes) of its line."""
+    """Where a face begins in its file, the requested cells, and a hash (32 bytes) of its line."""
 
     offset: int
     cells: tuple[str, ...]
@@ -29,7 +29,7 @@ class PixelRow:
 def find_rows(path: Path, wanted: Sequence[str]) -> Iterator[PixelRow]:
     """Every row of `path`, with its cells in the columns `wanted`; one line at a time is in memory.
 
-    Raises UsageError, naming the line, for a file without these columns and for rows that lack one.
+    Raises UsageError with the line for missing columns and for rows that lack a cell.
     """
     with path.open("rb") as stream:
         names = _names(next(stream, b""))
@@ -48,7 +48,7 @@ def find_rows(path: Path, wanted: Sequence[str]) -> Iterator[PixelRow]:
 
 
 def read_row(path: Path, offset: int) -> NDArray[np.uint8]:
-    """The picture (SIDE, SIDE, 3) whose row begins at `offset`. Raises OSError when it is none."""
+    """The image (SIDE, SIDE, 3) whose row begins at `offset`. Raises OSError if the row is not an image."""
     with path.open("rb") as stream:
         column = _positions(path, _names(next(stream, b"")), ())[0]
         stream.seek(offset)
@@ -66,11 +66,11 @@ def _names(header: bytes) -> list[str]:
 
 
 def _positions(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    """Where the columns `wanted` are, then the pixels."""
+    """Positions of the columns `wanted`, then of the pixels."""
     missing = [name for name in (*wanted, PIXELS) if name not in names]
     if missing:
         raise UsageError(
-            f"{path}: no column {', '.join(missing)}; expected are {', '.join((*wanted, PIXELS))}, "
+            f"{path}: no column {', '.join(missing)}; expected {', '.join((*wanted, PIXELS))}, "
             f"found {', '.join(names)[:200]}. Take the original file."
         )
     refuse_repeated(names, path)

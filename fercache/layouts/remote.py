@@ -1,6 +1,6 @@
-"""Files that fsspec reaches: `s3://bucket/faces`, `gs://...`, `https://...`. A local path is a local path.
+"""Files that fsspec reaches (`s3://bucket/faces`, `gs://...`, `https://...`), read like local ones.
 
-A `Path` made of an address has lost one of its two slashes; `address_of` gives it back.
+A `Path` made of an address has lost one of its two slashes; `address_of` restores it.
 """
 
 import hashlib
@@ -13,36 +13,36 @@ from typing import Any, BinaryIO
 from fercache.errors import UsageError
 
 _STAMPS = ("ETag", "etag", "md5Hash", "Content-MD5", "LastModified", "Last-Modified", "last_modified", "mtime", "size")
-"""What the stores that fsspec knows say of a file's content."""
+"""Entries by which fsspec's stores identify a file's content."""
 
 
 def address_of(path: Path) -> str | None:
-    """The address that a path was made of; None for a local one."""
+    """The address that a path was made from; None for a local path."""
     match = re.fullmatch(r"([a-z][a-z0-9+.-]+):/+(.+)", path.as_posix())
     if match is None:
         return None
-    root = "/" if match[1] in ("file", "local") else ""  # where the path begins at once, and not with a host
+    root = "/" if match[1] in ("file", "local") else ""  # these have no host
     return f"{match[1]}://{root}{match[2]}"
 
 
 def local(path: Path) -> Path:
-    """A `file://` address as the path that it is; anything else stays."""
+    """A `file://` address as a local path; anything else unchanged."""
     address = address_of(path) or ""
     scheme, _, place = address.partition("://")
     return Path(place) if scheme in ("file", "local") else path
 
 
 def shown(path: Path) -> str:
-    """A path or address as its user wrote it, for messages."""
+    """A path or address as the user wrote it, for messages."""
     return address_of(path) or str(path)
 
 
 def exists(path: Path) -> bool:
-    """Whether there is a file or folder. Raises UsageError for an address that cannot be reached at all."""
+    """Whether a file or folder exists. Raises UsageError for an address that cannot be reached."""
     if address_of(path) is None:
         try:
             return path.exists()
-        except OSError:  # no system could have such a name
+        except OSError:  # no file system accepts such a name
             return False
     system, name = _system(path)
     with _failing_as(UsageError, path):
@@ -50,7 +50,7 @@ def exists(path: Path) -> bool:
 
 
 def files_in(folder: Path, suffix: str) -> list[Path]:
-    """The files directly in a folder whose names end so, by name; a file is in itself."""
+    """The files with a `suffix` directly in a folder, sorted; a file counts as containing itself."""
     address = address_of(folder)
     if address is None:
         found = folder.iterdir() if folder.is_dir() else [folder]
@@ -62,7 +62,7 @@ def files_in(folder: Path, suffix: str) -> list[Path]:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """The folders directly in a folder, by name, but for hidden ones; a file has none."""
+    """The folders directly in a folder, sorted, without hidden ones; a file has none."""
     address = address_of(folder)
     if address is None:
         found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
@@ -75,13 +75,13 @@ def folders_in(folder: Path) -> list[Path]:
 
 
 def _paths(address: str, names: Iterable[str]) -> Iterator[Path]:
-    """What a store calls its files, as paths of addresses."""
+    """A store's file names as paths of addresses."""
     scheme = address.partition("://")[0]
     return (Path(each if "://" in each else f"{scheme}://{each.lstrip('/')}") for each in names)
 
 
 def opened(path: Path) -> BinaryIO:
-    """For reading from its start. Raises OSError."""
+    """A stream at the start of a file. Raises OSError."""
     if address_of(path) is None:
         return path.open("rb")
     system, name = _system(path)
@@ -91,7 +91,7 @@ def opened(path: Path) -> BinaryIO:
 
 
 def read(path: Path, begin: int = 0, size: int | None = None) -> bytes:
-    """Some bytes, or all from `begin` on; of a remote file only these are fetched. Raises OSError."""
+    """`size` bytes from `begin`, or all; only these are fetched from a remote file. Raises OSError."""
     if address_of(path) is None:
         with path.open("rb") as stream:
             stream.seek(begin)
@@ -103,9 +103,9 @@ def read(path: Path, begin: int = 0, size: int | None = None) -> bytes:
 
 
 def stamp(path: Path) -> bytes:
-    """32 bytes that change with a remote file's content, as far as its store tells; nothing of it is read.
+    """32 bytes that change with a remote file's content, as far as its store reports; the file is not read.
 
-    Raises OSError when it is not there.
+    Raises OSError if the file is missing.
     """
     system, name = _system(path)
     with _failing_as(OSError, path):
@@ -115,20 +115,20 @@ def stamp(path: Path) -> bytes:
 
 
 def _system(path: Path) -> tuple[Any, str]:
-    """The file system that an address is of, and the file's name there. Raises UsageError for one that is unknown."""
+    """The file system of an address, and the file's name there. Raises UsageError for an unknown file system."""
     import fsspec
 
     address = address_of(path)
     try:
         system, name = fsspec.core.url_to_fs(address)
-    except Exception as error:  # each file system has its own way to say what else it needs
+    except Exception as error:  # each file system reports missing requirements in its own way
         raise UsageError(f"{address} cannot be read: {error}") from None
     return system, name
 
 
 @contextmanager
 def _failing_as(kind: type[UsageError] | type[OSError], path: Path) -> Iterator[None]:
-    """Every store has exceptions of its own: they become of one `kind`."""
+    """Turns any exception of a store into one `kind`."""
     try:
         yield
     except kind:

@@ -1,4 +1,4 @@
-"""Tar files as stores of pictures: gone through once, read by place, never unpacked."""
+"""Tar files of images: scanned once, read by offset, never unpacked."""
 
 import hashlib
 import tarfile
@@ -13,7 +13,7 @@ from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
 from fercache.layouts.remote import opened, read, shown
 
 LARGEST_NOTE = 2**20
-"""Bytes of a label or description, and of a name or header that stands before a member."""
+"""Bytes of a label or description, and of a name or header before a member."""
 _BLOCK, _RECORD = 2**20, 512
 _HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
@@ -26,9 +26,9 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in a tar: where its bytes are, and their SHA-256; `refused` says why it is not to be read.
+    """A file in a tar: the offset and SHA-256 of its bytes; `refused` is the reason not to read it, if any.
 
-    `note` holds the bytes of a small one whose name ends as asked.
+    `note` holds the bytes of a small file with a requested suffix.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Member:
 
 
 class _Info(tarfile.TarInfo):
-    """Refuses what `tarfile` would read into memory whole, whatever size it claims."""
+    """Refuses headers that `tarfile` would read into memory whole, whatever their size."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -51,14 +51,14 @@ class _Info(tarfile.TarInfo):
 
 
 def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
-    """Every member but folders, in their order; one block of one member is in memory.
+    """Every member except folders, in order; one block of one member is in memory.
 
-    Raises UsageError for a file that is no tar, a compressed one, whose members cannot be read by place, for one that
-    ends too early, and for a note that is too large.
+    Raises UsageError for a file that is not a tar, is compressed (its members have no offset) or is truncated, and for
+    a note that is too large.
     """
     number, end = 0, 0
     try:
-        # Larger blocks than its own, for each of which it would ask anew.
+        # Fewer, larger reads than tarfile's own.
         with (
             opened(tar) as stream,
             tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK, tarinfo=_Info) as archive,
@@ -69,32 +69,32 @@ def members(tar: Path, notes: tuple[str, ...]) -> Iterator[Member]:
                 if info.size > LARGEST_NOTE and info.name.lower().endswith(notes):
                     raise UsageError(
                         f"{shown(tar)}: {info.name} has {info.size} bytes, but a label or description has at most "
-                        f"{LARGEST_NOTE}. Is it one? Leave it out, or call it something else."
+                        f"{LARGEST_NOTE}. Remove or rename it."
                     )
                 number, end = number + 1, info.offset_data + -(-info.size // _RECORD) * _RECORD
-                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps what it has gone past
+                archive.members.clear()  # type: ignore[attr-defined]  # else it keeps every member
                 if not info.isdir():
                     yield _member(archive, info, notes)
-        if read(tar, end, _RECORD) != bytes(_RECORD):  # whoever goes through a tar is not told that its end is missing
+        if read(tar, end, _RECORD) != bytes(_RECORD):  # tarfile does not report a missing end
             raise tarfile.ReadError("it ends too early")
-    except (tarfile.TarError, ValueError, OverflowError) as error:  # the last two are of numbers in headers
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # the last two: numbers in headers
         raise UsageError(
-            f"{shown(tar)} is no plain tar, or damaged after {number} members: {error}. A compressed one must be "
-            "unpacked to .tar, since its members cannot be read by place."
+            f"{shown(tar)} is not a plain tar, or is damaged after {number} members: {error}. Unpack a compressed tar "
+            "to .tar: its members cannot be read by offset."
         ) from None
     except OSError as error:
         raise UsageError(f"{shown(tar)} cannot be read: {error.strerror or error}.") from None
 
 
 def read_member(tar: Path, offset: int, size: int, refused: str) -> bytes:
-    """The bytes of a member. Raises OSError when it is refused, too large for a picture, or not there any more."""
+    """The bytes of a member. Raises OSError if it is refused, too large for an image, or missing."""
     if refused:
         raise PermissionError(refused)
     if size > LARGEST_FILE:
         raise OSError(TOO_LARGE)
     data = read(tar, offset, size)
     if len(data) < size:
-        raise OSError("the tar is shorter than it was")
+        raise OSError("the tar has become shorter")
     return data
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fercache.errors import UsageError
 from fercache.loading.run_config import KEY_VERSION, RunConfig, read_config
 from fercache.loading.tables import same_encoder
+from fercache.options.train import LearningOptions
 from fercache.runtime.progress import say_once
 from fercache.store.runs import find_runs
 from fercache.store.tables import TableInfo
@@ -31,13 +33,20 @@ def say_encoded_again(tables: Sequence[TableInfo], identity: Mapping[str, Any], 
     )
 
 
-def say_trained_again(
-    cache: Path, folders: Sequence[Path], wanted: Mapping[str, Any], encoder_identity: Mapping[str, Any]
-) -> None:
-    """One line where the runs to be trained are there as an earlier version trained them.
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of runs: a head's settings, the options, the label of the prompts, and how a snapshot is chosen."""
 
-    `wanted` are the fields of RunConfig, settings among them, that a run has to agree in.
-    """
+    settings: Mapping[str, Any]
+    options: LearningOptions
+    prompts: str
+    chosen_by: str | None = None
+
+
+def say_trained_again(
+    cache: Path, folders: Sequence[Path], wanted: Wanted, encoder_identity: Mapping[str, Any]
+) -> None:
+    """Prints one line where the runs to be trained exist as an earlier version trained them."""
     found = list(_earlier(cache, folders, wanted, encoder_identity))
     if not found:
         return
@@ -52,14 +61,14 @@ def say_trained_again(
     )
 
 
-def why_again(cache: Path, folders: Sequence[Path], wanted: Mapping[str, Any]) -> str:
+def why_again(cache: Path, folders: Sequence[Path], wanted: Wanted) -> str:
     """Why runs that an earlier version trained would be trained again, empty where there are none."""
     reasons = dict.fromkeys(reason for _, reason in _earlier(cache, folders, wanted, None))
     return "; ".join(reasons)
 
 
 def _earlier(
-    cache: Path, folders: Sequence[Path], wanted: Mapping[str, Any], encoder_identity: Mapping[str, Any] | None
+    cache: Path, folders: Sequence[Path], wanted: Wanted, encoder_identity: Mapping[str, Any] | None
 ) -> Iterator[tuple[RunConfig, str]]:
     """The run that each of the `folders` was to an earlier version, and why it is another one now."""
     there = find_runs(cache)
@@ -74,12 +83,11 @@ def _earlier(
                     break
 
 
-def _why_other(config: RunConfig, wanted: Mapping[str, Any], encoder_identity: Mapping[str, Any] | None) -> str:
+def _why_other(config: RunConfig, wanted: Wanted, encoder_identity: Mapping[str, Any] | None) -> str:
     """Empty where the run is another because something else was asked for, or its source has changed."""
-    settings, chosen_by = wanted["settings"], wanted.get("chosen_by", config.chosen_by)
-    asked = {name: getattr(config, name) for name in wanted.keys() - {"settings", "chosen_by"}}
-    shared = config.settings.keys() & settings.keys()
-    if any(config.settings[name] != settings[name] for name in shared) or asked != {n: wanted[n] for n in asked}:
+    settings, chosen_by = wanted.settings, wanted.chosen_by or config.chosen_by
+    renamed = {f"settings.{name}" for name in config.settings.keys() ^ settings.keys()}
+    if config.changes(settings, wanted.options, wanted.prompts).keys() - renamed:
         return ""
     reasons = []
     if config.key_version != KEY_VERSION:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fercache.errors import UsageError
+from fercache.errors import UsageError, first_problem
 from fercache.expressions import EXPRESSIONS
+from fercache.options.train import LearningOptions
+from fercache.policies import VotePolicy
 from fercache.store.runs import Run, read_run
 
 SCHEMA = 1
@@ -28,10 +30,10 @@ class SourcePart(BaseModel):
     key: str
 
 
-class RunConfig(BaseModel):
+class RunConfig(LearningOptions):
     """Everything needed to repeat a run, and to build its head again."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(populate_by_name=True, allow_inf_nan=True)
 
     schema_version: Annotated[int, Field(strict=True, ge=1, le=SCHEMA)] = SCHEMA
     key_version: int = 1
@@ -46,7 +48,7 @@ class RunConfig(BaseModel):
     source: str
     source_split: str
     source_key: str
-    pool: list[SourcePart] = []
+    pool: list[SourcePart] = Field(default_factory=list)
     """The sets of a source that is made of several; their splits are alike, or joined by commas."""
     head: str
     trunk: str
@@ -57,9 +59,8 @@ class RunConfig(BaseModel):
     crop_side: Annotated[int, Field(ge=1, le=4096)] | None = None
     views: int = 0
     """Augmented views of its recipe that each epoch drew from."""
-    faces: int | None = None
-    policy: str
-    label_file: str | None
+    votes: VotePolicy = Field(VotePolicy.MAJORITY, alias="policy")
+    labels: str | None = Field(None, alias="label_file")
     prompts: str | None
     prompts_key: str | None
     logit_scale: float | None
@@ -67,7 +68,6 @@ class RunConfig(BaseModel):
     validation_rows: Annotated[int, Field(ge=1, le=2**40)]
     validation_copies: int | None = None
     """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
-    keep_validation_copies: bool = False
     chosen_by: str = VALIDATION
     """Source validation; or, where it has too few faces of an expression, cross-validation, or the last epoch."""
     dropped: dict[str, int]
@@ -82,6 +82,21 @@ class RunConfig(BaseModel):
             if name not in given or not isinstance(given[name], kinds):
                 raise ValueError(f"it has no '{name}' that is text")
         return given
+
+    def changes(self, settings: Mapping[str, Any], options: LearningOptions, prompts: str) -> dict[str, str]:
+        """Field by field, what is asked for now where this run had something else: {"prompts": "faces -> ke2nt"}."""
+        then = {"settings." + name: value for name, value in self.settings.items()} | self.part(LearningOptions)
+        now = {"settings." + name: value for name, value in settings.items()} | dict(options.part(LearningOptions))
+        if self.prompts is not None:
+            then["prompts"], now["prompts"] = self.prompts, prompts
+        names = dict.fromkeys((*then, *now))
+        return {name: f"{then.get(name)} -> {now.get(name)}" for name in names if then.get(name) != now.get(name)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_classes(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Runs of earlier versions do not say how many expressions were asked for."""
+        return {"classes": 8 if "contempt" in given.get("expressions", ()) else 7} | given
 
     @property
     def too_few(self) -> bool:
@@ -111,9 +126,8 @@ def read_config(folder: Path) -> tuple[Run, RunConfig]:
     try:
         config = RunConfig.model_validate(run.config)
     except ValidationError as error:
-        first = error.errors()[0]
-        told = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{folder}/config.json: {'.'.join(map(str, first['loc']))}: {told}. {TRAIN_AGAIN}") from None
+        problem = first_problem(error)
+        raise UsageError(f"{folder}/config.json: {problem.name}: {problem.message}. {TRAIN_AGAIN}") from None
     if config.name != folder.name:
         raise UsageError(f"{folder} holds the run {config.name}. Rename the folder to that, or delete it.")
     if complaint := _complaint(run.history):

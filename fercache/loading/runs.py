@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.errors import UsageError
+from fercache.errors import UsageError, first_problem
 from fercache.heads import Head, Task
 from fercache.loading.run_config import TRAIN_AGAIN, RunConfig, read_config
 from fercache.runtime.devices import resolve_device
@@ -55,9 +55,8 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
         where = resolve_device(device)
         head = build_head(plugin, task, settings, seed=0).to(where)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{folder}/config.json: settings.{place}: {first['msg']}. {TRAIN_AGAIN}") from None
+        problem = first_problem(error)
+        raise UsageError(f"{folder}/config.json: settings.{problem.name}: {problem.message}. {TRAIN_AGAIN}") from None
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}: the head {config.head} cannot be built from it: {error}. {TRAIN_AGAIN}") from None
     return LoadedRun(run, config, head, where)

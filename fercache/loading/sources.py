@@ -3,14 +3,14 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.datasets import POOL, DatasetName, has_spare_validation, source_names, source_slug
+from fercache.datasets import DatasetName, has_spare_validation, source_names, source_slug
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
@@ -19,9 +19,10 @@ from fercache.loading.batches import as_batch, crops_of, pooled, pooled_views, s
 from fercache.loading.labelled_faces import LabelledFaces, LabelPolicy, labelled_faces
 from fercache.loading.tables import find_prompts, find_shifted, find_table, same_encoder
 from fercache.loading.validation_rows import split_folds, split_validation
+from fercache.options.train import TrainRequest
 from fercache.runtime.devices import resolve_device
 from fercache.settings import Settings
-from fercache.splits import default_split
+from fercache.splits import POOL, default_split
 from fercache.store.crops import Crops
 from fercache.store.prompts import PromptTable
 from fercache.store.schema import CLEAN
@@ -32,29 +33,6 @@ VALIDATION_SHARE = 0.1
 FEWEST = 5
 """Faces of an expression in source validation below which nothing is chosen by them."""
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class TrainRequest:
-    """What to train on which source: one set, or several pooled, `A & B`.
-
-    `set` overrides head settings by name; the values may be strings. `faces`: train on about so many, the same for
-    every run, each expression in proportion. `keep_validation_copies` keeps faces of source validation whose picture is
-    trained on.
-    """
-
-    source: str = "synthetic:studio"
-    heads: tuple[str, ...] = ("sigmoid-mask", "text-similarity")
-    encoder: str | None = None
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    set: Mapping[str, Any] = field(default_factory=dict)
-    classes: int = 7
-    policy: str = "majority"
-    label_file: str | None = None
-    prompts: str = "faces"
-    faces: int | None = None
-    keep_validation_copies: bool = False
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -187,7 +165,7 @@ def _folds(learned: Sequence[_Learned]) -> NDArray[np.int64]:
 
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> LabelPolicy:
     """The label policy, with the expressions that the source shows. Raises UsageError where they are fewer than two."""
-    wanted = LabelPolicy(first_expressions(request.classes), request.policy, request.label_file)
+    wanted = LabelPolicy(first_expressions(request.classes), request.votes, request.labels)
     labelled = [labelled_faces(t, p.name, p.split, wanted).truth for t, p in zip(tables, parts, strict=True)]
     counted = np.bincount(np.concatenate(labelled), minlength=len(wanted.expressions))
     present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
@@ -195,7 +173,7 @@ def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Seque
         raise UsageError(
             f"{request.source} has labelled faces of {len(present)} expressions; training needs two or more."
         )
-    return LabelPolicy(present, request.policy, request.label_file)
+    return LabelPolicy(present, request.votes, request.labels)
 
 
 def _on_device(learned: Sequence[_Learned], device: str, expressions: int, with_views: bool) -> SourceFaces:

@@ -10,10 +10,11 @@ from typing import Any
 
 from fercache import registry
 from fercache.datasets import DatasetName, check_domain
-from fercache.encoders import OWN, EncoderRequest
+from fercache.encoders import OWN
 from fercache.errors import UsageError, nearest
 from fercache.images.corruptions import SHIFTED
 from fercache.images.views import RECIPES
+from fercache.options.extract import EncoderRequest
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.runtime.progress import say_once
 from fercache.store.asked import NEVER, last_asked
@@ -109,7 +110,7 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
 
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     """What to type to come back to a table and add to it, or for another encoder's features of the same faces."""
-    asked = EncoderRequest(encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
+    asked = EncoderRequest(name=encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
     return command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
 
 

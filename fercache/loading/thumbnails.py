@@ -25,7 +25,7 @@ QUALITY = 80
 """Of the JPEG: about 2 KB for a face."""
 
 
-def pictures_of(settings: Settings, show_real: bool) -> FaceImages:
+def images_of(settings: Settings, show_real: bool) -> FaceImages:
     """What shows the faces of a target, by its data set's name and their ids, as data URIs of 72 x 72 pixels.
 
     Pictures are cut and spoilt as for the encoder. Left out are those that cannot be read, those of a set of which

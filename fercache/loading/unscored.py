@@ -2,16 +2,15 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from fercache.datasets import DatasetName
-from fercache.encoders import EncoderRequest
 from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED
 from fercache.loading.run_config import RunConfig
 from fercache.loading.tables import command_to_extract, holds, same_encoder
 from fercache.loading.targets import unseen_split
+from fercache.options.extract import EncoderRequest
 from fercache.store.tables import TableInfo
 
 ALWAYS_THERE = "synthetic:webcam"
@@ -84,7 +83,7 @@ def _sentence(runs: Sequence[RunConfig], lacking: Mapping[str, TableInfo]) -> st
     others = ", ".join(sorted({each.provenance["encoder"] for each in lacking.values()}))
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
     fact = f"{', '.join(lacking)}: not scored by {count} on the features of {run.encoder}, since extracted with"
-    if asked == replace(extracted, device=asked.device, precision=asked.precision):
+    if asked == extracted.but(device=asked.device, precision=asked.precision):
         source = " ".join(f"--source {shlex.quote(part.name)}" for part in run.parts)
         return (
             f"{fact} another version of {others}. Extract the source with that one as well, then train again: "

@@ -1,4 +1,4 @@
-"""One JSON file per run, target and selection: what was scored, how, and everything that it takes to repeat it."""
+"""One JSON file per run, target and selection policy: scores, how they were made, and how to repeat them."""
 
 from fercache.records.fields import (
     ADJUSTED,

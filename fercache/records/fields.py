@@ -1,4 +1,4 @@
-"""The parts of a record, and the words that records are written in."""
+"""The parts of a record, and the constants used in records."""
 
 import math
 from typing import Annotated, Final, Literal, Self
@@ -9,46 +9,46 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from fercache.scoring import metrics
 
 SCHEMA: Final = 3
-"""Of what is written. Records of schemas 1 and 2, which lack some of these fields, are still read."""
+"""The schema written. Records of schemas 1 and 2, which lack some fields, are still read."""
 MAIN = "main"
-"""The readout that every head has; others, like CAFE's grouped channels, stand beside it."""
+"""The readout of every head; some heads have others too, such as CAFE's grouped channels."""
 
 DUPLICATE = "in the source's train split"
-"""The reason for which faces are dropped where a target is scored without duplicates."""
+"""The reason for dropped faces when a target is scored without duplicates."""
 
 WITHOUT_DUPLICATES = " without duplicates"
-"""What marks such a target's name in reports."""
+"""Suffix of such a target's name in reports."""
 
 UNIQUE = ".unique"
-"""What marks the names of their records' files."""
+"""Suffix of their records' file names."""
 
 IMPORTED = "imported"
-"""The encoder of predictions that another program made: they stand beside those of every encoder."""
+"""The encoder of imported predictions, which are reported with those of every encoder."""
 
 ALL = "all"
-"""The split of a set that has none."""
+"""The split name of a dataset without splits."""
 
 SETTING, OPTION, MADE = "setting.", "option.", "made."
-"""What marks a frame's columns of settings, of options, and of the data and code that a run was made with."""
+"""Prefixes of a frame's columns: settings, options, and the data and code that a run was made with."""
 
 UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
-"""The heads without randomness when records did not say so yet, before schema 3."""
+"""The heads without randomness, for records before schema 3, which do not state it."""
 
 METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
-"""Always reported side by side: the share of faces read right, and the mean over the expressions of that share."""
+"""Always reported together: the share of correct faces, and the mean of that share over expressions."""
 
 ADJUSTED: Final = "adjusted_accuracy"
-"""Beside them where a mix of expressions was stated."""
+"""Reported too if a mix of expressions was given."""
 
 INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
     "accuracy",
     "accuracy_unconditional",
     "uar",
 )
-"""What has an interval: accuracy has two, on faces of the same mix of expressions, and on faces drawn at random."""
+"""Scores with an interval; accuracy has two: for faces of the same mix of expressions, and for random faces."""
 
 _ROUNDING = 1e-6
-"""By how much a score may differ from what it follows from: other versions and programs sum in another order."""
+"""How far a score may differ from its recomputed value: other versions and programs sum in another order."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -61,7 +61,7 @@ class Strict(BaseModel):
 
 
 class ScoresRecord(Strict):
-    """`metrics.Scores` as it is stored; an instance of that class is accepted wherever this one is expected.
+    """`metrics.Scores` as stored; an instance of that class is accepted wherever this one is expected.
 
     `recall` and `support` have one entry per expression, in the order of `confusion`'s rows (true) and columns
     (predicted); the recall of an expression without faces is None.
@@ -96,7 +96,7 @@ class ScoresRecord(Strict):
 class MaskRecord(Strict):
     """Whether a head's channel masks differ between the target's true expressions.
 
-    `distance`, `null` and `p` are those of `scoring.label_shuffles`, with so many `shuffles`.
+    `distance`, `null` and `p` are those of `scoring.label_shuffles`, with this number of `shuffles`.
     """
 
     distance: Annotated[float, Field(ge=0)]
@@ -106,11 +106,11 @@ class MaskRecord(Strict):
 
 
 class CalibrationRecord(Strict):
-    """How far confidence is from being right, by `scoring.calibration` of the main readout.
+    """How well confidence matches accuracy, by `scoring.calibration` of the main readout.
 
     `ece` is the expected calibration error. One entry per bin of confidence, equally wide, lowest first: its faces,
-    their mean confidence and the share that is right, both None for a bin without faces. `interval` is of the error
-    that very many faces would show, None in older records: `ece` itself is larger than that by chance.
+    their mean confidence and their accuracy, both None for an empty bin. `interval` is of the error with infinitely
+    many faces, None in older records: `ece` itself exceeds that error by chance.
     """
 
     ece: Fraction
@@ -122,20 +122,20 @@ class CalibrationRecord(Strict):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if not len(self.faces) == len(self.confidence) == len(self.accuracy) > 0:
-            raise ValueError("faces, confidence and accuracy are not about the same bins")
+            raise ValueError("faces, confidence and accuracy do not have the same bins")
         gaps = 0.0
         for count, confidence, accuracy in zip(self.faces, self.confidence, self.accuracy, strict=True):
             if (count == 0) != (confidence is None) or (count == 0) != (accuracy is None):
-                raise ValueError("other bins have faces than have a confidence and an accuracy")
+                raise ValueError("exactly the bins with faces must have a confidence and an accuracy")
             gaps += count * abs((confidence or 0) - (accuracy or 0))
         _check_follows("ece", self.ece, gaps / max(sum(self.faces), 1), "its bins")
         return self
 
 
 class AbstentionRecord(Strict):
-    """What is wrong among the most confident faces, by `scoring.calibration.risk_coverage` of the main readout.
+    """Errors among the most confident faces, by `scoring.calibration.risk_coverage` of the main readout.
 
-    `risk[i]` is the share that is wrong among the share `coverage[i]` of the faces, rising to 1; `area` is the mean
+    `risk[i]` is the error rate of the most confident share `coverage[i]` of the faces, rising to 1; `area` is the mean
     risk over all coverages.
     """
 
@@ -146,7 +146,7 @@ class AbstentionRecord(Strict):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if not len(self.coverage) == len(self.risk) > 0:
-            raise ValueError("coverage and risk are not equally long")
+            raise ValueError("coverage and risk differ in length")
         return self
 
 
@@ -166,11 +166,11 @@ class GroupRecord(Strict):
 
 
 def _check_follows(name: str, found: float | None, expected: float | None, source: str) -> None:
-    """Raises ValueError where a score is not what it can be computed from."""
+    """Raises ValueError if a score differs from its recomputed value."""
     if found is None or expected is None:
         differ = found is not expected
     else:
         differ = not math.isclose(found, expected, abs_tol=_ROUNDING)
     if differ:
-        told = ["none" if value is None else f"{value:.6g}" for value in (found, expected)]
-        raise ValueError(f"{name} is {told[0]}, but by {source} it is {told[1]}")
+        shown = ["none" if value is None else f"{value:.6g}" for value in (found, expected)]
+        raise ValueError(f"{name} is {shown[0]}, but by {source} it is {shown[1]}")

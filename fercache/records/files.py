@@ -1,4 +1,4 @@
-"""Where records lie, and how they are written and read."""
+"""Paths of records; writing and reading them."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from fercache.records.record import Record
 from fercache.store.atomic import entries, write_text
 
 _LONGEST = 100
-"""Letters of a wrong value that a message repeats."""
+"""Characters of a wrong value repeated in a message."""
 
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -22,25 +22,25 @@ _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class NewerRecordError(UsageError):
-    """A record of a schema that this version does not know: there is nothing wrong with it."""
+    """A record of a schema newer than this version; the record itself is fine."""
 
 
 def record_path(folder: Path, record: Record) -> Path:
-    """Where `record` lies in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
+    """The path of `record` in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
     name, unique = _scored(DatasetName.parse(record.target), record.target_split), record.without_duplicates
     return folder / "records" / f"{name}{UNIQUE if unique else ''}.{record.selection}.json"
 
 
 def record_files(folder: Path, target: DatasetName, split: str, *, unique: bool = False) -> list[Path]:
-    """The records in a run's `folder` about a target's `split` ("" is ALL), by name.
+    """The records in a run's `folder` about a target's `split` ("" is ALL), sorted.
 
-    They are of both kinds, with duplicates and without; with `unique`, of the latter alone.
+    Both with and without duplicates; with `unique`, only the latter.
     """
     return sorted((folder / "records").glob(f"{_scored(target, split)}{UNIQUE if unique else ''}.*.json"))
 
 
 def predictions_path(folder: Path, record: Record) -> Path:
-    """Where the predictions that `record` is about lie in its run's `folder`: those without duplicates have none."""
+    """The path of the predictions of `record` in its run's `folder`; records without duplicates have none."""
     name = _scored(DatasetName.parse(record.target), record.target_split)
     return folder / "predictions" / f"{name}.{record.selection}.h5"
 
@@ -50,21 +50,21 @@ def _scored(target: DatasetName, split: str) -> str:
 
 
 def write_record(folder: Path, record: Record) -> Path:
-    """Writes `record` into its run's `folder` and returns the file. Readers see the old file or the new one, whole."""
+    """Writes `record` atomically into its run's `folder` and returns the file."""
     return write_text(record_path(folder, record), record.model_dump_json(by_alias=True, indent=1) + "\n")
 
 
 def read_record(path: Path) -> Record:
     """The record in `path`.
 
-    Raises UsageError, which names the file: absent, damaged, of a newer schema, not valid, or of another run or target.
+    Raises UsageError with the file: absent, damaged, of a newer schema, not valid, or of another run or target.
     """
-    again = "Delete it and type `fercache evaluate` to score that run again."
+    again = "Delete it and run `fercache evaluate` to score that run again."
     try:
         data = path.read_bytes()
         document = json.loads(data)
         if _HALF.search(data):
-            json.dumps(document, ensure_ascii=False).encode()  # raises for half a character, which nothing can show
+            json.dumps(document, ensure_ascii=False).encode()  # raises for lone surrogates
         if not isinstance(document, dict):
             raise ValueError("expected a JSON object")
         schema = document.get("schema")
@@ -75,7 +75,7 @@ def read_record(path: Path) -> Record:
             )
         record = Record.model_validate(document)
     except FileNotFoundError as error:
-        raise UsageError(f"There is no record {path}. Type `fercache evaluate` to write it.") from error
+        raise UsageError(f"There is no record {path}. Run `fercache evaluate` to write it.") from error
     except OSError as error:
         raise UsageError(f"Cannot read the record {path}: {error.strerror or error}.") from error
     except ValidationError as error:
@@ -87,14 +87,14 @@ def read_record(path: Path) -> Record:
     try:
         misplaced = _misplaced(path, record)
     except UsageError as error:
-        misplaced = f"has a target that is none: {error}"
+        misplaced = f"has an invalid target: {error}"
     if misplaced:
         raise UsageError(f"The record {path} {misplaced}. {again}")
     return record
 
 
 def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[UsageError]]:
-    """The records that can be read, and of each other one why not."""
+    """The readable records, and for each other one the reason."""
     records, errors = [], []
     for path in paths:
         try:
@@ -105,12 +105,12 @@ def read_records(paths: Iterable[Path]) -> tuple[list[Record], list[UsageError]]
 
 
 def _misplaced(path: Path, record: Record) -> str:
-    """How a record does not fit where it lies, empty where it does: it was copied from another run, or renamed."""
+    """Why a record is in the wrong place (copied from another run, or renamed), or ""."""
     folder = path.parent.parent
     if record.run != folder.name:
-        return f"is of the run {record.run}, but lies in the folder of {folder.name}"
+        return f"belongs to the run {record.run}, but is in the folder of {folder.name}"
     name = record_path(folder, record).name
-    return "" if path.name == name else f"is of another target or selection: it would be called {name}"
+    return "" if path.name == name else f"is about another target or selection: its name would be {name}"
 
 
 def _complaints(error: ValidationError) -> str:
@@ -125,8 +125,8 @@ def _complaints(error: ValidationError) -> str:
 
 
 def _shortened(value: object) -> str:
-    told = repr(value)
-    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}..."
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
 
 
 def find_records(cache: Path) -> list[Path]:

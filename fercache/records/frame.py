@@ -1,4 +1,4 @@
-"""Records as a table."""
+"""Records as a data frame."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def frame(records: Iterable[Record], class_mix: Mapping[str, float] | None = None) -> "pd.DataFrame":
     """A row per run, target, selection and readout. Scores are fractions.
 
-    Settings are columns `setting.<name>`, options `option.<name>`, and what a run was made with `made.<name>`. With a
-    `class_mix`, shares by expression, there is a column ADJUSTED: the accuracy if expressions came in that mix.
+    Settings are columns `setting.<name>`, options `option.<name>`, and data and code of the run `made.<name>`. With a
+    `class_mix`, shares by expression, there is a column ADJUSTED: the accuracy with that mix of expressions.
     """
     import pandas as pd
 
@@ -81,19 +81,19 @@ def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Map
         }
         row |= {f"recall.{name}": value for name, value in scores.recall.items()}
         row |= {f"{SETTING}{name}": _scalar(value) for name, value in record.settings.items()}
-        row |= {f"{OPTION}{name}": value for name, value in _told_options(record).items()}
+        row |= {f"{OPTION}{name}": value for name, value in _options(record).items()}
         row |= {f"{MADE}{name}": value for name, value in _made_with(record).items()}
         yield row
 
 
 _FIELDS = {"encoder", "file", "model", "seed", "selection", "target"}
-"""Options that say what fields of a record say, or where a file lay."""
+"""Options that repeat a field of the record, or say where a file was."""
 
 
-def _told_options(record: Record) -> Mapping[str, str]:
-    """Options that may tell a method from others; that of the source where it says more than the field: a split."""
+def _options(record: Record) -> Mapping[str, str]:
+    """Options that may distinguish methods; the source's only if it says more than the field: a split."""
     extracted = dict(record.options.get("extract", {}))
-    if "precision" in extracted:  # training has one of its own
+    if "precision" in extracted:  # training has its own
         extracted["encoder precision"] = extracted.pop("precision")
     others = (group for stage, group in record.options.items() if stage != "extract")
     options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
@@ -103,7 +103,7 @@ def _told_options(record: Record) -> Mapping[str, str]:
 
 
 def _made_with(record: Record) -> Mapping[str, str]:
-    """By what runs differ that were asked for alike."""
+    """In what runs of equal options may differ."""
     called = {"prompts": "prompt set", "source": "source table", "weights": "weights", "kernels": "kernels"}
     keys = {name: record.keys[key][:8] for key, name in called.items() if key in record.keys}
     version = {"key version": str(record.key_version)}

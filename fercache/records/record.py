@@ -1,4 +1,4 @@
-"""How one run scored on one target under one selection policy, and everything that it takes to repeat it."""
+"""The scores of one run on one target under one selection policy, and everything needed to repeat them."""
 
 from functools import cache
 from typing import Annotated, Any, Literal, Self
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, model_validator
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS
 from fercache.records.fields import (
@@ -27,28 +27,28 @@ from fercache.records.fields import (
 from fercache.records.seen import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
 from fercache.scoring.selection import POLICIES
+from fercache.splits import POOL
 
 
 class Record(Strict):
-    """How one run scored on one target, under one selection policy.
+    """The scores of one run on one target, under one selection policy.
 
-    `method_key` is the key of the run's identity without its seed: runs that share it differ in nothing else. `trunk`
-    is "none" for a head without one. `source` and `target` are data set names without a split. `policy` is how the
-    target's votes became labels. `duplicates` are the scored faces whose picture the source's train split has, pixel
-    for pixel or nearly, None where nobody looked; `without_duplicates`: such faces were left out. `classes` are the
-    head's expressions. `key_version` 1: chance in training followed from the run's whole key, so that equal seeds of
-    two methods have nothing in common; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
-    `scoring.intervals`: of "accuracy" given each expression's number of faces, of the same "accuracy_unconditional" of
-    those numbers, and of "uar". Random (`resampled`) are the "faces" or, where subjects are known, whole "subjects".
-    Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and value, where
-    the target has such columns. `seen` is all that the run has seen of the target, of its own source too;
-    `not_compared` are the sets in which identical images were not looked for; of records before schema 3, `seen` is
-    what the names say. `drift` is None where the source's features were not in the cache, or of few faces. `mask` is
-    None for a head without one, and where the target shows fewer than two expressions. A record of predictions that
-    were imported has the encoder "imported". `options` are what commands that repeat the run need beyond the other
-    fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the
-    settings whose value is not the head's own for that trunk. `seeded`: something in training was random (None: not
-    known, see `is_seeded`).
+    `method_key` is the key of the run's identity without its seed: runs that share it differ in the seed alone. `trunk`
+    is "none" for a head without one. `source` and `target` are dataset names without a split. `policy` is how the
+    target's votes became labels. `duplicates` are the scored faces that the source's train split contains, pixel for
+    pixel or nearly, None if not searched; `without_duplicates`: such faces were left out. `classes` are the head's
+    expressions. `key_version` 1: randomness in training followed from the run's whole key, so that equal seeds of two
+    methods are unrelated; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
+    `scoring.intervals`: of "accuracy" given each expression's number of faces, of "accuracy_unconditional" (the same
+    score for random faces), and of "uar". Random (`resampled`) are the "faces" or, with known subjects, whole
+    "subjects". Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and
+    value, if the target has such columns. `seen` is everything that the run has seen of the target, including its own
+    source; `not_compared` are the datasets not searched for identical images; before schema 3, `seen` is what the names
+    imply. `drift` is None if the source's features were not in the cache, or of few faces. `mask` is None for a head
+    without one, and if the target has fewer than two expressions. A record of imported predictions has the encoder
+    "imported". `options` are what commands that repeat the run need beyond the other fields, e.g.
+    `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the settings that
+    differ from the head's defaults for that trunk. `seeded`: training was random (None: unknown, see `is_seeded`).
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -94,7 +94,7 @@ class Record(Strict):
     @model_validator(mode="before")
     @classmethod
     def _judge_by_names(cls, given: Any) -> Any:
-        """What a record that does not say what was seen says by its names."""
+        """What the names imply, for a record without `seen`."""
         if not isinstance(given, dict) or "seen" in given or not {"source", "target"} <= given.keys():
             return given
         source, target = str(given["source"]), str(given["target"])
@@ -124,38 +124,38 @@ class Record(Strict):
 
     @property
     def is_seeded(self) -> bool:
-        """Whether another seed may give another model: taken to be so where nobody knows."""
+        """Whether another seed may give another model; True if unknown."""
         return self.head not in UNSEEDED if self.seeded is None else self.seeded
 
     @property
     def target_label(self) -> str:
-        """How reports name the target: split, policy and label file appear where they are not the usual ones."""
+        """The target's name in reports, with split, policy and label file if they are not the usual ones."""
         split = "" if self.target_split in (ALL, _usual_split(self.target)) else f"@{self.target_split}"
         how = [self.policy] if self.policy != "majority" else []
         how += [self.label_file] if self.label_file in _other_label_files(self.target) else []
-        told = f" ({', '.join(how)})" if how else ""
-        return f"{self.target}{split}{told}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
+        details = f" ({', '.join(how)})" if how else ""
+        return f"{self.target}{split}{details}" + (WITHOUT_DUPLICATES if self.without_duplicates else "")
 
     @property
     def is_own(self) -> bool:
-        """Whether the target is a set of the source, corrupted or not: its score is the one on the source."""
+        """Whether the target is a dataset of the source, corrupted or not: its score is the one on the source."""
         return not {self.target, self.target.partition("+")[0]}.isdisjoint(self.source.split(POOL))
 
     @property
     def why_seen(self) -> list[str]:
-        """Why the target is not unseen, nothing for one that is; of a set of the source, what the encoder has seen."""
+        """Why the target is not unseen; empty if it is. For a dataset of the source, what the encoder has seen."""
         return reasons(self.seen, self.kept, "encoder" if self.is_own else None)
 
     @property
     def label_file(self) -> str:
-        """Which of the target's label files was asked for; "" where none was named."""
+        """The requested label file of the target; "" if none was named."""
         asked = self.options.get("train", {}) | self.options.get("import-predictions", {})
         return asked.get("labels", "")
 
 
 @cache
 def _usual_split(target: str) -> str:
-    """The split that a set is scored on unless another one is named."""
+    """The split on which a dataset is scored by default."""
     try:
         split: str = registry.load("datasets", DatasetName.parse(target).family).target_split
     except UsageError:  # somebody's own plugin, which is not here
@@ -165,7 +165,7 @@ def _usual_split(target: str) -> str:
 
 @cache
 def _other_label_files(target: str) -> tuple[str, ...]:
-    """Those of a set that are taken only when they are named."""
+    """The label files of a dataset that are used only by name."""
     try:
         columns = registry.load("datasets", DatasetName.parse(target).family).vote_columns
     except UsageError:  # somebody's own plugin, which is not here

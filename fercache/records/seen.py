@@ -1,9 +1,8 @@
-"""What a run has seen of a target, as far as names and counts say it: a target without any of it is unseen.
+"""What a run has seen of a target, by names and counts; without any of it, the target is unseen.
 
-A set is seen through the encoder's training sets and through those that the head was trained on, in three ways: it is
-one of them, it is declared to have the same pictures as one (`Dataset.pictures_of`), or images of it are there pixel
-for pixel. Names are judged here, so that records which say no more can be judged by them; `stages.provenance` compares
-pixels.
+A dataset is seen through the training data of the encoder and of the head, in three ways: it is part of them, it is
+declared to have the same images as a part (`Dataset.images_of`), or some of its images occur there pixel for pixel.
+This module compares names, which is all that old records have; `loading.provenance` compares pixels.
 """
 
 from collections.abc import Iterable
@@ -13,8 +12,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
+from fercache.splits import POOL
 
 How = Literal["same set", "same pictures", "identical images"]
 By = Literal["encoder", "source"]
@@ -29,8 +29,8 @@ _TRAINED = {"encoder": "the encoder", "source": "the head"}
 class Seen(BaseModel):
     """One way in which a target was seen: by the encoder, or by the head in its source.
 
-    `through` is the set that was trained on, "" where a record does not say which. `images` is how many of the scored
-    faces are there with exactly the same pixels, None where they could not be counted.
+    `through` is the training dataset, "" if the record does not name it. `images` is how many of the scored faces occur
+    there with exactly the same pixels, None if they could not be counted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,29 +41,29 @@ class Seen(BaseModel):
     images: NonNegativeInt | None = None
 
     def reason(self, faces: int) -> str:
-        """Why the target is not unseen, of which so many `faces` were scored."""
+        """Why the target, with this number of scored `faces`, is not unseen."""
         trained, set_ = _TRAINED[self.by], f"{self.through}, which {_TRAINED[self.by]} was trained on"
         counted = "" if self.images is None else f"{self.images:,} of its {faces:,} images"
         if self.how == SAME_SET:
-            through = self.through or "this set, or on one with its pictures"
+            through = self.through or "this dataset, or on one with its images"
             return f"{trained} was trained on {through}" + (f", which has {counted}" if self.images else "")
         if self.images:
             return f"{counted} are in {set_}"
-        return f"it has the photographs of {set_}" + (f" ({counted} with the very same pixels)" if counted else "")
+        return f"it has the photographs of {set_}" + (f" ({counted} with identical pixels)" if counted else "")
 
 
 def declared(target: DatasetName, other: DatasetName) -> How | None:
-    """How two sets are related by what their names say, None where they are not; splits and corruptions aside."""
+    """How two datasets are related by name, whatever the split and corruption; None if they are not."""
     if target.clean == other.clean:
         return SAME_SET
-    return SAME_PICTURES if _pictures(target) == _pictures(other) else None
+    return SAME_PICTURES if _photographs(target) == _photographs(other) else None
 
 
-def _pictures(name: DatasetName) -> str:
-    """A name for the photographs of a set, the same for all sets that are declared to share theirs.
+def _photographs(name: DatasetName) -> str:
+    """A name for the photographs of a dataset, the same for all datasets that are declared to share theirs.
 
-    So the relation is symmetric and transitive. Of a set that holds two others it says that these two are related as
-    well: rather too much than too little. Domains are sets of their own unless their family is related to another.
+    So the relation is symmetric and transitive. If a dataset contains two others, these two count as related: too much
+    rather than too little. Domains are separate datasets unless their family is related to another.
     """
     related = _relatives(name.family)
     return min(related) if len(related) > 1 else str(name.clean)
@@ -71,26 +71,26 @@ def _pictures(name: DatasetName) -> str:
 
 @cache
 def _relatives(family: str) -> frozenset[str]:
-    """The families that have the pictures of `family`, itself among them."""
-    links = [(name, other) for name in registry.names("datasets") for other in _plugin_pictures(name)]
+    """The families that share images with `family`, including itself."""
+    links = [(name, other) for name in registry.names("datasets") for other in _declared_images(name)]
     found = {family}
     while more := {name for link in links if not found.isdisjoint(link) for name in link} - found:
         found |= more
     return frozenset(found)
 
 
-def _plugin_pictures(family: str) -> tuple[str, ...]:
-    pictures: tuple[str, ...] = registry.load("datasets", family).pictures_of
-    return pictures
+def _declared_images(family: str) -> tuple[str, ...]:
+    images: tuple[str, ...] = registry.load("datasets", family).images_of
+    return images
 
 
 def relatives(family: str) -> tuple[str, ...]:
-    """The other families with the same pictures, sorted."""
+    """The other families with the same images, sorted."""
     return tuple(sorted(_relatives(family) - {family}))
 
 
 def seen_by_names(target: str, source: str, by_encoder: bool) -> tuple[Seen, ...]:
-    """What a record says that was written before images were compared: its source, and whether the encoder saw it."""
+    """What was seen, for a record from before images were compared: by its source and `by_encoder`."""
     found = [Seen(by="encoder", through="", how=SAME_SET)] if by_encoder else []
     for part in source.split(POOL):
         how = declared_by_text(target, part)
@@ -99,7 +99,7 @@ def seen_by_names(target: str, source: str, by_encoder: bool) -> tuple[Seen, ...
 
 
 def declared_by_text(target: str, other: str) -> How | None:
-    """`declared`, of what may be no name of a set: anything may have been trained on, and be called anything."""
+    """`declared`, for texts that may not be dataset names, such as those of imported predictions."""
     try:
         return declared(DatasetName.parse(target), DatasetName.parse(other))
     except UsageError:
@@ -107,5 +107,5 @@ def declared_by_text(target: str, other: str) -> How | None:
 
 
 def reasons(seen: Iterable[Seen], faces: int, by: By | None = None) -> list[str]:
-    """Why a target is not unseen, each reason once; `by` one of both alone."""
+    """Why a target is not unseen, each reason once; optionally only `by` the encoder or the source."""
     return list(dict.fromkeys(each.reason(faces) for each in seen if by in (None, each.by)))

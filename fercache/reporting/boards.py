@@ -11,10 +11,10 @@ from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING
 
-from fercache.datasets import POOL
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.method_names import encoder_names, named
 from fercache.scoring.selection import headline
+from fercache.splits import POOL
 
 if TYPE_CHECKING:
     import pandas as pd

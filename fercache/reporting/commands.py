@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fercache.datasets import POOL, DatasetName
+from fercache.datasets import DatasetName
 from fercache.images.corruptions import EVERY, corruptions
 from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
 from fercache.scoring.selection import BY_SHIFTED, POLICIES
+from fercache.splits import POOL
 
 
 def commands(

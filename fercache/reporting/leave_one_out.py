@@ -3,9 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from fercache.datasets import POOL
 from fercache.identity import key_of
 from fercache.records import Record
+from fercache.splits import POOL
 
 ALL_OTHERS = "all but the target"
 """What such a table says its methods were trained on."""

@@ -1,4 +1,4 @@
-"""Which device to compute on."""
+"""The device to compute on."""
 
 from fercache.errors import UsageError, nearest
 
@@ -6,7 +6,7 @@ DEVICES = ("auto", "cuda", "mps", "cpu")
 
 
 def resolve_device(name: str) -> str:
-    """`auto` -> the fastest device there is. Raises UsageError for one that is asked for and cannot be had."""
+    """`auto` -> the fastest device available. Raises UsageError for an unavailable one."""
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -16,7 +16,5 @@ def resolve_device(name: str) -> str:
     if kind not in there:
         raise UsageError(f"'{name}' is not a device. {nearest(name, DEVICES)}")
     if not there[kind]:
-        raise UsageError(
-            f"--device {name} was asked for, but this machine's PyTorch finds none. Use --device auto or cpu."
-        )
+        raise UsageError(f"--device {name}: PyTorch finds no such device on this machine. Use --device auto or cpu.")
     return name

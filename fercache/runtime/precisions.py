@@ -1,4 +1,4 @@
-"""Numbers of fewer bits: which a device has, and whether a network's features stay the same with them."""
+"""Reduced precisions: which ones a device supports, and whether a network's features agree with fp32's."""
 
 import time
 from collections.abc import Callable
@@ -15,8 +15,8 @@ REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPES = {"fp32": torch.float32, **REDUCED}
 PRECISIONS = tuple(DTYPES)
 LEAST_COSINE, LEAST_MEAN_COSINE = 0.995, 0.999
-# A lower precision has to be clearly faster: precision is part of a table's key, and close races would end differently
-# from day to day.
+# A lower precision has to be clearly faster: it is part of a table's key, and a close result would vary from day to
+# day.
 WORTHWHILE = 1.2
 
 Encode = Callable[[str], NDArray[np.float32]]
@@ -24,18 +24,18 @@ Encode = Callable[[str], NDArray[np.float32]]
 
 
 def check_precision(asked: str, device: str) -> str:
-    """The precision to start with. Raises UsageError for one that is unknown or that the device only emulates."""
+    """The initial precision. Raises UsageError for one that is unknown or that the device only emulates."""
     if asked == "auto":
         return "fp32"
     if asked not in PRECISIONS:
         raise UsageError(f"'{asked}' is not a precision. {nearest(asked, ('auto', *PRECISIONS))}")
     if asked != "fp32" and asked not in reduced_precisions(device):
-        raise UsageError(f"--precision {asked}: {device} does not have it natively here. Use --precision auto or fp32.")
+        raise UsageError(f"--precision {asked}: not native on this {device}. Use --precision auto or fp32.")
     return asked
 
 
 def reduced_precisions(device: str) -> tuple[str, ...]:
-    """The precisions below fp32 that the device has natively."""
+    """The precisions below fp32 that are native on the device."""
     kind = device.partition(":")[0]
     if kind == "cuda":
         return ("bf16", "fp16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16",)
@@ -53,7 +53,7 @@ def casting(device: str, precision: str) -> AbstractContextManager[object]:
 
 
 def fastest(device: str, encode: Encode) -> tuple[str, dict[str, Any]]:
-    """The fastest precision whose features agree with fp32's, and what was measured of each."""
+    """The fastest precision whose features agree with fp32's, and the measurements of each."""
     reference, seconds = timed(encode, "fp32")
     trials = {"fp32": {"faces_per_second": round(len(reference) / seconds, 1)}}
     best, least_seconds = "fp32", seconds / WORTHWHILE
@@ -71,7 +71,7 @@ def fastest(device: str, encode: Encode) -> tuple[str, dict[str, Any]]:
 
 
 def timed(encode: Encode, precision: str) -> tuple[NDArray[np.float32], float]:
-    """Features, and the seconds of the better of two runs after a first one that warms up."""
+    """Features, and the seconds of the better of two runs after a warm-up."""
     features = encode(precision)
     seconds = []
     for _ in range(2):
@@ -84,7 +84,7 @@ def timed(encode: Encode, precision: str) -> tuple[NDArray[np.float32], float]:
 def centred_cosine(features: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N,) cosines between rows, both (N, D) centred by the mean of `reference`.
 
-    Features of faces share a large common part, which would make any two of them look alike.
+    Features of faces share a large common part, which would make any two of them look similar.
     """
     ours, theirs = features - reference.mean(axis=0), reference - reference.mean(axis=0)
     lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
@@ -93,5 +93,5 @@ def centred_cosine(features: NDArray[np.float32], reference: NDArray[np.float32]
 
 
 def agree(cosine: NDArray[np.float32]) -> bool:
-    """Whether features are as good as fp32's; False where they are not numbers."""
+    """Whether features are as good as fp32's; False if they are not finite."""
     return bool(cosine.min() >= LEAST_COSINE and cosine.mean() >= LEAST_MEAN_COSINE)

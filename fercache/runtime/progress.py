@@ -1,4 +1,4 @@
-"""A progress bar with rate and time left; on a file or pipe, a plain line now and then."""
+"""A progress bar with rate and remaining time; plain lines now and then if the output is a file or pipe."""
 
 import sys
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from tqdm import tqdm
 Bar: TypeAlias = "tqdm[Never]"
 SECONDS_BETWEEN_LINES = 15.0
 WIDEST = 24
-"""Letters of what a bar is about, so that it fits 80 columns."""
+"""Characters of a bar's description, so that it fits 80 columns."""
 ON_TERMINAL = "{desc} {percentage:3.0f}%, {remaining} left |{bar}| {n_fmt}/{total_fmt}{unit}, {rate_fmt}{postfix}"
-"""What matters comes first: where columns are few, the end is cut off."""
+"""The important parts come first: on narrow terminals, the end is cut off."""
 AS_LINES = "{desc}: {n_fmt}/{total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
 
 
 class _Lines:
-    """Turns tqdm's carriage returns into lines, for output that nobody sees being overwritten."""
+    """Turns tqdm's carriage returns into lines, for output that is not a terminal."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -51,7 +51,7 @@ def progress(what: str, total: int, unit: str) -> Iterator[Bar]:
 
 
 def shortened(text: str) -> str:
-    """At most WIDEST letters, the middle left out: the beginning of a name says what it is, the end which."""
+    """At most WIDEST characters, without the middle: both ends of a name identify it."""
     if len(text) <= WIDEST:
         return text
     begin = WIDEST // 2
@@ -60,5 +60,5 @@ def shortened(text: str) -> str:
 
 @cache
 def say_once(text: str) -> None:
-    """One line for whoever watches, however often there is a reason to say it."""
+    """Prints a line, once per process."""
     print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""Versions, for provenance."""
 
 import platform
 from importlib.metadata import version
@@ -7,5 +7,5 @@ PACKAGES = ("fercache", "torch", "open_clip_torch", "timm", "numpy", "h5py", "sc
 
 
 def versions() -> dict[str, str]:
-    """Python's version, and those of the packages that change numbers."""
+    """The versions of Python and of the packages that affect numbers."""
     return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}

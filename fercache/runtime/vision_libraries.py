@@ -1,7 +1,7 @@
 """timm and torchvision, imported without PyTorch's compiler.
 
-A decorator of each makes them load it: two of the five seconds that a command took to start, and nothing here is
-compiled. Whoever compiles a network of theirs gets the compiler then.
+A decorator in each loads it, which took two of the five seconds that a command took to start, and fercache compiles
+nothing. Code that compiles one of their networks still gets the compiler.
 """
 
 import importlib
@@ -17,7 +17,7 @@ COMPILER = ("torch._dynamo", "torch._dynamo.utils")
 
 
 class _Compiler(ModuleType):
-    """Stands for a module of the compiler while libraries are imported."""
+    """Replaces a module of the compiler while libraries are imported."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -25,7 +25,7 @@ class _Compiler(ModuleType):
 
     @staticmethod
     def disable(function: Any, *_: Any, **__: Any) -> Any:
-        """What decorates functions that are not to be compiled."""
+        """A decorator that changes nothing."""
         return function
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ try:
     with _without_compiler():
         import timm
         import torchvision
-except (ImportError, AttributeError, TypeError):  # versions that need more of it
+except (ImportError, AttributeError, TypeError):  # library versions that need more of the compiler
     import timm
     import torchvision
 

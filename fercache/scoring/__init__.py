@@ -1,1 +1,1 @@
-"""Scores, how sure they are, which of two methods is better, and which snapshot of a run counts."""
+"""Scores, their confidence intervals, comparisons of methods, and the selection of a run's snapshot."""

@@ -1,4 +1,4 @@
-"""How well confidence tells right from wrong."""
+"""Calibration: how well confidence matches accuracy."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from fercache.scoring.intervals import LEVEL, Interval, refuse_no_faces, share_interval
 
 _BORROWED = 4
-"""Faces' worth by which a bin's accuracy is drawn to what its confidence says, in the variance alone."""
+"""Pseudo-faces that pull a bin's accuracy towards its confidence, in the variance only."""
 
 _DRAWS = 1000
-"""Of the noise in the bins. They are the same for everyone, so that equal faces have equal intervals."""
+"""Draws of the noise in the bins, with a fixed seed, so that equal faces have equal intervals."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The expected calibration error `ece`, and what it is made of: one entry per bin of confidence, lowest first.
+    """The expected calibration error `ece` and its parts: one entry per bin of confidence, lowest first.
 
-    `confidence` and `accuracy` are means over a bin's `faces`, None where it has none. Chance alone makes gaps in the
-    bins, so that `ece` is too large, by more the fewer faces there are; `interval` is of the error without that.
+    `confidence` and `accuracy` are means over a bin's `faces`, None if it has none. Chance alone makes gaps in the
+    bins, so `ece` is biased upwards, more so with fewer faces; `interval` is of the error without that bias.
     """
 
     ece: float
@@ -31,7 +31,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Abstention:
-    """`risk[i]`: the share wrong among the most confident share `coverage[i]` of the faces; `area`: the mean risk."""
+    """`risk[i]`: the error rate of the most confident share `coverage[i]` of the faces; `area`: the mean risk."""
 
     coverage: tuple[float, ...]
     risk: tuple[float, ...]
@@ -44,10 +44,10 @@ def calibration(
     subjects: NDArray[np.object_] | None = None,
     bins: int = 15,
 ) -> Calibration:
-    """How far the confidence of (N, L) `probabilities`, each face's highest, is from its being right.
+    """Compares the confidence of (N, L) `probabilities`, each face's highest, with accuracy.
 
-    Bins are equally wide over (0, 1]. With `subjects` (N,) the interval is of other people and not of other faces of
-    the same ones. Raises ValueError without faces.
+    Bins are equally wide over (0, 1]. With `subjects` (N,) the interval covers other people, not just other faces of
+    the same people. Raises ValueError without faces.
     """
     confidence, right = _confidence(probabilities, truth)
     inner_edges = np.linspace(0, 1, bins + 1)[1:-1]
@@ -72,13 +72,14 @@ def _ece_interval(
     accuracy: Interval,
     counts_for: float,
 ) -> Interval:
-    """The interval of the error that the bins would have with very many faces, from (B,) sums over each bin's faces.
+    """The interval of the error that the bins would have with infinitely many faces, from (B,) sums per bin.
 
-    The gaps of the bins are seen with noise of known size, which adds to the sum of their sizes the less, the more
-    evenly (by noise) true gaps are spread, and most where they are few. So the lower limit is the error of gaps in
-    proportion to those found, the upper one that of gaps in proportion to their noise, with which so large a sum is
-    seen in 2.5 % of the draws. It is never below what the `accuracy` interval is from the mean confidence, nor below
-    the error found. A face counts for less than one (`counts_for`) where faces of a subject are alike.
+    Gaps are observed with noise of known size. It inflates the sum of absolute gaps least if the true gaps are spread
+    evenly (relative to the noise), and most if there are few. So the lower limit assumes gaps proportional to those
+    observed, the upper limit gaps proportional to their noise, each scaled so that the observed sum is exceeded in
+    2.5 % of the draws. The upper limit is never below the distance between the `accuracy` interval and the mean
+    confidence, nor below the observed error. A face counts for less than one (`counts_for`) if faces of a subject are
+    alike.
     """
     if counts_for == 0:
         return 0.0, 1.0
@@ -95,7 +96,7 @@ def _ece_interval(
 
 
 def _error_seen(found: float, shape: NDArray[np.float64], draws: NDArray[np.float64], share: float) -> float:
-    """The error, of gaps in proportion to `shape`, of which a `share` of the noisy `draws` gives less than `found`."""
+    """The error, for gaps proportional to `shape`, at which a `share` of the noisy `draws` is below `found`."""
     low, high = 0.0, 1.0
     if not shape.any() or np.quantile(np.abs(draws).sum(axis=1), share) >= found:
         return 0.0
@@ -107,10 +108,10 @@ def _error_seen(found: float, shape: NDArray[np.float64], draws: NDArray[np.floa
 
 
 def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], points: int = 20) -> Abstention:
-    """What is wrong where only the most confident faces are answered, at `points` coverages up to 1.
+    """The error rate when only the most confident faces are answered, at `points` coverages up to 1.
 
-    Faces with equal confidence share their mean risk, so that the order of the faces says nothing. The area is over
-    all N coverages (AURC). Raises ValueError without faces.
+    Faces with equal confidence share their mean risk, so the order of faces does not matter. The area is over all N
+    coverages (AURC). Raises ValueError without faces.
     """
     confidence, right = _confidence(probabilities, truth)
     _, level, faces = np.unique(-confidence, return_inverse=True, return_counts=True)
@@ -127,13 +128,13 @@ def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], 
 def probabilities(logits: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, L) softmax of the logits over the `known` (L,) expressions; 0 for the others.
 
-    Raises ValueError for logits that are no finite numbers, and when no expression is known.
+    Raises ValueError for logits that are not finite, and if no expression is known.
     """
     if not np.isfinite(logits).all():
         broken = int(np.count_nonzero(~np.isfinite(logits).all(axis=1)))
         raise ValueError(f"Logits must be finite numbers; those of {broken:,} of {len(logits):,} faces are not.")
     if not known.any():
-        raise ValueError("A probability needs a known expression, found none.")
+        raise ValueError("A probability needs a known expression; there is none.")
     masked = np.where(known, logits.astype(np.float64), -np.inf)
     powers = np.exp(masked - masked.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
@@ -142,6 +143,6 @@ def probabilities(logits: NDArray[np.floating], known: NDArray[np.bool_]) -> NDA
 def _confidence(
     probabilities: NDArray[np.float64], truth: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Each face's highest probability, and whether it is the true expression's."""
+    """Each face's highest probability, and whether its expression is correct."""
     refuse_no_faces(truth)
     return np.minimum(probabilities.max(axis=1), 1), probabilities.argmax(axis=1) == truth

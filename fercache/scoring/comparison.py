@@ -1,16 +1,16 @@
-"""Whether a difference between two methods is more than chance: of the faces, of the seeds, and of the targets.
+"""Whether a difference between two methods exceeds chance: of the faces, of the seeds, and of the targets.
 
 A run's score is a mean over units (faces, whole subjects, or targets), and a method's a mean over its runs. Both are
-drawn: other faces, and other seeds, would have given other means. With crossed random effects, the difference of two
+samples: other faces, and other seeds, would have given other means. With crossed random effects, the difference of two
 methods has the variance
 
     units + seeds of A / S_A + seeds of B / S_B - what units and seeds count twice,
 
-where "units" is that of the gain averaged over seeds, and "seeds" that of the runs' scores. Each holds the interaction
-of units and seeds once, so it is taken off once (as for two-way clusters: Cameron, Gelbach & Miller 2011, eq. 2.3).
-What the seeds of a method add beyond it is never below zero. Degrees of freedom are Welch's and Satterthwaite's, with
-S - 1 for what a method's seeds add. Seeds are not paired: with 3 and 5 of them, pairs cost more degrees of freedom than
-they take from the variance, unless the methods' scores correlate over seeds by more than about 0.6.
+where "units" is that of the gain averaged over seeds, and "seeds" that of the runs' scores. Both contain the
+interaction of units and seeds, so it is subtracted once (as for two-way clusters: Cameron, Gelbach & Miller 2011, eq.
+2.3). The remaining contribution of a method's seeds is at least zero. Degrees of freedom are Welch's and
+Satterthwaite's, with S - 1 for a method's seeds. Seeds are not paired: with 3 or 5 seeds, pairing costs more degrees of
+freedom than it saves variance, unless the methods' scores correlate over seeds by more than about 0.6.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ About = Literal["methods", "trained models"]
 LEVEL: Final = 0.95
 POWER: Final = 0.8
 _BORROWED: Final = 2
-"""Degrees of freedom with which the variance within a class is drawn to that of all classes: two faces that are read
-alike do not say that every face is."""
+"""Degrees of freedom that pull the variance within a class towards that of all classes: two faces with the same result
+do not prove zero variance."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference, its 95 % interval, and the two-sided p of there being none.
+    """A difference, its 95 % interval, and its two-sided p value.
 
-    `smallest` is the smallest difference that could have been seen: with a power of 80 %, at a level of 5 %. It is
-    `about` methods where every random part of them was drawn more than once, and else about the trained models alone.
+    `smallest` is the smallest detectable difference: with a power of 80 %, at a level of 5 %. The statement is `about`
+    methods if every random part of them was drawn more than once, else about the trained models alone.
     """
 
     value: float
@@ -57,21 +57,21 @@ class Runs:
     seeded: bool = True
 
     def scores(self, units: "Units") -> NDArray[np.float64]:
-        """(S, 1) the score of each run: one column of what a summary over targets is made of."""
+        """(S, 1) the score of each run: one column of a summary over targets."""
         return np.asarray(self.values @ units.weight)[:, None]
 
     @property
     def one_of_many(self) -> bool:
-        """Whether another seed would be another model, and how different is not known."""
+        """Whether another seed would give another model, with unknown variance."""
         return self.seeded and len(self.values) == 1
 
 
 @dataclass(frozen=True)
 class Units:
-    """What is drawn: `weight` (N,) of each in the score, adding up to 1, and the `stratum` (N,) within which.
+    """The sampled units: `weight` (N,) of each in the score, adding up to 1, and its `stratum` (N,).
 
-    Weights are equal within a stratum. Units of a `cluster` (N,) are drawn together. `flips` is what is added to the
-    squares of the gains between two runs, since a gain that was never seen is not impossible.
+    Weights are equal within a stratum. Units of a `cluster` (N,) are sampled together. `flips` is added to the squared
+    gains between two runs, since unobserved gains are not impossible.
     """
 
     weight: NDArray[np.float64]
@@ -81,11 +81,11 @@ class Units:
 
     @cached_property
     def size(self) -> NDArray[np.int64]:
-        """(K,) units of each stratum."""
+        """(K,) number of units in each stratum."""
         return np.bincount(self.stratum)
 
     def centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., N) less the mean of their stratum."""
+        """(..., N) minus the mean of their stratum."""
         rows = values.reshape(-1, len(self.stratum))
         means = np.stack([np.bincount(self.stratum, row) / self.size for row in rows])
         return np.asarray((rows - means[:, self.stratum]).reshape(values.shape))
@@ -95,10 +95,10 @@ class Units:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(..., K) sums of squares within strata -> the variance of the weighted mean, and its degrees of freedom.
 
-        `added` (...) is shared out among the strata by their size.
+        `added` (...) is distributed over the strata by their size.
         """
         size, free = self.size, self.size - 1
-        weight = np.bincount(self.stratum, self.weight)  # of a stratum
+        weight = np.bincount(self.stratum, self.weight)  # per stratum
         squares = squares + np.asarray(added)[..., None] * size / size.sum()
         of_all = max(int(free.sum()), 1)
         pooled = squares.sum(axis=-1, keepdims=True) / of_all
@@ -108,7 +108,7 @@ class Units:
         return variance, np.minimum(_ratio(variance**2, spread), of_all)
 
     def clustered(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., N) centred values -> (..., G) what each cluster adds to the mean; the sum of squares is its variance.
+        """(..., N) centred values -> (..., G) contributions of clusters to the mean; their squares sum to its variance.
 
         With the small-sample factor of cluster-robust variances, G / (G - 1).
         """
@@ -122,9 +122,9 @@ class Units:
 def face_units(
     truth: NDArray[np.int64], metric: Literal["accuracy", "uar"], subjects: NDArray[np.object_] | None = None
 ) -> Units:
-    """Faces (N,) of the expressions `truth`: of any for accuracy, and within each expression for the mean recall.
+    """Faces (N,) of the expressions `truth`: sampled freely for accuracy, within each expression for the mean recall.
 
-    With `subjects` (N,) whole subjects are drawn; faces whose subject is "" are each their own. Raises ValueError
+    With `subjects` (N,) whole subjects are sampled; each face whose subject is "" is its own subject. Raises ValueError
     without faces.
     """
     refuse_no_faces(truth)
@@ -136,13 +136,13 @@ def face_units(
 
 
 def target_units(count: int) -> Units:
-    """Targets, of which each counts as much."""
+    """Targets, with equal weights."""
     return Units(np.full(count, 1 / count), np.zeros(count, np.int64))
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Of each of M methods to each other: the arrays are (M, M), rows minus columns."""
+    """Differences between all pairs of M methods: arrays are (M, M), rows minus columns."""
 
     value: NDArray[np.float64]
     variance: NDArray[np.float64]
@@ -152,7 +152,7 @@ class Differences:
 
     @cached_property
     def p(self) -> NDArray[np.float64]:
-        """Two-sided."""
+        """Two-sided p values."""
         from scipy.stats import t
 
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -160,7 +160,7 @@ class Differences:
         return np.where(self.value == 0, 1.0, 2 * t.sf(far, self.df))
 
     def to(self, b: int) -> list[Difference]:
-        """Of each method to method `b`, by its place."""
+        """Differences of each method to method `b`, by index."""
         from scipy.stats import t
 
         value, df, deviation = self.value[:, b], self.df[:, b], np.sqrt(self.variance[:, b])
@@ -171,19 +171,19 @@ class Differences:
         return [Difference(*row) for row in zip(*(column.tolist() for column in columns), about, strict=True)]
 
     def between(self, a: int, b: int) -> Difference:
-        """Of method `a` to method `b`, by their places."""
+        """The difference of method `a` to method `b`, by index."""
         return self.to(b)[a]
 
 
 def difference(a: Runs, b: Runs, units: Units) -> Difference:
-    """How much better `a` is than `b` on the same units."""
+    """The difference of `a` to `b` on the same units."""
     return all_differences([a, b], units).between(0, 1)
 
 
 def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.float64] | None = None) -> Differences:
-    """Of each method to each other on the same units: what a method adds is computed once.
+    """Differences of all pairs of methods on the same units; each method's part is computed once.
 
-    `least` (M, M) bounds the variance of the units from below. Where a seeded method has one run, only units are drawn.
+    `least` (M, M) bounds the variance of the units from below. If a seeded method has one run, only units are sampled.
     """
     means = [runs.scores(units) for runs in methods]
     score = np.array([mean.mean() for mean in means])
@@ -197,18 +197,18 @@ def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.flo
     free = np.array([max(len(mean) - 1, 1) for mean in means])
     spread = of_units**2 / df_units + np.where(about_methods, _sum(own**2 / free), 0)
     df = np.where(spread > 0, _ratio(variance**2, spread), df_units)
-    value = np.round(score[:, None] - score, 12) + 0.0  # what is left of gains that cancel; and zero has no sign
+    value = np.round(score[:, None] - score, 12) + 0.0  # rounds cancelled gains to zero, and removes its sign
     return Differences(value, variance, of_units, df, about_methods)
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """The exact two-sided p of McNemar's test: among faces that one model alone has right, is either ahead?"""
+    """The exact two-sided p of McNemar's test, over the faces that only one of the models has right."""
     only_a, only_b = np.count_nonzero(right_a & ~right_b), np.count_nonzero(right_b & ~right_a)
     return 1.0 if only_a == only_b else 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """The p values adjusted for there being several, by Holm's step-down method, in their order."""
+    """The p values adjusted for multiple tests by Holm's step-down method, in their order."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
@@ -217,21 +217,21 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _of_units(methods: Sequence[Runs], units: Units) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(M, M) the variance of each gain's mean over the units drawn, gains averaged over seeds, and its freedom."""
+    """(M, M) variances of the gains' means over sampled units, gains averaged over seeds; and degrees of freedom."""
     centred = units.centred(np.stack([runs.values.mean(axis=0) for runs in methods]))
     places = [np.flatnonzero(units.stratum == k) for k in range(len(units.size))]
     squares = np.stack([_squares(centred[:, place]) for place in places], axis=-1)
-    by_seeds = np.array([1 / len(runs.values) for runs in methods])  # one run that flips counts as much less
+    by_seeds = np.array([1 / len(runs.values) for runs in methods])  # one run that flips counts less by as much
     variance, df = units.variance(squares, units.flips * _sum(by_seeds) / 2)
     if units.cluster is None:
         return variance, df
-    # Faces of one person are alike, and never the opposite: one by one they vary least.
+    # Faces of one person correlate positively, never negatively: independence gives the least variance.
     sums = units.clustered(centred)
     return np.maximum(_squares(sums), variance), np.minimum(df, max(sums.shape[1] - 1, 1))
 
 
 def _seeds_alone(values: NDArray[np.float64], units: Units) -> float:
-    """(S, N) -> what other seeds would change in a method's score, beyond what they change on single units."""
+    """(S, N) -> the variance of a method's score over seeds, beyond that on single units."""
     seeds = len(values)
     if seeds == 1:
         return 0.0
@@ -239,7 +239,7 @@ def _seeds_alone(values: NDArray[np.float64], units: Units) -> float:
 
 
 def _interaction(values: NDArray[np.float64], units: Units) -> float:
-    """(S, N) -> the variance of a run's score that comes of seeds which read single units otherwise."""
+    """(S, N) -> the variance of a run's score from different results of seeds on single units."""
     left = units.centred(values - values.mean(axis=0))
     free = len(values) - 1
     squares = np.bincount(units.stratum, (left**2).sum(axis=0)) / free
@@ -255,10 +255,10 @@ def _squares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _sum(of_methods: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(M,) -> (M, M) of both methods together."""
+    """(M,) -> (M, M) sums over both methods."""
     return np.asarray(of_methods[:, None] + of_methods)
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Infinite where nothing is below."""
+    """Division, infinite for a zero divisor."""
     return np.asarray(np.divide(above, below, out=np.full(np.shape(above), np.inf), where=np.asarray(below) > 0))

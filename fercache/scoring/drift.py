@@ -1,7 +1,7 @@
-"""How far a target's features are from those of the source: the shift that a head has to bear, without any label.
+"""The distance of a target's features from the source's: the domain shift, without labels.
 
-Every distance stands beside its noise floor, that of two halves of the source from each other on as many faces: finite
-samples of one distribution are never at distance 0, and the fewer the faces, the farther apart.
+Every distance has a noise floor: that between two halves of the source with as many faces. Finite samples of one
+distribution are never at distance 0, and the fewer the faces, the larger the distance.
 """
 
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 MOST_FACES = 4000
-"""A side that the Gaussians are fitted to."""
+"""Faces per side to which the Gaussians are fitted."""
 MOST_CLASSIFIED = 1000
-"""A side that the classifier is to tell apart."""
+"""Faces per side for the classifier."""
 FEWEST = 20
-"""With fewer a side nothing is said."""
+"""With fewer faces per side, there is no result."""
 RIDGE = 1e-6
-"""Of the mean variance, added to every direction's."""
+"""Share of the mean variance added to every direction's."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Of a target from a source, in the encoder's raw features.
+    """The drift of a target from a source, in the encoder's raw features.
 
     `norm` and `source_norm` are mean lengths. `frechet` is a squared distance, in the units of squared features,
-    `a_distance` lies between -2 and 2; about 0 is no drift. The floors are those of two halves of the source, `faces` a
-    side as for the target.
+    `a_distance` is between -2 and 2; about 0 means no drift. The floors are those of two halves of the source, with
+    `faces` per side as for the target.
     """
 
     faces: int
@@ -40,15 +40,15 @@ class Drift:
 
     @property
     def norm_ratio(self) -> float | None:
-        """The target's mean length by the source's; None where the source's features have none."""
+        """The target's mean length divided by the source's; None if the source's is zero."""
         return self.norm / self.source_norm if self.source_norm else None
 
 
 def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | None:
-    """Of `target` (M, D) from `source` (N, D), raw features; the faces that are compared are drawn from the `seed`.
+    """The drift of `target` (M, D) from `source` (N, D), raw features; the compared faces are sampled with `seed`.
 
-    None where there are fewer than FEWEST target faces, or fewer than twice as many of the source. In one thread, since
-    bits of sums depend on how many there are, and since others that run beside it would make several wait.
+    None with fewer than FEWEST target faces, or fewer than twice as many of the source. In one thread: the bits of sums
+    depend on the number of threads, and with other runs in parallel several threads would only wait.
     """
     faces = min(len(target), len(source) // 2, MOST_FACES)
     if faces < FEWEST:
@@ -84,7 +84,7 @@ def frechet_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
     """
     apart = one.mean(axis=0) - other.mean(axis=0)
     ours, theirs = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
-    # Fewer faces than directions leave some without any variance, and a Cholesky factor wants a little.
+    # With fewer faces than directions, some have no variance, which a Cholesky factor needs.
     little = RIDGE * (np.trace(ours) + np.trace(theirs)) / 2 / len(ours) + np.finfo(float).tiny
     for each in (ours, theirs):
         each[np.diag_indices_from(each)] += little
@@ -95,7 +95,7 @@ def frechet_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> fl
 
 
 def proxy_a_distance(one: NDArray[np.float64], other: NDArray[np.float64], *, seed: int) -> float:
-    """2 (1 - 2 e), e being the held-out error of a linear classifier that tells both apart (Ben-David et al. 2007).
+    """2 (1 - 2 e), where e is the held-out error of a linear classifier between both (Ben-David et al. 2007).
 
     Least squares with ridge on standardised features (N, D) and (M, D); each half of the faces is held out once.
     """
@@ -105,7 +105,7 @@ def proxy_a_distance(one: NDArray[np.float64], other: NDArray[np.float64], *, se
     from sklearn.preprocessing import StandardScaler
 
     features, side = np.concatenate([one, other]), np.repeat([0, 1], [len(one), len(other)])
-    # As much ridge as there are faces: a standardised direction counts half of what plain least squares gives it.
+    # Ridge equal to the number of faces halves the weight of a standardised direction.
     classifier = make_pipeline(StandardScaler(), RidgeClassifier(alpha=len(features) / 2))
     halves = StratifiedKFold(2, shuffle=True, random_state=seed % 2**32)
     wrong = float(np.mean(cross_val_predict(classifier, features, side, cv=halves) != side))

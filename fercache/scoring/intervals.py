@@ -1,6 +1,6 @@
-"""How sure a score is: intervals of shares of faces and of their means over expressions, over faces or whole subjects.
+"""Confidence intervals of scores (shares of faces, and means over expressions), over faces or whole subjects.
 
-Simulated in `tests/coverage`, beside what was used before; the table is in docs/records.md.
+Their coverage is simulated in `tests/coverage`; the table is in docs/records.md.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 LEVEL: Final = 0.95
 FEWEST_FACES: Final = 10
-"""Of an expression with fewer faces there are too few to say how well it is read."""
+"""An expression with fewer faces has too few for a reliable recall."""
 
 _BORROWED = 4
-"""Faces' worth by which an expression's recall is drawn to the mean, in the variance alone: both of two faces may be
-read right by luck, and their own variance would then be zero."""
+"""Pseudo-faces that pull an expression's recall towards the mean, in the variance only: two of two faces may be
+correct by luck, with zero variance of their own."""
 
 
 Interval = tuple[float, float]
@@ -30,11 +30,11 @@ def score_intervals(
 ) -> dict[str, Interval]:
     """Intervals of `accuracy`, of `accuracy_unconditional` (the same score), and of `uar`, mean class recall.
 
-    `accuracy` is conditional on the numbers of faces that each expression has: what it would be on other faces of the
-    same mix. `accuracy_unconditional` is of faces that are drawn as these were, whatever their mix turns out to be.
-    Mean class recall is the same in both ways. With `subjects` (N,), other people are meant and not other faces of the
-    same ones; faces whose subject is "" are each their own. `truth` and `predicted` (N,) index the same classes. Raises
-    ValueError without faces.
+    `accuracy` is conditional on each expression's number of faces: other faces, but the same mix.
+    `accuracy_unconditional` is for faces sampled like these, whatever their mix. Mean class recall is the same either
+    way. With `subjects` (N,) the intervals cover other people, not just other faces of the same people; each face whose
+    subject is "" is its own subject. `truth` and `predicted` (N,) index the same classes. Raises ValueError without
+    faces.
     """
     _, class_of = np.unique(truth, return_inverse=True)
     right, faces = _counts(truth == predicted, class_of, subjects)
@@ -50,7 +50,7 @@ def score_intervals(
 def share_interval(
     right: NDArray[np.bool_], subjects: NDArray[np.object_] | None = None, level: float = LEVEL
 ) -> tuple[Interval, float]:
-    """The interval of the share of `right` (N,) faces, and the `subject_discount` in it; 1 without subjects."""
+    """The interval of the share of `right` (N,) faces, and its `subject_discount`; 1 without subjects."""
     hits, faces = _counts(right, np.zeros(len(right), dtype=np.int64), subjects)
     one = np.ones(1)
     known = subjects is not None
@@ -74,12 +74,13 @@ def wilson(share: ArrayLike, faces: ArrayLike, level: float = LEVEL) -> tuple[ND
 def mean_interval(
     right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], level: float = LEVEL
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(..., K) faces of each class and those read right -> (...) limits of the recalls' mean with (..., K) `weights`.
+    """(..., K) correct faces and faces of each class -> (...) limits of the mean recall with (..., K) `weights`.
 
-    The widest of three. Wilson's and Jeffreys' for as many faces as would give a single share the mean's variance
-    ("effective sample size", Korn & Graubard 1998; Dean & Pagano 2015): the one holds away from 1, the other near it.
-    And that of the classes' own Wilson limits, their distances added as variances are (MOVER, Zou & Donner 2008), which
-    holds where one class has few faces and is unlike the others. Weights add up to 1; counts need not be whole.
+    The widest of three intervals. Wilson's and Jeffreys' for the number of faces with which a single share would have
+    the mean's variance ("effective sample size", Korn & Graubard 1998; Dean & Pagano 2015): the former is reliable away
+    from 1, the latter near it. And that from the classes' own Wilson limits, with distances added like variances
+    (MOVER, Zou & Donner 2008), which is reliable if one class has few faces and differs from the others. Weights add up
+    to 1; counts need not be integers.
     """
     recall = right / faces
     value = np.clip((weights * recall).sum(axis=-1), 0, 1)
@@ -102,13 +103,13 @@ def mean_interval(
 def subject_discount(
     right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], level: float = LEVEL
 ) -> float:
-    """How much of a face each face counts for, since faces of a subject are alike: (S, K) counts -> a factor up to 1.
+    """The factor by which faces count less since faces of a subject are alike: (S, K) counts -> a factor up to 1.
 
-    One over the design effect: the variance of the weighted mean over subjects (Taylor linearisation) by that of
-    independent faces, at least 1; and once more for the S subjects that it is estimated from, by Student's t (Korn &
-    Graubard 1998). Where few subjects err, or few are read right at all, faces of a subject could be wholly alike
-    unseen, and the design effect is drawn to that of subjects that count as one face each. 0 for a single subject: of
-    other people it says nothing.
+    The inverse design effect: the variance of the weighted mean over subjects (Taylor linearisation) divided by that of
+    independent faces, at least 1; with a further correction by Student's t for estimating it from S subjects (Korn &
+    Graubard 1998). If few subjects have errors, or few correct faces, correlation within subjects could go unnoticed,
+    and the design effect is pulled towards that of one effective face per subject. 0 for a single subject, which says
+    nothing about other people.
     """
     subjects, total = len(faces), faces.sum(axis=0)
     if subjects < 2:
@@ -128,7 +129,7 @@ def subject_discount(
 def _counts(
     right: NDArray[np.bool_], class_of: NDArray[np.int64], subjects: NDArray[np.object_] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(S, K) faces that were read right, and all, by subject and class; without subjects there is a single row."""
+    """(S, K) correct faces, and all faces, by subject and class; a single row without subjects."""
     refuse_no_faces(right)
     rows = np.zeros(len(right), dtype=np.int64) if subjects is None else numbered_subjects(subjects)
     shape = (int(rows.max()) + 1, int(class_of.max()) + 1)
@@ -140,7 +141,7 @@ def _counts(
 def _interval(
     right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], known: bool, level: float
 ) -> Interval:
-    """Of (S, K) counts by subject and class, where subjects are `known`."""
+    """The limits from (S, K) counts by subject and class, if subjects are `known`."""
     counts_for = subject_discount(right, faces, weights, level) if known else 1.0
     if counts_for == 0:
         return 0.0, 1.0
@@ -151,7 +152,7 @@ def _interval(
 def _effective_faces(
     value: NDArray[np.float64], right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(...) faces of which a single share would have the variance of the weighted mean `value`."""
+    """(...) number of faces with which a single share would have the variance of the weighted mean `value`."""
     certain = (value * (1 - value)) < 1e-12
     variance = np.where(certain, 1, _variance(value, right, faces, weights))
     return np.where(certain, 1 / (weights**2 / faces).sum(axis=-1), value * (1 - value) / variance)
@@ -160,19 +161,19 @@ def _effective_faces(
 def _variance(
     value: NDArray[np.float64], right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(...) variance of the weighted mean of (..., K) recalls, which are drawn to it."""
+    """(...) variance of the weighted mean of (..., K) recalls, which are pulled towards it."""
     drawn = (right + _BORROWED * np.asarray(value)[..., None]) / (faces + _BORROWED)
     return np.asarray((weights**2 * drawn * (1 - drawn) / faces).sum(axis=-1))
 
 
 def refuse_no_faces(faces: NDArray[np.generic]) -> None:
     if len(faces) == 0:
-        raise ValueError("There is no face to measure on.")
+        raise ValueError("There is no face to score.")
 
 
 def numbered_subjects(subjects: NDArray[np.object_]) -> NDArray[np.int64]:
-    """(N,) names -> (N,) numbers from 0; faces whose subject is "" are each their own."""
+    """(N,) names -> (N,) indices from 0; each face whose subject is "" is its own subject."""
     unnamed = subjects == ""
     names, subject = np.unique(subjects.astype(str), return_inverse=True)
     subject[unnamed] = len(names) + np.arange(np.count_nonzero(unnamed))
-    return np.unique(subject, return_inverse=True)[1]  # the unnamed have left an empty one behind
+    return np.unique(subject, return_inverse=True)[1]  # renumbers without the index of ""

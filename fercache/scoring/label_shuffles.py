@@ -1,4 +1,4 @@
-"""Whether expressions differ in more than chance, by shuffling their labels."""
+"""Whether expressions differ by more than chance: a permutation test of labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 def label_shuffle_test(
     vectors: NDArray[np.floating], truth: NDArray[np.int64], *, seed: int, shuffles: int = 999
 ) -> tuple[float, float, float]:
-    """Whether the expressions' mean vectors lie further apart than chance would put them: (distance, null_mean, p).
+    """Whether the expressions' mean vectors are further apart than by chance: (distance, null_mean, p).
 
     `vectors` (N, D) of faces whose expressions are `truth` (N,). `distance` is the mean Euclidean distance over all
     pairs of expressions with faces, `null_mean` its mean over the shuffles of the labels, and `p` the share of
-    labellings, the true one among them, that are at least as far apart. Raises ValueError when fewer than two
-    expressions have faces.
+    labellings, including the true one, that are at least as far apart. Raises ValueError if fewer than two expressions
+    have faces.
     """
     present, labels = np.unique(truth, return_inverse=True)
     if len(present) < 2:
         raise ValueError(f"A distance between expressions needs faces of two of them, found {len(present)}.")
-    # Distances stay as they are, small differences between large numbers keep their digits, and equal vectors are 0.
+    # Centring keeps distances, and the digits of small differences between large numbers.
     centred = (vectors - vectors.mean(axis=0, dtype=np.float64)).astype(np.float32)
     (distance,) = _mean_distances(centred, labels[None])
     generator = np.random.default_rng(seed)
@@ -27,7 +27,7 @@ def label_shuffle_test(
             for count in _batches(shuffles, size=32)
         ]
     )
-    # A shuffle that changes nothing is as far, though its sums round differently.
+    # A shuffle that changes nothing counts as equal, although its sums round differently.
     as_far = int(np.count_nonzero(null >= distance * (1 - 1e-5)))
     return float(distance), float(null.mean()), (1 + as_far) / (1 + shuffles)
 
@@ -44,5 +44,5 @@ def _mean_distances(vectors: NDArray[np.float32], labellings: NDArray[np.int64])
 
 
 def _batches(total: int, size: int) -> list[int]:
-    """How many there are in each batch: memory is bounded, and products of matrices stay large enough to be fast."""
+    """Sizes of batches: small enough for memory, large enough for fast matrix products."""
     return [min(size, total - start) for start in range(0, total, size)]

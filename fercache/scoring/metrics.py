@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Scores:
-    """What `n` scored faces say. By expression: `support`, its faces, and `recall`, None where there are none.
+    """Scores of `n` faces. By expression: `support`, its faces, and `recall`, None without faces.
 
     `confusion` (L, L) counts faces, rows are the truth. `uar` and `macro_f1` are means over expressions with support.
     """
@@ -24,7 +24,7 @@ class Scores:
 
 
 def predict(logits: NDArray[np.floating], expressions: Sequence[str], known: Collection[str]) -> NDArray[np.int64]:
-    """(N, L) logits of `expressions` -> (N,) index of the highest among the `known`. ValueError when none is known."""
+    """(N, L) logits of `expressions` -> (N,) index of the highest among the `known`. ValueError if none is known."""
     mask = np.array([name in known for name in expressions])
     if not mask.any():
         raise ValueError(f"None of {', '.join(expressions)} is among {', '.join(known)}.")
@@ -33,12 +33,12 @@ def predict(logits: NDArray[np.floating], expressions: Sequence[str], known: Col
 
 
 def count_confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """(classes, classes) faces by truth and prediction."""
+    """(classes, classes) number of faces by truth and prediction."""
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
 def accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(..., L, L) confusions -> (...) share of faces that are right (WAR)."""
+    """(..., L, L) confusions -> (...) share of correct faces (WAR)."""
     return np.asarray(_hits(confusion).sum(-1) / confusion.sum((-2, -1)))
 
 
@@ -48,10 +48,10 @@ def uar(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def adjusted_accuracy(confusion: NDArray[np.int64], mix: NDArray[np.float64]) -> float | None:
-    """The accuracy on faces whose expressions come in that `mix` (L,), from an (L, L) confusion.
+    """The accuracy with the `mix` (L,) of expressions, from an (L, L) confusion.
 
-    The recalls weighed by the mix, of which only the shares of expressions with support count (Saerens, Latinne &
-    Decaestecker 2002, on new priors). With equal shares it is `uar`. None where the mix has none of them.
+    Recalls weighted by the mix, restricted to expressions with support (Saerens, Latinne & Decaestecker 2002, on new
+    priors). With equal shares it equals `uar`. None if no expression of the mix has support.
     """
     support = confusion.sum(axis=1)
     shares = np.where(support > 0, mix, 0)
@@ -71,7 +71,7 @@ def score(
     """Scores of (N, L) logits against (N,) truth, both over `expressions`.
 
     The logits of expressions that the target does not know are masked before the argmax. Raises ValueError without
-    faces, or when the truth is not a known expression.
+    faces, or if the truth is not a known expression.
     """
     if len(truth) == 0:
         raise ValueError("There is no face to score.")

@@ -19,6 +19,7 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, read_labels
 from fercache.loading.labelled_faces import searched_faces
 from fercache.loading.tables import find_table, same_encoder
+from fercache.options.audit import AuditRequest
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
@@ -33,19 +34,6 @@ NO_LABEL = ""
 IDENTICAL, NEAR = "identical", "near"
 _SIDE = ("set", "split", "id", "label")
 """What is said of each of a pair's two images; the second one's columns begin with `other_`."""
-
-
-@dataclass(frozen=True)
-class AuditRequest:
-    """Which sets to look at, together. Those with a split (`ferplus@test`) are looked at in that split only.
-
-    `name` is the report's; by default the names of the sets.
-    """
-
-    sets: tuple[str, ...]
-    encoder: str | None = None
-    name: str | None = None
-    device: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 """records -> tables and the page."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError
 from fercache.images.corruptions import EVERY
-from fercache.loading.thumbnails import pictures_of
+from fercache.loading.thumbnails import images_of
+from fercache.options.compare import CompareRequest
 from fercache.records import Record, find_records, read_records
 from fercache.reporting.page import write_report
 from fercache.reporting.report import ReportRequest
@@ -25,26 +25,6 @@ _UNFINISHED = (
 )
 
 
-@dataclass(frozen=True)
-class CompareRequest:
-    """Which records are compared, in which report; of what is empty, all.
-
-    `targets` are labels, sets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
-    `ferplus+all`. `baseline`, `about`, `thumbnails` and `class_mix` are as in `ReportRequest`.
-    """
-
-    runs: tuple[str, ...] = ()
-    name: str = "latest"
-    sources: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
-    heads: tuple[str, ...] = ()
-    selections: tuple[str, ...] = ()
-    baseline: str | None = None
-    about: str = ""
-    thumbnails: bool = False
-    class_mix: Mapping[str, float] | None = None
-
-
 def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[Path, list[Record]]:
     """Writes `reports/<name>/`; returns the page and the records it shows.
 
@@ -55,7 +35,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
-        images=pictures_of(settings, asked.thumbnails),
+        images=images_of(settings, asked.thumbnails),
         baseline=asked.baseline,
         about=asked.about,
         thumbnails=asked.thumbnails,

@@ -45,7 +45,7 @@ def _names() -> Iterator[str]:
         ("expression", "also"),
         [(name, ", ".join(alias for alias in ALIASES[name] if alias != name)) for name in EXPRESSIONS],
     )
-    yield "`--classes 7` leaves out contempt. Votes become labels when a table is read (`--policy`): `majority` sets"
+    yield "`--classes 7` leaves out contempt. Votes become labels when a table is read (`--votes`): `majority` sets"
     yield "single votes to 0 and keeps an expression that has more than half of what is left; `plurality` keeps the"
     yield "largest; `soft` trains on the shares of the votes for known expressions, and is scored by majority. Faces"
     yield "that are left out are counted by reason, on the screen and in every record; lines of a list that are no"

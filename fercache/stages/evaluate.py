@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from fercache.loading.runs import check_head, load_run
 from fercache.loading.tables import find_run, find_table, first_of, holds, same_encoder, slug_of
 from fercache.loading.targets import Target, read_target, target_split
 from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import NewerRecordError, Record, read_records, record_files
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress, shortened
@@ -33,21 +34,6 @@ from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_tab
 
 Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo]]
 """A run's folder, and a target with its table."""
-
-
-@dataclass(frozen=True)
-class EvaluateRequest:
-    """Which runs on which targets. No runs: all finished ones. No targets: every extracted set of a run's encoder.
-
-    `exclude_duplicates`: score once more without the faces whose picture the source has to train on or validate with.
-    """
-
-    targets: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    encoder: str | None = None
-    device: str = "auto"
-    again: bool = False
-    exclude_duplicates: bool = False
 
 
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
@@ -78,7 +64,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 continue
             try:
                 config = configs[folder]
-                labels = LabelPolicy(tuple(config.expressions), config.policy, config.label_file)
+                labels = LabelPolicy(tuple(config.expressions), config.votes, config.labels)
                 target = read_target(read(info.path), name, labels, config.parts)
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))

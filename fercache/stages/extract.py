@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from fercache.datasets import (
     check_domain,
     has_spare_validation,
 )
-from fercache.encoders import PRECISIONS, Encoder, EncoderRequest, TextEncoder
+from fercache.encoders import PRECISIONS, Encoder, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError, check_length
 from fercache.extraction.copies import encode_copies
@@ -33,6 +33,7 @@ from fercache.images.views import load_recipe
 from fercache.layouts.remote import address_of, exists, shown
 from fercache.loading.earlier_versions import say_encoded_again
 from fercache.loading.tables import first_of
+from fercache.options.extract import ExtractRequest
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.runtime.precisions import reduced_precisions
 from fercache.runtime.versions import versions
@@ -59,30 +60,6 @@ from fercache.store.tables import (
 FACES_TO_SETTLE_ON = 32
 
 
-@dataclass(frozen=True)
-class ExtractRequest:
-    """What to encode, and with what. `prompts` is a TOML file or a built-in set; those are always encoded.
-
-    `views` augmented ones are encoded beside the clean one, by a `recipe` (built in, or a TOML file); `crops` is the
-    side of the pictures stored for trunks that look at pixels, None for none. `shifted` adds a table of the validation
-    split in changed pictures, by which the policy `source-shifted` selects. `batch_size` None is the encoder's own.
-    The `engine` is `local`, or `ray` on the cluster at an `address`.
-    """
-
-    dataset: str = "synthetic:studio"
-    root: Path | None = None
-    encoder: EncoderRequest = field(default_factory=EncoderRequest)
-    prompts: str = "faces"
-    views: int = 0
-    recipe: str = "cafe"
-    crops: int | None = None
-    shifted: bool = True
-    batch_size: int | None = None
-    shard_rows: int = 2048
-    engine: str = "local"
-    address: str | None = None
-
-
 def extract(settings: Settings, request: ExtractRequest) -> Path:
     """Encodes a data set and the prompts; returns the path of the feature table, complete.
 
@@ -98,7 +75,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     root = root_of(settings, name, dataset, request.root)
     if request.engine == "ray" and root is not None:
         root = Path(_whole_path(root))  # workers stand in other folders
-    request = replace(request, root=root)
+    request = request.but(root=root)
     faces = list(dataset.faces(root, name.domain))
     if dataset.expected(root, name.domain):
         warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
@@ -125,7 +102,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         store_crops(settings.cache, path, identity, listing, encoder, request.crops)
     if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
-        extract(settings, replace(request, dataset=held_out, views=0, crops=None, shifted=False))
+        extract(settings, request.but(dataset=held_out, views=0, crops=None, shifted=False))
     _note_asked(settings, path)
     return path
 
@@ -318,7 +295,7 @@ def _write_table(
             from fercache.extraction.cluster import extract_on_cluster
 
             weights = request.encoder.weights and request.encoder.weights.resolve()
-            same = replace(request.encoder, precision=encoder.precision, weights=weights)
+            same = request.encoder.but(precision=encoder.precision, weights=weights)
             counts = extract_on_cluster(listing, task, same, encoder.identity(), writer, known, request.address)
         else:
             counts = extract_shards(listing, task, encoder, writer, known)

@@ -3,7 +3,6 @@
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import POOL, DatasetName, check_domain, source_names, source_slug
+from fercache.datasets import DatasetName, check_domain, source_names, source_slug
 from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
@@ -22,10 +21,11 @@ from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import SourcePart
 from fercache.loading.tables import find_table, holds
 from fercache.loading.targets import Target, read_target
+from fercache.options.import_predictions import ImportRequest
 from fercache.records import ALL, IMPORTED, MAIN, Record, predictions_path, read_records, record_path, write_record
 from fercache.runtime.versions import versions
-from fercache.scoring.selection import FALLBACK
 from fercache.settings import Settings
+from fercache.splits import POOL
 from fercache.stages._measures import measures
 from fercache.store.runs import Predictions, write_predictions
 from fercache.store.tables import FeatureTable, find_tables, read_table
@@ -39,23 +39,6 @@ SUM_TOLERANCE = 1e-2
 
 
 Logits = dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class ImportRequest:
-    """Whose predictions of which target. `source`: what the model was trained on, as `train` takes it.
-
-    `selection` says how the model's epoch was chosen. `model` names the model where the file has no such column.
-    """
-
-    file: Path
-    target: str
-    source: str
-    model: str | None = None
-    seed: int = 0
-    selection: str = FALLBACK
-    policy: str = "majority"
-    label_file: str | None = None
 
 
 def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]:
@@ -113,14 +96,14 @@ def _read_one(
     column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
-    target = read_target(table, name, LabelPolicy(expressions, request.policy, request.label_file), trained_on)
+    target = read_target(table, name, LabelPolicy(expressions, request.votes, request.labels), trained_on)
     target = provenance.of(target, (), trained_on)
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
     numbers = rows[[column_of[expression] for expression in expressions]]
     logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target)]}
     method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
-    method |= {"policy": request.policy, "labels": request.label_file or ""}
+    method |= {"policy": request.votes, "labels": request.labels or ""}
     key = key_of({**method, "seed": request.seed})
     slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-") or "model"
     run = f"{IMPORTED}-{source_slug(sources)}-{slug}-{request.seed}-{key[:8]}"
@@ -196,8 +179,8 @@ def _write_predictions(path: Path, target: Target, record: Record, logits: Logit
 def _options(request: ImportRequest, model: str) -> dict[str, str]:
     """What the command needs to be typed again."""
     given = {"file": str(request.file), "model": model, "target": request.target, "source": request.source}
-    given |= {"seed": str(request.seed), "selection": request.selection, "policy": request.policy}
-    return given | ({"labels": request.label_file} if request.label_file else {})
+    given |= {"seed": str(request.seed), "selection": request.selection, "policy": request.votes}
+    return given | ({"labels": request.labels} if request.labels else {})
 
 
 def _read(file: Path) -> "pd.DataFrame":

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,16 @@ from numpy.typing import NDArray
 
 from fercache import registry
 from fercache.datasets import FaceImage
-from fercache.encoders import PLAIN, Encoder, EncoderRequest, TextEncoder
+from fercache.encoders import PLAIN, Encoder, TextEncoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
 from fercache.loading.runs import load_run
 from fercache.loading.tables import find_run, same_encoder
+from fercache.options.extract import EncoderRequest
+from fercache.options.predict import PredictRequest
 from fercache.output_paths import shown
-from fercache.prompts import prompts_to_choose_from, seven_expressions
+from fercache.prompts import prompts_to_choose_from
 from fercache.runtime.progress import progress
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
@@ -32,17 +33,6 @@ from fercache.trunks import Faces
 BATCH = 64
 FEW = 32
 """Faces for which it takes longer to lay a network out for inference than to do without."""
-
-
-@dataclass(frozen=True)
-class PredictRequest:
-    """Pictures and folders. Without a `run`: text similarity, with the expressions or with `prompts` of one's own."""
-
-    paths: tuple[Path, ...]
-    run: str | None = None
-    prompts: tuple[str, ...] = ()
-    device: str = "auto"
-    encoder: EncoderRequest = field(default_factory=EncoderRequest)
 
 
 class Classifier:
@@ -92,8 +82,8 @@ class Predictions:
 
 def predict(settings: Settings, request: PredictRequest) -> Predictions:
     """A prediction per image, in order. Raises UsageError when a path does not exist or holds no image."""
-    if request.run and request.prompts:
-        raise UsageError("--prompts asks the encoder, --run asks a trained head: give one of them.")
+    if request.run and (request.prompts or request.sentences):
+        raise UsageError("--run uses a trained head, --prompts and --sentence use text: give one of them.")
     pictures = [picture for path in request.paths for picture in _pictures(path)]
     classifier = _of_run(settings, request) if request.run else _of_text(request)
     if len(pictures) < FEW:
@@ -119,9 +109,9 @@ def _of_text(request: PredictRequest) -> Classifier:
     encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
     if not isinstance(encoder, TextEncoder):
         raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
-    sets = prompts_to_choose_from(request.prompts) or seven_expressions()
+    sets = prompts_to_choose_from(request.prompts, request.sentences)
     embedded = embed(encoder, sets)
-    if request.prompts:
+    if request.prompts or request.sentences:
         check_prompts(encoder, sets, embedded)
     text = torch.from_numpy(np.stack([rows.mean(axis=0) for rows in embedded.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
@@ -133,12 +123,12 @@ def _of_text(request: PredictRequest) -> Classifier:
 
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
-    loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.device)
+    loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.encoder.device)
     history, config = loaded.run.history, loaded.config
     policy = headline([policies_of(history)])
     loaded.load_snapshot(choose(policy, history, config.rows_chosen_by, too_few=config.too_few))
     precision = loaded.config.encoder_identity.get("precision", "auto")
-    asked = EncoderRequest.of(loaded.config.encoder_request, device=request.device, precision=precision)
+    asked = EncoderRequest.of(loaded.config.encoder_request, device=request.encoder.device, precision=precision)
     encoder = registry.encoder_family(asked.name).load(asked)
     if not same_encoder(encoder.identity(), loaded.config.encoder_identity):
         raise FercacheError(

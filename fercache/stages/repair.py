@@ -1,14 +1,14 @@
 """What `cache verify` finds damaged -> made again, where the cache itself says what was asked for."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.images.views import RECIPES
+from fercache.options.extract import EncoderRequest, ExtractRequest
 from fercache.settings import Settings
-from fercache.stages.extract import ExtractRequest, extract
+from fercache.stages.extract import extract
 from fercache.store.atomic import remove_abandoned, set_aside
 from fercache.store.copies import copies_path
 from fercache.store.crops import crop_files, find_crops
@@ -50,14 +50,14 @@ def _files_of(settings: Settings, table: TableInfo) -> Mapping[Path, ExtractRequ
     asked = request_of(table)
     if asked is None:
         return {}
-    crops = {info.path: replace(asked, crops=info.side) for info in find_crops(settings.cache, table)}
+    crops = {info.path: asked.but(crops=info.side) for info in find_crops(settings.cache, table)}
     return {table.path: asked, copies_path(table.path): asked, **crops}
 
 
 def request_of(table: TableInfo) -> ExtractRequest | None:
     """What was asked for when a table was extracted; None where its views are of a recipe in somebody's own file."""
     identity, provenance = table.identity, table.provenance
-    recipe = identity.get(RECIPE, {}).get("name", ExtractRequest.recipe)
+    recipe = identity.get(RECIPE, {}).get("name", ExtractRequest().recipe)
     if recipe not in RECIPES:
         return None
     precision = identity["encoder"].get("precision", "auto")
@@ -65,9 +65,9 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
     split = f"@{identity['split']}" if identity.get("split") else ""
     root = provenance["root"]
     return ExtractRequest(
-        identity["dataset"] + split,
-        Path(root) if root else None,
-        encoder,
+        dataset=identity["dataset"] + split,
+        root=Path(root) if root else None,
+        encoder=encoder,
         views=len(table.views) - 1,
         recipe=recipe,
         batch_size=provenance["batch_size"],

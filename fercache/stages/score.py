@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.datasets import POOL
-from fercache.encoders import EncoderRequest
 from fercache.errors import FercacheError
 from fercache.identity import key_of, seed_from
 from fercache.images.views import RECIPES
@@ -22,6 +19,8 @@ from fercache.loading.batches import as_faces
 from fercache.loading.run_config import RunConfig
 from fercache.loading.runs import LoadedRun
 from fercache.loading.targets import Target
+from fercache.options.extract import EncoderRequest
+from fercache.options.train import LearningOptions
 from fercache.prompts import BUILT_IN
 from fercache.records import (
     ALL,
@@ -36,6 +35,7 @@ from fercache.runtime.versions import versions
 from fercache.scoring.label_shuffles import label_shuffle_test
 from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, policies_of
+from fercache.splits import POOL
 from fercache.stages._measures import measures
 from fercache.store.runs import Predictions, write_predictions
 from fercache.training import in_parts
@@ -242,7 +242,7 @@ def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
 def _extract_options(config: RunConfig) -> dict[str, str]:
     """What `fercache extract` needs beyond the data set to make the features again."""
     precision = config.encoder_identity.get("precision", "auto")
-    request = asdict(EncoderRequest.of(config.encoder_request, precision=precision))
+    request = EncoderRequest.of(config.encoder_request, precision=precision).model_dump()
     asked = {"encoder": request.pop("name"), **request}
     if config.views:
         recipe = config.settings["recipe"]
@@ -250,22 +250,18 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
     asked["crops"] = config.crop_side
     if config.prompts not in (None, *BUILT_IN):  # those are always embedded
         asked["prompts"] = _prompts_option(config)
-    usual = asdict(EncoderRequest())
+    usual = EncoderRequest().model_dump()
     return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
 
 
 def _train_options(config: RunConfig) -> dict[str, str]:
     """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
     splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
-    options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": config.policy}
-    if "contempt" in config.expressions:
-        options["classes"] = "8"
-    if config.label_file:
-        options["labels"] = config.label_file
-    if config.faces is not None:
-        options["faces"] = str(config.faces)
-    if config.keep_validation_copies:
-        options["keep-validation-copies"] = ""
+    options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": str(config.votes)}
+    for name, field in LearningOptions.model_fields.items():
+        value = getattr(config, name)
+        if name != "votes" and value != field.default:
+            options[name.replace("_", "-")] = "" if value is True else str(value)
     if config.prompts:
         options["prompts"] = _prompts_option(config)
     return options

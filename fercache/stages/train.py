@@ -16,14 +16,15 @@ import torch
 from pydantic import ValidationError
 
 from fercache import registry
-from fercache.errors import FercacheError, UsageError, check_file_name, nearest
+from fercache.errors import FercacheError, UsageError, check_file_name, first_problem, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.loading.earlier_versions import say_trained_again
+from fercache.loading.earlier_versions import Wanted, say_trained_again
 from fercache.loading.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
 from fercache.loading.runs import TASK
-from fercache.loading.sources import FEWEST, FOLDS, Source, TrainRequest, one_key, read_source
+from fercache.loading.sources import FEWEST, FOLDS, Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
+from fercache.options.train import LearningOptions, TrainRequest
 from fercache.prompts import set_label
 from fercache.runtime.progress import Bar, progress, say_once
 from fercache.runtime.versions import versions
@@ -67,7 +68,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     jobs = _jobs(request, plans)
     for plan in plans:  # also refuses, before anything is trained, a name that is too long
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
-        wanted = _asked(request, plan.settings) | {"chosen_by": plan.chosen_by}
+        wanted = Wanted(plan.settings.model_dump(mode="json"), request, set_label(request.prompts), plan.chosen_by)
         say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
     _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
@@ -141,6 +142,8 @@ class Plan:
     identity: dict[str, Any]
     source: Source
     task: Task
+    options: dict[str, Any]
+    """Of the request, what belongs to the key."""
 
     @property
     def trunk(self) -> str:
@@ -178,7 +181,7 @@ def _plans(settings: Settings, request: TrainRequest) -> list[Plan]:
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
     read = cache(partial(read_source, settings, request))  # several heads share what they learn from
-    return [_plan(name, plugin, chosen[name], read) for name, plugin in plugins.items()]
+    return [_plan(name, plugin, chosen[name], request.identity(), read) for name, plugin in plugins.items()]
 
 
 def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
@@ -186,12 +189,14 @@ def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]
     return [(p, seed) for p in plans for seed in (request.seeds if p.plugin.seeded else request.seeds[:1])]
 
 
-def _plan(name: str, plugin: type[Head], chosen: HeadSettings, read: Callable[..., Source]) -> Plan:
+def _plan(
+    name: str, plugin: type[Head], chosen: HeadSettings, options: dict[str, Any], read: Callable[..., Source]
+) -> Plan:
     identity = _identity_of(chosen)
     recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
     side = chosen.crops if isinstance(chosen, TrunkSettings) else None
     source = read(recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
-    plan = Plan(name, plugin, chosen, identity, source, _task(source, plugin, name))
+    plan = Plan(name, plugin, chosen, identity, source, _task(source, plugin, name), options)
     plan.build(seed=0)
     return plan
 
@@ -209,15 +214,9 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
         try:
             result[head] = plugin.Settings.model_validate(mine)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise UsageError(f"--set {first['loc'][0]}={first['input']}: {first['msg']} (head {head}).") from None
+            problem = first_problem(error)
+            raise UsageError(f"--set {problem.name}={problem.given}: {problem.message} (head {head}).") from None
     return result
-
-
-def _asked(request: TrainRequest, chosen: HeadSettings) -> dict[str, Any]:
-    """What the configuration of a run says of what was asked for."""
-    settings = chosen.model_dump(mode="json")
-    return {"settings": settings, "policy": request.policy, "label_file": request.label_file, "faces": request.faces}
 
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
@@ -230,6 +229,7 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
     choice = {} if plan.chosen_by == VALIDATION else {"chosen_by": plan.chosen_by}
     return {
         **choice,
+        **plan.options,
         "version": KEY_VERSION,
         "rows": plan.source.rows_key,
         "head": plan.name,
@@ -295,16 +295,13 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         dimension=task.dimension,
         crop_side=task.crop_side,
         views=source.views,
-        faces=request.faces,
-        policy=request.policy,
-        label_file=request.label_file,
+        **request.part(LearningOptions),
         prompts=set_label(request.prompts) if plan.prompts_key else None,
         prompts_key=plan.prompts_key,
         logit_scale=task.logit_scale,
         train_rows=len(source.faces.train.labels),
         validation_rows=len(source.faces.validation.labels),
         validation_copies=source.copies,
-        keep_validation_copies=request.keep_validation_copies,
         chosen_by=plan.chosen_by,
         dropped=dict(source.dropped),
         versions=versions(),
@@ -317,7 +314,9 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
     }
     if task.text is not None:
         snapshots[TASK] = {"text": task.text.cpu().numpy()}
-    return write_run(folder, config=config.model_dump(mode="json"), history=fitted.history, snapshots=snapshots)
+    return write_run(
+        folder, config=config.model_dump(mode="json", by_alias=True), history=fitted.history, snapshots=snapshots
+    )
 
 
 def _task(source: Source, plugin: type[Head], head_name: str) -> Task:

@@ -1,1 +1,1 @@
-"""The files of the cache: feature tables, prompt tables, runs, predictions. Nothing else knows HDF5."""
+"""The files of the cache: feature tables, prompt tables, runs, predictions. No other package uses HDF5."""

@@ -1,4 +1,4 @@
-"""When a file of the cache was asked for last, as a note beside it says: its own time changes when it is copied."""
+"""When a file of the cache was last requested, by a note beside it: the file's own time changes when it is copied."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -17,7 +17,7 @@ def asked_path(path: Path) -> Path:
 
 
 def last_asked(path: Path, written: str = "") -> datetime:
-    """When `path` was asked for last, or was `written` (ISO 8601, as it says itself), whichever was later."""
+    """When `path` was last requested or was `written` (ISO 8601, from the file), whichever was later."""
     note = ""
     with suppress(OSError, UnicodeDecodeError):
         note = asked_path(path).read_text(encoding="utf-8")
@@ -25,9 +25,9 @@ def last_asked(path: Path, written: str = "") -> datetime:
 
 
 def note_asked(path: Path, others: Iterable[datetime] = ()) -> bool:
-    """Notes that `path` is asked for now, after all `others`; whether that could be written.
+    """Notes that `path` is requested now, after all `others`; returns whether the note could be written.
 
-    Without a note it counts from when it was written, so a cache that is only read stays usable.
+    Without a note, the time of writing counts, so a read-only cache stays usable.
     """
     now = max([datetime.now(UTC), *(other + timedelta(microseconds=1) for other in others)])
     with suppress(FercacheError):

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what to say when a disk is full."""
+"""Atomic writes, and the error messages of a full disk."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any
 from fercache.errors import FercacheError, UsageError
 
 PHASES = logging.getLogger("fercache.phases")
-"""Hears, at level DEBUG, how far a write has come: what a test of crashes needs to strike at a chosen moment."""
+"""Logs the progress of writes at level DEBUG, so that crash tests can strike at a chosen moment."""
 
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -28,12 +28,12 @@ _OURS = re.compile(r"\.(?P<pid>\d+)-(?:(?P<host>[0-9a-f]{6})-)?\w+\.tmp$")
 
 
 def temporary_beside(path: Path) -> Path:
-    """A name in the same folder (so that renaming is atomic) that no other process or thread uses."""
+    """A unique name in the same folder, so that renaming is atomic."""
     return path.with_name(f"{path.name}.{os.getpid()}-{_HOST}-{uuid.uuid4().hex[:8]}.tmp")
 
 
 def remove_abandoned(folder: Path) -> list[Path]:
-    """Removes what was left in `folder`, and below it, by processes of this machine that are gone; returns what."""
+    """Removes temporaries in and below `folder` left by dead processes of this machine; returns their paths."""
     removed = []
     for path in sorted(folder.rglob("*.tmp")):
         found = _OURS.search(path.name)
@@ -45,19 +45,19 @@ def remove_abandoned(folder: Path) -> list[Path]:
 
 
 def _is_alive(process: int) -> bool:
-    if sys.platform == "win32":  # pragma: no cover; there is no asking without ending it
+    if sys.platform == "win32":  # pragma: no cover; on Windows, os.kill would end the process
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:  # somebody else's
+    except OSError:  # another user's
         return True
     return True
 
 
 def leftovers_of(path: Path) -> list[Path]:
-    """The temporaries of `path` that writers have not renamed yet, or never will."""
+    """The temporaries of `path`, in use or abandoned."""
     prefix = f"{path.name}."
     if not path.parent.is_dir():
         return []
@@ -65,15 +65,15 @@ def leftovers_of(path: Path) -> list[Path]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """What is in a folder, by name; nothing where there is none. Raises UsageError for one that cannot be read."""
+    """The entries of a folder, sorted; none if it is absent. Raises UsageError if it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
     except OSError as error:
         raise UsageError(
-            f"Cannot read the folder {folder}: {error.strerror or error}. What is in it is not known: have it made "
-            "readable, or name another cache in fercache.toml."
+            f"Cannot read the folder {folder}: {error.strerror or error}. Make it readable, or set another cache in "
+            "fercache.toml."
         ) from error
 
 
@@ -88,7 +88,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename inside `folder` durable where the system can (Windows and some shares cannot)."""
+    """Makes a rename inside `folder` durable, if supported (not on Windows and some network shares)."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -99,7 +99,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns a failure to write `path` into a FercacheError that says what to do."""
+    """Turns a failure to write `path` into a FercacheError with a remedy."""
     try:
         yield
     except OSError as error:
@@ -109,10 +109,10 @@ def explained(path: Path) -> Iterator[None]:
 def _explanation(path: Path, error: OSError) -> str:
     if error.errno in _FULL:
         return (
-            f"No room to write {path} ({error.strerror}): {_free(path)} free there. What was finished before, shards "
-            f"included, is kept: make room (or lift the quota), then run the same command again."
+            f"No room to write {path} ({error.strerror}): {_free(path)} free there. Finished work, shards included, is "
+            f"kept: make room (or lift the quota), then run the same command again."
         )
-    return f"Cannot write {path}: {error.strerror or error}. Mend that, then run the same command again."
+    return f"Cannot write {path}: {error.strerror or error}. Fix that, then run the same command again."
 
 
 def _free(path: Path) -> str:
@@ -124,7 +124,7 @@ def _free(path: Path) -> str:
 def replacing(path: Path, phase: str = "") -> Iterator[Path]:
     """Yields a temporary name to write to; then flushes it to the disk and renames it to `path`.
 
-    When the body fails, the temporary goes and `path` is as before. Raises FercacheError when the disk cannot take it.
+    If the body fails, the temporary is removed and `path` is unchanged. Raises FercacheError if the disk is full.
     """
     temporary = temporary_beside(path)
     try:
@@ -156,12 +156,12 @@ def write_bytes(path: Path, data: bytes) -> Path:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Writes a text file atomically, as UTF-8, its line ends as they are. Raises UsageError for half a character."""
+    """Writes a text file atomically, as UTF-8, with unchanged line ends. Raises UsageError for invalid characters."""
     try:
         return write_bytes(path, text.encode())
     except UnicodeEncodeError as error:
         broken = text[max(error.start - 20, 0) : error.end]
-        raise UsageError(f"{path} cannot be written: {broken!r} ends in what is no character. Rename it.") from error
+        raise UsageError(f"{path} cannot be written: {broken!r} ends in an invalid character. Rename it.") from error
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -170,6 +170,6 @@ def write_json(path: Path, value: Any) -> Path:
 
 
 def set_aside(path: Path) -> Path:
-    """Renames a damaged file, so that it is neither used nor lost."""
+    """Renames a damaged file, so that it is not used, but kept."""
     with explained(path):
         return path.replace(path.with_name(f"{path.name}.damaged"))

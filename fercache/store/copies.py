@@ -1,4 +1,4 @@
-"""What a few faces of a table look like to its encoder after small changes: how sure an audit can be to find copies."""
+"""Features of a few faces of a table and of changed copies, from which an audit learns how well it finds copies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _CHANGED = "changed/"
 
 @dataclass(frozen=True)
 class Copies:
-    """Raw features of S faces: as they are (S, D), and changed, by kind of change (S, D)."""
+    """Raw features of S faces: unchanged (S, D), and changed (S, D) by kind of change."""
 
     original: NDArray[Any]
     changed: Mapping[str, NDArray[Any]]
@@ -27,14 +27,14 @@ def copies_path(table: Path) -> Path:
 
 
 def write_copies(path: Path, key: str, copies: Copies) -> Path:
-    """Writes the copies of the table with that key, atomically. Raises ValueError for arrays of different shapes."""
+    """Writes the copies of the table with this key, atomically. Raises ValueError for arrays of different shapes."""
     arrays = {"original": copies.original, **{_CHANGED + kind: array for kind, array in copies.changed.items()}}
     _check(arrays)
     return save_sealed(path, COPIES, {"key": key}, arrays)
 
 
 def read_copies(path: Path) -> Copies:
-    """Raises UsageError when the file is absent, damaged or of a newer schema."""
+    """Raises UsageError if the file is absent, damaged or of a newer schema."""
     with opened(path, COPIES) as file:
         arrays = file.arrays()
         _check(arrays)

@@ -1,4 +1,4 @@
-"""Face crops for trunks that look at pixels, beside the feature tables; encoders that cut alike share them."""
+"""Face crops for trunks that see pixels, beside the feature tables; encoders with the same geometry share them."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -20,12 +20,12 @@ CROPS = Kind("file of crops", "fercache extract --dataset NAME --crops SIDE")
 PIXELS = "crops"
 _log = logging.getLogger(__name__)
 _FROM_TABLE = ("dataset", "manifest", "split", "corruption")
-"""Entries of a feature table's identity that say which faces it is of."""
+"""Entries of a feature table's identity that determine its faces."""
 
 
 @dataclass(frozen=True)
 class CropsInfo:
-    """What a file of crops says about itself: side S, and how the faces were cut and resized."""
+    """The attributes of a file of crops: side S, and how the faces were cut and resized."""
 
     path: Path
     key: str
@@ -36,9 +36,9 @@ class CropsInfo:
 
 @dataclass(frozen=True)
 class Crops:
-    """Rows as in the feature table of the same faces: `pixels` (N, S, S, 3) uint8, on disk until they are read.
+    """Rows as in the feature table of the same faces: `pixels` (N, S, S, 3) uint8, on disk until read.
 
-    `pixel_sha256` (N, 32) and `native` (N, 2), height and width, are of the picture as decoded.
+    `pixel_sha256` (N, 32) and `native` (N, 2), height and width, describe the decoded image.
     """
 
     info: CropsInfo
@@ -50,14 +50,14 @@ class Crops:
 
 @dataclass(frozen=True)
 class Cut:
-    """Some rows to be written: `pixels` (B, S, S, 3), `native` (B, 2)."""
+    """Some rows to write: `pixels` (B, S, S, 3), `native` (B, 2)."""
 
     pixels: NDArray[np.uint8]
     native: NDArray[np.int32]
 
 
 def crops_identity(table: Mapping[str, Any], geometry: Mapping[str, Any], side: int) -> dict[str, Any]:
-    """Everything that changes the crops of the faces that a feature table's identity is about."""
+    """Everything that affects the crops of a feature table's faces."""
     return {**_faces_of(table), "geometry": dict(geometry), "side": side}
 
 
@@ -78,10 +78,10 @@ def write_crops(
     pixel_sha256: NDArray[np.uint8],
     parts: Iterable[Cut],
 ) -> Path:
-    """Writes crops, part by part, atomically; in memory is one part.
+    """Writes crops, part by part, atomically; one part is in memory.
 
-    There are no shards to go on from: decoding and resizing is a small part of what encoding takes. Raises
-    FercacheError when the disk cannot take it, ValueError when the parts are not as many rows as there are ids.
+    There are no shards to resume from: decoding and resizing takes little time compared with encoding. Raises
+    FercacheError if the disk is full, ValueError if the parts and the ids differ in number.
     """
     rows, side = len(id), int(identity["side"])
     whole = pack({"id": id, "pixel_sha256": pixel_sha256})
@@ -106,9 +106,9 @@ def write_crops(
 
 
 def read_crops(path: Path) -> Crops:
-    """Opens a file of crops. Raises UsageError when it is absent, damaged or of a newer schema.
+    """Opens a file of crops. Raises UsageError if it is absent, damaged or of a newer schema.
 
-    Pixels may be more than fits in memory, so they are read as they are asked for; `fercache cache verify` checks them.
+    Pixels may not fit in memory, so they are read on demand; `fercache cache verify` checks them.
     """
     with opened(path, CROPS) as file:
         info = _info(path, file)
@@ -121,19 +121,19 @@ def read_crops(path: Path) -> Crops:
 
 
 def check_crops(path: Path) -> None:
-    """Reads all of a file of crops. Raises UsageError when any bit of it has changed."""
+    """Reads all of a file of crops. Raises UsageError if any bit has changed."""
     with opened(path, CROPS) as file:
         for name in file.slots:
             file.check(name)
 
 
 def crop_files(cache: Path) -> list[Path]:
-    """Every file that should be a finished one of crops, by name."""
+    """Every file that should be a finished file of crops, sorted."""
     return [path for path in entries(cache / "crops") if path.suffix == ".h5"]
 
 
 def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
-    """The crops of a table's faces, cut as its encoder cuts, those asked for last first.
+    """The crops of a table's faces with its encoder's geometry, last requested first.
 
     A file that cannot be read is skipped with a warning.
     """
@@ -152,7 +152,7 @@ def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
 
 
 def rows_of(crops: Crops, ids: NDArray[np.object_]) -> NDArray[np.int64]:
-    """(N,) the rows of these faces. Raises UsageError when one has no crop."""
+    """(N,) the rows of these faces. Raises UsageError if one has no crop."""
     place = {id: row for row, id in enumerate(crops.id)}
     if absent := [id for id in ids if id not in place]:
         raise UsageError(f"{crops.info.path} has no crop of {absent[0]}. Delete it and write it again.")
@@ -162,5 +162,5 @@ def rows_of(crops: Crops, ids: NDArray[np.object_]) -> NDArray[np.int64]:
 def _info(path: Path, file: SealedFile) -> CropsInfo:
     identity, key = file.mapping("identity"), str(file.attributes["key"])
     if key != key_of(identity):
-        raise ValueError("its key is not that of its identity")
+        raise ValueError("its key does not match its identity")
     return CropsInfo(path, key, identity, int(identity["side"]), dict(identity["geometry"]))

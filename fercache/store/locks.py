@@ -1,4 +1,4 @@
-"""One writer per table. The system drops the lock when its holder dies, so no lock is ever stale."""
+"""One writer per table. The operating system releases the lock when its holder dies, so no lock is ever stale."""
 
 import errno
 import json
@@ -16,9 +16,7 @@ from fercache.store.atomic import explained
 
 _BUSY = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, getattr(errno, "ENOTSUP", errno.ENOSYS)}
-_BEYOND_TEXT = (
-    1 << 30
-)  # Windows locks bytes, not files: one that the holder's name never reaches, so that others can read it
+_BEYOND_TEXT = 1 << 30  # Windows locks bytes, not files: lock one beyond the holder's name, so that others can read it
 
 _held: set[int] = set()
 
@@ -48,7 +46,7 @@ else:
 
 @contextmanager
 def holding(path: Path) -> Iterator[None]:
-    """Holds the lock file `path` (made and removed here). Raises FercacheError when another process holds it."""
+    """Holds the lock file `path`, created and removed here. Raises FercacheError if another process holds it."""
     descriptor = _acquire(path)
     _held.add(descriptor)
     try:
@@ -60,7 +58,7 @@ def holding(path: Path) -> Iterator[None]:
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Who holds the lock file `path`: pid, host, since, command (empty when unreadable); None when nobody does."""
+    """The holder of the lock file `path`: pid, host, since, command (empty if unreadable); None if it is free."""
     try:
         descriptor = os.open(path, os.O_RDWR)
     except OSError:
@@ -99,8 +97,8 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 def _release(descriptor: int, path: Path) -> None:
     _held.discard(descriptor)
-    # Removed while held: a newcomer must not lock a file that is about to go. Windows removes no open file: there it
-    # goes after closing, which fails when a newcomer has opened it.
+    # Removed while held: a newcomer must not lock a file that is about to be removed. Windows cannot remove open files:
+    # there it is removed after closing, which fails if a newcomer has opened it.
     with suppress(OSError):
         path.unlink()
     os.close(descriptor)
@@ -113,7 +111,7 @@ def _write_holder(descriptor: int) -> None:
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since, "command": command})
-    with suppress(OSError):  # the name is a courtesy; a full disk must not cost the lock
+    with suppress(OSError):  # the name is optional; a full disk must not cost the lock
         os.ftruncate(descriptor, 0)
         os.write(descriptor, text.encode())
 
@@ -132,8 +130,8 @@ def _refusal(path: Path, error: OSError) -> FercacheError:
         who = _read_holder(path)
         name = "process {pid} on {host}, since {since} ({command})".format_map(_Unknown(who))
         return FercacheError(
-            f"{table} is being written by {name}. Wait until it has finished, then run the same command again, which "
-            f"finds the table complete; or end that process first: its finished shards are kept."
+            f"{table} is being written by {name}. Wait until it has finished, then run the same command again: the "
+            f"table is then complete. Or end that process first: its finished shards are kept."
         )
     if error.errno in _UNSUPPORTED:
         return FercacheError(

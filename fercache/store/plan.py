@@ -1,4 +1,4 @@
-"""What all shards of one table agree on."""
+"""What all shards of a table share."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from fercache.store.sealed import DamagedFileError
 
 @dataclass(frozen=True)
 class Plan:
-    """How the listing of a table is cut into shards; `plan.json` in the folder of its parts."""
+    """How a table's listing is divided into shards; `plan.json` in the folder of its parts."""
 
     key: str
     rows: int
@@ -21,11 +21,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.shard_rows < 1:
-            raise ValueError(f"a table of {self.rows} rows in shards of {self.shard_rows} cannot be")
+            raise ValueError(f"a table of {self.rows} rows cannot have shards of {self.shard_rows}")
 
     @property
     def shards(self) -> int:
-        """How many there are."""
+        """Number of shards."""
         return -(-self.rows // self.shard_rows)
 
     def rows_of(self, shard: int) -> range:
@@ -33,12 +33,12 @@ class Plan:
         return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
 
     def write(self, path: Path) -> None:
-        """Atomically. Raises FercacheError when it cannot be written."""
+        """Writes atomically. Raises FercacheError if the plan cannot be written."""
         write_json(path, asdict(self))
 
     @classmethod
     def read(cls, path: Path) -> "Plan":
-        """Raises DamagedFileError when `path` holds no plan, UsageError when it cannot be read."""
+        """Raises DamagedFileError if `path` holds no plan, UsageError if it cannot be read."""
         try:
             found = json.loads(path.read_bytes())
             names = {name: tuple(map(str, found[name])) for name in ("classes", "vote_columns")}
@@ -51,7 +51,7 @@ class Plan:
             ) from error
 
     def resumed(self, folder: Path, found: "Plan") -> "Plan":
-        """`found`, whose shards `folder` has already, in place of this. Raises UsageError for another table's plan."""
+        """The plan `found` in `folder`, to resume with its shards. Raises UsageError for another table's plan."""
         for field in ("key", "rows", "classes", "vote_columns"):
             if getattr(found, field) != getattr(self, field):
                 raise UsageError(

@@ -1,4 +1,4 @@
-"""Prompt tables: every prompt's words and their embedding, raw."""
+"""Prompt tables: the text of every prompt and its raw embedding."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ PROMPTS = Kind("prompt table", "fercache extract --encoder NAME")
 
 @dataclass(frozen=True)
 class PromptTable:
-    """P prompts, the expression that each stands for, embeddings (P, D) float32, the encoder's logit scale."""
+    """P prompts, the expression of each, embeddings (P, D) float32, and the encoder's logit scale."""
 
     path: Path
     identity: dict[str, Any]
@@ -27,7 +27,7 @@ class PromptTable:
     logit_scale: float
 
     def per_expression(self, expressions: Sequence[str]) -> NDArray[np.float32]:
-        """(L, D) the mean of each expression's raw embeddings. Raises UsageError for an expression without prompts."""
+        """(L, D) means of each expression's raw embeddings. Raises UsageError for an expression without prompts."""
         owners = np.array(self.expressions, dtype=object)
         if lacking := [name for name in expressions if name not in self.expressions]:
             raise UsageError(
@@ -50,7 +50,7 @@ def write_prompts(
     embeddings: NDArray[np.float32],
     logit_scale: float,
 ) -> Path:
-    """Writes a prompt table atomically. Raises ValueError when prompts, expressions, embeddings differ in number."""
+    """Writes a prompt table atomically. Raises ValueError if prompts, expressions, embeddings differ in number."""
     arrays = {
         "prompt": np.array(prompts, dtype=object),
         "expression": np.array(expressions, dtype=object),
@@ -66,13 +66,13 @@ def write_prompts(
 
 
 def read_prompts(path: Path) -> PromptTable:
-    """Raises UsageError when the table is absent, damaged or of a newer schema."""
+    """Raises UsageError if the table is absent, damaged or of a newer schema."""
     with opened(path, PROMPTS) as file:
         arrays = {name: file.array(name) for name in ("prompt", "expression", "embedding")}
         _check(arrays)
         identity = file.mapping("identity")
         if file.attributes["key"] != key_of(identity):
-            raise ValueError("its key is not that of its identity")
+            raise ValueError("its key does not match its identity")
         scale = float(file.attributes["logit_scale"])
     return PromptTable(path, identity, tuple(arrays["prompt"]), tuple(arrays["expression"]), arrays["embedding"], scale)
 
@@ -80,6 +80,6 @@ def read_prompts(path: Path) -> PromptTable:
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
     prompts, expressions, embeddings = arrays["prompt"], arrays["expression"], arrays["embedding"]
     if {prompts.dtype.kind, expressions.dtype.kind} != {"O"} or embeddings.dtype != np.float32 or embeddings.ndim != 2:
-        raise ValueError("prompts and expressions are no text, or embeddings no (P, D) float32")
+        raise ValueError("prompts and expressions are not text, or embeddings not (P, D) float32")
     if not prompts.shape == expressions.shape == embeddings.shape[:1]:
         raise ValueError(f"{len(prompts)} prompts, {len(expressions)} expressions, {len(embeddings)} embeddings")

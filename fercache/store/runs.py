@@ -1,4 +1,4 @@
-"""Runs: what training left, and the predictions that were made with it."""
+"""Runs: configuration, history and weights from training, and predictions."""
 
 import csv
 import hashlib
@@ -36,9 +36,9 @@ _LOGITS = "logits/"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its configuration, a row of `history` an epoch; weights are read when asked for.
+    """A finished run: its configuration and one row of `history` per epoch; weights are read on demand.
 
-    Whatever is read is what training wrote: UsageError where it is not.
+    Everything read is checked against the hashes that training wrote; UsageError if it has changed.
     """
 
     folder: Path
@@ -68,12 +68,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Predictions:
-    """N scored target faces and L expressions. Raises ValueError when shapes or types do not fit together.
+    """N scored target faces and L expressions. Raises ValueError if shapes or types do not fit together.
 
-    `id` (N,) str objects; `truth` (N,) int64, index into `expressions`; `logits` readout -> (N, L) float32, the head's
-    own readout being "main"; `sample` (S,) int64, the rows whose `features` (S, D) float16 are kept; `mask_mean`
-    (L, D) float32, the mean mask per true expression, or None; `subject` (N,) str objects, "" where nobody knows, or
-    None.
+    `id` (N,) str objects; `truth` (N,) int64, index into `expressions`; `logits` readout -> (N, L) float32, with the
+    head's own readout named "main"; `sample` (S,) int64, the rows whose `features` (S, D) float16 are kept; `mask_mean`
+    (L, D) float32, the mean mask per true expression, or None; `subject` (N,) str objects, "" if unknown, or None.
     """
 
     expressions: tuple[str, ...]
@@ -106,7 +105,7 @@ class Predictions:
                 raise ValueError(f"'{name}' holds numbers outside 0 to {limit - 1}")
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays by their name in a file."""
+        """The arrays by their names in the file."""
         plain = {"id": self.id, "truth": self.truth, "sample": self.sample, "features": self.features}
         optional = {"mask_mean": self.mask_mean, "subject": self.subject}
         there = {name: array for name, array in optional.items() if array is not None}
@@ -120,9 +119,9 @@ def write_run(
     history: Sequence[Mapping[str, Any]],
     snapshots: Mapping[str, Mapping[str, NDArray[Any]]],
 ) -> Path:
-    """Writes a run beside its place, `done` last, and renames it. A finished run in that place stays as it is.
+    """Writes a run under a temporary name, `done` last, and renames it. A finished run is never replaced.
 
-    Raises FercacheError when the disk cannot take it.
+    Raises FercacheError if the disk is full.
     """
     temporary = temporary_beside(folder)
     try:
@@ -140,17 +139,17 @@ def write_run(
 
 
 def read_run(folder: Path) -> Run:
-    """Reads a run. Raises UsageError when it is absent, has no `done`, is damaged, changed or of a newer schema."""
+    """Reads a run. Raises UsageError if it is absent, has no `done`, is damaged, changed or of a newer schema."""
     if not folder.is_dir():
         raise UsageError(f"There is no run at {folder}. Train one with `{_TRAIN}`, or see `fercache list runs`.")
     if not is_finished(folder):
-        raise UsageError(f"{folder} is no finished run: it has no '{_DONE}'. {_again(folder)}")
+        raise UsageError(f"{folder} is not a finished run: it has no '{_DONE}'. {_again(folder)}")
     config, history = (_unchanged(folder / name) for name in (_CONFIG, _HISTORY))
     return Run(folder, _parse_json(folder / _CONFIG, config), _parse_history(folder / _HISTORY, history))
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether `folder` is a run in its final place, whole."""
+    """Whether `folder` is a complete run."""
     return folder.suffix != ".tmp" and (folder / _DONE).is_file()
 
 
@@ -166,13 +165,13 @@ def find_runs(cache: Path) -> list[Path]:
 
 
 def changed_files(folder: Path) -> list[str]:
-    """The files of a finished run that are gone or not as written. Raises UsageError when `done` is damaged."""
+    """The files of a finished run that are missing or changed. Raises UsageError if `done` is damaged."""
     sums = _sums(folder)
     return [name for name in sorted(sums) if not (folder / name).is_file() or _hash_once(folder / name) != sums[name]]
 
 
 def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[str, Any]) -> Path:
-    """Writes predictions atomically; `attributes` (run, target, snapshot, keys ...) lie beside them as JSON."""
+    """Writes predictions atomically, with `attributes` (run, target, snapshot, keys ...) as JSON."""
     described: dict[str, Attribute] = {
         "expressions": canonical_json(predictions.expressions),
         "attributes": canonical_json(attributes),
@@ -181,7 +180,7 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Raises UsageError when the file is absent, damaged, of a newer schema, or was copied from another run."""
+    """Raises UsageError if the file is absent, damaged, of a newer schema, or was copied from another run."""
     with opened(path, PREDICTIONS) as file:
         _refuse_another_run(path, file)
         arrays = file.arrays()
@@ -194,9 +193,9 @@ def read_predictions(path: Path) -> Predictions:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one readout answered, N faces sorted by `id`: (N,) ids and subjects, `truth` and `logits` of `expressions`.
+    """The answers of one readout, for N faces sorted by `id`: (N,) ids, subjects, `truth`, `logits` of `expressions`.
 
-    `subject` is None where none is known.
+    `subject` is None if no subject is known.
     """
 
     expressions: tuple[str, ...]
@@ -211,14 +210,14 @@ Shared = dict[str, NDArray[Any]]
 
 
 def read_answers(path: Path, readout: str, shared: Shared) -> Answers:
-    """One readout of predictions, without their features. Columns that are in `shared` are taken from there.
+    """One readout of predictions, without their features. Columns in `shared` are taken from there.
 
-    Raises UsageError as `read_predictions`, and where there is no such readout.
+    Raises UsageError as `read_predictions`, and for an unknown readout.
     """
     with opened(path, PREDICTIONS) as file:
         _refuse_another_run(path, file)
         if f"{_LOGITS}{readout}" not in file.slots:
-            again = "Type `fercache evaluate --again` to score the run again."
+            again = "Run `fercache evaluate --again` to score the run again."
             raise UsageError(f"{path} holds no predictions of the readout '{readout}'. {again}")
         place = f"order {file.checksum('id')}"
         if place not in shared:
@@ -239,17 +238,17 @@ def read_answers(path: Path, readout: str, shared: Shared) -> Answers:
 def _refuse_another_run(path: Path, file: SealedFile) -> None:
     run, place = file.mapping("attributes").get("run"), path.parent.parent.name
     if run not in (None, place):
-        raise ValueError(f"it is of the run {run}, but lies in the folder of {place}")
+        raise ValueError(f"it belongs to the run {run}, but is in the folder of {place}")
 
 
 def _move_in(temporary: Path, folder: Path) -> None:
-    # Renaming cannot replace a folder that holds anything.
+    # Renaming cannot replace a folder that is not empty.
     if not is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)
         try:
             temporary.rename(folder)
         except OSError:
-            if not is_finished(folder):  # else another process trained the same run and was first
+            if not is_finished(folder):  # else another process finished the same run first
                 raise
     sync_folder(folder.parent)
 
@@ -285,7 +284,7 @@ def _parse_cell(cell: Any) -> Any:
 
 
 def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
-    """Tensors as `<snapshot>/<name>`; one that an earlier snapshot holds alike is stored once, and its place said."""
+    """Tensors as `<snapshot>/<name>`; one that equals an earlier snapshot's is stored once, with a reference."""
     stored: dict[str, NDArray[Any]] = {}
     repeated: dict[str, str] = {}
     first: dict[str, str] = {}
@@ -295,8 +294,8 @@ def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes
             if place != earlier and np.array_equal(tensor, stored[earlier]):
                 repeated[place] = earlier
             else:
-                stored[place] = np.asarray(tensor, order="C")  # the format wants arrays in one piece
-    # The format sorts tensors: the order of the snapshots is metadata. It shuffles metadata, so that all of it is one.
+                stored[place] = np.asarray(tensor, order="C")  # the format needs contiguous arrays
+    # The format sorts tensors and shuffles metadata, so the order of the snapshots is in one metadata entry.
     about = {"names": list(snapshots), "repeated": repeated} if repeated else list(snapshots)
     return save(stored, metadata={"snapshots": json.dumps(about)})
 
@@ -313,7 +312,7 @@ def _weights(folder: Path) -> Iterator[Any]:
 
 
 def _hash_once(path: Path) -> str:
-    """Of every state of a file once a process: a run of a pixel trunk holds hundreds of megabytes."""
+    """Cached per state of the file: a run of a pixel trunk has hundreds of megabytes."""
     found = path.stat()
     return _hash_of_state(path, found.st_size, found.st_mtime_ns)
 
@@ -329,13 +328,13 @@ def _names(weights: Any) -> tuple[str, ...]:
 
 
 def _repeated(weights: Any) -> dict[str, str]:
-    """Where tensors lie that are not stored twice."""
+    """References of tensors that are stored once."""
     about = json.loads((weights.metadata() or {})["snapshots"])
     return dict(about["repeated"]) if isinstance(about, dict) else {}
 
 
 def _unchanged(path: Path) -> bytes:
-    """A run's file as training wrote it. Raises UsageError when it is gone, or holds anything else."""
+    """A run's file as training wrote it. Raises UsageError if it is missing or changed."""
     data = _read(path)
     _refuse_changed(path, hashlib.sha256(data).hexdigest())
     return data
@@ -351,7 +350,7 @@ def _refuse_changed(path: Path, found: str) -> None:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    """The hashes of a run's files. Raises UsageError where `done` does not hold them, or is of a newer schema."""
+    """The hashes of a run's files. Raises UsageError if `done` lacks them, or is of a newer schema."""
     path = folder / _DONE
     done = _parse_json(path, _read(path))
     if isinstance(done.get("schema"), int) and done["schema"] > SCHEMA:

@@ -1,4 +1,4 @@
-"""What a row of a feature table is."""
+"""The columns of a feature table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SCHEMA = 1
 """The version of every file format of the store; a reader refuses a newer one."""
 
 CLEAN = "clean"
-"""The view of a face as it is; others are augmented."""
+"""The unchanged view of a face; others are augmented."""
 
 _TEXT = ("id", "split", "subject", "group")
 _HASHES = ("file_sha256", "pixel_sha256")
@@ -30,8 +30,8 @@ class Quarantined:
 class Columns:
     """Rows of a feature table, as columns of equal length N. Raises ValueError for any other shape or type.
 
-    `id`, `split`, `subject`, `group` (N,) str objects; `label` (N,) int16, -1 where there is none; `votes` (N, V)
-    int16 or None; `features` view -> (N, D) float16 or float32, raw; `file_sha256`, `pixel_sha256` (N, 32) uint8.
+    `id`, `split`, `subject`, `group` (N,) str objects; `label` (N,) int16, -1 for none; `votes` (N, V) int16 or None;
+    `features` view -> (N, D) float16 or float32, raw; `file_sha256`, `pixel_sha256` (N, 32) uint8.
     """
 
     id: NDArray[np.object_]
@@ -57,7 +57,7 @@ class Columns:
         return len(self.label)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The columns by their name in a file; `votes` only where there are any."""
+        """The columns by their names in the file; `votes` only if there are any."""
         columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_TEXT, "label", *_HASHES)}
         if self.votes is not None:
             columns["votes"] = self.votes
@@ -65,7 +65,7 @@ class Columns:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Columns":
-        """The inverse of `arrays`; unknown names are left alone. Raises ValueError when one is missing."""
+        """The inverse of `arrays`; unknown names are ignored. Raises ValueError if one is missing."""
         if missing := [name for name in (*_TEXT, "label", *_HASHES) if name not in arrays]:
             raise ValueError(f"'{missing[0]}' is missing")
         features = {name: arrays[f"{_VIEW}{name}"] for name in views_of(arrays)}
@@ -82,16 +82,16 @@ def views_of(names: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def check_columns(columns: Columns, classes: tuple[str, ...], vote_columns: tuple[str, ...]) -> None:
-    """Raises ValueError when a label has no class, or the votes are not those of `vote_columns`."""
+    """Raises ValueError if a label has no class, or the votes do not fit `vote_columns`."""
     if len(columns) and not -1 <= columns.label.min() <= columns.label.max() < len(classes):
-        raise ValueError(f"a label is none of the {len(classes)} classes")
+        raise ValueError(f"a label is not one of the {len(classes)} classes")
     votes = 0 if columns.votes is None else columns.votes.shape[1]
     if votes != len(vote_columns):
         raise ValueError(f"there are {votes} columns of votes, and {len(vote_columns)} names for them")
 
 
 def _expected(name: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
-    """Types, and widths after the rows (None: any)."""
+    """Types, and sizes of the other axes (None: any)."""
     if name in _TEXT:
         return ("|O",), ()
     if name == "label":

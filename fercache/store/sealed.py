@@ -1,9 +1,9 @@
-"""HDF5 files under a seal: what is read is, bit for bit, what was written, or the file is refused.
+"""HDF5 files with a seal: a file is read bit for bit as written, or refused.
 
-HDF5 crashes, rather than complains, when a write fails or when variable-length data are damaged. So it only ever
-writes to memory: it lays the file out, we write the arrays to the places that it reserved, and its metadata last. And
-text is of fixed length (UTF-8, as wide as the longest entry), metadata are of the format that carries checksums, and
-every array is contiguous (which also reads fastest), so that its size is known to be true before memory is asked for.
+HDF5 crashes instead of raising when a write fails or variable-length data are damaged. So it only writes to memory: it
+lays the file out, and we write the arrays to the reserved places, and its metadata last. Text has fixed length (UTF-8,
+as wide as the longest entry), metadata use the format with checksums, and every array is contiguous (also the fastest
+to read), so that its size can be checked before memory is allocated.
 """
 
 import hashlib
@@ -27,15 +27,15 @@ from fercache.store.schema import SCHEMA
 from fercache.store.sparse import SparseMemory
 
 _FORMAT = ("v108", "v108")
-_SIGNATURE = b"\x89HDF\r\n\x1a\n\x02"  # of that format
+_SIGNATURE = b"\x89HDF\r\n\x1a\n\x02"  # the format with checksums
 BLOCK = 2**26
-"""Bytes of a large array that are in memory while it is checked."""
+"""Bytes of a large array held in memory while it is checked."""
 
 Attribute = str | int | float
 
 
 class DamagedFileError(UsageError):
-    """The file is not what it should be: another kind, cut short, changed, or never finished."""
+    """A file of the wrong kind, truncated, changed, or never finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Slot:
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Arrays as stored: strings become UTF-8 of fixed length. Raises UsageError for text that cannot be stored."""
+    """Arrays in stored form: strings become UTF-8 of fixed length. Raises UsageError for text that cannot be stored."""
     return {name: _encode_text(a) if a.dtype.kind in "OU" else a for name, a in arrays.items()}
 
 
@@ -70,14 +70,14 @@ def _encode_text(values: NDArray[Any]) -> NDArray[np.bytes_]:
     except UnicodeEncodeError as error:
         raise UsageError(f"{error.object!r} is not valid text (UTF-8) and cannot be stored. Rename it.") from error
     if broken := [value for value in encoded if b"\0" in value]:
-        raise UsageError(f"{broken[0]!r} holds a NUL character and cannot be stored. Rename it.")
+        raise UsageError(f"{broken[0]!r} contains a NUL character and cannot be stored. Rename it.")
     return np.array(encoded, dtype=f"S{max([1, *map(len, encoded)])}")
 
 
 def save_sealed(
     path: Path, kind: Kind, attributes: Mapping[str, Attribute], arrays: Mapping[str, NDArray[Any]], phase: str = ""
 ) -> Path:
-    """Writes `arrays` atomically. Raises UsageError for unstorable text, FercacheError when the disk cannot take it."""
+    """Writes `arrays` atomically. Raises UsageError for text that cannot be stored, FercacheError for a full disk."""
     packed = pack(arrays)
     slots = {name: Slot(array.shape, array.dtype) for name, array in packed.items()}
     with replacing(path, phase) as temporary, temporary.open("wb") as stream:
@@ -95,7 +95,7 @@ def write_sealed(
 ) -> None:
     """Writes a file of `slots`, filled along their first axis part by part; one part is in memory.
 
-    Raises OSError when the disk cannot take it, ValueError when the parts do not fill the slots.
+    Raises OSError if the disk is full, ValueError if the parts do not fill the slots.
     """
     memory = SparseMemory()
     with h5py.File(memory, "w", libver=_FORMAT) as file:
@@ -131,7 +131,7 @@ def _reserve(file: h5py.File, name: str, slot: Slot) -> h5py.Dataset:
 
 
 def _timeless(kind: Any) -> Any:
-    """Creation properties without a date, so that equal contents are equal bytes."""
+    """Creation properties without a date, so that equal contents give equal bytes."""
     properties = h5py.h5p.create(kind)
     properties.set_obj_track_times(False)
     return properties
@@ -181,10 +181,10 @@ def _seal(attributes: Mapping[str, Attribute], slots: Mapping[str, Slot], sums: 
 
 
 class SealedFile:
-    """An open file whose attributes and layout are as they were written; arrays are checked as they are read."""
+    """An open file whose attributes and layout have been checked; arrays are checked when read."""
 
     def __init__(self, file: h5py.File, size: int) -> None:
-        # Plain HDF5 objects: h5py's own wrappers take most of the time of whoever opens thousands of small files.
+        # Low-level HDF5 objects: h5py's wrappers take most of the time when thousands of small files are opened.
         root = h5g.open(file.id, b"/")
         attributes = [h5a.open(root, index=place) for place in range(h5a.get_num_attrs(root))]
         self.attributes: dict[str, Attribute] = {one.name.decode(): _value(one, size) for one in attributes}
@@ -193,21 +193,21 @@ class SealedFile:
         self._sums = {name: str(_value(h5a.open(each, b"sha256"), 64)) for name, each in self._datasets.items()}
 
     def check_seal(self) -> None:
-        """Raises ValueError when an attribute, a shape or a recorded checksum is not the one that was written."""
+        """Raises ValueError if an attribute, a shape or a recorded checksum has changed."""
         complete = self.attributes.pop("complete", None)
         if complete is None:
             raise ValueError("it was never finished")
         if complete != _seal(self.attributes, self.slots, self._sums):
-            raise ValueError("its attributes are not those that were written")
+            raise ValueError("its attributes have changed since it was written")
 
     def checksum(self, name: str) -> str:
-        """What an array's bytes were when it was written. Raises ValueError when it is absent."""
+        """The recorded checksum of an array. Raises ValueError if it is absent."""
         if name not in self._sums:
             raise ValueError(f"'{name}' is missing")
         return self._sums[name]
 
     def raw(self, name: str) -> NDArray[Any]:
-        """An array as stored, text as bytes. Raises ValueError when it is absent or its bytes have changed."""
+        """An array as stored, text as bytes. Raises ValueError if it is absent or has changed."""
         if name not in self._datasets:
             raise ValueError(f"'{name}' is missing")
         array: NDArray[Any] = h5py.Dataset(self._datasets[name])[...]
@@ -216,14 +216,14 @@ class SealedFile:
         return array
 
     def mapped(self, name: str, path: Path) -> NDArray[Any]:
-        """An array on disk, read-only, that stays usable when the file is closed; its checksum is not looked at."""
+        """A read-only array on disk that stays usable after the file is closed; its checksum is not checked."""
         slot = self.slots[name]
         if not slot.size:
             return np.empty(slot.shape, slot.dtype)
         return np.memmap(path, slot.dtype, "r", self._datasets[name].get_offset(), slot.shape)
 
     def check(self, name: str) -> None:
-        """Raises ValueError when an array's bytes have changed; a block of rows is in memory."""
+        """Raises ValueError if an array has changed; one block of rows is in memory."""
         dataset, digest = h5py.Dataset(self._datasets[name]), hashlib.sha256()
         rows = max(1, BLOCK // max(1, self.slots[name].size // max(1, len(dataset))))
         for begin in range(0, len(dataset), rows):
@@ -243,17 +243,17 @@ class SealedFile:
         return {name: self.array(name) for name in self.slots}
 
     def mapping(self, name: str) -> dict[str, Any]:
-        """An attribute that holds a JSON object. Raises ValueError when it is absent or something else."""
+        """An attribute that holds a JSON object. Raises ValueError if it is absent or something else."""
         found = self._parsed(name)
         if not isinstance(found, dict):
-            raise ValueError(f"attribute '{name}' is no JSON object")
+            raise ValueError(f"attribute '{name}' is not a JSON object")
         return found
 
     def names(self, name: str) -> tuple[str, ...]:
-        """An attribute that holds a JSON list of strings. Raises ValueError when it is absent or something else."""
+        """An attribute that holds a JSON list of strings. Raises ValueError if it is absent or something else."""
         found = self._parsed(name)
         if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-            raise ValueError(f"attribute '{name}' is no list of names")
+            raise ValueError(f"attribute '{name}' is not a list of names")
         return tuple(found)
 
     def _parsed(self, name: str) -> Any:
@@ -263,7 +263,7 @@ class SealedFile:
 
 
 def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
-    """Datasets at the top and one group down; links that lead elsewhere are refused, unseen."""
+    """Datasets at the top level and one group below; external links are refused without being followed."""
     for name, item in _members(root):
         if isinstance(item, h5g.GroupID):
             yield from ((f"{name}/{inner}", found) for inner, found in _members(item))
@@ -274,13 +274,13 @@ def _datasets(root: Any) -> Iterator[tuple[str, Any]]:
 def _members(group: Any) -> Iterator[tuple[str, Any]]:
     for name in group:
         if group.links.get_info(name).type != h5l.TYPE_HARD:
-            raise ValueError(f"'{name.decode()}' lies outside the file")
+            raise ValueError(f"'{name.decode()}' is outside the file")
         yield name.decode(), h5o.open(group, name)
 
 
 def _slot(name: str, dataset: Any, size: int) -> Slot:
     if not isinstance(dataset, h5d.DatasetID) or dataset.dtype.kind not in "iufS":
-        raise ValueError(f"'{name}' is no array of numbers or of text of fixed length")
+        raise ValueError(f"'{name}' is not an array of numbers or of text of fixed length")
     if not dataset.shape:
         raise ValueError(f"'{name}' has no rows")
     creation = dataset.get_create_plist()
@@ -296,7 +296,7 @@ def _slot(name: str, dataset: Any, size: int) -> Slot:
 def _value(attribute: Any, size: int) -> Attribute:
     dtype = attribute.dtype
     if attribute.shape != () or dtype.kind not in "iufS" or dtype.itemsize > size:
-        raise ValueError(f"attribute '{attribute.name.decode()}' is no number and no text of fixed length")
+        raise ValueError(f"attribute '{attribute.name.decode()}' is neither a number nor text of fixed length")
     value = np.empty((), dtype)
     attribute.read(value)
     if dtype.kind == "S":
@@ -306,10 +306,10 @@ def _value(attribute: Any, size: int) -> Attribute:
 
 @contextmanager
 def opened(path: Path, kind: Kind) -> Iterator[SealedFile]:
-    """A sealed file for reading, closed at the end.
+    """A sealed file, open for reading.
 
-    Raises UsageError when there is none, it cannot be read or is of a newer schema, DamagedFileError when the file is
-    wrong, or the body finds it so (by any exception), FercacheError when it does not fit in memory.
+    Raises UsageError if it is absent, unreadable or of a newer schema, DamagedFileError if it is damaged or the body
+    raises anything, FercacheError if it does not fit in memory.
     """
     size = _check_readable(path, kind)
     try:
@@ -324,7 +324,7 @@ def opened(path: Path, kind: Kind) -> Iterator[SealedFile]:
         raise
     except MemoryError as error:
         raise FercacheError(f"{path} ({size / 2**20:.0f} MiB) does not fit in memory.") from error
-    except Exception as error:  # damaged bytes make HDF5 raise nearly anything
+    except Exception as error:  # HDF5 raises nearly anything on damaged bytes
         raise _damaged(path, kind, str(error)) from error
 
 
@@ -338,7 +338,7 @@ def _check_readable(path: Path, kind: Kind) -> int:
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
     if start != _SIGNATURE:
-        raise _damaged(path, kind, "it does not start like one")
+        raise _damaged(path, kind, "it has another beginning")
     return size
 
 

@@ -1,4 +1,4 @@
-"""Writing a feature table shard by shard: what is finished survives anything, and nothing unfinished looks finished."""
+"""Writing a feature table shard by shard: finished shards survive a crash, and no unfinished one looks finished."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def shard_path(parts: Path, shard: int) -> Path:
 
 
 def check_shard(path: Path, plan: Plan, shard: int) -> dict[str, Any]:
-    """What the shard settled. Raises DamagedFileError when any bit of it has changed, or it is another table's."""
+    """What the shard settled. Raises DamagedFileError if any bit has changed, or it belongs to another table."""
     with opened(path, SHARD) as file:
         rows = plan.rows_of(shard)
         found = [file.attributes[name] for name in ("key", "start", "stop")]
@@ -46,9 +46,9 @@ def check_shard(path: Path, plan: Plan, shard: int) -> dict[str, Any]:
 class TableWriter:
     """Writes one feature table; a context manager that holds the table's lock.
 
-    `rows` images are listed, in an order that never changes; a shard covers `shard_rows` of them, or as many as in the
-    shards that an earlier process left. Entering raises FercacheError when another process writes the table, UsageError
-    when another table is in its place.
+    `rows` images are listed, in a fixed order; a shard covers `shard_rows` of them, or as many as the shards of an
+    earlier process. Entering raises FercacheError if another process is writing the table, UsageError if another table
+    is in its place.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TableWriter:
         self._held = ExitStack()
 
     def __enter__(self) -> "TableWriter":
-        if self._is_done():  # what is not written needs no lock, which a cache that is only read cannot have
+        if self._is_done():  # nothing to write, so no lock, which a read-only cache cannot have
             return self
         with ExitStack() as held:
             held.enter_context(holding(lock_path(self.path)))
@@ -93,7 +93,7 @@ class TableWriter:
         return self._plan.shards
 
     def missing(self) -> list[int]:
-        """The shards still to do; none when the table is finished already."""
+        """The missing shards; none if the table is finished."""
         return sorted(self._missing)
 
     def rows_of(self, shard: int) -> range:
@@ -103,9 +103,9 @@ class TableWriter:
     def write(
         self, shard: int, columns: Columns, quarantined: Sequence[Quarantined], settled: Mapping[str, Any]
     ) -> None:
-        """Writes one shard: the rows that could be read, in order, and the images that could not.
+        """Writes one shard: the readable rows, in order, and the quarantined images.
 
-        Raises FercacheError when the disk cannot take it, ValueError for a wrong count of rows or another `settled`.
+        Raises FercacheError if the disk is full, ValueError for a wrong number of rows or another `settled`.
         """
         rows = self.rows_of(shard)
         if len(columns) + len(quarantined) != len(rows):
@@ -128,7 +128,7 @@ class TableWriter:
     def assemble(self, provenance: Mapping[str, Any]) -> Path:
         """Joins the shards into the finished table, in row order, and removes them. Returns the table's path.
 
-        Raises FercacheError when no image could be read or the disk cannot take it, ValueError when shards are missing.
+        Raises FercacheError if no image could be read or the disk is full, ValueError if shards are missing.
         """
         if self._finished():
             return self.path
@@ -150,14 +150,14 @@ class TableWriter:
         return self.path
 
     def _sweep(self) -> None:
-        """Removes what dead writers had begun: whoever holds the lock is the only living one."""
+        """Removes the temporaries of dead writers: the lock's holder is the only live one."""
         dead = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
         for path in [*dead, *self._parts.glob("*.tmp")]:
             with explained(path):
                 path.unlink(missing_ok=True)
 
     def _is_done(self) -> bool:
-        """Whether the table is whole and nothing of its making is left."""
+        """Whether the table is complete and no parts are left."""
         beside = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
         return not beside and not self._parts.exists() and self._finished()
 
@@ -200,7 +200,7 @@ class TableWriter:
         return opened(shard_path(self._parts, shard), SHARD)
 
     def _survey(self) -> tuple[dict[str, Slot], list[Quarantined]]:
-        """The layout of the table (rows add up, text is as wide as the widest), and the images left out of it."""
+        """The layout of the table (rows added up, text as wide as the widest), and its quarantined images."""
         joined: dict[str, Slot] = {}
         quarantined: list[Quarantined] = []
         for shard in range(self.shard_count):
@@ -224,7 +224,7 @@ class TableWriter:
             path.unlink(missing_ok=True)
         if len(quarantined) == self._plan.rows:
             raise FercacheError(
-                f"None of the {self._plan.rows} images could be read; {path} says why. Mend them, "
+                f"None of the {self._plan.rows} images could be read; {path} has the reasons. Fix them, "
                 f"delete {self._parts}, and run the same command again."
             )
 
@@ -238,12 +238,12 @@ class TableWriter:
 
 def _join(upper: Mapping[str, Slot], lower: Mapping[str, Slot], shard: int) -> dict[str, Slot]:
     if upper.keys() != lower.keys():
-        raise FercacheError(f"Shard {shard} has columns {sorted(lower)}, those before it {sorted(upper)}.")
+        raise FercacheError(f"Shard {shard} has columns {sorted(lower)}, earlier shards have {sorted(upper)}.")
     joined = {}
     for name, slot in upper.items():
         other = lower[name]
         if slot.shape[1:] != other.shape[1:] or _differ(slot.dtype, other.dtype):
-            raise FercacheError(f"Shard {shard} has another shape or type of '{name}' than those before it.")
+            raise FercacheError(f"Shard {shard} and earlier shards differ in shape or type of '{name}'.")
         joined[name] = Slot((slot.shape[0] + other.shape[0], *slot.shape[1:]), max(slot.dtype, other.dtype, key=_width))
     return joined
 

@@ -1,10 +1,10 @@
-"""A file in memory that holds only the pieces that were written."""
+"""A file in memory that holds only the written pieces."""
 
 import io
 
 
 class SparseMemory(io.RawIOBase):
-    """Takes HDF5's metadata, which lie between the gigabytes of arrays that it never writes itself."""
+    """Holds HDF5's metadata, which are between gigabytes of arrays that HDF5 does not write itself."""
 
     def __init__(self) -> None:
         self.pieces: list[tuple[int, bytes]] = []
@@ -37,7 +37,7 @@ class SparseMemory(io.RawIOBase):
         return len(piece)
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Later pieces lie over earlier ones; what was never written reads as zeros."""
+        """Later pieces override earlier ones; gaps read as zeros."""
         wanted = memoryview(buffer).cast("B")
         count = max(0, min(len(wanted), self._size - self._position))
         wanted[:count] = bytes(count)

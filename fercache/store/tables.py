@@ -1,4 +1,4 @@
-"""Finished feature tables: where they are, what is in them, which rows another table already has."""
+"""Finished feature tables: paths, contents, and rows that can be reused."""
 
 import logging
 from bisect import bisect_right
@@ -21,7 +21,7 @@ from fercache.store.schema import CLEAN, Columns, check_columns, views_of
 from fercache.store.sealed import Kind, SealedFile, opened
 
 RECIPE = "recipe"
-"""The entry of a table's identity that says how its augmented views were made; absent where there are none."""
+"""The entry of a table's identity for the recipe of its augmented views; absent without such views."""
 TABLE = Kind("feature table", "fercache extract --dataset NAME --encoder NAME")
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """A finished table, in memory. `classes` name the labels; `quarantined` images were left out."""
+    """A finished table, in memory. `classes` name the labels; `quarantined` counts the images left out."""
 
     path: Path
     key: str
@@ -48,7 +48,7 @@ class FeatureTable:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What a finished table says about itself."""
+    """The attributes of a finished table."""
 
     path: Path
     key: str
@@ -57,7 +57,7 @@ class TableInfo:
     rows: int
     views: tuple[str, ...]
     asked: datetime = NEVER
-    """When it was asked for last: extracted, or extracted again."""
+    """When it was last requested by an extraction."""
 
     @property
     def clean_key(self) -> str:
@@ -66,13 +66,13 @@ class TableInfo:
 
     @cached_property
     def splits(self) -> frozenset[str]:
-        """Those of its faces, read when they are asked for. Raises UsageError as `read_table`."""
+        """The splits of its faces, read on demand. Raises UsageError as `read_table`."""
         with opened(self.path, TABLE) as file:
             return frozenset(file.array("split"))
 
 
 def clean_key_of(identity: Mapping[str, Any]) -> str:
-    """The key that a table would have with the clean view alone: all that counts for whoever uses no other."""
+    """The key that a table would have with the clean view alone; methods that use only that view depend on it."""
     return key_of({name: value for name, value in identity.items() if name != RECIPE} | {"views": [CLEAN]})
 
 
@@ -82,22 +82,22 @@ def table_path(cache: Path, encoder: str, dataset_slug: str, key: str) -> Path:
 
 
 def quarantine_path(table: Path) -> Path:
-    """The list (id, reason) of the images that `table` had to leave out; absent when there were none."""
+    """The list (id, reason) of images left out of `table`; absent if there are none."""
     return table.with_suffix(".quarantine.csv")
 
 
 def parts_folder(table: Path) -> Path:
-    """The finished shards of `table` while it is not finished itself."""
+    """The folder of the finished shards of an unfinished `table`."""
     return table.with_suffix(".parts")
 
 
 def lock_path(table: Path) -> Path:
-    """What the one process that writes `table` holds."""
+    """The lock of the one process that writes `table`."""
     return table.with_suffix(".lock")
 
 
 def read_table(path: Path | str) -> FeatureTable:
-    """Reads a whole table. Raises UsageError when it is absent, damaged, unfinished or of a newer schema."""
+    """Reads a whole table. Raises UsageError if it is absent, damaged, unfinished or of a newer schema."""
     path = Path(path)
     with opened(path, TABLE) as file:
         info = _info(path, file)
@@ -109,7 +109,7 @@ def read_table(path: Path | str) -> FeatureTable:
 
 
 def read_info(path: Path) -> TableInfo:
-    """Reads the attributes of a table only. Raises UsageError as `read_table`, damaged columns aside."""
+    """Reads the attributes of a table only. Raises UsageError as `read_table`, except for damaged columns."""
     with opened(path, TABLE) as file:
         return _info(path, file)
 
@@ -118,7 +118,7 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
     identity = file.mapping("identity")
     key = str(file.attributes["key"])
     if key != key_of(identity):
-        raise ValueError("its key is not that of its identity")
+        raise ValueError("its key does not match its identity")
     if not isinstance(identity.get("encoder"), dict):
         raise ValueError("its identity has no encoder")
     if "label" not in file.slots:
@@ -129,13 +129,13 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
 
 
 def table_files(cache: Path) -> list[Path]:
-    """Every file that should be a finished table, by name; no links that lead nowhere, and no pipes."""
+    """Every file that should be a finished table, sorted, without broken links and pipes."""
     folders = [folder for folder in entries(cache / "features") if folder.is_dir()]
     return [path for folder in folders for path in entries(folder) if path.suffix == ".h5" and path.is_file()]
 
 
 def find_tables(cache: Path) -> list[TableInfo]:
-    """The finished tables, those asked for last first; one that cannot be read is skipped with a warning."""
+    """The finished tables, last requested first; one that cannot be read is skipped with a warning."""
     found = []
     for path in table_files(cache):
         try:
@@ -146,10 +146,10 @@ def find_tables(cache: Path) -> list[TableInfo]:
 
 
 class KnownFeatures:
-    """The rows that other tables of the same encoder and view already have, by image.
+    """Rows of other tables with the same encoder and view, by image.
 
-    Holds their hashes (32 bytes an image), sorted, and the features; the first table that has an image counts. Of
-    augmented views only those of the same `recipe` (its identity) are the same.
+    Holds the sorted hashes (32 bytes per image) and the features; the first table with an image counts. Augmented views
+    must have the same `recipe` (its identity).
     """
 
     def __init__(self, tables: Sequence[TableInfo], view: str, recipe: Mapping[str, Any] | None = None) -> None:
@@ -169,7 +169,7 @@ class KnownFeatures:
         return len(self._hashes)
 
     def get(self, pixel_sha256: bytes) -> NDArray[Any] | None:
-        """The features (D,) of an image, None when no table has it."""
+        """The features (D,) of an image; None if no table has it."""
         if not len(self):
             return None
         wanted = np.frombuffer(pixel_sha256, "S32")[0]
@@ -190,5 +190,5 @@ def _read_known(path: Path, view: str) -> tuple[NDArray[np.uint8], NDArray[Any]]
                 raise ValueError("its columns do not fit together")
             return hashes, features
     except UsageError as error:
-        _log.warning("Its rows are not used again: %s", error)
+        _log.warning("Its rows are not reused: %s", error)
         return None

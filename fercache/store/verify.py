@@ -1,4 +1,4 @@
-"""Care of the cache: which of its files are not what was written, and what to do about each."""
+"""Verify the cache: which files are damaged or left over, and what to do about each."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ _AGAIN = f"Delete it and {_EXTRACT}."
 
 @dataclass(frozen=True)
 class Problem:
-    """A file that is not as it should be, what is wrong with it, and what to do."""
+    """A file, what is wrong with it, and what to do."""
 
     path: Path
     what: str
@@ -31,15 +31,15 @@ class Problem:
 
 
 def steps(cache: Path) -> int:
-    """How often `verify` says that it is done with a table of features or a run."""
+    """How often `verify` calls `done`: once for each feature table and run."""
     return len(table_files(cache)) + len(_run_folders(cache))
 
 
 def verify(cache: Path, done: Callable[[], object] = lambda: None) -> list[Problem]:
     """Reads every table (of features, copies, crops, prompts), run and file of predictions, and checks every bit.
 
-    Changes nothing. A table that another process is writing right now is no problem. `done` is called after each of
-    the `steps`.
+    Changes nothing. A table that another process is writing is not a problem. `done` is called after each of the
+    `steps`.
     """
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
     return [
@@ -70,16 +70,16 @@ def _table(path: Path) -> Iterator[Problem]:
 
 
 def _check_list(path: Path, table: str, quarantined: int) -> None:
-    """Raises UsageError when a quarantine list does not have the rows that its table left out."""
+    """Raises UsageError if a quarantine list does not have the rows left out of its table."""
     listed = 0
     if path.exists():
         try:
             with path.open(encoding="utf-8", errors="replace", newline="") as stream:
                 listed = max(0, sum(1 for _ in csv.reader(stream)) - 1)
         except (csv.Error, OSError) as error:
-            raise UsageError(f"no list that can be read: {error}") from None
+            raise UsageError(f"not a readable list: {error}") from None
     if listed != quarantined:
-        raise UsageError(f"{quarantined} images were left out of {table}, {listed} are listed here")
+        raise UsageError(f"{quarantined} images were left out of {table}, but {listed} are listed here")
 
 
 def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
@@ -94,7 +94,7 @@ def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
 
 
 def _unfinished(parts: Path) -> Iterator[Problem]:
-    resume = f"To finish the table, {_EXTRACT}: it does only what is missing."
+    resume = f"To finish the table, {_EXTRACT}: only missing shards are extracted."
     try:
         plan = Plan.read(parts / "plan.json")
     except UsageError as error:
@@ -151,17 +151,15 @@ def _changed(folder: Path) -> list[str]:
     try:
         return changed_files(folder)
     except UsageError:
-        return []  # reading the run says so
+        return []  # reported when the run is read
 
 
 def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
     for path in sorted((cache / "features").rglob("*.tmp")):
         if not any(str(path).startswith(f"{table}.") for table in busy):
-            yield Problem(path, "left by a process that was ended", f"Delete it, or {_EXTRACT}.")
+            yield Problem(path, "left by a process that ended", f"Delete it, or {_EXTRACT}.")
     for room in ("copies", "crops", "prompts", "runs"):
         for path in sorted((cache / room).rglob("*.tmp")):
-            yield Problem(
-                path, "left by a process that was ended", "Delete it, unless a fercache command is running now."
-            )
+            yield Problem(path, "left by a process that ended", "Delete it, unless a fercache command is running now.")
     for path in sorted(cache.rglob("*.damaged")):
-        yield Problem(path, "was damaged, has been set aside and is not used", "Delete it.")
+        yield Problem(path, "damaged, set aside and not used", "Delete it.")

@@ -1,6 +1,6 @@
-"""Procedural faces: seven expressions posed by action units, in four domains and some further styles.
+"""Synthetic faces: seven expressions posed by action units, in four domains and some further styles.
 
-A picture is a function of a `Face`, and a face a function of (seed, index, style, expression): nothing is stored.
+An image is a function of a `Face`, and a face a function of (seed, index, style, expression): nothing is stored.
 """
 
 from fercache.synthetic_faces.anatomy import EXPRESSIONS, ActionUnits, Face, Identity
@@ -11,7 +11,7 @@ from fercache.synthetic_faces.reference import other_drawing
 from fercache.synthetic_faces.sampling import sample_face
 from fercache.synthetic_faces.styles import DOMAINS, STYLES
 
-# To be raised with every change that alters a pixel or a sampled face: it is part of the identity of a picture.
+# Increase with every change that alters a pixel or a sampled face: it is part of an image's identity.
 RENDERER_VERSION = 3
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Who a synthetic face is and what its muscles do: identities, action units and the prototypes of the expressions."""
+"""Identities, action units and the prototypes of the expressions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ BEARDS: tuple[str, ...] = ("none", "stubble", "moustache", "goatee", "full")
 
 
 class ActionUnits(NamedTuple):
-    """How far each facial action unit is contracted, 0 (at rest) to about 1 (maximal), with its number in FACS."""
+    """Contraction of each facial action unit, 0 (at rest) to about 1 (maximal), with its number in FACS."""
 
     inner_brow_raiser: float = 0.0  # AU 1
     outer_brow_raiser: float = 0.0  # AU 2
@@ -183,7 +183,7 @@ PROTOTYPES: dict[str, tuple[ActionUnits, ...]] = {
 
 @dataclass(frozen=True)
 class Identity:
-    """What stays the same when a face changes its expression. Lengths are factors of the average face."""
+    """What does not change with the expression. Lengths are factors of the average face."""
 
     head_width: float
     jaw_width: float
@@ -210,9 +210,9 @@ class Identity:
 
 @dataclass(frozen=True)
 class Face(Identity):
-    """Everything that determines one picture: an identity, what it shows, how it is turned, lit and drawn.
+    """Everything that determines one image: identity, expression, pose, light and style.
 
-    Angles are in degrees: positive `yaw` turns the head to the right of the picture, positive `pitch` lowers it,
+    Angles are in degrees: positive `yaw` turns the head to the right of the image, positive `pitch` lowers it,
     positive `roll` tilts it clockwise. `light` points from the face to the light, (right, down), length = contrast.
     `shift` and `zoom` place the face in the frame; `gaze` moves the irises.
     """
@@ -235,7 +235,7 @@ class Face(Identity):
 
 
 def generator(*key: str | int) -> np.random.Generator:
-    """A random generator that depends on nothing but `key`."""
+    """A random generator that depends only on `key`."""
     return np.random.default_rng(seed_from("synthetic face", *key))
 
 

@@ -1,4 +1,4 @@
-"""A picture under way: remembers shapes, strokes and soft shadows in face coordinates and paints them all at once."""
+"""A canvas that collects shapes, strokes and soft shadows in face coordinates, and paints them all at once."""
 
 import math
 from functools import lru_cache
@@ -16,19 +16,19 @@ Pixels = NDArray[np.float32]
 
 SUPERSAMPLING = 2
 EVEN = 128
-# The part of the picture's half width that one unit of face coordinates takes, at a zoom of 1.
+# One unit of face coordinates as a share of the image's half width, at a zoom of 1.
 UNIT = 1.12
 
 
 def blend(first: Colour, second: Colour, share: float) -> Colour:
-    """`share` of `second` in `first`; a share outside of 0..1 counts as the nearer end."""
+    """A mix of `first` and a `share` of `second`, clipped to 0..1."""
     share = min(1.0, max(0.0, share))
     (a, b, c), (x, y, z) = first, second
     return round(a + (x - a) * share), round(b + (y - b) * share), round(c + (z - c) * share)
 
 
 class Mark(NamedTuple):
-    """One thing to paint: a filled shape (`width` 0), a closed contour or a stroke, on the picture or on its shadows.
+    """One thing to paint: a filled shape (`width` 0), a closed contour or a stroke, on the image or on its shadows.
 
     The head is turned as an ellipsoid: a point with `relief` 1 lies `lift` above its surface, one with `relief` 0
     `lift` in front of the plane of the silhouette.
@@ -67,7 +67,7 @@ class Canvas:
         self._marks.append(Mark(np.concatenate([points, points[:1]]), colour, lift, relief, width, closed=True))
 
     def stroke(self, points: Curve, colour: Colour, width: float, taper: float = 1.0, lift: float = 0.0) -> None:
-        """A line (P, 2) as of a brush: `width` in the middle, thinner by the share `taper` at its ends."""
+        """A brush stroke (P, 2): `width` in the middle, thinner by the share `taper` at its ends."""
         self._marks.append(Mark(points, colour, lift, 1.0, width, taper))
 
     def shade(self, points: Curve, depth: float) -> None:
@@ -81,7 +81,7 @@ class Canvas:
             self._marks.append(Mark(points, round(EVEN * (1.0 - depth)), 0.0, 1.0, width, 0.7))
 
     def paint(self) -> tuple[Pixels, Pixels]:
-        """The picture (size, size, 3) in 0..255 and its soft shadows (size, size) as factors around 1."""
+        """The image (size, size, 3) in 0..255 and its soft shadows (size, size) as factors around 1."""
         large = self.size * SUPERSAMPLING
         picture = Image.new("RGB", (large, large), self._background)
         shadow = Image.new("L", (self.size, self.size), EVEN)
@@ -110,7 +110,7 @@ class Canvas:
         return np.asarray(picture.reduce(SUPERSAMPLING), dtype=np.float32), factors
 
     def _project(self, lengths: list[int]) -> Curve:
-        """The points of all marks, in pixels of the supersampled picture (P, 2)."""
+        """The points of all marks, in pixels of the supersampled image (P, 2)."""
         face = self._face
         points = np.concatenate([mark.points for mark in self._marks])
         lift = np.repeat([mark.lift for mark in self._marks], lengths)
@@ -126,13 +126,13 @@ class Canvas:
         turned = x * math.cos(yaw) + depth * math.sin(yaw)
         depth = depth * math.cos(yaw) - x * math.sin(yaw)
         nodded = y * math.cos(pitch) + depth * math.sin(pitch)
-        # A turned head or a dropped jaw moves the face off the middle; half of that is given back, as a detector would.
+        # A turned head or a dropped jaw moves the face off the centre; half of it is undone, as a detector would.
         turned -= 0.3 * math.sin(yaw)
         nodded -= 0.3 * math.sin(pitch) + 0.5 * jaw_opening(face) - 0.02
         middle = self.size * SUPERSAMPLING / 2.0
         across = self._scale * (turned * math.cos(roll) - nodded * math.sin(roll)) + middle * (1.0 + face.shift[0])
         down = self._scale * (turned * math.sin(roll) + nodded * math.cos(roll)) + middle * (1.0 + face.shift[1])
-        # Rounding keeps the last bits of a platform's sine out of the picture.
+        # Rounding removes platform differences in the last bits of sines.
         pixels: Curve = np.stack([across, down], axis=1)
         return pixels.round(2)
 

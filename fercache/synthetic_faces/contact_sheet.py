@@ -1,4 +1,4 @@
-"""A picture of the whole set: a row for each domain, a column for each expression."""
+"""A contact sheet of the dataset: a row per domain, a column per expression."""
 
 from pathlib import Path
 
@@ -27,6 +27,6 @@ def make_contact_sheet(path: Path) -> Path:
         for column, expression in enumerate(EXPRESSIONS):
             face = sample_face(SEED, row * len(EXPRESSIONS) + column, domain, expression)
             sheet.paste(Image.fromarray(draw(face, CELL)), (LEFT + column * (CELL + GAP), y))
-    # Noise compresses badly: coarser steps, which nobody sees, halve the file.
+    # Noise compresses badly: coarser steps are invisible and halve the file.
     sheet.point(lambda value: 255 if value == 255 else 6 * (value // 6)).save(path, format="PNG", optimize=True)
     return path

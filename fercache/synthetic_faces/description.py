@@ -6,7 +6,7 @@ from fercache.synthetic_faces.styles import style_named
 
 
 def describe(face: Face) -> dict[str, str]:
-    """What a picture shows, in a phrase for each aspect (the keys); `expression` is its plain name."""
+    """A phrase for each aspect of an image (the keys); `expression` is its plain name."""
     return {
         "expression": face.expression,
         "style": style_named(face.style).phrase,
@@ -45,7 +45,7 @@ BEARD_WORDS = {
 
 
 def light(face: Face) -> str:
-    """Where the light comes from, as seen in the picture."""
+    """The direction of the light, as seen in the image."""
     across, _ = face.light
     if abs(across) < 0.18:
         return "evenly lit"
@@ -53,7 +53,7 @@ def light(face: Face) -> str:
 
 
 def pose(face: Face) -> str:
-    """How the head is held, as seen in the picture; the largest turn counts."""
+    """The pose of the head, as seen in the image; the largest turn counts."""
     turns = {
         "head turned to the right": face.yaw / 12,
         "head turned to the left": -face.yaw / 12,
@@ -67,7 +67,7 @@ def pose(face: Face) -> str:
 
 
 def mouth_words(face: Face) -> str:
-    """What the mouth does."""
+    """The state of the mouth."""
     units, opening = face.action_units, mouth(face).opening
     if units.tongue_show > 0.3:
         return "tongue out"

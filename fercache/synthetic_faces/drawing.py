@@ -1,4 +1,4 @@
-"""Draws a face, from the back to the front."""
+"""Draws a face from back to front."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ BACK_TO_FRONT = (
 
 
 def draw(face: Face, size: int = 96) -> NDArray[np.uint8]:
-    """The picture of `face`, RGB (size, size, 3)."""
+    """The image of `face`, RGB (size, size, 3)."""
     style = style_named(face.style)
     palette = style.palette(face)
     canvas = Canvas(face, size, palette.background, style.wobble, style.soft > 0)

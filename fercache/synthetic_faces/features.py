@@ -23,7 +23,7 @@ def cheeks(scene: Scene) -> None:
 
 
 def nose(scene: Scene) -> None:
-    """Bridge, wings and nostrils; a wrinkled nose gathers skin on its bridge."""
+    """Bridge, wings and nostrils, with folds on the bridge of a wrinkled nose."""
     face, units, canvas = scene.face, scene.face.action_units, scene.canvas
     wrinkled = units.nose_wrinkler
     wide = 0.115 * face.nose_width * (1 + 0.25 * wrinkled + 0.1 * units.lip_corner_puller)
@@ -80,7 +80,7 @@ def lids(scene: Scene, eye: Eye, side: int) -> None:
     if face.lashes > 0.5:
         x, y = eye.outer_corner(side)
         canvas.stroke(curve((x, y), (x + side * 0.035, y - 0.03)), scene.palette.lash, 0.02 * line, 0.5)
-    # The fold above the lid goes into the lid when it is raised, and hangs when the brow is pressed down.
+    # The fold above the lid disappears when the lid is raised, and hangs when the brow is lowered.
     fold = np.stack([eye.x, eye.upper - 0.035 - 0.02 * DOME + 0.018 * units.upper_lid_raiser], axis=1)[2:-2]
     scene.crease(fold, 0.45 + 0.3 * units.brow_lowerer, 0.018)
     pouch = np.stack([eye.x, eye.lower + 0.045 + 0.02 * DOME], axis=1)[2:-2]
@@ -125,7 +125,7 @@ def brows(scene: Scene) -> None:
 
 
 def lips(scene: Scene) -> None:
-    """The lips, and what an open mouth shows."""
+    """The lips, and the inside of an open mouth."""
     mouth, palette, canvas = scene.mouth, scene.palette, scene.canvas
     scene.shape(band(mouth.x, mouth.top, mouth.bottom), palette.lip)
     canvas.fill(band(mouth.x, mouth.top, mouth.upper), blend(palette.lip, palette.mouth, 0.22))
@@ -139,7 +139,7 @@ def lips(scene: Scene) -> None:
 
 
 def teeth(scene: Scene) -> None:
-    """The tongue of an open mouth, and the rows of teeth that the lips leave free."""
+    """The tongue of an open mouth, and the visible rows of teeth."""
     units, mouth, palette, canvas = scene.face.action_units, scene.mouth, scene.palette, scene.canvas
     x, gap = mouth.x, mouth.lower - mouth.upper
     if units.mouth_stretch > 0.3 or units.jaw_drop > 0.2:

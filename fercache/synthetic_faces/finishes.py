@@ -1,4 +1,4 @@
-"""What a camera, a pencil or a press makes of a drawn face, the last step of each style: pixels (S, S, 3) in 0..255."""
+"""The effects of a camera, a pencil or a press, the last step of each style: pixels (S, S, 3) in 0..255."""
 
 from functools import lru_cache
 
@@ -29,7 +29,7 @@ POSTER_INKS = (
 
 
 def grain(random: np.random.Generator, shape: tuple[int, ...], strength: float) -> Pixels:
-    """Noise with `strength` as its standard deviation: the sum of two uniform numbers, near enough to a Gaussian."""
+    """Noise with standard deviation `strength`: the sum of two uniform numbers, close enough to a Gaussian."""
     noise: Pixels = random.random(shape, dtype=np.float32) + random.random(shape, dtype=np.float32) - np.float32(1.0)
     noise *= np.float32(strength * 6**0.5)
     return noise
@@ -42,7 +42,7 @@ def grey(picture: Pixels) -> Pixels:
 
 
 def coloured(brightness: Pixels, colour: Pixels) -> Pixels:
-    """A grey picture (S, S) in shades of one colour (3,)."""
+    """A grey image (S, S) in shades of one colour (3,)."""
     return brightness[..., None] * colour
 
 
@@ -67,12 +67,12 @@ def as_image(picture: Pixels) -> Image.Image:
 
 
 def blurred(picture: Pixels, radius: float) -> Pixels:
-    """A soft picture."""
+    """A blurred image."""
     return np.asarray(as_image(picture).filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
 
 
 def resized(picture: Pixels, size: int, how: Image.Resampling) -> Pixels:
-    """The picture at `size` x `size` pixels."""
+    """The image at `size` x `size` pixels."""
     return np.asarray(as_image(picture).resize((size, size), how), dtype=np.float32)
 
 
@@ -85,7 +85,7 @@ def cosines() -> Pixels:
 
 
 def compressed(picture: Pixels, step: float) -> Pixels:
-    """Coarsely quantised 8 x 8 cosine blocks, as JPEG leaves them; `step` is that of the finest frequency."""
+    """Coarsely quantised 8 x 8 cosine blocks, as in JPEG; `step` is that of the finest frequency."""
     size = len(picture)
     margin = -size % 8
     padded = np.pad(picture, ((0, margin), (0, margin), (0, 0)), mode="edge")

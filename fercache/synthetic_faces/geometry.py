@@ -1,7 +1,7 @@
-"""Where the parts of a face lie: curves in face coordinates as functions of the identity and the action units.
+"""The geometry of a face: curves in face coordinates as functions of the identity and the action units.
 
 Face coordinates: x to the right, y down, the origin between the eyes and the tip of the nose, the head 1.5 wide.
-Every curve is an array (P, 2). `side` is -1 for the left of the picture and +1 for the right.
+Every curve is an array (P, 2). `side` is -1 for the left of the image and +1 for the right.
 """
 
 from dataclasses import dataclass
@@ -49,12 +49,12 @@ def smooth(corners: Curve) -> Curve:
 
 
 def mirrored(right: Curve) -> Curve:
-    """The closed outline whose right half is `right`, given from top to bottom with both ends off the middle."""
+    """The closed outline whose right half is `right`, from top to bottom with both ends off the centre line."""
     return np.concatenate([right, (right * MIRROR)[::-1]])
 
 
 def jaw_opening(face: Face) -> float:
-    """How far the chin comes down."""
+    """How far the chin drops."""
     units = face.action_units
     return 0.1 * units.jaw_drop + 0.15 * units.mouth_stretch
 
@@ -118,11 +118,11 @@ class Eye:
 
     @property
     def opening(self) -> float:
-        """How far the lids are apart in the middle."""
+        """The distance between the lids in the middle."""
         return float(self.lower[7] - self.upper[7])
 
     def outer_corner(self, side: int) -> tuple[float, float]:
-        """Where the lids meet towards the temple."""
+        """Where the lids meet on the side of the temple."""
         end = -1 if side > 0 else 0
         return float(self.x[end]), float(self.upper[end])
 
@@ -165,7 +165,7 @@ class Mouth:
 
     @property
     def opening(self) -> float:
-        """How far the lips are apart in the middle."""
+        """The distance between the lips in the middle."""
         return float(self.lower[7] - self.upper[7])
 
 

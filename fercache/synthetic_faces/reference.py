@@ -1,4 +1,4 @@
-"""Whether this Pillow draws the faces that others draw: what it paints polygons with changes between its versions."""
+"""Whether this Pillow draws the same faces as others: its polygon drawing changes between versions."""
 
 import hashlib
 from functools import cache
@@ -13,7 +13,7 @@ KNOWN = "6f1a72c11a58017f"
 
 @cache
 def other_drawing() -> str:
-    """Empty where the reference faces are drawn as everywhere; else a digest that tells this drawing from others."""
+    """Empty if the reference faces match; else a digest that identifies this way of drawing."""
     digest = hashlib.sha256()
     for number, style in enumerate(STYLES):
         digest.update(draw(sample_face(0, number, style, "surprise"), 48).tobytes())

@@ -1,4 +1,4 @@
-"""Which face stands at which place of a synthetic set."""
+"""Sampling: the face at each index of a synthetic dataset."""
 
 from fercache.errors import UsageError, nearest
 from fercache.synthetic_faces.anatomy import EXPRESSIONS, Face, contract, generator, pick, sample_identity
@@ -9,11 +9,11 @@ CLOTHES = ((52, 66, 96), (120, 44, 50), (64, 92, 70), (230, 230, 226), (44, 44, 
 
 
 def sample_face(seed: int, index: int, style: str, expression: str | None = None) -> Face:
-    """The face number `index` of `seed`, drawn in `style`.
+    """The face number `index` of `seed`, in `style`.
 
-    The identity depends on seed and index alone, so different seeds never share one, and one person can be had in
-    several styles and expressions. Without an `expression`, consecutive indices go through all of them. Raises
-    UsageError for an unknown style or expression.
+    The identity depends on seed and index alone: different seeds never share one, and one person can appear in several
+    styles and expressions. Without an `expression`, consecutive indices cycle through all of them. Raises UsageError
+    for an unknown style or expression.
     """
     camera = style_named(style).camera
     if expression is None:

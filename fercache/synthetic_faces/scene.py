@@ -1,4 +1,4 @@
-"""What every part of a drawing needs, and the two gestures that they share."""
+"""What every part of a drawing needs, and the two strokes that they share."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from fercache.synthetic_faces.styles import Palette, Style
 
 @dataclass(frozen=True)
 class Scene:
-    """A face on its way to a picture."""
+    """A face with its style, canvas and colours."""
 
     face: Face
     style: Style
@@ -19,7 +19,7 @@ class Scene:
     mouth: Mouth
 
     def shape(self, points: Curve, colour: Colour, lift: float = 0.0, relief: float = 1.0) -> None:
-        """A filled shape, with the style's outline where it has one."""
+        """A filled shape, with the style's outline if there is one."""
         self.canvas.fill(points, colour, lift, relief)
         if self.style.outline:
             self.canvas.contour(points, self.palette.line, self.style.outline, lift, relief)

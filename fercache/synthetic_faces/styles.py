@@ -1,4 +1,4 @@
-"""The ways to draw a face: colours, lines, camera and finish of the four domains and of the further styles."""
+"""Styles: colours, lines, camera and finish of the four domains and of the further styles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ BLACK: Colour = (0, 0, 0)
 
 @dataclass(frozen=True)
 class Palette:
-    """The colour of every part of a picture."""
+    """The colour of every part of an image."""
 
     background: Colour
     clothing: Colour
@@ -42,7 +42,7 @@ class Palette:
 
 
 def natural(face: Face) -> Palette:
-    """The colours of life."""
+    """Natural colours."""
     red, green, blue = SKINS[face.skin]
     skin = (min(255, round(red * face.skin_warmth)), green, min(255, round(blue / face.skin_warmth)))
     hair = HAIR_COLOURS[face.hair_colour]
@@ -73,7 +73,7 @@ def natural(face: Face) -> Palette:
 
 
 def infrared(face: Face) -> Palette:
-    """Natural colours as an infrared lamp evens them out: all skin is bright, what is behind it dark."""
+    """Colours under infrared light: all skin is bright, the background dark."""
     colours = natural(face)
     skin = blend(colours.skin, (214, 190, 176), 0.7)
     crease = blend(skin, BLACK, 0.7)
@@ -81,7 +81,7 @@ def infrared(face: Face) -> Palette:
 
 
 def vivid(face: Face) -> Palette:
-    """The colours of life, fully saturated, with black lines."""
+    """Natural colours, fully saturated, with black lines."""
     colours = natural(face)
 
     def stronger(colour: Colour) -> Colour:
@@ -143,7 +143,7 @@ def plaster(face: Face) -> Palette:
 
 @dataclass(frozen=True)
 class Camera:
-    """How far a style's pictures deviate from frontal, centred and evenly lit; angles in degrees, at most."""
+    """The largest deviations of a style's images from frontal, centred and evenly lit; angles in degrees."""
 
     yaw: float
     pitch: float
@@ -155,7 +155,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Style:
-    """One way to draw, with a `phrase` for captions.
+    """A style of drawing, with a `phrase` for captions.
 
     `line` scales all strokes, `outline` is the width of contours (0: none), `soft` the strength of the soft shadows
     and `wobble` how unsteady the hand is, both widths in face coordinates; `intensity` is the range of expressions.
@@ -204,7 +204,7 @@ STYLES: tuple[str, ...] = tuple(FURTHER_STYLES)
 
 
 def style_named(name: str) -> Style:
-    """The style called `name`; UsageError for a name that is neither a domain nor a style."""
+    """The style named `name`. Raises UsageError if it is neither a domain nor a style."""
     style = {**DOMAIN_STYLES, **FURTHER_STYLES}.get(name)
     if style is None:
         raise UsageError(f"Synthetic faces have no style '{name}'. {nearest(name, DOMAINS + STYLES)}")

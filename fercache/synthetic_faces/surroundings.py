@@ -1,4 +1,4 @@
-"""The parts of a picture that stay as they are: head, neck, ears, hair, beard and glasses."""
+"""The parts of a face that do not move: head, neck, ears, hair, beard and glasses."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def half_width(face: Face) -> float:
 
 
 def hair_behind(scene: Scene) -> None:
-    """Hair that hangs or stands behind the head."""
+    """Hair behind the head."""
     face, wide = scene.face, half_width(scene.face)
     colour = blend(scene.palette.hair, scene.palette.pupil, 0.2)
     if face.hair in COVERS_EARS:

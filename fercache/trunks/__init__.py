@@ -1,7 +1,7 @@
 """The trunk contract. Every other file in this folder is one family of trunks: the trainable part below a head.
 
 A family's `plugin` is a class with the classmethod `knows(name) -> bool` (is this `trunk` setting mine?), built as
-`plugin(name, dimension, crop_side, options)`. Its `forward` turns faces into M (B, width).
+`plugin(name, dimension, crop_side, options)`. Its `forward` maps faces to M (B, width).
 """
 
 from abc import ABC, abstractmethod
@@ -17,17 +17,17 @@ from fercache.errors import UsageError
 
 
 class Crops(Protocol):
-    """(N, S, S, 3) uint8 pictures in memory or on disk; a Tensor is one."""
+    """(N, S, S, 3) uint8 images in memory or on disk, such as a Tensor."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Tensor, /) -> Tensor:
-        """The pictures (B, S, S, 3) that `index` (B,) points at."""
+        """The images (B, S, S, 3) at `index` (B,)."""
 
 
 @dataclass(frozen=True)
 class Faces:
-    """`features` (B, D) raw, on one device, and where a trunk sees pixels, `crops` (B, S, S, 3) uint8."""
+    """`features` (B, D) raw, on one device, and `crops` (B, S, S, 3) uint8 if a trunk sees pixels."""
 
     features: Tensor
     crops: Crops | None = None
@@ -36,11 +36,11 @@ class Faces:
         return len(self.features)
 
     def parts(self, size: int) -> Iterator[Self]:
-        """The faces in order, up to `size` of them at a time."""
+        """The faces in order, up to `size` at a time."""
         return (self.rows(index) for index in torch.arange(len(self)).split(size))
 
     def rows(self, index: Tensor) -> Self:
-        """The faces that `index` (B',) points at; their crops are a tensor on the features' device."""
+        """The faces at `index` (B',); their crops are a tensor on the features' device."""
         index = index.to(self.features.device)
         crops = None if self.crops is None else self.crops[index.cpu()].to(self.features.device)
         return replace(self, features=self.features[index], crops=crops)
@@ -55,10 +55,10 @@ class Trunk(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def knows(cls, name: str) -> bool:
-        """Whether a `trunk` setting is this family's."""
+        """Whether a `trunk` setting belongs to this family."""
 
     def __init__(self, name: str, dimension: int, crop_side: int | None, options: Mapping[str, Any]) -> None:
-        """`dimension` D of the features and side S of the crops. Raises UsageError for options that do not fit."""
+        """`dimension` D of the features and side S of the crops. Raises UsageError for unsuitable options."""
         super().__init__()
 
     @abstractmethod
@@ -66,21 +66,19 @@ class Trunk(nn.Module, ABC):
         """(B, width)."""
 
     def load_weights(self, weights: str) -> list[str]:
-        """Takes the weights of a file, or `pretrained`; returns the file's keys that are of no use.
+        """Loads the weights of a file, or `pretrained` ones; returns the unused keys of the file.
 
-        Raises UsageError when they do not fit, and for a trunk that no weights exist of.
+        Raises UsageError if they do not fit, and for a trunk without weights.
         """
-        raise UsageError(
-            "This trunk starts with random weights: --trunk-weights is for timm backbones (trunk=resnet18)."
-        )
+        raise UsageError("This trunk has random weights: --trunk-weights is for timm backbones (trunk=resnet18).")
 
     def zero_output(self) -> None:
-        """Makes the output zero for every face, where a residual head starts. Only for trunks without crops."""
+        """Makes the output zero for every face, to initialise a residual head. Only for trunks without crops."""
         raise NotImplementedError
 
 
 class SlidingMean(nn.Module):
-    """(B, W) -> (B, D), the means of D windows that slide evenly over W > D channels (CAFE: ResNet-50, MobileNet)."""
+    """(B, W) -> (B, D), the means of D evenly spaced windows over W > D channels (CAFE: ResNet-50, MobileNet)."""
 
     def __init__(self, dimension: int) -> None:
         super().__init__()
@@ -92,7 +90,7 @@ class SlidingMean(nn.Module):
 
 
 def to_dimension(width: int, dimension: int) -> nn.Module:
-    """What brings a trunk's output to the features' D: nothing, a sliding mean, or where it is narrower a layer."""
+    """Maps a trunk's output to the features' D: identity, a sliding mean, or a layer if the output is narrower."""
     if width == dimension:
         return nn.Identity()
     return SlidingMean(dimension) if width > dimension else nn.Linear(width, dimension)

@@ -17,7 +17,7 @@ class TimmTrunk(Trunk):
 
     @classmethod
     def knows(cls, name: str) -> bool:
-        """Whether timm has an architecture of that name."""
+        """Whether timm has an architecture of this name."""
         return bool(timm.is_model(name))
 
     def __init__(self, name: str, dimension: int, crop_side: int | None, options: Mapping[str, Any]) -> None:

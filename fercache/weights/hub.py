@@ -1,4 +1,4 @@
-"""Whether weights can be fetched at all: asked first, since libraries try again and again where nobody answers."""
+"""Whether weights can be fetched: checked first, since libraries keep retrying when a server does not answer."""
 
 import urllib.request
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ ANSWER_SECONDS = 5.0
 
 
 def reachable(url: str) -> bool:
-    """Whether the server answers at all, with whatever; through a proxy where the environment names one."""
+    """Whether the server answers, with any status; through a proxy if the environment names one."""
     try:
         urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_SECONDS).close()
     except HTTPError:
@@ -21,7 +21,7 @@ def reachable(url: str) -> bool:
 
 
 def fetched_before(repository: str, filenames: Sequence[str]) -> Path | None:
-    """The first of the files of a hub's repository that was fetched to this machine."""
+    """The first of these files of a hub repository that is in this machine's cache."""
     from huggingface_hub import try_to_load_from_cache
 
     found = (try_to_load_from_cache(repository, filename) for filename in filenames)

@@ -1,4 +1,4 @@
-"""Whose names a file of weights has, when they are not those of the network that is to take them."""
+"""Which library a file's key names come from, if they do not fit the network."""
 
 import re
 from collections.abc import Iterable
@@ -35,20 +35,20 @@ _MAKERS = (
         "timm's",
         r"(^|\.)blocks\.\d+\.(attn|norm1|\d+\.conv)|^patch_embed\.|^stages\.\d+\.|^layers\.\d+\.blocks\.",
         "an image network",
-        f"Use {_ENCODER}, which knows no text",
+        f"Use {_ENCODER}, which has no text tower",
     ),
     (
         "torchvision's and timm's",
         r"^layer[1-4]\.\d+\.conv1\.weight$",
         "a ResNet",
-        f"Use {_ENCODER}, which knows no text",
+        f"Use {_ENCODER}, which has no text tower",
     ),
 )
-"""The first that any key fits."""
+"""The first entry that matches a key."""
 
 
 def way_out(keys: Iterable[str], reader: str) -> str:
-    """Whose names `keys` are and what to do with them, as a sentence; empty where they are `reader`'s, or nobody's."""
+    """Where `keys` come from and what to do, as a sentence; empty if they are `reader`'s, or unknown."""
     names = list(keys)
     for maker, pattern, what, remedy in _MAKERS:
         if any(re.search(pattern, name) for name in names):

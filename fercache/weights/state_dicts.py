@@ -1,4 +1,4 @@
-"""Files of weights: read without running anything that is in them, and put into a network, or refused by name."""
+"""Files of weights: read without running their code, and loaded into a network, or refused with the wrong keys."""
 
 import hashlib
 import json
@@ -21,57 +21,57 @@ from fercache.weights import torchscript
 from fercache.weights.key_names import way_out
 
 NAMED = 6
-"""Keys that a message names."""
+"""Keys named in a message."""
 
 INDEX = ".safetensors.index.json"
-"""How the name of a file ends that lists, for each tensor, which of several files has it."""
+"""Suffix of the index of a sharded file, which lists the file of each tensor."""
 _SHARD = re.compile(r"(.*)-\d{5}-of-\d{5}\.safetensors")
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "module", "ema")
-"""What training scripts call the entry that holds the weights; where several fit, the first of them counts."""
+"""Usual names of the entry with the weights; the first one present is used."""
 
 _DEEPEST = 4
 """Entries within entries, as in `checkpoint["ema"]["model"]["state_dict"]`."""
 
 _COMPILED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""What `torch.compile` and its like write into names, wherever the module that they wrap lies."""
+"""What `torch.compile` and others insert into names, at any level."""
 
 _PARALLEL = "module"
-"""What `DataParallel` writes, which is also a plain name."""
+"""The prefix of `DataParallel`, which is also an ordinary name."""
 
 _PREFIXES = ("module.", "model.", "net.", "network.", "backbone.", "encoder.")
-"""What training scripts write before all names; for files of which it is not known what names are wanted."""
+"""Usual prefixes of training scripts, for files whose expected names are unknown."""
 
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 _WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint64, torch.uint32, torch.uint16, torch.uint8)
 NUMBERS = frozenset((*_FLOATS, *_WHOLE, torch.bool))
-"""Types that networks compute with, or that turn into such: not complex, quantised, or mere bits."""
+"""Types that networks compute with or convert: not complex, quantised, or raw bits."""
 
 State = dict[str, Tensor]
 
 
 def read_state(path: Path, wanted: Collection[str] = ()) -> State:
-    """Names and tensors, without what training scripts put around them: other entries, nested ones, prefixes of names.
+    """Names and tensors, without the wrapping of training scripts: other entries, nesting, prefixes of names.
 
-    A prefix is whatever stands before the names of a network that are `wanted`.
+    A prefix is whatever precedes the `wanted` names of a network.
 
-    Raises UsageError for a file that is none of weights, or that holds code or other than plain tensors of numbers;
-    FercacheError when it does not fit in memory.
+    Raises UsageError for a file without weights, with code, or with anything but plain tensors of numbers;
+    FercacheError if it does not fit in memory.
     """
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such file.")
+        raise UsageError(f"{path}: no such file.")
     try:
         loaded = _read(path)
     except MemoryError:
         raise _too_large(path) from None
-    except Exception as error:  # damaged files make unpickling raise nearly anything
+    except Exception as error:  # unpickling raises nearly anything on damaged files
         reason = first_line(error)
         if "allocate memory" in reason:
             raise _too_large(path) from None
-        if isinstance(error, pickle.UnpicklingError):  # of which PyTorch says how to run what is in it
+        if isinstance(error, pickle.UnpicklingError):  # PyTorch's message explains how to run the code
             reason = "it holds more than names and tensors (save `model.state_dict()` alone), or is damaged."
-        elif isinstance(error, KeyError):  # whose text is no sentence
-            reason = "it is damaged, or of another format than its name says."
+        elif isinstance(error, KeyError):  # its text is not a sentence
+            reason = "it is damaged, or its format does not match its name."
         raise UsageError(
             f"{path} cannot be read as weights: {reason} Expected .safetensors, the {INDEX.removeprefix('.')} of a "
             "sharded file, a state dict saved with torch.save, or a TorchScript archive such as OpenAI's."
@@ -85,8 +85,8 @@ def read_state(path: Path, wanted: Collection[str] = ()) -> State:
     odd = [name for name, tensor in state.items() if not _is_plain(tensor)]
     if odd:
         raise UsageError(
-            f"{path} holds other than plain tensors of real numbers: {listed(odd)}. Sparse, nested, quantised and "
-            "complex ones, and ones without numbers, are not read; leave them out, or save the plain network's."
+            f"{path} holds more than plain tensors of real numbers: {listed(odd)}. Sparse, nested, quantised, complex "
+            "and meta tensors are not read; leave them out, or save the plain network's."
         )
     return state
 
@@ -96,7 +96,7 @@ def _too_large(path: Path) -> FercacheError:
 
 
 def _states(entry: object, place: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
-    """Every dictionary that holds named tensors, and where it lies, those first that scripts name so."""
+    """Every dictionary of named tensors, with its place; those with usual names first."""
     if not isinstance(entry, Mapping) or depth > _DEEPEST:
         return
     named = {name: value for name, value in entry.items() if isinstance(name, str)}
@@ -110,7 +110,7 @@ def _states(entry: object, place: str = "", depth: int = 0) -> Iterator[tuple[st
 
 
 def _plainly_named(state: State, wanted: Collection[str]) -> State:
-    """Without what is in names wherever a module was compiled or spread over devices."""
+    """Names without the parts inserted for compiled or distributed modules."""
     left_out = set(_COMPILED)
     if wanted and not any(_PARALLEL in name.split(".") for name in wanted):
         left_out.add(_PARALLEL)
@@ -118,7 +118,7 @@ def _plainly_named(state: State, wanted: Collection[str]) -> State:
 
 
 def _fitting(path: Path, found: Sequence[tuple[str, State]], wanted: Collection[str]) -> State:
-    """The state below the place and prefix that has most of the `wanted` names; without them, the likeliest."""
+    """The state at the place and prefix with most of the `wanted` names; without `wanted`, the likeliest."""
     fits = [(count, place, prefix, state) for place, state in found for prefix, count in _prefixes(state, wanted)]
     most = max((count for count, *_ in fits), default=0)
     if 2 * most <= len(wanted) or not most:
@@ -127,13 +127,13 @@ def _fitting(path: Path, found: Sequence[tuple[str, State]], wanted: Collection[
     place, prefix, state = best[0]
     others = [f"{p}{other}" for p, other, s in best[1:] if not _alike(s, other, state, prefix, wanted)]
     if others:
-        print(f"warning: {path}: {place}{prefix} is read; {listed(others)} would fit as well", file=sys.stderr)
+        print(f"warning: {path}: reading {place}{prefix}; {listed(others)} would fit as well", file=sys.stderr)
     below = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return {name: value for name, value in state.items() if not name.startswith(prefix)} | below
 
 
 def _prefixes(state: State, wanted: Collection[str]) -> list[tuple[str, int]]:
-    """What stands before `wanted` names, and before how many of them, the shortest first."""
+    """The prefixes of `wanted` names, and how many names have each, the shortest first."""
     counts: Counter[str] = Counter()
     for name in state:
         parts = name.split(".")
@@ -148,7 +148,7 @@ def _alike(one: State, prefix: str, other: State, its: str, wanted: Collection[s
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    if tensor.is_nested:  # asked first, since such tensors cannot answer the rest
+    if tensor.is_nested:  # checked first: such tensors do not support the other checks
         return False
     return not tensor.is_meta and tensor.layout == torch.strided and tensor.dtype in NUMBERS
 
@@ -159,10 +159,10 @@ def fill(
     name: str,
     adapt: Callable[[State, nn.Module], State] | None = None,
 ) -> list[str]:
-    """Gives `network`, called `name` in messages, the weights of `path`; returns the keys that it has no use for.
+    """Loads the weights of `path` into `network`, called `name` in messages; returns the unused keys.
 
-    `adapt` renames and resizes what a library knows to. Raises UsageError, with the keys, when any of the network's own
-    is missing or of another shape.
+    `adapt` renames and resizes as the library does. Raises UsageError with the keys if any of the network's own is
+    missing or of another shape.
     """
     wanted = network.state_dict()
     state = read_state(path, wanted=wanted.keys())
@@ -171,7 +171,7 @@ def fill(
             state = adapt(state, network)
         except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
             raise UsageError(f"{path} does not fit {name}: {first_line(error)}") from None
-    # A counter that is of no use after training, and that older files lack.
+    # A counter that is not used after training, and that older files lack.
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     shapes = [
         f"{key} has {_shape(state[key])} instead of {_shape(wanted[key])}"
@@ -190,7 +190,7 @@ def fill(
 
 
 def state_hash(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and numbers, in hexadecimal; the order of the names does not count."""
+    """SHA-256 of names, types, shapes and numbers, in hexadecimal, whatever the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -200,7 +200,7 @@ def state_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def without_prefix(state: Mapping[str, Tensor]) -> State:
-    """The same without what `DataParallel` and training scripts write before every key."""
+    """The same without the prefixes of `DataParallel` and training scripts."""
     for prefix in _PREFIXES:
         if state and all(key.startswith(prefix) for key in state):
             return without_prefix({key.removeprefix(prefix): value for key, value in state.items()})
@@ -215,12 +215,12 @@ def listed(keys: Iterable[str]) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says first, as a sentence."""
+    """The first line of an error, as a sentence."""
     return f"{(str(error).splitlines() or [type(error).__name__])[0].rstrip('.')}."
 
 
 def weights_hash(path: Path) -> str:
-    """SHA-256 of a file of weights; of an index, of it and all that it lists."""
+    """SHA-256 of a file of weights; for an index, of it and all its files."""
     if not path.name.endswith(INDEX):
         return file_hash(path)
     digests = [file_hash(path), *(file_hash(shard) for shard in _shards(path))]
@@ -228,7 +228,7 @@ def weights_hash(path: Path) -> str:
 
 
 def _shards(index: Path) -> list[Path]:
-    """The files that an index lists, by name. Raises ValueError for what is no index, and for a file that is absent."""
+    """The files that an index lists, by name. Raises ValueError for a malformed index, and for an absent file."""
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -251,11 +251,11 @@ def _read(path: Path) -> object:
             return torchscript.read(path)
         with zipfile.ZipFile(path) as archive:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                # torch.save compresses nothing, and PyTorch would take the compressed bytes for numbers.
+                # torch.save never compresses, and PyTorch would read the compressed bytes as numbers.
                 raise ValueError("its records are compressed")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about archives with code, which the error explains better
-        # What torch.save wrote before it wrote archives cannot be mapped.
+        warnings.simplefilter("ignore")  # about archives with code; the error is clearer
+        # Files of torch.save from before it wrote archives cannot be mapped.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 

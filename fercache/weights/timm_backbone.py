@@ -1,4 +1,4 @@
-"""timm's networks without their classifiers: built by name, filled from a file, or with the weights that timm knows."""
+"""timm's networks without their classifiers: built by name, with weights from a file or from timm."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -15,14 +15,14 @@ from fercache.weights.hub import HUB, fetched_before, reachable
 from fercache.weights.state_dicts import State, fill, first_line
 
 PRETRAINED = "pretrained"
-"""Stands for the weights that timm fetches: ImageNet's for most, CLIP's for `vit_base_patch16_clip_224`."""
+"""Means the weights that timm fetches: ImageNet's for most, CLIP's for `vit_base_patch16_clip_224`."""
 
 HUB_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 GIVE_FILE = "Give a file of weights: --weights FILE for an encoder, --trunk-weights FILE for a trunk."
 
 
 def not_here(name: str) -> str:
-    """The address that timm's weights of a network would be fetched from, empty where they are on this machine."""
+    """The URL of timm's weights of a network, empty if they are on this machine."""
     known = timm.get_pretrained_cfg(name)
     repository = known.hf_hub_id if known else None
     return f"{HUB}/{repository}" if repository and fetched_before(repository, HUB_WEIGHTS) is None else ""
@@ -35,7 +35,7 @@ class Backbone(nn.Module):
     deviation: Tensor
 
     def __init__(self, name: str, side: int | None, options: Mapping[str, Any]) -> None:
-        """`side` S matters to networks of fixed size. Raises UsageError when timm cannot build it so."""
+        """`side` S matters for networks of fixed size. Raises UsageError if timm cannot build it."""
         super().__init__()
         check_name(name)
         self.name = name
@@ -49,16 +49,16 @@ class Backbone(nn.Module):
             self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Pictures are normalised as the architecture's own weights expect it."""
+        """Images are normalised as the architecture's own weights expect."""
         # Permuted, not copied: that is already the layout in which convolutions are fastest.
         pixels = (pictures.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation
         features: Tensor = self.network(pixels)
         return features
 
     def load(self, weights: str) -> list[str]:
-        """Takes the weights of a file, or PRETRAINED; returns keys of the file that are of no use (a classifier's).
+        """Loads the weights of a file, or PRETRAINED; returns the unused keys of the file (a classifier's).
 
-        Raises UsageError for a file that does not fit, with the keys, and when nothing can be fetched.
+        Raises UsageError for a file that does not fit, with the keys, and if nothing can be fetched.
         """
         if weights != PRETRAINED:
             return fill(self.network, Path(weights), self.name, self._adapt)
@@ -67,7 +67,7 @@ class Backbone(nn.Module):
         return []
 
     def _check_fetchable(self) -> None:
-        """Raises UsageError where timm would try for a minute, and fail."""
+        """Raises UsageError if timm would try for a minute, and fail."""
         known = self.network.pretrained_cfg
         repository = known.get("hf_hub_id")
         if not repository and not known.get("url"):
@@ -88,13 +88,13 @@ class Backbone(nn.Module):
         return network.to(memory_format=torch.channels_last)
 
     def _adapt(self, state: State, network: nn.Module) -> State:
-        """What timm itself does to foreign checkpoints: other names, other sizes of picture or patch."""
+        """The checkpoint as timm itself adapts foreign ones: other names, other sizes of image or patch."""
         known = getattr(import_module(type(network).__module__), "checkpoint_filter_fn", None)
         return dict(known(state, network)) if known else state
 
 
 def check_name(name: str) -> None:
-    """Raises UsageError for an architecture, or a tag after its dot, that timm does not know."""
+    """Raises UsageError for an architecture, or a tag after its dot, unknown to timm."""
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         close = get_close_matches(architecture, timm.list_models(), n=1)

@@ -1,7 +1,7 @@
 """Tensors of TorchScript archives, such as OpenAI's CLIP files: read from their pickled state, never executed.
 
 Such a file is a zip: `NAME/data.pkl` holds the modules as plain objects, `NAME/data/N` the numbers of their tensors,
-`NAME/code/` programs, of which only the lists of parameters and buffers are read.
+and `NAME/code/` programs, of which only the lists of parameters and buffers are read.
 """
 
 import pickle
@@ -40,9 +40,9 @@ def is_archive(path: Path) -> bool:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Names and tensors, as the module's `state_dict` has them.
+    """Names and tensors, as in the module's `state_dict`.
 
-    Raises pickle.UnpicklingError for anything but modules and tensors, ValueError for records that are not as stated.
+    Raises pickle.UnpicklingError for anything but modules and tensors, ValueError for inconsistent records.
     """
     with zipfile.ZipFile(path) as archive:
         top = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix("data.pkl")
@@ -50,12 +50,12 @@ def read(path: Path) -> dict[str, Tensor]:
         with archive.open(_bounded(archive, f"{top}data.pkl")) as stream:
             root = _Unpickler(stream, stored).load()
         if not isinstance(root, _Module):
-            raise pickle.UnpicklingError(f"it holds a {type(root).__name__}, no module")
+            raise pickle.UnpicklingError(f"it holds a {type(root).__name__}, not a module")
         return dict(_tensors(root, stored))
 
 
 class _Module:
-    """A pickled module: its attributes by name, and nothing that it could do."""
+    """A pickled module: its attributes by name, without code."""
 
     kind = ""
 
@@ -69,7 +69,7 @@ class _Stored:
         self._named: dict[str, dict[str, set[str]]] = {}
 
     def numbers(self, key: str, dtype: torch.dtype, count: int) -> Tensor:
-        """(count,) of a record. Raises ValueError where it is of another size, or compressed."""
+        """(count,) numbers of a record. Raises ValueError if it has another size, or is compressed."""
         if key not in self._tensors:
             info = self._archive.getinfo(f"{self._top}data/{key}")
             if info.compress_type != zipfile.ZIP_STORED or info.file_size != count * dtype.itemsize:
@@ -82,7 +82,7 @@ class _Stored:
         return found
 
     def state_names(self, kind: str) -> set[str]:
-        """The attributes of a module of this kind that are its parameters and buffers, by its program."""
+        """The names of a module's parameters and buffers, from its program."""
         module, _, name = kind.rpartition(".")
         if module not in self._named:
             path = f"{self._top}code/{module.replace('.', '/')}.py"
@@ -102,7 +102,7 @@ def _bounded(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes modules, tensors and lists, of names that are known, and nothing else."""
+    """Builds modules, tensors and lists of known names, and nothing else."""
 
     def __init__(self, stream: Any, stored: _Stored) -> None:
         super().__init__(stream)
@@ -110,7 +110,7 @@ class _Unpickler(pickle.Unpickler):
         self._kinds: dict[str, type[_Module]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a class or function. Raises UnpicklingError for any that is not known."""
+        """The stand-in for a class or function. Raises UnpicklingError if it is unknown."""
         if module.split(".")[0] == "__torch__":
             kind = f"{module}.{name}"
             return self._kinds.setdefault(kind, type("_Module", (_Module,), {"kind": kind}))
@@ -126,13 +126,13 @@ class _Unpickler(pickle.Unpickler):
             ("torch.jit._pickle", "restore_type_tag"): _untagged,
         }
         if (module, name) not in known:
-            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is no tensor")
+            raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not a tensor")
         return known[module, name]
 
     def persistent_load(self, place: Any) -> Tensor:
-        """The numbers that a tensor is a view of."""
+        """The numbers of which a tensor is a view."""
         if not (isinstance(place, tuple) and len(place) == 5 and place[0] == "storage"):
-            raise pickle.UnpicklingError("it refers to something that is no storage")
+            raise pickle.UnpicklingError("it refers to something that is not a storage")
         _, dtype, key, _, count = place
         if not isinstance(dtype, torch.dtype) or not isinstance(key, str) or not isinstance(count, int):
             raise pickle.UnpicklingError("it refers to a storage of an unknown type")
@@ -151,7 +151,7 @@ def _untagged(value: Any, _: str) -> Any:
 
 
 def _tensors(module: _Module, stored: _Stored, before: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Depth first, as `state_dict` goes."""
+    """Depth first, like `state_dict`."""
     own = stored.state_names(module.kind)
     for name, value in vars(module).items():
         if isinstance(value, Tensor) and name in own:

@@ -68,4 +68,4 @@ PLANTED = {
 
 
 def extracted(settings: Settings, name: str, root: Path) -> Path:
-    return extract(settings, ExtractRequest(name, root, EncoderRequest("pixels")))
+    return extract(settings, ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")))

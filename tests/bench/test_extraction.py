@@ -20,16 +20,16 @@ from fercache.bench.extraction import (
     PRODUCTS,
     RESIZE,
     WRITE,
-    ExtractionBenchRequest,
     bench_extraction,
-    draw_pictures,
     extract_faces,
     matrix_products,
     plain_loop,
+    render_images,
     write_columns,
 )
 from fercache.encoders import BATCH_ON_PROCESSOR, NetworkEncoder
 from fercache.errors import UsageError
+from fercache.options.bench import ExtractionBenchRequest
 from fercache.runtime.precisions import centred_cosine
 from fercache.store.tables import read_table
 from tests.encoders.open_clip_fixtures import save_folder
@@ -42,8 +42,10 @@ FACES = 10
 @pytest.fixture(params=["open_clip", "timm", "bundled"])
 def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> NetworkEncoder:
     asked = {
-        "open_clip": lambda: EncoderRequest(f"local-dir:{save_folder(tmp_path / 'tiny')}", device="cpu"),
-        "timm": lambda: EncoderRequest(f"timm/{SMALL_VIT}", save_checkpoint(tmp_path / "vit.pt", SMALL_VIT)),
+        "open_clip": lambda: EncoderRequest(name=f"local-dir:{save_folder(tmp_path / 'tiny')}", device="cpu"),
+        "timm": lambda: EncoderRequest(
+            name=f"timm/{SMALL_VIT}", weights=save_checkpoint(tmp_path / "vit.pt", SMALL_VIT)
+        ),
         "bundled": lambda: EncoderRequest(device="cpu"),
     }[request.param]()
     loaded = registry.encoder_family(asked.name).load(asked)
@@ -52,7 +54,7 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> NetworkEncoder:
 
 
 def test_the_pictures_are_of_many_sizes_and_both_formats(tmp_path: Path) -> None:
-    draw_pictures(tmp_path, 20)
+    render_images(tmp_path, 20)
     found: Counter[tuple[int, str]] = Counter()
     for path in tmp_path.rglob("*.*"):
         with Image.open(path) as picture:
@@ -63,9 +65,9 @@ def test_the_pictures_are_of_many_sizes_and_both_formats(tmp_path: Path) -> None
 
 def test_the_plain_loop_gives_our_features(encoder: NetworkEncoder, tmp_path: Path) -> None:
     """Otherwise their times would not be comparable."""
-    draw_pictures(tmp_path / "pictures", FACES)
+    render_images(tmp_path / "images", FACES)
     dataset = registry.load("datasets", NAME.family)
-    faces = list(dataset.faces(tmp_path / "pictures", NAME.domain))
+    faces = list(dataset.faces(tmp_path / "images", NAME.domain))
     path, encoded = extract_faces(faces, dataset, encoder, tmp_path / "cache")
     columns = read_table(path).columns
     loop = plain_loop(faces, encoder, "fp32")
@@ -75,9 +77,9 @@ def test_the_plain_loop_gives_our_features(encoder: NetworkEncoder, tmp_path: Pa
 
 
 def test_the_write_stage_writes_every_row(pixel_encoder: type[PixelEncoder], tmp_path: Path) -> None:
-    draw_pictures(tmp_path / "pictures", FACES)
+    render_images(tmp_path / "images", FACES)
     dataset = registry.load("datasets", NAME.family)
-    faces = list(dataset.faces(tmp_path / "pictures", NAME.domain))
+    faces = list(dataset.faces(tmp_path / "images", NAME.domain))
     path, _ = extract_faces(faces, dataset, pixel_encoder(), tmp_path / "cache")
     columns = read_table(path).columns
     assert write_columns(columns, dataset, tmp_path / "again") == FACES
@@ -87,8 +89,8 @@ def test_the_write_stage_writes_every_row(pixel_encoder: type[PixelEncoder], tmp
 
 
 def test_each_stage_has_a_line_and_has_seen_all_images(settings: Settings, tmp_path: Path) -> None:
-    asked = EncoderRequest(f"local-dir:{save_folder(tmp_path / 'tiny')}", device="cpu", precision="fp32")
-    path, table = bench_extraction(settings, ExtractionBenchRequest(asked, images=FACES, rounds=1))
+    asked = EncoderRequest(name=f"local-dir:{save_folder(tmp_path / 'tiny')}", device="cpu", precision="fp32")
+    path, table = bench_extraction(settings, ExtractionBenchRequest(encoder=asked, images=FACES, rounds=1))
     assert path == settings.reports / "bench-extract.csv"
     assert table["stage"].tolist() == [DECODE, RESIZE, ENCODE, WRITE, END_TO_END, f"{PLAIN}, fp32", PRODUCTS]
     line = table.set_index("stage")
@@ -104,8 +106,8 @@ def test_each_stage_has_a_line_and_has_seen_all_images(settings: Settings, tmp_p
 
 
 def test_an_encoder_that_is_no_network_is_refused(settings: Settings, pixel_encoder: type[PixelEncoder]) -> None:
-    with pytest.raises(UsageError, match="pixels is no torch network"):
-        bench_extraction(settings, ExtractionBenchRequest(EncoderRequest("pixels")))
+    with pytest.raises(UsageError, match="pixels is not a torch network"):
+        bench_extraction(settings, ExtractionBenchRequest(encoder=EncoderRequest(name="pixels")))
     assert not settings.reports.exists()
 
 

@@ -76,7 +76,7 @@ def test_the_stages_of_an_extraction_are_shown_and_written(run: Run, tmp_path: P
         (("--images", "1"), "--images"),
         (("--rounds", "0"), "--rounds"),
         (("--encoder", "nonsense"), "No encoder is called 'nonsense'"),
-        (("--weights", "absent.safetensors"), "absent.safetensors: there is no such file"),
+        (("--weights", "absent.safetensors"), "absent.safetensors: no such file"),
     ],
 )
 def test_what_an_extraction_cannot_be_timed_with_is_refused(

@@ -36,7 +36,7 @@ def test_all_sets_and_what_is_wrong_with_one(run: Run, roots: Path) -> None:
     assert any("synthetic:studio" in line for line in lines)
     (problem,) = (i for i, line in enumerate(lines) if line.startswith("rafdb"))
     assert lines[problem + 1].startswith("  rafdb: ")
-    assert "Expected is" in lines[problem + 1]
+    assert "Expected:" in lines[problem + 1]
 
 
 def test_counts_that_agree_are_not_repeated(run: Run, roots: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_root_of_another_layout_is_said_to_be_one(run: Run, tmp_path: Path) ->
     outcome = run("datasets", "show", "rafdb", "--root", tmp_path / "nowhere")
     assert outcome.code == 0
     assert "nowhere" in outcome.out
-    assert "Expected is" in outcome.out
+    assert "Expected:" in outcome.out
     refused(run("datasets", "show", "rafbd"), "rafdb")
     refused(run("datasets", "show", "synthetic:studoi"), "studio")
 

@@ -146,7 +146,7 @@ def test_what_is_wrong_with_a_request_is_said(run: Run, theirs: Path) -> None:
     for more, complaint in (
         ((theirs,), "--model NAME"),
         ((theirs.with_name("none.csv"), "--model", "x"), "There is no file"),
-        ((theirs.parent, "--model", "x"), "is a directory"),
+        ((theirs.parent, "--model", "x"), "Is a directory"),
     ):
         outcome = imported(run, *more)
         assert outcome.code == 2 and complaint in outcome.err, outcome.err

@@ -100,7 +100,7 @@ def test_predict_names_own_pictures(run: Run, studio_folder: Path) -> None:
     shares = table.drop(columns=["path", "prediction", "unreadable"])
     assert (shares.sum(axis=1) - 1).abs().max() < 1e-4
     assert (shares.idxmax(axis=1) == table.prediction).all()
-    own = run("predict", pictures, "--prompts", "a smiling face", "--prompts", "a crying face")
+    own = run("predict", pictures, "--sentence", "a smiling face", "--sentence", "a crying face")
     assert own.out.count("a smiling face") == 5
     run("extract", "--dataset", "folder:studio", "--root", studio_folder)
     folder = run("train", "--source", "folder:studio", "--seeds", "0", "--head", "linear-probe").out.splitlines()[0]

@@ -119,4 +119,4 @@ def test_a_report_has_a_plain_name_before_anything_is_read(run: Run, name: str) 
 def test_reports_that_cannot_be_written_cost_no_work(run: Run, monkeypatch: pytest.MonkeyPatch, command: Any) -> None:
     Path("taken").touch()
     monkeypatch.setenv("FERCACHE_REPORTS", "taken")
-    refused(run(*command), "taken is no folder")
+    refused(run(*command), "taken is not a folder")

@@ -77,7 +77,7 @@ def test_failures_are_listed_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatc
     assert outcome.code == 1
     assert "page:" in outcome.out
     assert outcome.err.rstrip().endswith(
-        "1 step was not done; the rest is kept, and the same command tries again.\n"
+        "Steps that failed or were skipped: 1. The others are kept, and the same command retries these.\n"
         "  train linear-probe on folder:one, 1 seed: RuntimeError: the memory is full"
     )
 

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.encoders import Encoder, EncoderRequest
+from fercache.encoders import Encoder
+from fercache.options.extract import EncoderRequest
 from tests.contracts.encoder_checks import CHECKS
 from tests.encoders.open_clip_fixtures import register_architectures, save_folder
 from tests.encoders.timm_fixtures import SMALL, save_checkpoint
@@ -21,9 +22,11 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EncoderReque
     folder = tmp_path_factory.mktemp("encoders")
     register_architectures(folder / "configs")
     return {
-        "bundled": EncoderRequest("bundled", device="cpu"),
-        "open-clip": EncoderRequest(f"local-dir:{save_folder(folder / 'tiny')}", device="cpu"),
-        "timm": EncoderRequest(f"timm/{SMALL}", save_checkpoint(folder / "mine.safetensors"), device="cpu"),
+        "bundled": EncoderRequest(name="bundled", device="cpu"),
+        "open-clip": EncoderRequest(name=f"local-dir:{save_folder(folder / 'tiny')}", device="cpu"),
+        "timm": EncoderRequest(
+            name=f"timm/{SMALL}", weights=save_checkpoint(folder / "mine.safetensors"), device="cpu"
+        ),
     }
 
 

@@ -66,17 +66,17 @@ def test_check_says_what_is_lacking_and_what_was_left_out(tmp_path: Path) -> Non
     [
         (b"1/a.jpg,2,3,10,12,-,11,0,0", "expression 11; known are 0 to 10"),
         (b"1/a.jpg,2,3,10,12,-,-1,0,0", "expression -1"),
-        (b"1/a.jpg,2,3,10,12,-,happy,0,0", "not a picture, a box and an expression"),
+        (b"1/a.jpg,2,3,10,12,-,happy,0,0", "not an image, a box and an expression"),
         (b"1/a.jpg,2,3,10", "4 cells, not 9"),
         (b"1/a.jpg,2,3,10,12,-,1,0,0,1", "10 cells, not 9"),
-        (b"1/a.jpg,x,3,10,12,-,1,0,0", "not a picture, a box and an expression"),
-        (b"1/a.jpg,inf,3,10,12,-,1,0,0", "not a picture, a box and an expression"),
-        (b",2,3,10,12,-,1,0,0", "'' is not the name of a picture below Manually_Annotated_Images"),
-        (b"../a.jpg,2,3,10,12,-,1,0,0", "is not the name of a picture"),
-        (b"1/../../a.jpg,2,3,10,12,-,1,0,0", "is not the name of a picture"),
-        (b"/etc/hosts,2,3,10,12,-,1,0,0", "is not the name of a picture"),
+        (b"1/a.jpg,x,3,10,12,-,1,0,0", "not an image, a box and an expression"),
+        (b"1/a.jpg,inf,3,10,12,-,1,0,0", "not an image, a box and an expression"),
+        (b",2,3,10,12,-,1,0,0", "'' is not the name of an image below Manually_Annotated_Images"),
+        (b"../a.jpg,2,3,10,12,-,1,0,0", "is not the name of an image"),
+        (b"1/../../a.jpg,2,3,10,12,-,1,0,0", "is not the name of an image"),
+        (b"/etc/hosts,2,3,10,12,-,1,0,0", "is not the name of an image"),
         (b"1/\xff.jpg,2,3,10,12,-,1,0,0", "is not UTF-8"),
-        (b"1/\0.jpg,2,3,10,12,-,1,0,0", "is not the name of a picture"),
+        (b"1/\0.jpg,2,3,10,12,-,1,0,0", "is not the name of an image"),
         (b'"' + b"x" * 200_000, "field larger"),
     ],
 )
@@ -95,10 +95,10 @@ def test_missing_lists_and_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"validation.csv is missing"):
         list(plugin.faces(tmp_path / "a"))
     write(tmp_path / "b" / LIST, b"")
-    with pytest.raises(UsageError, match=r"but no Manually_Annotated_Images. Expected is"):
+    with pytest.raises(UsageError, match=r"but no Manually_Annotated_Images. Expected:"):
         list(plugin.faces(tmp_path / "b"))
     (tmp_path / "c" / "train_set" / "annotations").mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"nor val_set/annotations. Expected is"):
+    with pytest.raises(UsageError, match=r"nor val_set/annotations. Expected:"):
         list(plugin.faces(tmp_path / "c"))
 
 
@@ -120,7 +120,7 @@ def test_an_annotation_of_8_gb_is_not_read(tmp_path: Path, monkeypatch: pytest.M
     with path.open("wb") as sparse:
         sparse.truncate(8 * 2**30)
     monkeypatch.setattr(np, "load", lambda path, **_: pytest.fail("read") if path.name[0] == "3" else np.array(1))
-    with pytest.raises(UsageError, match=r"3_exp\.npy holds no number: it is no file of at most 4096 bytes"):
+    with pytest.raises(UsageError, match=r"3_exp\.npy holds no number: it is not a file of at most 4096 bytes"):
         list(plugin.faces(tmp_path))
 
 

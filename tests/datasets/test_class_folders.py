@@ -41,7 +41,7 @@ def refused(dataset: Dataset, tmp_path: Path, message: str) -> None:
 def test_pictures_outside_of_class_folders(there: tuple[Dataset, Path, Path], tmp_path: Path) -> None:
     dataset, around, _ = there
     write(around / "stray.JPG", b"")
-    refused(dataset, tmp_path, f"{re.escape(around.name)}: images outside of the class folders: 1, such as stray.JPG")
+    refused(dataset, tmp_path, f"{re.escape(around.name)}: 1 images outside the class folders, such as stray.JPG")
 
 
 def test_folders_in_class_folders(there: tuple[Dataset, Path, Path], tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ def test_a_row_whose_last_pixels_were_cut_off_cannot_be_read(tmp_path: Path) -> 
 
 def test_other_columns_and_one_folder_alone_are_refused(tmp_path: Path) -> None:
     (tmp_path / "fer2013.csv").write_text("label,pixels,Usage\n")
-    with pytest.raises(UsageError, match=r"no column emotion; expected are emotion, Usage, pixels, found label"):
+    with pytest.raises(UsageError, match=r"no column emotion; expected emotion, Usage, pixels, found label"):
         list(plugin.faces(tmp_path))
     (tmp_path / "only" / "train").mkdir(parents=True)
-    with pytest.raises(UsageError, match="not both 'train' and 'test'"):
+    with pytest.raises(UsageError, match="nor both 'train' and 'test'"):
         list(plugin.faces(tmp_path / "only"))
 
 
@@ -141,7 +141,7 @@ def test_validation_beside_train_and_test_is_read(tmp_path: Path, name: str) -> 
     assert [face.split for face in plugin.faces(tmp_path)] == ["train", "validation", "test"]
     assert plugin.expected(tmp_path)["validation"]["happiness"] == 895
     write(tmp_path / "holdout" / "happy" / "a.png", b"")
-    with pytest.raises(UsageError, match="holdout has class folders, but is no split that is known"):
+    with pytest.raises(UsageError, match="holdout has class folders, but is not a known split"):
         list(plugin.faces(tmp_path))
 
 

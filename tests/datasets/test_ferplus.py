@@ -99,10 +99,10 @@ def test_an_image_that_is_not_there_is_listed_and_cannot_be_read(tmp_path: Path)
 
 def test_wrong_roots_are_refused_with_the_layout(tmp_path: Path) -> None:
     write_folders(tmp_path / "no-lists", label_files=False)
-    with pytest.raises(UsageError, match=r"neither fer2013new.csv nor a label.csv.*Expected is"):
+    with pytest.raises(UsageError, match=r"neither fer2013new.csv nor a label.csv.*Expected:"):
         list(plugin.faces(tmp_path / "no-lists"))
     write_list(tmp_path / "no-pictures")
-    with pytest.raises(UsageError, match=r"none of the pictures and no fer2013.csv.*Expected is"):
+    with pytest.raises(UsageError, match=r"none of the images and no fer2013.csv.*Expected:"):
         list(plugin.faces(tmp_path / "no-pictures"))
 
 

@@ -46,7 +46,7 @@ def test_what_is_no_picture_is_listed_and_unreadable(tmp_path: Path) -> None:
 def test_unknown_class_folders_are_all_named_with_the_aliases(tmp_path: Path) -> None:
     for name in ("happy", "bored", "5"):
         write(tmp_path / "train" / name / "a.png", encoded(pixels(1)))
-    with pytest.raises(UsageError, match=r"called 5, bored\..*happiness: happiness, happy, joy") as error:
+    with pytest.raises(UsageError, match=r"not expressions: 5, bored\..*happiness: happiness, happy, joy") as error:
         list(plugin.faces(tmp_path))
     assert str(tmp_path / "train") in str(error.value)
 
@@ -54,14 +54,14 @@ def test_unknown_class_folders_are_all_named_with_the_aliases(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ((), "holds no pictures"),
-        (("train/happy/.DS_Store", "train/sad/Thumbs.db"), "holds no pictures"),
-        (("a.JPG", "b.png"), "images outside of the class folders: 2, such as a.JPG"),
-        (("happy/a.png", "b.png"), "images outside of the class folders: 1, such as b.png"),
-        (("train/a.png", "train/happy/b.png"), "images outside of the class folders: 1, such as a.png"),
-        (("a.png", "train/happy/b.png"), "images outside of the class folders: 1, such as a.png"),
-        (("train/happy/a.png", "extra/happy/b.png"), "beside them extra"),
-        (("train/happy/a.png", "val/happy/a.png", "valid/happy/a.png"), "beside them val"),
+        ((), "holds no images"),
+        (("train/happy/.DS_Store", "train/sad/Thumbs.db"), "holds no images"),
+        (("a.JPG", "b.png"), "2 images outside the class folders, such as a.JPG"),
+        (("happy/a.png", "b.png"), "1 images outside the class folders, such as b.png"),
+        (("train/a.png", "train/happy/b.png"), "1 images outside the class folders, such as a.png"),
+        (("a.png", "train/happy/b.png"), "1 images outside the class folders, such as a.png"),
+        (("train/happy/a.png", "extra/happy/b.png"), "but also extra"),
+        (("train/happy/a.png", "val/happy/a.png", "valid/happy/a.png"), "but also val"),
         (("happy/more/a.png",), "is a folder in a class folder"),
     ],
 )

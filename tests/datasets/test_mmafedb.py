@@ -45,8 +45,8 @@ def test_check_says_what_a_miniature_lacks(tmp_path: Path) -> None:
 def test_every_split_must_be_there(tmp_path: Path, name: str, split: str) -> None:
     mmafedb(tmp_path)
     (tmp_path / name).rename(tmp_path / "other")
-    with pytest.raises(UsageError, match="other has class folders, but is no split that is known"):
+    with pytest.raises(UsageError, match="other has class folders, but is not a known split"):
         list(plugin.faces(tmp_path))
     shutil.rmtree(tmp_path / "other")
-    with pytest.raises(UsageError, match=f"has no folder '{split}'. Expected is"):
+    with pytest.raises(UsageError, match=f"has no folder '{split}'. Expected:"):
         list(plugin.faces(tmp_path))

@@ -86,7 +86,9 @@ def test_folders_and_a_list_that_disagree_are_refused(tmp_path: Path, lists_in: 
     kaggle(tmp_path, lists_in=lists_in)
     path = tmp_path / lists_in / "test_labels.csv"
     path.write_text(path.read_text().replace("test_0001_aligned.jpg,6", "test_0001_aligned.jpg,3"))
-    with pytest.raises(UsageError, match=r"test_0001_aligned.jpg lies in folder 6, but test_labels.csv says otherwise"):
+    with pytest.raises(
+        UsageError, match=r"test_0001_aligned.jpg is in folder 6, but test_labels.csv has another label"
+    ):
         list(plugin.faces(tmp_path))
 
 
@@ -102,7 +104,7 @@ def test_a_broken_list_beside_folders_is_refused(tmp_path: Path, line: str) -> N
 
 def test_a_list_without_pictures_is_refused(tmp_path: Path) -> None:
     official(tmp_path, kinds=())
-    with pytest.raises(UsageError, match=r"neither Image/aligned nor Image/original. Expected is"):
+    with pytest.raises(UsageError, match=r"neither Image/aligned nor Image/original. Expected:"):
         list(plugin.faces(tmp_path))
 
 

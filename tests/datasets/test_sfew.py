@@ -34,5 +34,5 @@ def test_both_splits_must_be_there(tmp_path: Path, gone: tuple[str, ...], named:
     MINIATURES["sfew"]["official"](tmp_path)
     for name in gone:
         shutil.rmtree(tmp_path / name)
-    with pytest.raises(UsageError, match=f"has no aligned faces of {named}. Expected is"):
+    with pytest.raises(UsageError, match=f"has no aligned faces of {named}. Expected:"):
         list(plugin.faces(tmp_path))

@@ -22,9 +22,10 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
 
 from fercache import registry
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
 from fercache.encoders.open_clip.tokenizers import needs_transformers
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 
 TEXTS = ("a photo of a happy face.", "a sad person, close up", "something else")
 
@@ -127,12 +128,16 @@ def open_clip_agreement(architecture: str, folder: Path) -> tuple[float, float]:
     config["quick_gelu"] = bool(config.get("quick_gelu") or entry.get("quick_gelu"))
     needs_transformers(architecture, config["text_cfg"])
     if "hf_model_name" in config["text_cfg"]:  # refused before the weights are looked at
-        loaded(EncoderRequest(f"{architecture}/{tag}".rstrip("/"), saved(torch.nn.Linear(1, 1), folder), device="cpu"))
+        loaded(
+            EncoderRequest(
+                name=f"{architecture}/{tag}".rstrip("/"), weights=saved(torch.nn.Linear(1, 1), folder), device="cpu"
+            )
+        )
     with small(), patch.dict(open_clip.factory._MODEL_CONFIGS, {architecture: config}):
         torch.manual_seed(0)
         model: Any = open_clip.create_model(architecture, load_weights=False).eval()
         weights = saved(model, folder)
-        encoder = loaded(EncoderRequest(f"{architecture}/{tag}".rstrip("/"), weights, device="cpu"))
+        encoder = loaded(EncoderRequest(name=f"{architecture}/{tag}".rstrip("/"), weights=weights, device="cpu"))
         known = {name: value for name, value in entry.items() if name in PREPROCESSING}
         own = PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(size=model.visual.image_size), known))
         transform = image_transform_v2(own, is_train=False)
@@ -149,7 +154,7 @@ def timm_agreement(name: str, folder: Path) -> float:
     with small():
         torch.manual_seed(0)
         model = timm.create_model(name, pretrained=False).eval()
-        encoder = loaded(EncoderRequest(f"timm/{name}", saved(model, folder), device="cpu"))
+        encoder = loaded(EncoderRequest(name=f"timm/{name}", weights=saved(model, folder), device="cpu"))
         model.reset_classifier(0)
         transform = create_transform(**resolve_model_data_config(model), is_training=False)
         with torch.inference_mode():

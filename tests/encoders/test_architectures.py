@@ -11,7 +11,7 @@ from tests.encoders.architectures import OPEN_CLIP, TIMM, open_clip_agreement, r
 LEAST = 0.9999
 HAS_TRANSFORMERS = find_spec("transformers") is not None
 REFUSAL = (
-    r"The tokenizer of \S+, \S+, is neither on this machine.*local-dir:FOLDER|The text tower of \S+ needs the config of"
+    r"The tokenizer of \S+, \S+, is not on this machine.*local-dir:FOLDER|The text tower of \S+ needs the config of"
     if HAS_TRANSFORMERS
     else r"reads text with Hugging Face's transformers, which is not installed: pip install 'fercache\[transformers\]'"
 )

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import Bundled, captions, card, scores, weights, wordings
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
 from fercache.encoders.bundled.train import Recipe, Training, Words, scale_output
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.options.extract import EncoderRequest
 from fercache.synthetic_faces import DOMAINS, STYLES
 
 SMALL = Recipe(steps=2, processes=1, real_batch=4, drawn_batch=4, small_share=1.0, small_size=32, warm_up=1)
@@ -54,7 +54,7 @@ def test_plain_open_clip_gives_the_same_features(encoder: Bundled) -> None:
 
 
 def test_held_out_wordings_separate_unseen_drawn_faces(encoder: Bundled) -> None:
-    found = scores.on_drawn(encoder, draw_faces(scores.HELD_OUT_SEED + 1, 280, STYLES))
+    found = scores.on_synthetic(encoder, draw_faces(scores.HELD_OUT_SEED + 1, 280, STYLES))
     assert {name: found[name]["auc"] >= 0.85 for name in scores.HELD_OUT} == dict.fromkeys(scores.HELD_OUT, True)
     assert found["expression_accuracy"] >= 0.7
 

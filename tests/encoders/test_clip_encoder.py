@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.open_clip import OpenClip
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from tests.encoders.open_clip_fixtures import save_folder
 
 FACES = [np.full((32, 32, 3), value, np.uint8) for value in range(0, 240, 6)]
@@ -47,7 +47,7 @@ def test_no_texts_and_one_face(folder: Path) -> None:
     ("options", "expected"),
     [
         ({"precision": "int8"}, "'int8' is not a precision"),
-        ({"precision": "fp16"}, "does not have it natively"),
+        ({"precision": "fp16"}, "not native on this"),
         ({"device": "gpu"}, "'gpu' is not a device"),
         ({"preprocessing": "center"}, "'center' is not a preprocessing preset"),
         ({"preprocessing": "imagenet-224"}, "needs an encoder of 224 pixels; tiny has 32"),

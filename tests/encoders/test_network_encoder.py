@@ -4,16 +4,16 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from fercache.encoders import EncoderRequest, slug, square_side
+from fercache.encoders import slug, square_side
 from fercache.encoders.open_clip import OpenClip
 from fercache.errors import FercacheError, UsageError
+from fercache.options.extract import EncoderRequest
 from fercache.runtime import precisions
 from tests.encoders.open_clip_fixtures import save_folder
 
@@ -33,11 +33,13 @@ def test_what_is_stored_of_a_request_asks_for_the_same_from_another_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    request = EncoderRequest("ViT-B-32", Path("own.pt"), "imagenet-224", "cuda", "bf16")
+    request = EncoderRequest(
+        name="ViT-B-32", weights=Path("own.pt"), preprocessing="imagenet-224", device="cuda", precision="bf16"
+    )
     stored = json.loads(json.dumps(request.stored()))
-    same = replace(request, weights=tmp_path / "own.pt")
+    same = request.but(weights=tmp_path / "own.pt")
     assert EncoderRequest.of(stored, device="cuda", precision="bf16") == same
-    assert EncoderRequest.of(stored) == replace(same, device="auto", precision="auto")
+    assert EncoderRequest.of(stored) == same.but(device="auto", precision="auto")
 
 
 def test_auto_is_the_precision_that_was_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,7 @@ def test_short_of_memory_it_takes_half_as_many(
     assert sizes == [16, 8, 4, 4, 4, 4]
     encoder.encode_images(whole)
     assert sizes[6:] == [4, 4, 4, 4], "it forgot what it had learned"
-    assert "no memory for 16 faces; taking 8" in capsys.readouterr().err
+    assert "no memory for 16 faces; encoding 8" in capsys.readouterr().err
 
 
 def test_without_memory_for_one_face_it_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

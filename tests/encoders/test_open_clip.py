@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders._resizing import on_pixels
 from fercache.encoders.open_clip import OpenClip, checkpoints
 from fercache.encoders.open_clip.checkpoints import find
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from tests.encoders.open_clip_fixtures import CONFIG, register_architectures, save_folder, tiny_model
 from tests.encoders.test_resizing import LEVELS
 
@@ -223,7 +223,7 @@ def test_without_a_network_the_file_and_the_option_are_named(name: str, expected
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("ViT-B-32", "says no weights"),
+        ("ViT-B-32", "names no weights"),
         ("ViT-B-32/openia", "Did you mean 'openai'"),
         ("Vit-B-33", "no architecture 'Vit-B-33'"),
         ("local-dir:nowhere", "holds no open_clip_config.json"),
@@ -235,7 +235,7 @@ def test_wrong_names(name: str, expected: str) -> None:
 
 
 def test_weights_beside_the_hub_are_refused_and_beside_a_folder_are_taken(folder: Path, file: Path) -> None:
-    with pytest.raises(UsageError, match="leave out --weights"):
+    with pytest.raises(UsageError, match="omit --weights"):
         OpenClip.load(request("hf-hub:a/b", file))
     assert OpenClip.load(request(f"local-dir:{folder}", file)).name == "tiny--mine"
 
@@ -243,7 +243,7 @@ def test_weights_beside_the_hub_are_refused_and_beside_a_folder_are_taken(folder
 def test_several_weights_in_a_folder_are_named(folder: Path, file: Path) -> None:
     (folder / "open_clip_model.safetensors").rename(folder / "a.safetensors")
     shutil.copy(file, folder / "b.safetensors")
-    with pytest.raises(UsageError, match=r"several files of weights: a\.\w+, b\.\w+\. Say which: .*--weights"):
+    with pytest.raises(UsageError, match=r"several files of weights: a\.\w+, b\.\w+\. Choose one: .*--weights"):
         OpenClip.load(request(f"local-dir:{folder}"))
 
 
@@ -252,7 +252,7 @@ def test_several_weights_in_a_folder_are_named(folder: Path, file: Path) -> None
     [
         (lambda config: config.pop("text_cfg"), "has no entry 'text_cfg'"),
         (lambda config: config["vision_cfg"].update(patches=3), "unexpected keyword argument 'patches'"),
-        (lambda config: config.update(embed_dim="x"), "config of tiny is none that open_clip builds"),
+        (lambda config: config.update(embed_dim="x"), "open_clip cannot build the config of tiny"),
     ],
 )
 def test_a_config_that_cannot_be_built_is_named(folder: Path, change: Callable[[Any], Any], message: str) -> None:
@@ -269,7 +269,7 @@ def test_weights_that_are_no_numbers_are_named(tmp_path: Path, wrong: float) -> 
     state = tiny_model().state_dict()
     state["visual.proj"][0, 0] = wrong
     save_file(state, tmp_path / "wrong.safetensors")
-    with pytest.raises(UsageError, match=r"no numbers \(NaN or infinite\): visual\.proj"):
+    with pytest.raises(UsageError, match=r"NaN or infinite: visual\.proj"):
         OpenClip.load(request("Tiny-16", tmp_path / "wrong.safetensors"))
 
 
@@ -295,7 +295,7 @@ def test_a_tokenizer_that_is_not_there_is_named_with_what_to_fetch(folder: Path)
 def test_what_a_bare_file_does_not_say_is_asked_for(tmp_path: Path, architecture: str, expected: str) -> None:
     path = tmp_path / "open_clip_model.safetensors"
     save_file({"x": torch.zeros(1)}, path)
-    with pytest.raises(UsageError, match=r"does not say its activation and preprocessing.*" + expected):
+    with pytest.raises(UsageError, match=r"does not state its activation and preprocessing.*" + expected):
         find(architecture, path)
     assert find(f"{architecture}/{open_clip.list_pretrained_tags_by_model(architecture)[0]}", path).weights == path
 

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import Bundled, weights
+from fercache.options.extract import EncoderRequest
 from fercache.runtime.precisions import centred_cosine
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 

@@ -37,7 +37,7 @@ def test_features_that_are_a_little_wrong_everywhere_are_found(monkeypatch: pyte
 
     monkeypatch.setattr(Bundled, "encode_images", noisy)
     reference.agreement.cache_clear()
-    with pytest.raises(FercacheError, match="cpu computes other features than it should"):
+    with pytest.raises(FercacheError, match="cpu computes wrong features"):
         reference.trusted(EncoderRequest(device="cpu"))
     reference.agreement.cache_clear()
 
@@ -45,8 +45,10 @@ def test_features_that_are_a_little_wrong_everywhere_are_found(monkeypatch: pyte
 @pytest.mark.usefixtures("other_device")
 def test_a_device_that_deviates_gives_way_unless_it_was_named() -> None:
     chosen, warning = reference.trusted(EncoderRequest())
-    assert chosen.device == "cpu" and "least cosine is 0.7" in warning and "the processor is taken" in warning
-    with pytest.raises(FercacheError, match=r"cuda computes other .* check its drivers"):
+    assert (
+        chosen.device == "cpu" and "least cosine of known faces is 0.7" in warning and "using the processor" in warning
+    )
+    with pytest.raises(FercacheError, match=r"cuda computes wrong .* check its drivers"):
         reference.trusted(EncoderRequest(device="cuda"))
 
 
@@ -54,5 +56,5 @@ def test_a_device_that_deviates_gives_way_unless_it_was_named() -> None:
 def test_extract_says_that_it_takes_another_device(
     tmp_path: Path, studio_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extract(Settings(cache=tmp_path / "cache"), ExtractRequest("folder:faces", studio_folder))
-    assert "warning: cuda computes other features" in capsys.readouterr().err
+    extract(Settings(cache=tmp_path / "cache"), ExtractRequest(dataset="folder:faces", root=studio_folder))
+    assert "warning: cuda computes wrong features" in capsys.readouterr().err

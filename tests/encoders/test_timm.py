@@ -13,10 +13,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fercache import registry
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
 from fercache.encoders.timm import Timm
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.options.extract import EncoderRequest
 from fercache.weights import timm_backbone as backbones
 from fercache.weights.state_dicts import state_hash
 from tests.encoders.test_resizing import LEVELS
@@ -29,7 +30,11 @@ def file(tmp_path: Path) -> Path:
 
 
 def load(architecture: str, weights: Path | None, preprocessing: str = "clip", precision: str = "fp32") -> Timm:
-    return Timm.load(EncoderRequest(f"timm/{architecture}", weights, preprocessing, "cpu", precision))
+    return Timm.load(
+        EncoderRequest(
+            name=f"timm/{architecture}", weights=weights, preprocessing=preprocessing, device="cpu", precision=precision
+        )
+    )
 
 
 def pictures(count: int = 3) -> list[NDArray[np.uint8]]:
@@ -138,7 +143,7 @@ def test_what_is_no_file_of_weights_is_refused(tmp_path: Path) -> None:
     for path in (code, text):
         with pytest.raises(UsageError, match="cannot be read as weights"):
             load(SMALL, path)
-    with pytest.raises(UsageError, match=r"--weights .*absent\.pt: there is no such file"):
+    with pytest.raises(UsageError, match=r"--weights .*absent\.pt: no such file"):
         load(SMALL, tmp_path / "absent.pt")
 
 

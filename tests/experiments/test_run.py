@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,16 @@ import pytest
 from PIL import Image
 
 from fercache import Settings, registry
-from fercache.datasets import POOL
-from fercache.encoders import EncoderRequest
 from fercache.experiments import run as run_stage
 from fercache.experiments.config import Experiment, load_experiment
-from fercache.experiments.demo import DEMO
 from fercache.experiments.run import Outcome, RunRequest, plan, run
 from fercache.experiments.steps import Compare, Evaluate, Extract, Found, State, Train, expand, states
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.sources import TrainRequest
+from fercache.options.extract import EncoderRequest, ExtractRequest
+from fercache.options.train import TrainRequest
 from fercache.records import files, read_record
-from fercache.stages.extract import ExtractRequest, extract
+from fercache.splits import POOL
+from fercache.stages.extract import extract
 from fercache.store.runs import find_runs
 from tests.miniature_experiments import FOLDERS, draw_folders, miniature, settings_in
 from tests.pixel_encoder import PixelEncoder
@@ -46,11 +44,11 @@ def extracted(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Path]) 
     with pytest.MonkeyPatch.context() as patch:
         others = registry.encoder_family
         patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
-        pixels = EncoderRequest("pixels")
+        pixels = EncoderRequest(name="pixels")
         for recipe in ("cafe", "ke2nt"):
-            extract(settings, ExtractRequest(FOLDERS[0], encoder=pixels, views=1, recipe=recipe))
+            extract(settings, ExtractRequest(dataset=FOLDERS[0], encoder=pixels, views=1, recipe=recipe))
         for name in (*FOLDERS, f"{FOLDERS[0]}+blur:2"):
-            extract(settings, ExtractRequest(name, encoder=pixels, crops=32))
+            extract(settings, ExtractRequest(dataset=name, encoder=pixels, crops=32))
     yield folder
 
 
@@ -86,18 +84,17 @@ def state_of(settings: Settings, wanted: Experiment, kind: type[Any]) -> list[St
 
 
 def test_the_demo_is_what_demo_does() -> None:
-    assert load_experiment(PIPELINES / "demo.toml") == DEMO
-    steps = expand(DEMO)
+    steps = expand(load_experiment(PIPELINES / "demo.toml"))
     domains = [f"synthetic:{domain}" for domain in registry.load("datasets", "synthetic").domains]
     extracts = [step.request for step in steps if isinstance(step, Extract)]
     assert extracts == [
-        ExtractRequest(domain, encoder=EncoderRequest(), shifted=domain == domains[0]) for domain in domains
+        ExtractRequest(dataset=domain, encoder=EncoderRequest(), shifted=domain == domains[0]) for domain in domains
     ]
     requests = [step.request for step in steps if isinstance(step, Train)]
     as_demo = TrainRequest(source=domains[0], encoder="bundled", seeds=(0, 1, 2))
     for request in requests:
         seeds = as_demo.seeds if registry.load("heads", request.heads[0]).seeded else (0,)
-        assert request == replace(as_demo, heads=request.heads, seeds=seeds)
+        assert request == as_demo.but(heads=request.heads, seeds=seeds)
     (evaluation,) = [step for step in steps if isinstance(step, Evaluate)]
     assert evaluation.targets == tuple(domains)
     assert steps[-1].title == "compare in the report demo"
@@ -186,7 +183,7 @@ def test_a_new_picture_makes_everything_after_it_stale(settings: Settings, drawn
     assert state_of(own, experiment(), Train) == [State.STALE, State.STALE]
     reasons = [status.reason for _, status in plan(own, experiment())]
     assert "is newer than" in reasons[0] and "it comes after" in reasons[2]
-    extract(own, ExtractRequest(FOLDERS[0], encoder=EncoderRequest("pixels")))
+    extract(own, ExtractRequest(dataset=FOLDERS[0], encoder=EncoderRequest(name="pixels")))
     after = plan(own, experiment())
     assert [status.state for _, status in after[:4]] == [State.DONE] * 2 + [State.STALE] * 2
     assert State.DONE not in [status.state for _, status in after[4:]]
@@ -200,7 +197,7 @@ def test_a_table_that_train_would_not_take_is_stale(settings: Settings) -> None:
     wanted = experiment(views=1, heads=[{"head": "sigmoid-mask", "settings": {"recipe": "cafe", "epochs": 1}}])
     assert state_of(settings, wanted, Extract) == [State.DONE] * 2
     assert state_of(settings, wanted.model_copy(update={"views": 2}), Extract) == [State.MISSING, State.DONE]
-    extract(settings, ExtractRequest(FOLDERS[0], encoder=EncoderRequest("pixels"), views=2))
+    extract(settings, ExtractRequest(dataset=FOLDERS[0], encoder=EncoderRequest(name="pixels"), views=2))
     statuses = [status for _, status in plan(settings, wanted)]
     assert statuses[0].state == State.STALE and "was extracted later" in statuses[0].reason
     assert done(settings, wanted).failures == ()
@@ -312,7 +309,7 @@ def test_an_interrupted_experiment_goes_on(settings: Settings, monkeypatch: pyte
     def until_the_second(settings: Settings, request: TrainRequest) -> list[Path]:
         trained.append(1)
         if request.heads == ("sigmoid-mask",):
-            whole(settings, replace(request, seeds=request.seeds[:1]))
+            whole(settings, request.but(seeds=request.seeds[:1]))
             raise KeyboardInterrupt
         return whole(settings, request)
 
@@ -354,7 +351,7 @@ def test_seeds_that_were_trained_before_another_failed_are_scored(
     whole = run_stage.train
 
     def failing(settings: Settings, request: TrainRequest) -> list[Path]:
-        whole(settings, replace(request, seeds=request.seeds[:1]))
+        whole(settings, request.but(seeds=request.seeds[:1]))
         raise OSError("the disk is full")
 
     monkeypatch.setattr(run_stage, "train", failing)

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def request(root: Path, **more: Any) -> ExtractRequest:
-    return ExtractRequest("folder:mine", root, EXACT, batch_size=4, shard_rows=ROWS, **more)
+    return ExtractRequest(dataset="folder:mine", root=root, encoder=EXACT, batch_size=4, shard_rows=ROWS, **more)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +165,7 @@ def test_a_shard_that_kills_every_worker_is_named(
     monkeypatch.setattr(cluster, "_encode_shard", lambda shared, rows: os._exit(1))
     monkeypatch.setattr(cluster, "TRIES", 2)  # each takes a new worker, which takes seconds to start
     with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 2 times"):
-        extract(Settings(cache=tmp_path / "cache"), replace(request(root, engine="ray"), shard_rows=FACES))
+        extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray").but(shard_rows=FACES))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_an_address_that_is_none_is_said_at_once(address: str, said: str) -> Non
 
 
 @pytest.mark.usefixtures("unconnected")
-@pytest.mark.parametrize(("answer", "said"), [(b"", "does not answer"), (b"HTTP/1.1 400 Bad Request", "is none")])
+@pytest.mark.parametrize(("answer", "said"), [(b"", "no answer within"), (b"HTTP/1.1 400 Bad Request", "is not Ray")])
 def test_what_else_listens_there_is_no_cluster(answer: bytes, said: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         held: list[socket.socket] = []

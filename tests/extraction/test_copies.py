@@ -73,7 +73,7 @@ def test_extraction_keeps_them_beside_the_table(tmp_path: Path, pixel_encoder: t
     folder = tmp_path / "faces" / "happy"
     folder.mkdir(parents=True)
     settings = Settings(cache=tmp_path / "cache")
-    request = ExtractRequest("folder:mine", tmp_path / "faces", EncoderRequest("pixels"))
+    request = ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=EncoderRequest(name="pixels"))
     for number in range(99):
         Image.fromarray(picture(number)).save(folder / f"{number:03}.png")
     assert not copies_path(extract(settings, request)).exists()

@@ -29,7 +29,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def extracted(folder: Path, root: Path) -> Path:
-    request = ExtractRequest("folder:mine", root, EncoderRequest("pixels"), batch_size=4, shard_rows=ROWS)
+    request = ExtractRequest(
+        dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels"), batch_size=4, shard_rows=ROWS
+    )
     return extract(Settings(cache=folder), request)
 
 

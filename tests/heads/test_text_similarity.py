@@ -85,7 +85,7 @@ def test_training_moves_the_faces_and_not_the_texts() -> None:
 
 
 def test_a_source_without_neutral_faces_is_refused() -> None:
-    with pytest.raises(UsageError, match="no neutral faces; it has: surprise, fear"):
+    with pytest.raises(UsageError, match="no neutral faces, only surprise, fear"):
         TextSimilarity(task(("surprise", "fear")), TextSimilarity.Settings())
 
 

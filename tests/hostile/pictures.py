@@ -43,7 +43,10 @@ def write_pictures(root: Path, images: int) -> dict[str, bytes]:
 def judge(folder: Path, images: int, request: EncoderRequest) -> Verdict:
     """Extracts `images` pictures and compares every row, and every line of the quarantine, with what was written."""
     expected = write_pictures(folder / "faces", images)
-    path = extract(Settings(cache=folder / "cache"), ExtractRequest("folder:hostile", folder / "faces", request))
+    path = extract(
+        Settings(cache=folder / "cache"),
+        ExtractRequest(dataset="folder:hostile", root=folder / "faces", encoder=request),
+    )
     columns = read_table(path).columns
     with quarantine_path(path).open(newline="", encoding="utf-8") as stream:
         quarantined = {row["id"]: row["reason"] for row in csv.DictReader(stream)}

@@ -12,7 +12,7 @@ from tests.pixel_encoder import PixelEncoder
 
 
 def test_a_tenth_is_damaged_and_left_out(tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
-    verdict = judge(tmp_path, 1_000, EncoderRequest("pixels"))
+    verdict = judge(tmp_path, 1_000, EncoderRequest(name="pixels"))
     assert verdict.wrong == []
     assert (verdict.damaged, verdict.right) == (100, 900)
     assert len(DAMAGED) >= 10 and len(verdict.reasons) >= 5
@@ -29,4 +29,4 @@ def test_a_picture_taken_for_another_is_found(
         return expected | {first: expected[second], second: expected[first]}
 
     monkeypatch.setattr(pictures, "write_pictures", with_two_exchanged)
-    assert len(judge(tmp_path, 30, EncoderRequest("pixels")).wrong) == 2
+    assert len(judge(tmp_path, 30, EncoderRequest(name="pixels")).wrong) == 2

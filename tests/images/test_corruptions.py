@@ -90,10 +90,10 @@ def test_one_five_or_all_are_meant() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("blurr", "no corruption called 'blurr'. Did you mean 'blur'"),
+        ("blurr", "Unknown corruption 'blurr'. Did you mean 'blur'"),
         ("Noise:2", "Did you mean 'noise'"),
-        ("", "no corruption called ''"),
-        ("all:3", "no corruption called 'all'"),
+        ("", "Unknown corruption ''"),
+        ("all:3", "Unknown corruption 'all'"),
         ("blur:0", "'blur:0': severities are 1 .weak. to 5 .strong., as in .blur:3"),
         ("blur:6", "severities are 1"),
         ("blur:", "severities are 1"),
@@ -129,7 +129,7 @@ def test_names_are_parsed_as_they_are_written(family: str, domain: str, corrupti
 
 @pytest.mark.parametrize("text", ["", "ferplus+", "ferplus+blur:", "ferplus@", "+blur", "a+b+c", "a@b+blur", "a:b:c"])
 def test_other_texts_are_no_name(text: str) -> None:
-    with pytest.raises(UsageError, match=r"is not a data set name.*ferplus\+blur:3"):
+    with pytest.raises(UsageError, match=r"is not a dataset name.*ferplus\+blur:3"):
         DatasetName.parse(text)
 
 
@@ -143,7 +143,10 @@ class TestExtraction:
         return tmp_path / "faces"
 
     def table(self, root: Path, name: str) -> Path:
-        return extract(Settings(cache=root.parent / "cache"), ExtractRequest(name, root, EncoderRequest("pixels")))
+        return extract(
+            Settings(cache=root.parent / "cache"),
+            ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")),
+        )
 
     def test_a_spoilt_table_has_the_scored_split_and_other_features(
         self, root: Path, pixel_encoder: type[PixelEncoder]
@@ -171,7 +174,7 @@ class TestExtraction:
             ("folder:mine+blur", r"write the severity, 1 to 5, as in folder:mine\+blur:3"),
             ("folder:mine+all", "write the severity, 1 to 5"),
             ("folder:mine+blur:9", "severities are 1"),
-            ("folder:mine+fog:1", "no corruption called 'fog'"),
+            ("folder:mine+fog:1", "Unknown corruption 'fog'"),
             ("folder:mine@test", "A table holds all splits: write folder:mine"),
             ("folder:mine+blur:3@fold-1", "has no faces; the splits of this set are test, train, validation"),
         ],

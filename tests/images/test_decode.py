@@ -374,7 +374,7 @@ def test_arrays_are_taken_as_they_are() -> None:
     assert np.array_equal(found, pixels)
     assert not np.shares_memory(found, pixels)
     for wrong in (grey_of(pixels), pixels.astype(np.float32), pixels[:0], pixels[:, :, :2]):
-        with pytest.raises(Unreadable, match="no \\(H, W, 3\\) uint8 picture"):
+        with pytest.raises(Unreadable, match="not an \\(H, W, 3\\) uint8 image"):
             decode(wrong)
 
 
@@ -465,6 +465,6 @@ def test_what_looks_like_no_face_is_described(width: int, height: int, word: str
     assert found is None if word is None else word in (found or "")
 
 
-@pytest.mark.parametrize(("level", "word"), [(0, "is dark"), (63, "is dark"), (128, "one colour alone")])
+@pytest.mark.parametrize(("level", "word"), [(0, "is dark"), (63, "is dark"), (128, "a single colour")])
 def test_a_picture_on_which_nothing_can_be_seen_is_described(level: int, word: str) -> None:
     assert word in (looks_like_no_face(np.full((48, 48, 3), level, np.uint8)) or "")

@@ -63,7 +63,7 @@ def resized(pixels: Pixels, side: int) -> Pixels:
 
 def rendered(recipe: Recipe, number: int, pixels: Pixels, side: int = 32) -> Pixels:
     view = draw_view(recipe, number, pixel_hash(pixels))
-    return view.on_square(resized(view.on_picture(pixels), side))
+    return view.on_square(resized(view.on_image(pixels), side))
 
 
 def written(folder: Path, text: str, name: str = "mine.toml") -> Path:
@@ -103,7 +103,7 @@ def test_number_picture_and_recipe_each_make_another_view(everything: Recipe) ->
 
     def changed(recipe: Recipe, number: int, hash: bytes) -> bytes:
         view = draw_view(recipe, number, hash)
-        return view.on_square(view.on_picture(flat)).tobytes()
+        return view.on_square(view.on_image(flat)).tobytes()
 
     one = changed(everything, 1, hash_of(0))
     assert changed(everything, 2, hash_of(0)) != one
@@ -116,7 +116,7 @@ def test_number_picture_and_recipe_each_make_another_view(everything: Recipe) ->
 def test_view_0_is_the_picture_as_it_is(recipe: Recipe) -> None:
     pixels = picture(1)
     view = draw_view(recipe, 0, pixel_hash(pixels))
-    assert np.array_equal(view.on_picture(pixels), pixels)
+    assert np.array_equal(view.on_image(pixels), pixels)
     assert np.array_equal(view.on_square(pixels), pixels)
     assert np.array_equal(render_crop(pixels, (480, 640), view), pixels)
 
@@ -201,7 +201,7 @@ def test_a_stored_crop_is_rendered_as_the_picture_is(how: str, side: int) -> Non
     for number, (height, width) in enumerate(SIZES, start=1):
         pixels = picture(number, height, width)
         view = draw_view(noisy, number, pixel_hash(pixels))
-        clean, with_noise = map(cut, (pixels, view.on_picture(pixels)))
+        clean, with_noise = map(cut, (pixels, view.on_image(pixels)))
         expected = view.on_square(with_noise).astype(float)
         crop = render_crop(clean, (height, width), view, Framing.of(geometry))
         assert crop.dtype == np.uint8
@@ -231,7 +231,7 @@ def test_the_shares_of_cafes_changes() -> None:
         left = square[:, :32][~erased[:, :32]]  # a box never covers a whole half
         flipped += bool((left == RIGHT).all())
         boxes += [erased.mean()] if erased.any() else []
-        noise = view.on_picture(grey).astype(float) - 128
+        noise = view.on_image(grey).astype(float) - 128
         variances += [noise.var()] if noise.any() else []
     for count in (flipped, len(boxes), len(variances)):
         assert 0.4 < count / draws < 0.6
@@ -263,7 +263,7 @@ def test_noise_has_mean_zero() -> None:
     """Cut down to whole numbers instead of rounded, it would darken pictures by half a level."""
     recipe = Recipe(name="noisy", steps=(Noise(variance=30),))
     grey = np.full((64, 64, 3), 128, np.uint8)
-    noisy = [draw_view(recipe, number, hash_of(number)).on_picture(grey).astype(float) for number in range(1, 9)]
+    noisy = [draw_view(recipe, number, hash_of(number)).on_image(grey).astype(float) for number in range(1, 9)]
     assert abs(np.mean(noisy) - 128) < 0.1
 
 
@@ -331,12 +331,12 @@ def test_any_recipe_keeps_what_a_picture_is(
     pixels = picture(0, *size)
     for number in (1, 2):
         view, again = (draw_view(recipe, number, bytes(32)) for _ in range(2))
-        noisy = view.on_picture(pixels)
+        noisy = view.on_image(pixels)
         square = view.on_square(resized(noisy, side))
         crop = render_crop(resized(pixels, side), size, view, Framing(squashed=True))
         assert noisy.shape == pixels.shape and square.shape == crop.shape == (side, side, 3)
         assert noisy.dtype == square.dtype == crop.dtype == np.uint8
-        assert np.array_equal(again.on_square(resized(again.on_picture(pixels), side)), square)
+        assert np.array_equal(again.on_square(resized(again.on_image(pixels), side)), square)
         assert np.array_equal(render_crop(resized(pixels, side), size, again, Framing(squashed=True)), crop)
 
 
@@ -352,9 +352,12 @@ FLIP = "[[steps]]\nkind = 'flip'\n"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("sede = 1", "'sede' is no key of a recipe. Did you mean 'seed'?"),
-        ("[[steps]]\nkind = 'noise'\nvarience = 30", "'varience' is no key of steps 0 noise. Did you mean 'variance'?"),
-        ("[[steps]]\nkind = 'flip'\np = 0.5\nmost = 1", "'most' is no key of steps 0 flip. Known: kind, p."),
+        ("sede = 1", "'sede' is not a key of a recipe. Did you mean 'seed'?"),
+        (
+            "[[steps]]\nkind = 'noise'\nvarience = 30",
+            "'varience' is not a key of steps 0 noise. Did you mean 'variance'?",
+        ),
+        ("[[steps]]\nkind = 'flip'\np = 0.5\nmost = 1", "'most' is not a key of steps 0 flip. Known: kind, p."),
         (FLIP + "[[steps]]\nkind = 'noise'\nvariance = 30", "noise .* has to be the first step"),
         ("[[steps]]\nkind = 'blur'", "steps.0: .*'blur'.*'noise', 'flip', 'shift', 'erase', 'light'"),
         ("[[steps]]\np = 1", "steps.0: .*'kind'"),
@@ -377,9 +380,9 @@ def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, expected: str) -> Non
 
 
 def test_what_is_no_recipe_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no recipe 'caffe', and no such file\. Did you mean 'cafe'"):
+    with pytest.raises(UsageError, match=r"'caffe' is neither a recipe nor a file\. Did you mean 'cafe'"):
         load_recipe("caffe")
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError, match="neither a recipe nor a file"):
         load_recipe(str(tmp_path))
     (tmp_path / "picture.toml").write_bytes(b"\xff\xd8")
     with pytest.raises(UsageError, match="is not TOML"):

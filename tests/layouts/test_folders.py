@@ -10,8 +10,8 @@ from fercache.layouts.folders import (
     files_below,
     first_folder,
     id_below,
+    images_by_class,
     is_litter,
-    pictures_by_class,
     read_inside,
     subfolders,
     visible,
@@ -31,7 +31,7 @@ def test_hidden_files_and_what_systems_leave_behind_are_not_there(tmp_path: Path
 def test_every_file_of_a_class_is_listed_by_class_and_name(tmp_path: Path) -> None:
     for name in ("sad/2.png", "sad/10.txt", "Joy/1", "happy/0.PNG", "notes.txt"):
         write(tmp_path / name, b"")
-    assert list(pictures_by_class(tmp_path, tmp_path, HAPPY_OR_SAD)) == [
+    assert list(images_by_class(tmp_path, tmp_path, HAPPY_OR_SAD)) == [
         (tmp_path / "Joy" / "1", "happiness"),
         (tmp_path / "happy" / "0.PNG", "happiness"),
         (tmp_path / "sad" / "10.txt", "sadness"),
@@ -42,13 +42,13 @@ def test_every_file_of_a_class_is_listed_by_class_and_name(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("0/a", "1/a", "10/a"), "the numbers 0, 1, 10.*Take a copy whose folders are names"),
+        (("0/a", "1/a", "10/a"), "the numbers 0, 1, 10.*Take a copy with named folders"),
         (("happy/a", "1/a"), "the numbers 1"),
         (
             ("happy/a", "1/a", "bored/a"),
-            "no expression is called 1, bored. Known folders are happiness: happy, joy; sad",
+            "not expressions: 1, bored. Known folders are happiness: happy, joy; sad",
         ),
-        (("happy/a", "b.jpeg", "a.gif"), "images outside of the class folders: 2, such as a.gif"),
+        (("happy/a", "b.jpeg", "a.gif"), "2 images outside the class folders, such as a.gif"),
         (("happy/more/a",), "more is a folder in a class folder"),
     ],
 )
@@ -56,7 +56,7 @@ def test_other_folders_are_refused(tmp_path: Path, names: tuple[str, ...], messa
     for name in names:
         write(tmp_path / name, b"")
     with pytest.raises(UsageError, match=message):
-        list(pictures_by_class(tmp_path, tmp_path, HAPPY_OR_SAD))
+        list(images_by_class(tmp_path, tmp_path, HAPPY_OR_SAD))
 
 
 def test_a_file_outside_of_the_root_is_not_read(tmp_path: Path) -> None:
@@ -92,5 +92,5 @@ def test_litter_is_one_rule_for_all_who_read_folders(
     expected = [write(root / "happy" / "a.png", b""), write(root / "sad" / "b.jfif", b"")]
     write(root / where / case(name) / "thumbnail.png", b"")
     assert is_litter(case(name))
-    assert [path for path, _ in pictures_by_class(root, root, HAPPY_OR_SAD)] == expected
+    assert [path for path, _ in images_by_class(root, root, HAPPY_OR_SAD)] == expected
     assert files_below(root) == expected

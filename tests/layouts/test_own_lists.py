@@ -65,7 +65,7 @@ def test_a_cell_beyond_the_header_is_named(tmp_path: Path, extra: str, after: in
         ("path,label\na.png\n", "line 2: 1 cells, but the header has 2"),
         ('"path,label"\n"a.png,happy"\n', "each line is one quoted cell"),
         (",path,label\nx,a.png,happy\n", "line 2: cell 1 is 'x', but its column has no name"),
-        ("path,label,label\n", "more than one column is called label"),
+        ("path,label,label\n", "more than one column is named label"),
         ("where,what\n", "no column path and no column label"),
         ("path,label\n" + "x" * LONGEST_LINE, "line 2 is longer than"),
         ("x" * LONGEST_LINE, "line 1 is longer than"),
@@ -95,8 +95,8 @@ def test_json_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "line 1 is no JSON"),
-        ("[" * 100_000, "line 1 is no JSON"),
+        ("{", "line 1 is not JSON"),
+        ("[" * 100_000, "line 1 is not JSON"),
         ("3", "line 1: expected an object"),
         ('{"path": "a"}', "no column label"),
         (b"\xff", "is not UTF-8"),

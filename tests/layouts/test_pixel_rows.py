@@ -36,7 +36,7 @@ def test_rows_are_found_one_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("header", [b"", b"a,Pixels\n", b"\xff\xfe\n", b"pixels\n"])
 def test_a_file_without_the_columns_is_refused(tmp_path: Path, header: bytes) -> None:
     path = write(tmp_path / "rows.csv", header)
-    with pytest.raises(UsageError, match=r"no column .*; expected are a, pixels, found"):
+    with pytest.raises(UsageError, match=r"no column .*; expected a, pixels, found"):
         list(find_rows(path, ("a",)))
 
 

@@ -70,7 +70,9 @@ def in_memory(folder: Path, name: str) -> str:
 
 
 def features(cache: Path, name: str, root: Path) -> tuple[list[str], np.ndarray]:
-    columns = read_table(extract(Settings(cache=cache), ExtractRequest(name, root, EncoderRequest("pixels")))).columns
+    columns = read_table(
+        extract(Settings(cache=cache), ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")))
+    ).columns
     return list(columns.id), columns.features["clean"]
 
 
@@ -123,7 +125,10 @@ def test_a_picture_that_changes_at_its_address_is_another(tmp_path: Path) -> Non
 )
 def test_an_address_that_leads_nowhere_is_told(tmp_path: Path, address: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        extract(Settings(cache=tmp_path), ExtractRequest("manifest:mine", Path(address), EncoderRequest("pixels")))
+        extract(
+            Settings(cache=tmp_path),
+            ExtractRequest(dataset="manifest:mine", root=Path(address), encoder=EncoderRequest(name="pixels")),
+        )
 
 
 def test_addresses_and_paths_are_told_apart() -> None:
@@ -187,7 +192,7 @@ def test_cells_of_a_parquet_file_that_are_no_text_are_refused(tmp_path: Path) ->
     latin = pyarrow.array([b"Zo\xeb"]).cast(pyarrow.binary()).view(pyarrow.string())
     late = pyarrow.array([2**62], pyarrow.timestamp("ms"))
     for odd in (latin, late):
-        with pytest.raises(UsageError, match=r"faces\.parquet is no Parquet file that can be read, after 0 rows"):
+        with pytest.raises(UsageError, match=r"faces\.parquet cannot be read as Parquet after 0 rows"):
             rows_of(tmp_path, odd=odd)
 
 
@@ -206,5 +211,5 @@ def test_a_parquet_manifest_is_the_csv_one(tmp_path: Path) -> None:
 
     assert told(tmp_path / "faces.parquet") == told(made.root)
     (tmp_path / "bad.parquet").write_bytes((tmp_path / "faces.parquet").read_bytes()[:-40])
-    with pytest.raises(UsageError, match=r"bad\.parquet is no Parquet file"):
+    with pytest.raises(UsageError, match=r"bad\.parquet cannot be read as Parquet"):
         told(tmp_path / "bad.parquet")

@@ -61,7 +61,9 @@ def stored(settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder]
     save(tmp_path / "faces" / "sad", SAD, first=40)
     (tmp_path / "recipe.toml").write_text(RECIPE)
     recipe = str(tmp_path / "recipe.toml")
-    request = ExtractRequest("folder:mine", tmp_path / "faces", PIXELS, views=VIEWS, recipe=recipe, crops=SIDE)
+    request = ExtractRequest(
+        dataset="folder:mine", root=tmp_path / "faces", encoder=PIXELS, views=VIEWS, recipe=recipe, crops=SIDE
+    )
     path = extract(settings, request)
     return Stored(settings, read_info(path), read_table(path))
 
@@ -143,7 +145,7 @@ def test_crops_show_the_view_that_the_encoder_was_shown(stored: Stored, tmp_path
             pixels = pixels_of(stored, face)
             view = draw_view(recipe, number, stored.table.columns.pixel_sha256[stored.labelled.row[face]].tobytes())
             shown, wanted = (
-                view.on_square(encoder.preprocess(view.on_picture(pixels), side)) for side in (encoder.image_size, SIDE)
+                view.on_square(encoder.preprocess(view.on_image(pixels), side)) for side in (encoder.image_size, SIDE)
             )
             np.testing.assert_array_equal(encoder.encode_images(shown[None])[0], drawn.features[face])
             differences.append(np.abs(crop.numpy().astype(float) - wanted).mean())
@@ -167,7 +169,7 @@ def test_faces_are_found_in_crops_by_name(stored: Stored) -> None:
 def test_crops_of_the_side_asked_for_or_those_stored_last(stored: Stored, tmp_path: Path) -> None:
     cache = stored.settings.cache
     assert crops_of(cache, stored.info, None).info.side == SIDE
-    extract(stored.settings, ExtractRequest("folder:mine", tmp_path / "faces", PIXELS, crops=16))
+    extract(stored.settings, ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=PIXELS, crops=16))
     assert crops_of(cache, stored.info, None).info.side == 16
     assert crops_of(cache, stored.info, SIDE).info.side == SIDE
     command = f"fercache extract --dataset folder:mine --root {tmp_path / 'faces'} --encoder pixels --crops 64"
@@ -193,7 +195,10 @@ def test_crops_that_are_cut_otherwise_do_not_count(stored: Stored) -> None:
 def test_a_table_with_the_views_asked_for(stored: Stored, tmp_path: Path) -> None:
     cache, root = stored.settings.cache, tmp_path / "faces"
     for views, recipe in ((1, str(tmp_path / "recipe.toml")), (1, "ke2nt"), (0, "cafe")):
-        extract(stored.settings, ExtractRequest("folder:mine", root, PIXELS, views=views, recipe=recipe))
+        extract(
+            stored.settings,
+            ExtractRequest(dataset="folder:mine", root=root, encoder=PIXELS, views=views, recipe=recipe),
+        )
     assert find_table(cache, "folder:mine", "pixels").views == ("clean",)
     # The one extracted last, not the one with most views: that may be of another recipe of the same name.
     assert find_table(cache, "folder:mine", None, "noisy").views == ("clean", "noisy-1")
@@ -205,6 +210,6 @@ def test_a_table_with_the_views_asked_for(stored: Stored, tmp_path: Path) -> Non
 
 
 def test_the_command_comes_back_to_the_same_features(settings: Settings, stored: Stored, tmp_path: Path) -> None:
-    request = EncoderRequest("pixels", preprocessing="imagenet-224")
-    path = extract(settings, ExtractRequest("folder:mine", tmp_path / "faces", request))
+    request = EncoderRequest(name="pixels", preprocessing="imagenet-224")
+    path = extract(settings, ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=request))
     assert extract_command(read_info(path)).endswith(" --encoder pixels --preprocessing imagenet-224")

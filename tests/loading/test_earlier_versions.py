@@ -10,10 +10,11 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.heads import HeadSettings
 from fercache.loading.runs import load_run
-from fercache.loading.sources import TrainRequest
+from fercache.options.evaluate import EvaluateRequest
+from fercache.options.train import TrainRequest
 from fercache.records import find_records, read_record
 from fercache.stages.compare import compare
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.train import train
 from fercache.store.runs import find_runs
 from fercache.store.tables import find_tables, read_table
@@ -24,8 +25,15 @@ from tests.pixel_encoder import PixelEncoder
 CACHES = Path(__file__).parents[1] / "caches"
 VERSIONS = sorted(path.name.partition(".")[0] for path in CACHES.glob("*.tar.xz"))
 FACES = {"2026-11-25": 28, "2026-11-28": 63}
-OTHERS = EvaluateRequest(("folder:others",), device="cpu")
-AS_THEN = TrainRequest("folder:faces", ("knn", "tip-adapter-f"), "bundled", seeds=(0,), set={"epochs": 1}, device="cpu")
+OTHERS = EvaluateRequest(targets=("folder:others",), device="cpu")
+AS_THEN = TrainRequest(
+    source="folder:faces",
+    heads=("knn", "tip-adapter-f"),
+    encoder="bundled",
+    seeds=(0,),
+    set={"epochs": 1},
+    device="cpu",
+)
 
 
 def cache_of(version: str, folder: Path) -> Settings:
@@ -42,7 +50,7 @@ def test_tables_runs_and_records_of_earlier_versions_are_read(version: str, tmp_
     assert {load_run(run, "cpu").config.head for run in find_runs(settings.cache)} == {"knn", "tip-adapter-f"}
     before = {path: read_record(path).scores["main"].accuracy for path in find_records(settings.cache)}
     assert {record.kept for record in compare(settings)[1]} == {7}
-    evaluate(settings, EvaluateRequest(("folder:others",), device="cpu", again=True))
+    evaluate(settings, EvaluateRequest(targets=("folder:others",), device="cpu", again=True))
     assert {path: read_record(path).scores["main"].accuracy for path in before} == before
 
 
@@ -61,13 +69,13 @@ def test_what_is_trained_again_is_said_with_why_and_what_it_costs(
 ) -> None:
     settings = cache_of("2026-11-25", tmp_path)
     earlier = {run.name for run in find_runs(settings.cache) if "knn" in run.name}
-    train(settings, TrainRequest("folder:faces", ("knn",), "bundled", seeds=(0,), device="cpu"))
+    train(settings, TrainRequest(source="folder:faces", heads=("knn",), encoder="bundled", seeds=(0,), device="cpu"))
     told = capsys.readouterr().err
     (name,) = earlier
     assert f"1 of 1 runs are there as an earlier version trained them ({name})" in told
     assert "key version 2" in told and "validation has few faces, so snapshots are chosen by cross-validation" in told
     assert re.search(r"about \d+ s as then", told)
-    train(settings, TrainRequest("folder:faces", ("knn",), "bundled", seeds=(0,), device="cpu"))
+    train(settings, TrainRequest(source="folder:faces", heads=("knn",), encoder="bundled", seeds=(0,), device="cpu"))
     assert capsys.readouterr().err == "", "what is there needs no words"
 
 
@@ -98,7 +106,7 @@ def test_faces_that_are_encoded_again_are_said_to_be_with_what_differs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings, root = Settings(cache=tmp_path / "cache"), draw_folder(tmp_path / "mine", 0, {"train": 1})
-    request = ExtractRequest("folder:mine", root, EncoderRequest("pixels"))
+    request = ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels"))
     before = extract(settings, request)
     extract(settings, request)
     assert "another version" not in capsys.readouterr().err

@@ -11,10 +11,11 @@ from PIL import Image
 
 from fercache import Settings
 from fercache.loading import drift as drift_stage
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record, frame, read_record
 from fercache.reporting.boards import Board, boards
 from fercache.scoring.drift import drift
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted
 from tests.command_line import Run
@@ -26,11 +27,11 @@ SMALL = {"train": 6, "test": 3}
 
 
 def trained(settings: Settings, source: str, head: str = "linear-probe") -> None:
-    train(settings, TrainRequest(source, (head,), seeds=(0,), device="cpu"))
+    train(settings, TrainRequest(source=source, heads=(head,), seeds=(0,), device="cpu"))
 
 
 def scored(settings: Settings, *targets: str, exclude: bool = False) -> dict[str, Record]:
-    request = EvaluateRequest(targets, device="cpu", again=True, exclude_duplicates=exclude)
+    request = EvaluateRequest(targets=targets, device="cpu", again=True, exclude_duplicates=exclude)
     return {record.target_label: record for record in map(read_record, evaluate(settings, request))}
 
 

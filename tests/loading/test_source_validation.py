@@ -6,7 +6,8 @@ import pytest
 
 from fercache import Settings, train
 from fercache.loading.run_config import read_config
-from fercache.loading.sources import TrainRequest, read_source
+from fercache.loading.sources import read_source
+from fercache.options.train import TrainRequest
 from fercache.scoring.selection import choose
 from tests.audits.planted import draw_folder, extracted
 
@@ -20,7 +21,7 @@ def test_five_faces_of_each_expression_are_enough_and_fewer_are_said(
     for name, count, chosen in (("many", 5, ["source validation"] * 2), ("few", 4, ["cross-validation", "last epoch"])):
         per_class = {"train": 6, "validation": count, "test": 1}
         extracted(settings, f"folder:{name}", draw_folder(tmp_path / name, per_class=per_class))
-        request = TrainRequest(f"folder:{name}", heads, seeds=(0,), set={"epochs": 3}, device="cpu")
+        request = TrainRequest(source=f"folder:{name}", heads=heads, seeds=(0,), set={"epochs": 3}, device="cpu")
         runs = [read_config(folder) for folder in train(settings, request)]
         assert [config.chosen_by for _, config in runs] == chosen
         said = capsys.readouterr().err
@@ -44,6 +45,6 @@ def test_a_validation_split_that_is_scored_chooses_no_epoch(
     settings: Settings, tmp_path: Path, splits: dict[str, int], validation: int
 ) -> None:
     extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", per_class=splits))
-    source = read_source(settings, TrainRequest("folder:mine", device="cpu"))
+    source = read_source(settings, TrainRequest(source="folder:mine", device="cpu"))
     assert len(source.faces.validation) == validation
     assert len(source.faces.train) == 7 * 20 - (0 if validation == 7 * 5 else validation)

@@ -14,7 +14,7 @@ from PIL import Image
 from fercache.images.corruptions import corruptions
 from fercache.images.decode import decode
 from fercache.loading import thumbnails
-from fercache.loading.thumbnails import pictures_of, thumbnail
+from fercache.loading.thumbnails import images_of, thumbnail
 from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from tests.datasets.miniatures.own_images import folder, manifest
@@ -31,7 +31,7 @@ def own(tmp_path: Path) -> Miniature:
 def pictures(tmp_path: Path, show_real: bool, **datasets: Path | None) -> FaceImages:
     """Of `folder:mine` and the like, by the family's name; a cache without tables."""
     roots = {f"{family}:mine": root for family, root in datasets.items() if root}
-    return pictures_of(Settings(cache=tmp_path / "cache", datasets=roots), show_real)
+    return images_of(Settings(cache=tmp_path / "cache", datasets=roots), show_real)
 
 
 def opened(uri: str) -> Image.Image:
@@ -106,8 +106,8 @@ def test_what_is_not_known_is_not_shown_and_no_error(tmp_path: Path, target: str
 def test_it_needs_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from fercache.settings import Settings\n"
-        "from fercache.loading.thumbnails import pictures_of\n"
-        f"shown = pictures_of(Settings(cache=Path('cache')), False)('synthetic:webcam', {FACES})\n"
+        "from fercache.loading.thumbnails import images_of\n"
+        f"shown = images_of(Settings(cache=Path('cache')), False)('synthetic:webcam', {FACES})\n"
         "assert len(shown) == 2 and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, TrainRequest, compare, evaluate, extract, registry, train
 from fercache.datasets.synthetic import Synthetic
 from fercache.errors import UsageError
-from fercache.stages.evaluate import EvaluateRequest
+from fercache.options.evaluate import EvaluateRequest
 from tests.audits.planted import draw_folder, extracted
 from tests.pixel_encoder import PixelEncoder
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
 def trained(settings: Settings, source: str) -> Path:
-    (folder,) = train(settings, TrainRequest(source, ("class-mean",), seeds=(0,), device="cpu"))
+    (folder,) = train(settings, TrainRequest(source=source, heads=("class-mean",), seeds=(0,), device="cpu"))
     return folder
 
 
@@ -46,7 +46,7 @@ def test_the_set_that_is_proposed_can_be_scored(alone: Settings, monkeypatch: py
     (command,) = re.findall("`(fercache extract[^`]*)`", str(error.value))
     assert shlex.split(command) == ["fercache", "extract", "--dataset", "synthetic:webcam", "--encoder", "pixels"]
     monkeypatch.setattr(Synthetic, "people", {"train": range(7), "test": range(7, 28)})
-    extract(alone, ExtractRequest("synthetic:webcam", encoder=EncoderRequest("pixels")))
+    extract(alone, ExtractRequest(dataset="synthetic:webcam", encoder=EncoderRequest(name="pixels")))
     assert evaluate(alone, EvaluateRequest(device="cpu"))
     assert compare(alone)[1]
 
@@ -87,7 +87,7 @@ def test_sets_of_another_encoder_are_named_with_what_to_type(
 ) -> None:
     yours = draw_folder(tmp_path / "yours", 500, per_class={"test": 6})
     extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", per_class={"train": 6, "test": 1}))
-    extract(settings, ExtractRequest("folder:yours", yours, EncoderRequest("other")))
+    extract(settings, ExtractRequest(dataset="folder:yours", root=yours, encoder=EncoderRequest(name="other")))
     trained(settings, "folder:mine")
     capsys.readouterr()
     said = (
@@ -97,14 +97,14 @@ def test_sets_of_another_encoder_are_named_with_what_to_type(
     assert evaluate(settings, EvaluateRequest(device="cpu"))
     assert f"{said}\n" in capsys.readouterr().err
     with pytest.raises(UsageError) as error:
-        evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+        evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
     assert str(error.value) == said
-    train(settings, TrainRequest("folder:yours@test", ("knn",), "other", seeds=(0,), device="cpu"))
+    train(settings, TrainRequest(source="folder:yours@test", heads=("knn",), encoder="other", seeds=(0,), device="cpu"))
     with pytest.raises(UsageError, match="trained on"):
-        evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+        evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
     assert said in capsys.readouterr().err
-    extract(settings, ExtractRequest("folder:yours", yours, EncoderRequest("pixels")))
-    assert evaluate(settings, EvaluateRequest(("folder:yours",), device="cpu"))
+    extract(settings, ExtractRequest(dataset="folder:yours", root=yours, encoder=EncoderRequest(name="pixels")))
+    assert evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
     assert "not scored" not in capsys.readouterr().err
 
 
@@ -115,12 +115,17 @@ def test_sets_of_another_version_of_the_encoder_ask_for_new_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with_other = EncoderRequest("other")
+    with_other = EncoderRequest(name="other")
     mine = draw_folder(tmp_path / "mine", per_class={"train": 6, "test": 1})
-    extract(settings, ExtractRequest("folder:mine", mine, with_other))
+    extract(settings, ExtractRequest(dataset="folder:mine", root=mine, encoder=with_other))
     trained(settings, "folder:mine")
     monkeypatch.setattr(other_encoder, "version", "2")
-    extract(settings, ExtractRequest("folder:yours", draw_folder(tmp_path / "yours", 500, {"test": 1}), with_other))
+    extract(
+        settings,
+        ExtractRequest(
+            dataset="folder:yours", root=draw_folder(tmp_path / "yours", 500, {"test": 1}), encoder=with_other
+        ),
+    )
     capsys.readouterr()
     assert evaluate(settings, EvaluateRequest(device="cpu"))
     assert (

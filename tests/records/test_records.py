@@ -181,12 +181,12 @@ def test_a_record_that_was_copied_from_another_run_or_target_is_refused(tmp_path
     copied = record_path(tmp_path / other.run, record)
     copied.parent.mkdir(parents=True)
     copied.write_bytes(path.read_bytes())
-    with pytest.raises(UsageError, match=f"is of the run {record.run}, but lies in the folder of {other.run}"):
+    with pytest.raises(UsageError, match=f"belongs to the run {record.run}, but is in the folder of {other.run}"):
         read_record(copied)
     for changes in ({"target": "synthetic:night"}, {"selection": "last"}):
         renamed = record_path(tmp_path / record.run, fake_record(**changes))
         renamed.write_bytes(path.read_bytes())
-        with pytest.raises(UsageError, match=f"it would be called {path.name}"):
+        with pytest.raises(UsageError, match=f"its name would be {path.name}"):
             read_record(renamed)
 
 

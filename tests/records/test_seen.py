@@ -58,7 +58,7 @@ def test_no_other_sets_are_related() -> None:
 def test_a_relation_that_one_set_declares_reaches_through_others(monkeypatch: pytest.MonkeyPatch) -> None:
     declare = {"rafdb": ("sfew",), "sfew": ("ckplus",), "affectnet": ("ckplus",)}
     for name in registry.names("datasets"):
-        monkeypatch.setattr(type(registry.load("datasets", name)), "pictures_of", declare.get(name, ()))
+        monkeypatch.setattr(type(registry.load("datasets", name)), "images_of", declare.get(name, ()))
     from fercache.records import seen as provenance
 
     provenance._relatives.cache_clear()
@@ -76,7 +76,7 @@ def test_a_relation_that_one_set_declares_reaches_through_others(monkeypatch: py
         (("source", "ferplus", "same pictures", None), "it has the photographs of ferplus, which the head was "),
         (("encoder", "ferplus@train", "identical images", 2), "2 of its 3,589 images are in ferplus@train, which the "),
         (("encoder", "ferplus@train", "same set", 288), "the encoder was trained on ferplus@train, which has 288 of "),
-        (("encoder", "", "same set", None), "the encoder was trained on this set, or on one with its pictures"),
+        (("encoder", "", "same set", None), "the encoder was trained on this dataset, or on one with its images"),
     ],
 )
 def test_a_reason_is_a_sentence_with_its_counts(seen: tuple[str, str, str, int | None], reason: str) -> None:

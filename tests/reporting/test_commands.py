@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fercache import registry
-from fercache.cli.options import parse_settings
+from fercache.options.train import TrainRequest
 from fercache.reporting.commands import _command, collapsed, commands
 from tests.fake_records import SKILL, corrupted_records, demo_records, fake_record
 
@@ -61,7 +61,7 @@ def test_a_written_train_command_is_read_back_as_the_same_settings(head: str, gi
     chosen = plugin.Settings.model_validate({k: v for k, v in given.items() if k in plugin.Settings.model_fields})
     words = shlex.split(_command("train", {"head": head}, chosen.model_dump(mode="json")))
     pairs = tuple(word for before, word in pairwise(words) if before == "--set")
-    assert plugin.Settings.model_validate(parse_settings(pairs)) == chosen
+    assert plugin.Settings.model_validate(TrainRequest(set=pairs).set) == chosen
 
 
 def test_the_runs_of_a_target_are_named_where_it_is_not_all_of_them() -> None:

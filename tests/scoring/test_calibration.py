@@ -103,7 +103,7 @@ def test_any_logits_give_probabilities_and_measures_within_bounds(
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf])
 def test_logits_must_be_finite_and_an_expression_known(broken: float) -> None:
     logits = np.zeros((3, 2))
-    with pytest.raises(ValueError, match="found none"):
+    with pytest.raises(ValueError, match="there is none"):
         probabilities(logits, np.zeros(2, dtype=bool))
     logits[1, 0] = broken
     with pytest.raises(ValueError, match="those of 1 of 3 faces are not"):

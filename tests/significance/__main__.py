@@ -13,10 +13,12 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from fercache.loading.sources import TrainRequest
+from fercache.options.evaluate import EvaluateRequest
+from fercache.options.extract import ExtractRequest
+from fercache.options.train import TrainRequest
 from fercache.settings import Settings
-from fercache.stages.evaluate import EvaluateRequest, evaluate
-from fercache.stages.extract import ExtractRequest, extract
+from fercache.stages.evaluate import evaluate
+from fercache.stages.extract import extract
 from fercache.stages.train import train
 from tests.significance import real
 from tests.significance.simulated import Case, rejected, rejected_over_targets
@@ -87,7 +89,7 @@ def prepare(cache: Path, seeds: int) -> None:
     if any((cache / "features").glob("*/ferplus-*.h5")):
         targets = (*targets, "ferplus")
     runs = train(settings, TrainRequest(source=real.SOURCE, heads=(real.HEAD,), seeds=tuple(range(seeds))))
-    evaluate(settings, EvaluateRequest(targets, tuple(run.name for run in runs)))
+    evaluate(settings, EvaluateRequest(targets=targets, runs=tuple(run.name for run in runs)))
 
 
 def main() -> int:

@@ -10,7 +10,8 @@ from PIL import Image
 
 from fercache import Settings
 from fercache.errors import UsageError
-from fercache.stages.audit import Audit, AuditRequest, audit
+from fercache.options.audit import AuditRequest
+from fercache.stages.audit import Audit, audit
 from tests.audits.planted import PLANTED, draw_folder, extracted, first_of
 from tests.datasets.miniatures.ferplus import ferplus
 from tests.pixel_encoder import PixelEncoder
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
 def audited(settings: Settings, *sets: str) -> Audit:
-    return audit(settings, AuditRequest(sets, device="cpu"))
+    return audit(settings, AuditRequest(sets=sets, device="cpu"))
 
 
 def test_planted_copies_are_found_and_counted(settings: Settings, planted_folder: Path) -> None:

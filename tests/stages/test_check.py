@@ -49,10 +49,10 @@ def test_roots_are_looked_at_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("rafdb", "Expected is"),
+        ("rafdb", "Expected:"),
         ("ferplus:office", "has no domains"),
         ("rafbd", "Did you mean 'rafdb'"),
-        ("folder:my office", "is not a data set name"),
+        ("folder:my office", "is not a dataset name"),
     ],
 )
 def test_what_is_wrong_is_said_and_the_others_are_still_checked(tmp_path: Path, name: str, words: str) -> None:

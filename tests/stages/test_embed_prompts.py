@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
 from fercache.encoders.bundled import Bundled
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 from fercache.prompts import BUILT_IN, Prompts, prompt_set, prompts_to_choose_from
 from fercache.stages import embed_prompts as prompt_checks
 
@@ -73,22 +74,24 @@ def test_prompts_of_unknown_words_alone_are_alike(bundled: TextEncoder) -> None:
         check_prompts(bundled, by_name("A happy face", "a  HAPPY face"))
 
 
-@pytest.mark.parametrize("given_prompts", [("a smile",), ("a smile", "a smile"), ("mine.toml", "a smile")])
+@pytest.mark.parametrize("sentences", [("a smile",), ("a smile", "a smile")])
 def test_one_prompt_would_always_be_certain(
-    given_prompts: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sentences: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.toml").write_text('happy = ["a smile"]\n')
-    with pytest.raises(UsageError, match=r"alone would always be 100 %|Give it alone, or sentences alone"):
-        prompts_to_choose_from(given_prompts)
+    with pytest.raises(UsageError, match=r"alone would always be 100 %"):
+        prompts_to_choose_from(None, sentences)
     with pytest.raises(UsageError, match="'happiness' alone would always be 100 %"):
-        prompts_to_choose_from(("mine.toml",))
+        prompts_to_choose_from("mine.toml", ())
+    with pytest.raises(UsageError, match="give a prompt set or sentences, not both"):
+        prompts_to_choose_from("mine.toml", sentences)
 
 
 def test_a_path_that_exists_is_a_prompt_file(tmp_path: Path) -> None:
     path = tmp_path / "prompts"
     path.write_text('happy = ["a smile"]\nsad = ["tears"]\n')
-    assert prompts_to_choose_from((str(path),)) == {"happiness": ("a smile",), "sadness": ("tears",)}
+    assert prompts_to_choose_from(str(path), ()) == {"happiness": ("a smile",), "sadness": ("tears",)}
     path.write_text('happy = ["a smile"]\nsad = [" "]\n')
     with pytest.raises(UsageError, match="'sad' is not a list of sentences"):
-        prompts_to_choose_from((str(path),))
+        prompts_to_choose_from(str(path), ())

@@ -17,11 +17,12 @@ from fercache.errors import UsageError
 from fercache.identity import file_hash
 from fercache.loading import sources
 from fercache.loading.runs import load_run
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.scoring.selection import POLICIES
 from fercache.stages import evaluate as evaluate_stage
 from fercache.stages.compare import compare
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
 from tests.audits.planted import PLANTED, draw_folder, extracted, face
 from tests.datasets.miniatures.ckplus import official
@@ -33,12 +34,12 @@ WITHOUT_SHIFTED = [policy for policy in POLICIES if policy != "source-shifted"]
 
 
 def trained(settings: Settings, source: str, **more: Any) -> str:
-    (folder,) = train(settings, TrainRequest(source, ("linear-probe",), seeds=(0,), device="cpu", **more))
+    (folder,) = train(settings, TrainRequest(source=source, heads=("linear-probe",), seeds=(0,), device="cpu", **more))
     return folder.name
 
 
 def evaluated(settings: Settings, *targets: str, exclude: bool = False, **more: Any) -> list[Record]:
-    request = EvaluateRequest(targets, device="cpu", exclude_duplicates=exclude, **more)
+    request = EvaluateRequest(targets=targets, device="cpu", exclude_duplicates=exclude, **more)
     return [read_record(path) for path in evaluate(settings, request)]
 
 
@@ -144,7 +145,10 @@ def test_scores_without_duplicates_do_not_outlive_what_they_are_about(
 
 
 def test_spoilt_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, planted_folder: Path) -> None:
-    extract(settings, ExtractRequest("folder:mine+blur:2@train", planted_folder, EncoderRequest("pixels")))
+    extract(
+        settings,
+        ExtractRequest(dataset="folder:mine+blur:2@train", root=planted_folder, encoder=EncoderRequest(name="pixels")),
+    )
     extracted(settings, "folder:mine", planted_folder)
     trained(settings, "folder:mine")
     with pytest.raises(UsageError, match="trained on"):
@@ -216,7 +220,10 @@ def three_runs(tmp_path_factory: pytest.TempPathFactory, planted_folder: Path) -
         others = registry.encoder_family
         patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
         extracted(settings, "folder:mine", planted_folder)
-        train(settings, TrainRequest("folder:mine", ("class-mean", "knn", "linear-probe"), seeds=(0,), device="cpu"))
+        train(
+            settings,
+            TrainRequest(source="folder:mine", heads=("class-mean", "knn", "linear-probe"), seeds=(0,), device="cpu"),
+        )
         evaluated(settings, runs=(run_of(settings, "class-mean").name,))
         yield settings
 
@@ -340,5 +347,5 @@ def test_records_of_an_unfinished_run_are_left_out_and_the_others_compared(
 
 def test_what_a_killed_training_left_is_removed_by_the_next(three: Settings) -> None:
     (three.cache / "runs" / "a-run.999999999-0a1b2c3d.tmp").mkdir()
-    train(three, TrainRequest("folder:mine", ("knn",), seeds=(0,), device="cpu"))
+    train(three, TrainRequest(source="folder:mine", heads=("knn",), seeds=(0,), device="cpu"))
     assert not list((three.cache / "runs").glob("*.tmp"))

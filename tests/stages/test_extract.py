@@ -23,12 +23,12 @@ from tests.datasets.miniatures.rafdb import official
 from tests.images.test_decode import DAMAGED, EXACT, picture
 from tests.pixel_encoder import PixelEncoder
 
-PIXELS = EncoderRequest("pixels")
+PIXELS = EncoderRequest(name="pixels")
 stage = import_module("fercache.stages.extract")
 
 
 def request(root: Path, name: str = "mine", **options: int) -> ExtractRequest:
-    return ExtractRequest(f"folder:{name}", root, PIXELS, **options)  # type: ignore[arg-type]
+    return ExtractRequest(dataset=f"folder:{name}", root=root, encoder=PIXELS, **options)  # type: ignore[arg-type]
 
 
 def save(folder: Path, count: int, first: int = 0) -> None:
@@ -222,5 +222,5 @@ def test_counts_are_compared_by_expression_where_all_of_a_split_are_there(
     monkeypatch.setattr(
         rafdb, "expected", lambda root, domain="": {"train": {"surprise": 7}, "test": {"anger": 1, "disgust": 1}}
     )
-    extract(settings, ExtractRequest("rafdb", root, PIXELS))
+    extract(settings, ExtractRequest(dataset="rafdb", root=root, encoder=PIXELS))
     assert "warning: rafdb has 1 of 7 train surprise; see `fercache datasets show rafdb`." in capsys.readouterr().err

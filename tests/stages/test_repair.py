@@ -28,7 +28,10 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def table(settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]) -> Path:
-    return extract(settings, ExtractRequest("folder:mine", root, EncoderRequest("pixels"), views=1, crops=32))
+    return extract(
+        settings,
+        ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels"), views=1, crops=32),
+    )
 
 
 def flip(path: Path, share: float) -> None:
@@ -86,7 +89,7 @@ def test_crops_are_made_again_by_the_encoder_that_cut_them(
     families = {"pixels": PixelEncoder, "shorter": Shorter}
     monkeypatch.setattr(registry, "encoder_family", families.__getitem__)
     for name in families:
-        extract(settings, ExtractRequest("folder:mine", root, EncoderRequest(name), crops=32))
+        extract(settings, ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name=name), crops=32))
     both = sorted((settings.cache / "crops").glob("*.h5"))
     for crops in both:
         flip(crops, 0.7)
@@ -124,7 +127,7 @@ def test_a_lost_list_of_what_was_left_out_is_told_of(
     settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]
 ) -> None:
     (root / "happy" / "000.png").write_bytes(b"no picture")
-    table = extract(settings, ExtractRequest("folder:mine", root, EncoderRequest("pixels")))
+    table = extract(settings, ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels")))
     quarantine_path(table).unlink()
     (found,) = repaired(settings)
     assert found.path == quarantine_path(table) and not found.done and f"Delete {table.name}" in found.told

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from fercache import FercacheError, Settings
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record, frame, predictions_path, read_record
 from fercache.reporting.screen import screen_table
 from fercache.scoring.selection import POLICIES
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
 from fercache.store.runs import Predictions, read_predictions
 from tests.audits.planted import extracted
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 def scored(settings: Settings, root: Path, head: str, **given: object) -> list[Record]:
     """Records of a run that is trained and scored on one folder, with and without duplicates."""
     extracted(settings, "folder:mine", root)
-    train(settings, TrainRequest("folder:mine", (head,), seeds=(0,), device="cpu", set=given))
-    request = EvaluateRequest(("folder:mine",), device="cpu", exclude_duplicates=True)
+    train(settings, TrainRequest(source="folder:mine", heads=(head,), seeds=(0,), device="cpu", set=given))
+    request = EvaluateRequest(targets=("folder:mine",), device="cpu", exclude_duplicates=True)
     return [read_record(path) for path in evaluate(settings, request)]
 
 
@@ -67,9 +68,13 @@ def test_what_a_run_was_trained_with_is_in_the_table(settings: Settings, planted
     extracted(settings, "folder:mine", planted_folder)
     tables = []
     for faces in (None, 70):
-        request = TrainRequest("folder:mine", ("linear-probe", "knn"), seeds=(0,), device="cpu", faces=faces)
+        request = TrainRequest(
+            source="folder:mine", heads=("linear-probe", "knn"), seeds=(0,), device="cpu", faces=faces
+        )
         train(settings, request)
-        records = [read_record(path) for path in evaluate(settings, EvaluateRequest(("folder:mine",), device="cpu"))]
+        records = [
+            read_record(path) for path in evaluate(settings, EvaluateRequest(targets=("folder:mine",), device="cpu"))
+        ]
         tables.append(screen_table(frame(records)))
     assert "faces" not in tables[0]
     assert tables[1].splitlines()[1] == "Shared by all methods that have them: faces=70."

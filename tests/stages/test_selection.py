@@ -9,10 +9,11 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.loading.run_config import read_config
 from fercache.loading.sources import read_source
+from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record, frame, read_record
 from fercache.reporting.boards import boards
 from fercache.scoring.selection import POLICIES, choose, policies_of
-from fercache.stages.evaluate import EvaluateRequest, evaluate
+from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
 from fercache.store.tables import find_tables
 from tests.audits.planted import draw_folder
@@ -33,16 +34,19 @@ def extracted(settings: Settings, name: str, root: Path, rows: list[Row], **more
     manifest = root / f"{name}.csv"
     with manifest.open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream).writerows([["path", "label", "split"], *rows])
-    return extract(settings, ExtractRequest(f"manifest:{name}", manifest, EncoderRequest("pixels"), **more))
+    return extract(
+        settings,
+        ExtractRequest(dataset=f"manifest:{name}", root=manifest, encoder=EncoderRequest(name="pixels"), **more),
+    )
 
 
 def trained(settings: Settings, source: str, **more: Any) -> list[Path]:
-    request = TrainRequest(source, HEADS, seeds=(0,), device="cpu", **more)
+    request = TrainRequest(source=source, heads=HEADS, seeds=(0,), device="cpu", **more)
     return train(settings, request)
 
 
 def scored(settings: Settings, target: str) -> list[Record]:
-    return [read_record(path) for path in evaluate(settings, EvaluateRequest((target,), device="cpu"))]
+    return [read_record(path) for path in evaluate(settings, EvaluateRequest(targets=(target,), device="cpu"))]
 
 
 def relabelled(rows: list[Row], split: str) -> list[Row]:
@@ -93,7 +97,7 @@ def test_faces_that_are_drawn_depend_on_the_rows_that_they_are_drawn_from_alone(
     found = []
     for of in (rows, [row for row in rows if row[2] != "test"]):
         extracted(settings, "mine", tmp_path, of)
-        source = read_source(settings, TrainRequest("manifest:mine", faces=40, device="cpu"))
+        source = read_source(settings, TrainRequest(source="manifest:mine", faces=40, device="cpu"))
         found.append((source.faces.train.features.tolist(), source.faces.validation.features.tolist()))
     assert found[0] == found[1]
 
@@ -104,7 +108,7 @@ def test_seeds_of_two_methods_start_from_the_same_weights(settings: Settings, tm
     starts = {}
     for weight, seed in ((0.0, 0), (1.5, 0), (1.5, 1)):
         asked = {**still, "separation_weight": weight}
-        request = TrainRequest("manifest:mine", ("sigmoid-mask",), seeds=(seed,), set=asked, device="cpu")
+        request = TrainRequest(source="manifest:mine", heads=("sigmoid-mask",), seeds=(seed,), set=asked, device="cpu")
         (folder,) = train(settings, request)
         starts[weight, seed] = read_config(folder)[0].snapshot("epoch-01")["classifier.weight"].tolist()
     assert starts[0.0, 0] == starts[1.5, 0] != starts[1.5, 1]
@@ -128,7 +132,7 @@ def test_source_validation_leaves_out_what_is_trained_on(settings: Settings, tmp
     assert (without.validation_rows, without.validation_copies) == (7 * 6, 5)
     assert (with_them.validation_rows, with_them.validation_copies) == (7 * 6 + 5, 0)
     assert without.method_key != with_them.method_key
-    source = read_source(settings, TrainRequest("manifest:mine", device="cpu"))
+    source = read_source(settings, TrainRequest(source="manifest:mine", device="cpu"))
     assert source.faces.shifted is not None and len(source.faces.shifted) == 7 * 6
     options = {record.run: record.options["train"] for record in scored(settings, "manifest:mine")}
     assert "keep-validation-copies" in options[kept.name] and "keep-validation-copies" not in options[folder.name]
@@ -141,7 +145,7 @@ def test_held_out_faces_of_train_whose_picture_stays_are_left_out_too(settings: 
         (tmp_path / copy).write_bytes((tmp_path / path).read_bytes())
         rows.append([copy, label, "train"])
     extracted(settings, "mine", tmp_path, rows)
-    source = read_source(settings, TrainRequest("manifest:mine", device="cpu"))
+    source = read_source(settings, TrainRequest(source="manifest:mine", device="cpu"))
     held_out = {tuple(face.tolist()) for face in source.faces.validation.features}
     assert source.copies > 0
     assert not held_out & {tuple(face.tolist()) for face in source.faces.train.features}
@@ -152,10 +156,10 @@ def test_changed_pictures_of_source_validation_are_made_unless_they_are_not_want
 ) -> None:
     rows = listed(tmp_path, {"train": 12, "validation": 6, "test": 4})
     extracted(settings, "mine", tmp_path, rows, shifted=False)
-    (plain,) = train(settings, TrainRequest("manifest:mine", ("knn",), seeds=(0,), device="cpu"))
+    (plain,) = train(settings, TrainRequest(source="manifest:mine", heads=("knn",), seeds=(0,), device="cpu"))
     assert "source-shifted" not in policies_of(read_config(plain)[0].history)
     extracted(settings, "mine", tmp_path, rows)
-    (shifted,) = train(settings, TrainRequest("manifest:mine", ("class-mean",), seeds=(0,), device="cpu"))
+    (shifted,) = train(settings, TrainRequest(source="manifest:mine", heads=("class-mean",), seeds=(0,), device="cpu"))
     assert "source-shifted" in policies_of(read_config(shifted)[0].history)
     names = {info.identity["dataset"] for info in find_tables(settings.cache)}
     assert names == {"manifest:mine", "manifest:mine+shift:4"}

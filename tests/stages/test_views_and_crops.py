@@ -93,7 +93,7 @@ def test_features_are_those_of_the_rendered_picture(
             pixels = picture(row)
             assert pixel_hash(pixels) == hash.tobytes()
             view = draw_view(RECIPES[recipe], number, hash.tobytes())
-            square = view.on_square(PixelEncoder().preprocess(view.on_picture(pixels)))
+            square = view.on_square(PixelEncoder().preprocess(view.on_image(pixels)))
             np.testing.assert_array_equal(column[row], features(square))
             changed += not np.array_equal(column[row], table.columns.features["clean"][row])
     assert changed > 2 * N
@@ -231,7 +231,7 @@ def test_views_of_a_spoilt_set_are_views_of_the_spoilt_picture(
     for row in range(N):
         pixels = corruption(picture(row))
         view = draw_view(RECIPES["cafe"], 1, pixel_hash(pixels))
-        square = view.on_square(pixel_encoder().preprocess(view.on_picture(pixels)))
+        square = view.on_square(pixel_encoder().preprocess(view.on_image(pixels)))
         np.testing.assert_array_equal(table.columns.features["cafe-1"][row], features(square))
 
 

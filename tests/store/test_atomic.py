@@ -83,7 +83,7 @@ def test_what_a_process_that_is_gone_left_is_removed_and_nothing_else(tmp_path: 
 
 
 def test_half_a_character_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no character"):
+    with pytest.raises(UsageError, match="invalid character"):
         write_text(tmp_path / "a.txt", "a\udcff")
     assert list(tmp_path.iterdir()) == []
 

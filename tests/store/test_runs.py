@@ -104,7 +104,7 @@ def test_a_finished_run_stays_and_an_unfinished_one_is_replaced(tmp_path: Path) 
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    with pytest.raises(UsageError, match=r"no finished run.*fercache train"):
+    with pytest.raises(UsageError, match=r"not a finished run.*fercache train"):
         read_run(folder)
     write_run(folder, config={"seed": 1}, history=[], snapshots={})
     (folder / "records").mkdir()
@@ -203,7 +203,7 @@ def test_predictions_round_trip(tmp_path: Path, predictions: Predictions) -> Non
 def test_predictions_that_were_copied_from_another_run_are_refused(tmp_path: Path) -> None:
     path = write_predictions(tmp_path / "run" / "predictions" / "a.h5", PREDICTIONS, {"run": "run"})
     (tmp_path / "run").rename(tmp_path / "other")
-    with pytest.raises(UsageError, match="is of the run run, but lies in the folder of other"):
+    with pytest.raises(UsageError, match="belongs to the run run, but is in the folder of other"):
         read_predictions(tmp_path / "other" / "predictions" / path.name)
 
 

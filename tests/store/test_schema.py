@@ -47,7 +47,7 @@ def test_names_the_missing_column(name: str) -> None:
 def test_labels_have_classes_and_votes_have_names() -> None:
     check_columns(ROWS, CLASSES, VOTE_COLUMNS)
     check_columns(replace(ROWS, votes=None), CLASSES, ())
-    with pytest.raises(ValueError, match="none of the 2 classes"):
+    with pytest.raises(ValueError, match="not one of the 2 classes"):
         check_columns(ROWS, CLASSES[:2], VOTE_COLUMNS)
     with pytest.raises(ValueError, match="none of the 3 classes"):
         check_columns(replace(ROWS, label=ROWS.label - np.int16(1)), CLASSES, VOTE_COLUMNS)

@@ -101,7 +101,7 @@ def test_says_what_is_wrong(box: Path, tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match="it is a box"), opened(box, Kind("bag", "make bag")):
         pass
     (tmp_path / "note.h5").write_text("hello")
-    with pytest.raises(DamagedFileError, match="does not start like one"):
+    with pytest.raises(DamagedFileError, match="it has another beginning"):
         contents(tmp_path / "note.h5")
 
 

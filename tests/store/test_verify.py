@@ -65,7 +65,7 @@ def test_a_quarantine_list_that_is_none(cache: Path, content: bytes | None) -> N
     path.mkdir() if content is None else path.write_bytes(content)
     problem = only(cache)
     assert problem.path == path
-    assert "no list that can be read" in problem.what
+    assert "not a readable list" in problem.what
 
 
 def flip_prompt(cache: Path) -> Path:

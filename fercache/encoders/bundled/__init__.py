@@ -1,4 +1,4 @@
-"""The small CLIP that ships with the package: 64 x 64 pixels, works offline, trained by `train.py` beside it."""
+"""The small CLIP that ships with the package: 64 x 64 pixels, offline, trained by `train.py` in this folder."""
 
 import json
 import re
@@ -15,30 +15,30 @@ from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg
 from torch import nn
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.bundled import weights
 from fercache.encoders.open_clip.clip_encoder import Checkpoint, ClipEncoder
 from fercache.errors import UsageError
 from fercache.identity import file_hash
+from fercache.options.extract import EncoderRequest
 
 
 class Bundled(ClipEncoder):
     """The bundled encoder, or one retrained by the same script (`--weights FILE`)."""
 
     def _tower(self, precision: str) -> nn.Module:
-        """See `NetworkEncoder`. The packed tower knows fp32 only."""
+        """See `NetworkEncoder`. The packed tower supports fp32 only."""
         packable = self.device == "cpu" and precision == "fp32"
         return packed(self.network.visual) if packable else super()._tower(precision)
 
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
-        """Precision `auto` is fp32: for so small a model a trial is decided by how busy the machine is.
+        """Precision `auto` is fp32: for such a small model, a speed trial measures how busy the machine is.
 
-        Scores turn on it: of two equally good strengths of a linear probe, bf16's rounding chose another than fp32.
+        It affects scores: bf16 and fp32 rounding select different strengths of a linear probe that are equally good.
         """
         return {}
 
     def unknown_words(self, text: str) -> Sequence[str]:
-        """See `TextEncoder.unknown_words`: those that its training never met, of which nothing is in the weights."""
+        """See `TextEncoder.unknown_words`: words that never occurred in training and have no weights."""
         embedding = self.network.text.token_embedding.weight
         unknown = []
         for word in dict.fromkeys(re.findall(r"[^\W_]+", text)):
@@ -62,16 +62,16 @@ class Bundled(ClipEncoder):
 
 
 def packed(tower: nn.Module) -> nn.Module:
-    """The same function for a processor: batch norms folded into the convolutions, weights laid out for them.
+    """The tower laid out for a processor: batch norms folded into the convolutions, weights in the kernels' layout.
 
-    Measured on two AVX512-BF16 cores: 1.4 to 1.6 times the faces per second of the tower as it is.
+    Measured on two AVX512-BF16 cores: 1.4 to 1.6 times the faces per second of the original.
     """
     try:
         from torch.fx.experimental.optimization import optimize_for_inference
-    except ImportError:  # PyTorch calls it experimental; without it the encoder is slower, not wrong
+    except ImportError:  # experimental in PyTorch; without it the encoder is slower, not wrong
         return tower
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's own, about how it does this
+        warnings.simplefilter("ignore", FutureWarning)  # raised inside PyTorch
         return optimize_for_inference(deepcopy(tower))
 
 
@@ -79,7 +79,7 @@ def checkpoint(path: Path) -> Checkpoint:
     """The model with the weights of `path`."""
     shipped = path.parent == weights.FOLDER
     if shipped and not path.is_file():
-        raise UsageError(f"{path}: there is no such file. The weights ship with the package: reinstall fercache.")
+        raise UsageError(f"{path}: no such file. The weights ship with the package: reinstall fercache.")
     config = weights.architecture()
     model = weights.build()
     try:
@@ -87,7 +87,7 @@ def checkpoint(path: Path) -> Checkpoint:
     except (RuntimeError, KeyError, ValueError, IndexError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise UsageError(
-            f"{path} does not fit the bundled encoder ({reason}). It takes what its train.py writes."
+            f"{path} does not fit the bundled encoder ({reason}). Expected a file written by its train.py."
         ) from None
     return Checkpoint(
         name="bundled" if shipped else f"bundled--{path.stem}",
@@ -100,7 +100,7 @@ def checkpoint(path: Path) -> Checkpoint:
 
 
 def card() -> dict[str, Any]:
-    """What the encoder was trained on, how, and how well it does."""
+    """The encoder's training data, recipe and scores."""
     described: dict[str, Any] = json.loads((weights.FOLDER / "card.json").read_text(encoding="utf-8"))
     return described
 

@@ -10,9 +10,9 @@ GREY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 
 
 def moved(faces: Tensor, mirrored: Tensor, size: int, zoom: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """(B, C, H, W) in [0, 1] -> (B, C, size, size): rotated, scaled, shifted, flipped where `mirrored` (B,) says so.
+    """(B, C, H, W) in [0, 1] -> (B, C, size, size): rotated, scaled, shifted, flipped where `mirrored` (B,) is true.
 
-    A `zoom` below 1 shows less of the picture.
+    A `zoom` below 1 shows less of the image.
     """
     count = len(faces)
 
@@ -36,7 +36,7 @@ def relit(faces: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def erased(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """A box of the first `share` of the batch filled with the face's mean; the batch is in random order already."""
+    """Fills a box with the face's mean in the first `share` of the batch, which is in random order already."""
     size = faces.shape[-1]
     height, width = (int(n) for n in torch.randint(size // 8, size * 3 // 8, (2,), generator=generator))
     top, left = (int(torch.randint(0, size - n, (), generator=generator)) for n in (height, width))
@@ -46,7 +46,7 @@ def erased(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
 
 
 def like_photographs(faces: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """The last `share` of a batch of drawn faces made grey, coarse and noisy, to teach about photographs too."""
+    """Makes the last `share` of a batch of synthetic faces grey, coarse and noisy, like photographs."""
     start = len(faces) - int(share * len(faces))
     some = (faces[start:] * GREY).sum(dim=1, keepdim=True)
     coarse = F.interpolate(F.interpolate(some, scale_factor=0.6, mode="area"), size=faces.shape[-2:], mode="bilinear")

@@ -56,7 +56,7 @@ _AGES = {"a young person": "young", "a middle-aged person": "middle", "an old pe
 
 
 def values_of(words: Mapping[str, str], style: str) -> dict[str, str]:
-    """The value of every attribute that a drawn face shows, from its description in words."""
+    """The value of every attribute that a synthetic face shows, from its description in words."""
     frames, mouth, pose = _GLASSES[words["glasses"]], _MOUTHS[words["mouth"]], _POSES[words["pose"]]
     values = {
         "frames": frames,
@@ -79,7 +79,7 @@ def values_of(words: Mapping[str, str], style: str) -> dict[str, str]:
 
 
 def indices_of(values: Mapping[str, str]) -> list[int]:
-    """The place of each attribute's value in `VALUES`, -1 where the face does not show it, or not one of these."""
+    """The index of each attribute's value in `VALUES`, -1 if the face does not show it, or shows another value."""
     return [known.index(values[name]) if values.get(name) in known else -1 for name, known in VALUES.items()]
 
 
@@ -106,7 +106,7 @@ def expression_sentences(expressions: Sequence[str], random: np.random.Generator
 
 
 def attribute_sentences(attribute: str, random: np.random.Generator) -> list[str]:
-    """One sentence for each value of an attribute, all of the same form: only the value tells them apart."""
+    """One sentence for each value of an attribute, all of the same form except for the value."""
     frame = _choice(FRAMES, random)
     around = {"medium": _choice(MEDIA, random), "subject": _choice(SUBJECTS, random)}
     return [frame.format(phrase=_choice(options, random), **around) for options in PHRASES[attribute].values()]

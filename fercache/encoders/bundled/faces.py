@@ -1,4 +1,4 @@
-"""The faces that the bundled encoder is trained and scored on: FERPlus's, and drawn ones."""
+"""The faces that the bundled encoder is trained and scored on: FERPlus and synthetic ones."""
 
 import csv
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +29,7 @@ class RealFaces(NamedTuple):
     votes: NDArray[np.int16]
 
     def distribution(self) -> NDArray[np.float32]:
-        """(N, 8) shares of the votes over `EXPRESSIONS`, single votes left out; zero rows where nothing is left."""
+        """(N, 8) shares of the votes over `EXPRESSIONS`, without single votes; zero rows if no votes are left."""
         columns = [VOTE_COLUMNS.index(name) for name in EXPRESSIONS]
         counted = np.where(self.votes > 1, self.votes, 0)[:, columns].astype(np.float32)
         shares: NDArray[np.float32] = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1)
@@ -37,7 +37,7 @@ class RealFaces(NamedTuple):
 
 
 def read_ferplus(root: Path, split: str) -> RealFaces:
-    """One split of FERPlus, resized to 64 x 64. Raises UsageError when `root` does not hold it."""
+    """One split of FERPlus, resized to 64 x 64. Raises UsageError if `root` is not FERPlus."""
     listing = root / "fer2013new.csv"
     if not listing.is_file():
         raise UsageError(f"{root} is not FERPlus: it has no fer2013new.csv. Give its folder: --ferplus ROOT.")
@@ -51,7 +51,7 @@ def read_ferplus(root: Path, split: str) -> RealFaces:
 
 
 @dataclass(frozen=True)
-class DrawnFaces:
+class SyntheticFaces:
     """`pixels` (N, 64, 64, 3) uint8, `expression` (N,) in `EXPRESSIONS`, `attributes` (N, A) in `captions.VALUES`."""
 
     pixels: NDArray[np.uint8]
@@ -59,19 +59,19 @@ class DrawnFaces:
     attributes: NDArray[np.int64]
 
 
-def draw_faces(seed: int, count: int, styles: tuple[str, ...], workers: int = 1) -> DrawnFaces:
-    """The first `count` faces of `seed`, the styles in turn."""
-    one = partial(_drawn, seed, styles)
+def draw_faces(seed: int, count: int, styles: tuple[str, ...], workers: int = 1) -> SyntheticFaces:
+    """The first `count` faces of `seed`, cycling through the styles."""
+    one = partial(_face_of, seed, styles)
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
             faces = list(pool.map(one, range(count), chunksize=256))
     else:
         faces = [one(index) for index in range(count)]
     pixels, expressions, attributes = zip(*faces, strict=True)
-    return DrawnFaces(np.stack(pixels), np.array(expressions, np.int64), np.array(attributes, np.int64))
+    return SyntheticFaces(np.stack(pixels), np.array(expressions, np.int64), np.array(attributes, np.int64))
 
 
-def _drawn(seed: int, styles: tuple[str, ...], index: int) -> tuple[NDArray[np.uint8], int, list[int]]:
+def _face_of(seed: int, styles: tuple[str, ...], index: int) -> tuple[NDArray[np.uint8], int, list[int]]:
     style = styles[index % len(styles)]
     face = sample_face(seed, index, style)
     return draw(face, SIZE), EXPRESSIONS.index(face.expression), indices_of(values_of(describe(face), style))

@@ -1,6 +1,6 @@
-"""Score the bundled encoder, by text similarity alone: `python -m fercache.encoders.bundled.scores --ferplus ROOT`.
+"""Score the bundled encoder by text similarity alone: `python -m fercache.encoders.bundled.scores --ferplus ROOT`.
 
-On FERPlus, and on drawn faces of seeds that training never met, with wordings that no caption has.
+On FERPlus, and on synthetic faces of unseen seeds, with wordings that no training caption has.
 """
 
 import argparse
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from fercache.encoders import EncoderRequest, TextEncoder
+from fercache.encoders import TextEncoder
 from fercache.encoders.bundled.captions import VALUES
-from fercache.encoders.bundled.faces import VOTE_COLUMNS, DrawnFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled.faces import VOTE_COLUMNS, SyntheticFaces, draw_faces, read_ferplus
 from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompt_set
 from fercache.synthetic_faces import DOMAINS, STYLES
 
@@ -28,7 +29,7 @@ STYLED_FACES, DOMAIN_FACES = 1_400, 700
 
 @dataclass(frozen=True)
 class Wordings:
-    """Two ways to say that a face has something, and that it has not, none of which training used."""
+    """Two wordings each for the presence and absence of an attribute, none of which was used in training."""
 
     yes: tuple[str, ...]
     no: tuple[str, ...]
@@ -84,10 +85,10 @@ def on_ferplus(encoder: TextEncoder, root: Path, split: str) -> dict[str, Any]:
     }
 
 
-def on_drawn(encoder: TextEncoder, faces: DrawnFaces) -> dict[str, Any]:
+def on_synthetic(encoder: TextEncoder, faces: SyntheticFaces) -> dict[str, Any]:
     """Accuracy of the expressions, and the AUC of every held-out pair of wordings and of their mean.
 
-    None where the faces do not differ in the attribute.
+    None if the faces do not differ in the attribute.
     """
     features, attributes = unit(encode(encoder, faces.pixels)), list(VALUES)
     prompts = prompt_set("faces")
@@ -114,7 +115,7 @@ def _auc(truth: NDArray[np.bool_], likeness: NDArray[np.float32]) -> float | Non
 
 
 def rate(encoder: TextEncoder, faces: int = 2_048, batch: int = 128) -> float:
-    """Faces per second, encoding alone, on random pixels."""
+    """Faces per second for encoding alone, on random pixels."""
     side = encoder.image_size
     pixels = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), dtype=np.uint8)
     encoder.encode_images(pixels)
@@ -128,7 +129,9 @@ def score(encoder: TextEncoder, ferplus: Path) -> dict[str, Any]:
     """Everything that the card reports."""
     groups = {"styles": STYLES, **{domain: (domain,) for domain in DOMAINS}}
     drawn = {
-        group: on_drawn(encoder, draw_faces(HELD_OUT_SEED, STYLED_FACES if group == "styles" else DOMAIN_FACES, styles))
+        group: on_synthetic(
+            encoder, draw_faces(HELD_OUT_SEED, STYLED_FACES if group == "styles" else DOMAIN_FACES, styles)
+        )
         for group, styles in groups.items()
     }
     return {

@@ -1,8 +1,8 @@
 """Train the bundled encoder: `python -m fercache.encoders.bundled.train --ferplus ROOT --out DIR`.
 
-A small CLIP from random weights, on FERPlus's train split and on drawn faces of styles that no synthetic domain has.
-Every step asks three things of a batch, all through sentences drawn anew: which expression (soft labels: the votes),
-which value of some attributes (drawn faces only), and which caption belongs to which drawn face.
+A small CLIP from random weights, on FERPlus's train split and on synthetic faces of styles that no synthetic domain
+has. Every step samples sentences and classifies a batch in three ways: by expression (soft labels: the votes), by the
+value of some attributes (synthetic faces only), and by caption (synthetic faces only).
 """
 
 import argparse
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from fercache.encoders.bundled import augment, captions, weights
-from fercache.encoders.bundled.faces import SIZE, DrawnFaces, RealFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled.faces import SIZE, RealFaces, SyntheticFaces, draw_faces, read_ferplus
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import seed_from
 from fercache.synthetic_faces import STYLES
@@ -34,7 +34,7 @@ MEAN_NORM = 10.0  # of the image features on FERPlus train, as CLIP ViT-B/32's h
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, up to the order in which threads add up."""
+    """Everything that determines the weights, except the order in which threads add up."""
 
     seed: int = 20_011
     drawn_faces: int = 18_000
@@ -57,7 +57,7 @@ class Recipe:
     caption_weight: float = 0.3
 
 
-CONTINUED = Recipe(  # for a run that starts from the weights of another: shorter, and most of it real faces
+CONTINUED = Recipe(  # for a run that starts from another's weights: shorter, with mostly real faces
     seed=20_013,
     steps=1_000,
     real_batch=136,
@@ -88,14 +88,14 @@ class Words:
         return places
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        """(T, longest text) places; padding beyond the longest text is cut away."""
+        """(T, longest text) token indices, without padding beyond the longest text."""
         rows = torch.stack([self._row(text) for text in texts])
         return rows[:, : int(rows.argmax(dim=1).max()) + 1]
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A batch of drawn faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""
+class SyntheticBatch:
+    """Synthetic faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""
 
     pixels: Tensor
     expression: Tensor
@@ -108,7 +108,7 @@ def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def mirror_table() -> list[Tensor]:
-    """For each attribute, the place of each value after the picture is flipped."""
+    """For each attribute, the index of each value after the image is flipped."""
     return [
         torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values])
         for values in captions.VALUES.values()
@@ -118,7 +118,7 @@ def mirror_table() -> list[Tensor]:
 class Training:
     """One run of a recipe."""
 
-    def __init__(self, recipe: Recipe, real: RealFaces, drawn: DrawnFaces, rank: int = 0) -> None:
+    def __init__(self, recipe: Recipe, real: RealFaces, drawn: SyntheticFaces, rank: int = 0) -> None:
         self.recipe, self.rank = recipe, rank
         distribution = real.distribution()
         kept = distribution.sum(axis=1) > 0
@@ -143,7 +143,7 @@ class Training:
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def start_from(self, path: Path) -> None:
-        """Take over the weights that another run saved; words that it did not know stay as they are."""
+        """Load the weights that another run saved; its unknown words keep their random weights."""
         state = weights.read(path)
         rows = state[weights.EMBEDDING][self.words.ids]
         known = rows.abs().sum(dim=1, keepdim=True) > 0
@@ -161,8 +161,8 @@ class Training:
         faces = augment.erased(augment.relit(faces, self.generator), 0.4, self.generator)
         return faces.expand(-1, 3, -1, -1), self.votes[rows]
 
-    def drawn_batch(self, size: int) -> Drawn:
-        """Drawn faces, some like photographs: those no longer show their style, nor the colour of their hair."""
+    def drawn_batch(self, size: int) -> SyntheticBatch:
+        """Synthetic faces, some like photographs, which no longer show their style or the colour of their hair."""
         rows = torch.randint(
             len(self.drawn_pixels), (self.recipe.drawn_batch // self.recipe.processes,), generator=self.generator
         )
@@ -178,7 +178,7 @@ class Training:
         unseen = len(rows) - int(share * len(rows))
         for name in ("style", "colour"):
             values[unseen:, names.index(name)] = -1
-        return Drawn(faces, self.drawn_expression[rows], values)
+        return SyntheticBatch(faces, self.drawn_expression[rows], values)
 
     def texts(self, sentences: Sequence[str]) -> Tensor:
         """(T, D) L2-normalised embeddings."""
@@ -191,7 +191,7 @@ class Training:
         return embedded
 
     def expression_loss(self, real: Tensor, votes: Tensor, drawn: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
-        """Soft cross-entropy over the expressions, on real and on drawn faces, for two forms of sentence."""
+        """Soft cross-entropy over the expressions, on real and on synthetic faces, for two forms of sentence."""
         scale, count = self.model.logit_scale.exp(), len(EXPRESSIONS)
         smoothed = torch.full((len(expression), count), self.recipe.smoothing / count)
         smoothed.scatter_add_(1, expression[:, None], torch.full((len(expression), 1), 1 - self.recipe.smoothing))
@@ -220,7 +220,7 @@ class Training:
         return torch.stack(losses).mean()
 
     def caption_loss(self, drawn: Tensor, expression: Tensor, values: Tensor) -> Tensor:
-        """CLIP's symmetric loss; every face that a caption is true of counts as its positive, in equal parts."""
+        """CLIP's symmetric loss; all faces that a caption describes count equally as its positives."""
         named = torch.from_numpy(self.random.random(values.shape) < 0.2) & (values >= 0)
         says_expression = torch.from_numpy(self.random.random(len(values)) < 0.6) | ~named.any(dim=1)
         sentences = [
@@ -266,7 +266,7 @@ class Training:
     def run(self, path: Path) -> None:
         """All steps: a linear warm-up, then a cosine.
 
-        The average of the weights is what stays in the model, and what goes to `path` now and then.
+        The averaged weights replace the model's at the end, and are saved to `path` now and then.
         """
         recipe, optimizer, started = self.recipe, self.optimizer(), time.monotonic()
         weight = {
@@ -315,7 +315,7 @@ class Training:
 
 @torch.inference_mode()
 def scale_output(model: Any, faces: Tensor) -> None:
-    """Fold a factor into the projection: the features of `faces` (N, 1, S, S) uint8 get a mean norm of `MEAN_NORM`."""
+    """Scale the projection so that the features of `faces` (N, 1, S, S) uint8 have a mean norm of `MEAN_NORM`."""
     model.eval()
     norms = [
         model.encode_image(((batch.float() / 255 - 0.5) / 0.25).expand(-1, 3, -1, -1)).norm(dim=1)
@@ -326,18 +326,18 @@ def scale_output(model: Any, faces: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What every process of a run needs: `start` holds weights to start from, `path` is where the weights go."""
+    """What every process of a run needs: `start` holds the initial weights, `path` receives the weights."""
 
     recipe: Recipe
     real: RealFaces
-    drawn: DrawnFaces
+    drawn: SyntheticFaces
     start: Path | None
     path: Path
     meeting: Path
 
 
 def train(rank: int, job: Job) -> Training:
-    """The share of process `rank`; the processes find each other through the file `meeting`."""
+    """The part of process `rank`; the processes find each other through the file `meeting`."""
     count = job.recipe.processes
     if count > 1:
         torch.set_num_threads(1)

@@ -37,9 +37,9 @@ def save(state: Mapping[str, Tensor], tokens: Tensor, path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The float32 state of the full model, as open_clip has it; tokens that training never met are zero rows.
+    """The float32 state of the full model, as in open_clip; tokens that never occurred in training are zero rows.
 
-    Raises UsageError for a file that is none of weights.
+    Raises UsageError for any file that does not hold weights.
     """
     state = {name: value.float() if value.is_floating_point() else value for name, value in read_state(path).items()}
     tokens, rows = state.pop(TOKENS).long(), state[EMBEDDING]

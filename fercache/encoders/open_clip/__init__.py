@@ -1,16 +1,16 @@
 """Every CLIP that open_clip knows: `ViT-B-32/openai`, `ViT-B-32` with a file, `local-dir:PATH`, `hf-hub:NAME`."""
 
-from fercache.encoders import EncoderRequest
 from fercache.encoders.open_clip.checkpoints import SCHEMES, load, not_here
 from fercache.encoders.open_clip.clip_encoder import ClipEncoder
+from fercache.options.extract import EncoderRequest
 
 
 class OpenClip(ClipEncoder):
-    """The family of everything that is called as open_clip calls it."""
+    """The family of all names that open_clip knows."""
 
     @classmethod
     def knows(cls, name: str) -> bool:
-        """Whether `name` is an architecture of open_clip's, alone or with a tag, or begins with a scheme."""
+        """Whether `name` is an open_clip architecture, with or without a tag, or begins with a scheme."""
         import open_clip
 
         return name.startswith(SCHEMES) or name.partition("/")[0] in open_clip.list_models()

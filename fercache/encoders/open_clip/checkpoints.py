@@ -1,6 +1,6 @@
-"""From what a user says to a model with its weights in place.
+"""From `--encoder` and `--weights` to a model with its weights loaded.
 
-Never a download that cannot succeed, never a silent mismatch.
+No download is tried that cannot succeed, and no mismatch passes silently.
 """
 
 import json
@@ -34,15 +34,15 @@ WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 OPENAI_MARKS = frozenset({"input_resolution", "context_length", "vocab_size"})  # extra entries of OpenAI's own files
 
 UNUSED = "text_decoder."
-"""What CoCa writes captions with."""
+"""CoCa's caption decoder."""
 LAYERS = ("ln_final.weight", "visual.conv1.weight")
 POSITIONS = "text.transformer.embeddings.position_ids"
-"""What older towers of text held, though it is only counted."""
+"""A buffer of older text towers, which can be computed."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model config, the file of its weights, and the activation they are known to need (None: unknown)."""
+    """A model config, the file of its weights, and the activation they need (None: unknown)."""
 
     name: str
     architecture: str
@@ -54,9 +54,9 @@ class Source:
 
 
 def load(name: str, weights: Path | None, preset: str = OWN) -> Checkpoint:
-    """The model that `--encoder` and `--weights` mean. Raises UsageError for whatever does not fit together.
+    """The model of `--encoder` and `--weights`. Raises UsageError if they do not fit together.
 
-    With a `preset` of preprocessing nothing needs to be known of the weights' own.
+    With a preprocessing `preset`, the weights' own preprocessing may be unknown.
     """
     source = find(name, weights, preset)
     config = dict(source.config)
@@ -82,15 +82,13 @@ def load(name: str, weights: Path | None, preset: str = OWN) -> Checkpoint:
 
 
 def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
-    """Where everything is: a folder, the hub, or a built-in architecture with a tag or a file."""
+    """The source of config and weights: a folder, the hub, or a built-in architecture with a tag or a file."""
     if weights is not None and not weights.is_file():
-        raise UsageError(f"--weights {weights}: there is no such file.")
+        raise UsageError(f"--weights {weights}: no such file.")
     if name.startswith("local-dir:"):
         return _folder(Path(name.removeprefix("local-dir:")).expanduser(), weights)
     if name.startswith(SCHEMES) and weights is not None:
-        raise UsageError(
-            f"'{name}' has weights of its own; leave out --weights, or name an architecture: --encoder ViT-B-32."
-        )
+        raise UsageError(f"'{name}' has its own weights; omit --weights, or name an architecture: --encoder ViT-B-32.")
     if name.startswith("hf-hub:"):
         return _hub(name.removeprefix("hf-hub:"))
     architecture, _, tag = name.partition("/")
@@ -104,12 +102,12 @@ def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
     if weights is None:
         tags = open_clip.list_pretrained_tags_by_model(architecture)
         example = f"--encoder {architecture}/{tags[0]}, or " if tags else ""
-        raise UsageError(f"'{architecture}' says no weights: name a tag ({example}--weights FILE). {_few('', tags)}")
+        raise UsageError(f"'{architecture}' names no weights: add a tag ({example}--weights FILE). {_few('', tags)}")
     return _file(architecture, config, weights, preset)
 
 
 def not_here(name: str) -> str:
-    """The address that weights would be fetched from, empty where they are on this machine. Asks no network."""
+    """The URL of the weights, empty if they are on this machine. Does not use the network."""
     if name.startswith("local-dir:"):
         return ""
     entry = {"hf_hub": name.removeprefix("hf-hub:") + "/"}
@@ -133,7 +131,7 @@ def _few(name: str, known: list[str]) -> str:
 
 
 def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path | None) -> Source:
-    """A tag knows its activation and preprocessing; its weights may lie in a local file."""
+    """A tag implies activation and preprocessing; its weights may be in a local file."""
     known = open_clip.list_pretrained_tags_by_model(architecture)
     if tag not in known:
         raise UsageError(f"open_clip has no weights '{tag}' for {architecture}. {_few(tag, known)}")
@@ -155,7 +153,7 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
 
 
 def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: str) -> Source:
-    """A file says little about itself: a config may lie beside it, its name may be a known one, or nothing decides."""
+    """A file of weights: described by a config beside it, by a known file name, or not at all."""
     beside = weights.with_name(CONFIG)
     quick_gelu: bool | None = None
     preprocessing: Mapping[str, Any] = {}
@@ -176,7 +174,7 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: s
 def _folder(folder: Path, weights: Path | None) -> Source:
     if not (folder / CONFIG).is_file():
         raise UsageError(
-            f"local-dir:{folder} holds no {CONFIG}. Expected a folder as open_clip saves one: config and weights."
+            f"local-dir:{folder} holds no {CONFIG}. Expected a folder saved by open_clip: config and weights."
         )
     own = _read_config(folder / CONFIG)
     name = folder.resolve().name
@@ -192,7 +190,7 @@ def _folder(folder: Path, weights: Path | None) -> Source:
 
 
 def _weights_in(folder: Path) -> Path:
-    """The one file of weights in a folder, of a usual name or any. Raises UsageError for none, and for several."""
+    """The one file of weights in a folder. Raises UsageError for none, and for several without a usual name."""
     usual = [folder / name for name in HUB_WEIGHTS if (folder / name).is_file()]
     index = sorted(folder.glob("*" + INDEX))
     there = usual[:1] or index or sorted(path for path in folder.iterdir() if path.suffix in WEIGHT_SUFFIXES)
@@ -200,7 +198,7 @@ def _weights_in(folder: Path) -> Path:
         raise UsageError(f"local-dir:{folder} holds no weights. Expected {HUB_WEIGHTS[0]} beside {CONFIG}.")
     if len(there) > 1:
         raise UsageError(
-            f"local-dir:{folder} holds several files of weights: {', '.join(path.name for path in there)}. Say which: "
+            f"local-dir:{folder} holds several files of weights: {', '.join(path.name for path in there)}. Choose one: "
             f"--encoder local-dir:{folder} --weights {there[0]}"
         )
     return there[0]
@@ -226,7 +224,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         own = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(own["model_cfg"], dict):
-            raise TypeError("model_cfg is no table")
+            raise TypeError("model_cfg is not a table")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{path} is not an open_clip config: {error}. Expected JSON with an entry 'model_cfg'."
@@ -274,12 +272,12 @@ def _check_activation(source: Source, built: bool) -> None:
     raise UsageError(
         f"{source.weights.name} was trained with {names[source.quick_gelu]}, "
         f"but {source.architecture} computes {names[built]}: "
-        f"its features would be wrong without a sign of it. {remedy}"
+        f"its features would be silently wrong. {remedy}"
     )
 
 
 def _build(source: Source) -> Any:
-    """The model of a config with random weights, and no download for its towers. Raises UsageError for a wrong one."""
+    """The model of a config with random weights, without downloads. Raises UsageError for a wrong config."""
     config = deepcopy(dict(source.config))
     try:
         config["vision_cfg"]["timm_model_pretrained"] = False
@@ -293,17 +291,17 @@ def _build(source: Source) -> Any:
         needs_transformers(source.architecture, config.get("text_cfg"))
         wrong = f"has no entry {error}" if isinstance(error, KeyError) else first_line(error)
         raise UsageError(
-            f"The config of {source.architecture} is none that open_clip builds: {wrong} Expected model_cfg with "
-            "embed_dim, vision_cfg and text_cfg, as open_clip saves it."
+            f"open_clip cannot build the config of {source.architecture}: {wrong} Expected model_cfg with embed_dim, "
+            "vision_cfg and text_cfg, as open_clip saves it."
         ) from None
 
 
 def _refuse_unreachable_tower(architecture: str, name: str | None) -> None:
-    """Raises UsageError for a text tower of Hugging Face's that is not here: its library would try for minutes."""
+    """Raises UsageError for a Hugging Face text tower that is not on this machine: loading would try for minutes."""
     if name and not Path(name).is_dir() and fetched_before(name, ("config.json",)) is None and not reachable(HUB):
         raise UsageError(
             f"The text tower of {architecture} needs the config of {name} from {HUB}, which does not answer. Load it "
-            "once where there is a network, and copy its cache (~/.cache/huggingface) here."
+            "once with a network connection, and copy its cache (~/.cache/huggingface) here."
         )
 
 
@@ -320,7 +318,7 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
     except (RuntimeError, KeyError, AttributeError, TypeError, ValueError, AssertionError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UsageError(f"{path} does not fit {source.architecture}: {'; '.join(lines[-4:])}") from None
-    computed = {name for name, _ in model.named_buffers()}  # which archives hold, and state dicts do not
+    computed = {name for name, _ in model.named_buffers()}  # in archives, but not in state dicts
     unexpected = [key for key in unexpected if key not in OPENAI_MARKS | computed]
     if missing or unexpected:
         remedy = "Name the architecture that the weights were saved from: --encoder ARCHITECTURE."
@@ -332,30 +330,30 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
     used = {name: value for name, value in model.state_dict().items() if not name.startswith(UNUSED)}
     wrong = [name for name, value in used.items() if not value.isfinite().all()]
     if wrong:
-        raise UsageError(f"{path} holds weights that are no numbers (NaN or infinite): {listed(wrong)}. Take another.")
+        raise UsageError(f"{path} holds weights that are NaN or infinite: {listed(wrong)}. Use another file.")
 
 
 def _warn_of_activation(state: State, source: Source) -> None:
-    """Tuned copies of OpenAI's weights have lost the marks of theirs, but often keep their mixture of precisions."""
+    """Warns of fine-tuned copies of OpenAI's weights, which lack their marks but keep their mix of precisions."""
     halves = {name.endswith("ln_final.weight"): value.dtype for name, value in state.items() if name.endswith(LAYERS)}
     other = f"{source.architecture}-quickgelu"
     unknown = source.quick_gelu is None and not source.config.get("quick_gelu", False)
     if unknown and halves == {True: torch.float32, False: torch.float16} and other in open_clip.list_models():
         print(
-            f"warning: {source.weights} does not say its activation, and is in the precisions of OpenAI's models. "
-            f"If it was trained from one of them, use --encoder {other}.",
+            f"warning: {source.weights} does not state its activation, and has the precisions of OpenAI's models. "
+            f"If it was fine-tuned from one of them, use --encoder {other}.",
             file=sys.stderr,
         )
 
 
 def _adapted(state: State, model: Any) -> State:
-    """What open_clip itself does to files: older and foreign names, other sizes of pictures and texts."""
+    """The state dict as open_clip itself adapts it: older and foreign names, other sizes of images and texts."""
     state = convert_state_dict(model, state)
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     if getattr(model, "logit_bias", None) is not None and "logit_bias" not in state and "logit_scale" in state:
-        state["logit_bias"] = torch.zeros_like(state["logit_scale"])  # of models that were not trained as SigLIP's
-    for name in ("logit_scale", "logit_bias"):  # a number, or one number in a list
+        state["logit_bias"] = torch.zeros_like(state["logit_scale"])  # only SigLIP models train it
+    for name in ("logit_scale", "logit_bias"):  # a scalar, or a list of one
         if name in state and getattr(model, name, None) is not None:
             state[name] = state[name].reshape(getattr(model, name).shape)
     if POSITIONS not in model.state_dict():
@@ -366,7 +364,7 @@ def _adapted(state: State, model: Any) -> State:
 
 
 def _forget_weights(model: torch.nn.Module) -> None:
-    """Lets go of the random weights, so that a large model is never in memory twice; the file's take their places."""
+    """Frees the random weights before the file's are loaded, so that a large model is never in memory twice."""
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             setattr(module, name, torch.nn.Parameter(parameter.to("meta"), requires_grad=False))

@@ -12,17 +12,10 @@ from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
-from fercache.encoders import (
-    OWN,
-    EncoderRequest,
-    NetworkEncoder,
-    Preprocessing,
-    TextEncoder,
-    check_preset,
-    square_side,
-)
+from fercache.encoders import OWN, NetworkEncoder, Preprocessing, TextEncoder, check_preset, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
+from fercache.options.extract import EncoderRequest
 
 GEOMETRY = ("resize_mode", "interpolation", "fill_color", "kernels")
 TEXT_BATCH = 256
@@ -32,9 +25,9 @@ Tokenizer = Callable[[list[str]], Tensor]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with its weights in place, and where everything about it comes from.
+    """A model with its weights loaded.
 
-    `origin` is the part of the identity that says so: architecture, sha256 of the weights, activation.
+    `origin` is its part of the identity: architecture, sha256 of the weights, activation.
     """
 
     name: str
@@ -49,7 +42,7 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
     """Raw features after the projection, from any model that has open_clip's two `encode_` methods."""
 
     def __init__(self, checkpoint: Checkpoint, request: EncoderRequest) -> None:
-        """Raises UsageError for a preprocessing, device or precision that is unknown or cannot be had."""
+        """Raises UsageError for an unknown or unavailable preprocessing, device or precision."""
         chosen = preprocessing_named(request.preprocessing, checkpoint.preprocessing, checkpoint.name)
         described = described_as(request.preprocessing, chosen)
         super().__init__(checkpoint.name, checkpoint.model, checkpoint.dimension, checkpoint.origin, described, request)
@@ -74,14 +67,14 @@ class ClipEncoder(NetworkEncoder, TextEncoder):
         return torch.cat([embedded.float().cpu() for embedded in raw]).numpy()
 
     def cut_from(self, text: str) -> str:
-        """See `TextEncoder.cut_from`: the tokens of a text that is cut are those of its beginning."""
+        """See `TextEncoder.cut_from`: a truncated text has the tokens of its beginning."""
         words, tokens = text.split(), self._tokenizer([text])
         read = bisect_left(range(len(words)), True, key=lambda n: self._tokenizer([" ".join(words[:n])]).equal(tokens))
         return " ".join(words[read:])
 
 
 class _Projected(nn.Module):
-    """An image tower without the tokens that some (CoCa's) return beside the features."""
+    """An image tower without the tokens that some (CoCa's) return with the features."""
 
     def __init__(self, visual: nn.Module) -> None:
         super().__init__()
@@ -94,7 +87,7 @@ class _Projected(nn.Module):
 
 
 def preprocessing_named(preset: str, own: PreprocessCfg, name: str) -> PreprocessCfg:
-    """The model's `own`, or the preset's. Raises UsageError for another, and for imagenet-224 with another size."""
+    """The model's `own`, or the preset's. Raises UsageError for an unknown preset, or a wrong size for imagenet-224."""
     if check_preset(preset) == OWN:
         return own
     if image_side(own) != 224:
@@ -103,7 +96,7 @@ def preprocessing_named(preset: str, own: PreprocessCfg, name: str) -> Preproces
 
 
 def image_side(preprocessing: PreprocessCfg) -> int:
-    """S of the S x S pictures. Raises UsageError for a model whose pictures are not square."""
+    """S of the S x S images. Raises UsageError if the model's images are not square."""
     size = preprocessing.size
     return square_side(size, size) if isinstance(size, int) else square_side(*size)
 
@@ -116,6 +109,6 @@ def described_as(preset: str, chosen: PreprocessCfg) -> Preprocessing:
 
 
 def steps(preprocessing: PreprocessCfg, side: int) -> Sequence[Any]:
-    """Those of open_clip's evaluation transform to pictures of `side` pixels."""
+    """The steps of open_clip's evaluation transform to images of `side` pixels."""
     transforms: Sequence[Any] = image_transform_v2(replace(preprocessing, size=side), is_train=False).transforms
     return transforms

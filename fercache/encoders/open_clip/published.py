@@ -1,4 +1,4 @@
-"""What open_clip knows of the weights that were published for an architecture: activation and preprocessing."""
+"""Activation and preprocessing of an architecture's published weights, from open_clip's list."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from fercache.errors import UsageError
 
 QUICK = "-quickgelu"
 NAMED = 4
-"""Kinds of weights that a message names."""
+"""Kinds of weights named in a message."""
 
 _DEFAULT = PreprocessCfg(size=224)
 
@@ -21,7 +21,7 @@ Kind = tuple[bool, str]
 
 
 def of_file(architecture: str, name: str) -> Mapping[str, Any] | None:
-    """The entry of the published weights whose file is called so; None for another name."""
+    """The entry of the published weights with this file name, or None."""
     found = None
     for model, tag in open_clip.list_pretrained():
         entry: Mapping[str, Any] = open_clip.get_pretrained_cfg(model, tag)
@@ -31,15 +31,15 @@ def of_file(architecture: str, name: str) -> Mapping[str, Any] | None:
 
 
 def refuse_ambiguous(architecture: str, weights: Path, any_preprocessing: bool = False) -> None:
-    """Raises UsageError where the architecture's published weights are of several kinds, or not of open_clip's default.
+    """Raises UsageError if the architecture's published weights are of several kinds, or not of open_clip's default.
 
-    A file that says nothing about itself could be of any of them, and its features would be wrong without a sign of it.
+    A file without a config could be any of them, and its features would be silently wrong.
     """
     kinds: dict[Kind, str] = {}
     for name in (architecture, architecture.removesuffix(QUICK)):
         for tag in open_clip.list_pretrained_tags_by_model(name):
             kinds.setdefault(_kind(name, tag, any_preprocessing), f"{name}/{tag}")
-    if architecture.endswith(QUICK):  # which says the activation
+    if architecture.endswith(QUICK):  # implies the activation
         kinds = {kind: name for kind, name in kinds.items() if kind[0]}
     if set(kinds) <= {(architecture.endswith(QUICK), "" if any_preprocessing else _words(_DEFAULT))}:
         return
@@ -49,9 +49,9 @@ def refuse_ambiguous(architecture: str, weights: Path, any_preprocessing: bool =
     ]
     more = f", and {len(listed) - NAMED} kinds more" if len(listed) > NAMED else ""
     raise UsageError(
-        f"{weights} does not say its activation and preprocessing, and those of {architecture} that were published "
-        f"have {', '.join(listed[:NAMED])}{more}. Name the one that it is, or was tuned from, and --weights {weights}; "
-        "or put its open_clip_config.json beside it."
+        f"{weights} does not state its activation and preprocessing, and the published weights of {architecture} have "
+        f"{', '.join(listed[:NAMED])}{more}. Name the one it is, or was fine-tuned from, and --weights {weights}; or "
+        "put its open_clip_config.json beside it."
     )
 
 

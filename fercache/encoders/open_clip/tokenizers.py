@@ -15,16 +15,16 @@ FILES = "tokenizer.json and tokenizer_config.json"
 
 
 def needs_transformers(architecture: str, text: object) -> None:
-    """Raises UsageError where a config's `text_cfg` asks for Hugging Face's library and it is not installed."""
+    """Raises UsageError if a config's `text_cfg` needs Hugging Face's library and it is not installed."""
     wanted = isinstance(text, Mapping) and {"hf_model_name", "hf_tokenizer_name"} & text.keys()
     if wanted and find_spec("transformers") is None:
         raise UsageError(f"{architecture} reads text with Hugging Face's transformers, which is not installed: {EXTRA}")
 
 
 def tokenizer(name: str, architecture: str, config: Mapping[str, Any]) -> Any:
-    """What makes tokens of texts, for an architecture, `local-dir:` or `hf-hub:`. Raises UsageError without one.
+    """The tokenizer of an architecture, `local-dir:` or `hf-hub:`. Raises UsageError if it cannot be loaded.
 
-    Nothing is fetched for a folder that has the files.
+    Nothing is fetched for a folder with the files.
     """
     text = config.get("text_cfg", {})
     needs_transformers(architecture, text)
@@ -35,8 +35,8 @@ def tokenizer(name: str, architecture: str, config: Mapping[str, Any]) -> Any:
         return open_clip.get_tokenizer(name)
     except (OSError, RuntimeError, ValueError, TypeError, ImportError, AttributeError):
         raise UsageError(
-            f"The tokenizer of {architecture}, {wanted or name}, is neither on this machine nor can it be fetched. Put "
-            f"its {FILES} beside the weights and open_clip_config.json, and give the folder: --encoder local-dir:FOLDER"
+            f"The tokenizer of {architecture}, {wanted or name}, is not on this machine and cannot be fetched. Put its "
+            f"{FILES} beside the weights and open_clip_config.json, and give the folder: --encoder local-dir:FOLDER"
         ) from None
 
 

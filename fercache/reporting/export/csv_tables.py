@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from fercache.datasets import POOL
 from fercache.records import MADE, METRICS
 from fercache.reporting.boards import Board, MethodTable, boards
 from fercache.reporting.robustness_tables import CLEAN, DROP, MEAN, Robustness, robustness
 from fercache.reporting.table_rows import METRIC_NAMES, MISSING, UNSEEN, Cell, Method, Row, Scores, written
+from fercache.splits import POOL
 
 if TYPE_CHECKING:
     import pandas as pd

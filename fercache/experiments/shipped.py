@@ -1,0 +1,39 @@
+"""The experiments that ship with the package: the files of `pipelines/`."""
+
+from pathlib import Path
+
+from fercache.errors import FercacheError, UsageError, nearest
+from fercache.experiments.config import load_experiment
+from fercache.experiments.run import RunRequest, run
+from fercache.records import Record
+from fercache.settings import Settings
+from fercache.toml_files import read_toml
+
+FOLDER = Path(__file__).parent / "pipelines"
+
+
+def shipped_experiments() -> dict[str, str]:
+    """The name of each, and what it is about."""
+    return {file.stem: " ".join(read_toml(file).get("about", "").split()) for file in sorted(FOLDER.glob("*.toml"))}
+
+
+def experiment_file(text: Path) -> Path:
+    """The file that is meant: a file of the user's, else a shipped one by name. Raises UsageError for neither."""
+    shipped = FOLDER / f"{text}.toml"
+    if text.suffix or text.exists() or len(text.parts) > 1:
+        return text
+    if not shipped.is_file():
+        known = nearest(str(text), shipped_experiments())
+        raise UsageError(f"There is no file {text}, and no shipped experiment of that name. {known}")
+    return shipped
+
+
+def demo(settings: Settings, device: str = "auto") -> tuple[Path, list[Record]]:
+    """`pipelines/demo.toml`: from studio to the other synthetic domains; returns the page and its records.
+
+    Raises FercacheError when a step failed.
+    """
+    outcome = run(settings, RunRequest(load_experiment(FOLDER / "demo.toml"), device))
+    if outcome.failures or outcome.page is None:
+        raise FercacheError("; ".join(f"{failure.title}: {failure.reason}" for failure in outcome.failures))
+    return outcome.page, outcome.records

@@ -1,0 +1,62 @@
+"""Options of `fercache compare`."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from fercache.errors import UsageError
+from fercache.expressions import canonical
+from fercache.options import Options, option
+from fercache.policies import SelectionPolicy
+
+
+def _read_class_mix(given: Any) -> Any:
+    """`happiness=0.4,neutral=0.6` -> shares by expression."""
+    if not isinstance(given, str):
+        return given
+    mix: dict[str, float] = {}
+    for pair in given.split(","):
+        name, _, share = pair.partition("=")
+        try:
+            expression = canonical(name)
+            mix[expression] = float(share) if expression not in mix else -1
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        except ValueError:
+            mix[expression] = -1
+        if not 0 <= mix[expression] <= 1:
+            raise ValueError(
+                f"{pair.strip()}: write each expression once, with its share between 0 and 1, "
+                "e.g. happiness=0.4,neutral=0.6"
+            )
+    if abs(sum(mix.values()) - 1) > 0.005:
+        raise ValueError(
+            f"shares must add up to 1, found {sum(mix.values()):.4g}. Expressions that are not named have none"
+        )
+    return mix
+
+
+class CompareRequest(Options):
+    """Which records to compare, in which report; an empty field means all.
+
+    `targets` are labels, datasets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
+    `ferplus+all`. `baseline` is a head or a run.
+    """
+
+    runs: tuple[str, ...] = option((), "Runs to compare.", argument=True)
+    name: str = option("latest", "Folder in reports/.")
+    baseline: str | None = option(None, "Head or run that all other methods are tested against, face by face.")
+    sources: tuple[str, ...] = option((), "Only runs trained on it; repeatable.", flag="source")
+    targets: tuple[str, ...] = option((), "Only scores on it, NAME[@SPLIT]; repeatable.", flag="target")
+    heads: tuple[str, ...] = option((), "Only this head; repeatable.", flag="head")
+    selections: tuple[SelectionPolicy, ...] = option(
+        (), "Only records of this selection policy; repeatable.", flag="selection"
+    )
+    about: str = option("", "Text for the top of the page.")
+    class_mix: Annotated[Mapping[str, float] | None, BeforeValidator(_read_class_mix)] = option(
+        None,
+        "Also show accuracy under this class mix, e.g. happiness=0.4,neutral=0.6.",
+        metavar="NAME=SHARE,...",
+    )
+    thumbnails: bool = option(False, "Show images of real faces too; synthetic ones are always shown.")

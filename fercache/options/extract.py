@@ -1,0 +1,69 @@
+"""Options of `fercache extract`, and of every command that loads an encoder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from fercache.options import Options, device_option, option
+
+
+class EncoderOptions(Options):
+    """An encoder and how it computes. `name` is `FAMILY`, or an architecture and tag as open_clip writes them."""
+
+    name: str = option("bundled", "bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder")
+    weights: Path | None = option(None, "A checkpoint file for that architecture.")
+    preprocessing: Literal["clip", "imagenet-224"] = option(
+        "clip", "clip: the model's own. imagenet-224: as in the papers' code."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "auto: the fastest that agrees with fp32.")
+
+
+class EncoderRequest(EncoderOptions):
+    """An encoder on a device."""
+
+    device: str = device_option()
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, to ask for the same again from any folder."""
+        return {**self.model_dump(), "weights": str(self.weights.resolve()) if self.weights else None}
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
+        """The same encoder, on another device and in another precision."""
+        asked = {name: stored[name] for name in ("name", "weights", "preprocessing")}
+        return cls.model_validate({**asked, "device": device, "precision": precision})
+
+
+class ContentOptions(Options):
+    """What a feature table holds beside the clean features. Experiments have these options too.
+
+    `prompts` is a TOML file or a built-in set; the built-in sets are always encoded. `crops` is the side of the crops
+    stored for trunks that look at pixels.
+    """
+
+    prompts: str = option("faces", "Prompt set: faces, ke2nt, or a TOML file.")
+    views: int = option(0, "Augmented views to encode beside the clean one.", ge=0, le=64)
+    recipe: str = option("cafe", "How views are made: cafe, ke2nt, or a TOML file.")
+    crops: int | None = option(None, "Also store crops of this side, for trunks that look at pixels.", ge=16, le=512)
+
+
+class ExtractRequest(ContentOptions):
+    """What to encode, and with what.
+
+    `shifted` adds a table of the validation split in changed images, by which the policy `source-shifted` selects.
+    """
+
+    dataset: str = option(
+        "synthetic:studio",
+        "NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.",
+        shown="synthetic, all domains",
+    )
+    root: Path | None = option(None, "Where the dataset is. [default: as in fercache.toml]")
+    encoder: EncoderRequest = EncoderRequest()
+    shifted: bool = option(True, "Also encode changed images of the validation split, to select snapshots by.")
+    batch_size: int | None = option(None, "Images per batch. [default: by the device]", ge=1, le=65536)
+    shard_rows: int = option(2048, "Images per shard, the unit that an interrupt keeps.", ge=1)
+    engine: Literal["local", "ray"] = option("local", "Where to encode.")
+    address: str | None = option(
+        None, "Address of a Ray cluster. [default: the one this machine belongs to, else a new one]"
+    )

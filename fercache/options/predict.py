@@ -1,0 +1,38 @@
+"""Options of `fercache predict`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, model_validator
+
+from fercache.options import Options, option
+from fercache.options.extract import EncoderRequest
+
+_RENAMED = "note: --prompts now takes a prompt set; write --sentence for text. The old form will be removed."
+
+
+class PredictRequest(Options):
+    """Images and folders of images. Without a `run`: text similarity, with a prompt set or with `sentences`."""
+
+    paths: tuple[Path, ...] = option(..., "Image files and folders.", argument=True)
+    run: str | None = option(None, "Name or key of a run. [default: text similarity, without training]")
+    prompts: Annotated[str | None, BeforeValidator(lambda given: given)] = option(
+        None, "Prompt set: faces, ke2nt, or a TOML file. [default: the seven basic expressions of faces]"
+    )
+    sentences: tuple[str, ...] = option((), "Text to choose from; give two or more.", flag="sentence")
+    encoder: EncoderRequest = EncoderRequest()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_sentences_of_earlier_versions(cls, given: dict[str, Any]) -> dict[str, Any]:
+        prompts = given.get("prompts")
+        if not isinstance(prompts, tuple):
+            return given
+        sentences = tuple(text for text in prompts if " " in text.strip() and not text.endswith(".toml"))
+        if sentences:
+            print(_RENAMED, file=sys.stderr)
+        sets = [text for text in prompts if text not in sentences]
+        if len(sets) > 1:
+            raise ValueError(f"'{sets[0]}' and '{sets[1]}': give one prompt set, or sentences with --sentence")
+        return {**given, "prompts": next(iter(sets), None), "sentences": (*sentences, *given.get("sentences", ()))}

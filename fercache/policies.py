@@ -1,0 +1,29 @@
+"""The names of policies: how votes become labels, and which snapshot of a run counts."""
+
+from enum import StrEnum
+
+
+class VotePolicy(StrEnum):
+    """How the votes of several raters become a label; `soft` keeps them as a distribution, for training."""
+
+    MAJORITY = "majority"
+    PLURALITY = "plurality"
+    SOFT = "soft"
+
+
+class SelectionPolicy(StrEnum):
+    """How the snapshot of a run is selected; see `scoring/selection.py`.
+
+    `source-val` is best on source validation, `source-1se` the first within one standard error of that,
+    `source-shifted` best on changed images of it; `oracle` is best on the target itself, as the papers' code selects.
+    """
+
+    SOURCE_VAL = "source-val"
+    SOURCE_1SE = "source-1se"
+    SOURCE_SHIFTED = "source-shifted"
+    LAST = "last"
+    ORACLE = "oracle"
+
+
+DEFAULT, FALLBACK = SelectionPolicy.SOURCE_SHIFTED, SelectionPolicy.SOURCE_VAL
+"""What headlines, tests of differences and `predict` go by, and what they go by where a run cannot serve that."""
