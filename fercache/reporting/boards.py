@@ -242,7 +242,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     labels = sorted(label for label, target in target_of.items() if not is_corrupted(target))
     if not labels:
         return []
-    found, first = [], headline_of(frame)
+    found, first = [], headline_of(zip(frame["run"], frame["selection"], strict=True))
     for encoder, encoder_key, source, part in trained_alike(frame):
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored]
@@ -314,10 +314,10 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
         yield IMPORTED, "", str(source), part
 
 
-def headline_of(frame: "pd.DataFrame") -> str:
-    """The policy that everything of a report is headed and compared by: one that all runs in it have."""
+def headline_of(policies_of_runs: Iterable[tuple[str, str]]) -> str:
+    """The policy that a report is headed and compared by, from pairs of run and policy: one that all runs have."""
     policies: dict[str, set[str]] = defaultdict(set)
-    for run, selection in set(zip(frame["run"], frame["selection"], strict=True)):
+    for run, selection in policies_of_runs:
         policies[run].add(selection)
     return headline(policies.values())
 

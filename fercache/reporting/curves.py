@@ -1,11 +1,15 @@
 """Figures of curves: corruptions by severity, reliability, abstention, and settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, nan
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fercache.reporting.drawing import (
@@ -75,14 +79,23 @@ def corruption_curves(methods: Mapping[str, tuple[str, Mapping[str, Curve]]], de
         return drawing(figure, description)
 
 
+@contextmanager
+def _plot(
+    colour_of: Mapping[str, str], height: int = PLOT, grid: Literal["both", "y"] = "both"
+) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with axes below a legend, in the style of all figures; `height` is in pixels, without the legend."""
+    key = legend_height(list(colour_of))
+    with mpl.rc_context(STYLE):
+        figure = canvas(key + height)
+        axes = axes_within(figure, (46, 14), (38, 8 + key))
+        draw_legend(figure, colour_of)
+        axes.grid(axis=grid, color=FAINT, linewidth=0.8)
+        yield figure, axes
+
+
 def reliability(lines: Sequence[Line], description: str) -> Drawing:
     """Accuracy by confidence, both in percent; the larger a point, the more faces it stands for."""
-    key = legend_height([line.label for line in lines])
-    with mpl.rc_context(STYLE):
-        figure = canvas(key + PLOT)
-        axes = axes_within(figure, (46, 14), (38, 8 + key))
-        draw_legend(figure, {line.label: line.colour for line in lines})
-        axes.grid(color=FAINT, linewidth=0.8)
+    with _plot({line.label: line.colour for line in lines}) as (figure, axes):
         axes.set_axisbelow(True)
         axes.plot((0, 100), (0, 100), color=INK, linewidth=1, linestyle=(0, (4, 4)))
         for line in lines:
@@ -95,13 +108,8 @@ def reliability(lines: Sequence[Line], description: str) -> Drawing:
 
 def abstention(lines: Sequence[Line], description: str) -> Drawing:
     """Error rate by coverage, the share of the most confident faces; both in percent."""
-    key = legend_height([line.label for line in lines])
     _, highest = tens_around([value for line in lines for value in line.y])
-    with mpl.rc_context(STYLE):
-        figure = canvas(key + PLOT)
-        axes = axes_within(figure, (46, 14), (38, 8 + key))
-        draw_legend(figure, {line.label: line.colour for line in lines})
-        axes.grid(color=FAINT, linewidth=0.8)
+    with _plot({line.label: line.colour for line in lines}) as (figure, axes):
         for line in lines:
             axes.plot(line.x, line.y, color=line.colour, linewidth=1.8)
         axes.set(xlim=(0, 102), ylim=(0, highest), xlabel="coverage (most confident faces first), %")
@@ -117,15 +125,9 @@ def setting_curve(
 
     Values stand evenly spaced, since grids often grow by factors.
     """
-    key, places = legend_height(list(curves)), range(len(values))
-    seeds = [value for cells in curves.values() for cell in cells for value in cell.values]
-    lowest, highest = tens_around(seeds)
-    with mpl.rc_context(STYLE):
-        figure = canvas(key + PLOT - 80)
-        axes = axes_within(figure, (46, 14), (38, 8 + key))
-        colour_of = dict(zip(curves, colours(len(curves)), strict=True))
-        draw_legend(figure, colour_of)
-        axes.grid(axis="y", color=FAINT, linewidth=0.8)
+    places, colour_of = range(len(values)), dict(zip(curves, colours(len(curves)), strict=True))
+    lowest, highest = tens_around([value for cells in curves.values() for cell in cells for value in cell.values])
+    with _plot(colour_of, height=PLOT - 80, grid="y") as (figure, axes):
         for label, cells in curves.items():
             means = [nan if cell.mean is None else cell.mean for cell in cells]
             axes.plot(places, means, color=colour_of[label], linewidth=1.8, marker="o", markersize=5)

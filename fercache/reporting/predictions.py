@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
+from fercache.reporting.boards import headline_of
 from fercache.scoring.metrics import count_confusion, predict
-from fercache.scoring.selection import headline
 from fercache.store.runs import Shared, read_answers
 
 OfCell = Mapping[tuple[str, str], Sequence[Record]]
@@ -94,14 +94,10 @@ def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadF
     )
 
 
-def by_headline(records: Iterable[Record]) -> list[Record]:
+def by_headline(records: Sequence[Record]) -> list[Record]:
     """Those of the policy that methods are compared by: one that all runs have."""
-    policies: dict[str, set[str]] = defaultdict(set)
-    there = list(records)
-    for record in there:
-        policies[record.run].add(record.selection)
-    chosen = headline(policies.values())
-    return [record for record in there if record.selection == chosen]
+    chosen = headline_of((record.run, record.selection) for record in records)
+    return [record for record in records if record.selection == chosen]
 
 
 def by_cell(records: Iterable[Record]) -> OfCell:

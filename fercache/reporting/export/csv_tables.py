@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 from fercache.records import MADE, METRICS
 from fercache.reporting.boards import Board, MethodTable, boards
 from fercache.reporting.robustness_tables import CLEAN, DROP, MEAN, Robustness, robustness
-from fercache.reporting.table_rows import METRIC_NAMES, MISSING, UNSEEN, Cell, Row, Scores, written
+from fercache.reporting.table_rows import METRIC_NAMES, MISSING, UNSEEN, Cell, Method, Row, Scores, written
 from fercache.splits import POOL
 
 if TYPE_CHECKING:
     import pandas as pd
+
+METHOD_COLUMNS = ["encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"]
+"""What the rows of all CSV tables of methods begin with."""
 
 
 def results(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -80,20 +83,16 @@ def _robustness_cells(table: Robustness, row: Row) -> Iterable[tuple[str, str, S
     yield DROP, MEAN, row.cells[DROP]
 
 
+def method_cells(table: MethodTable, method: Method) -> tuple[str, ...]:
+    """What stands in `METHOD_COLUMNS`."""
+    kind = (table.encoder, table.source, method.head, method.trunk, method.readout)
+    return (*kind, method.changed_text, written(method.common), method.key)
+
+
 def _named(table: MethodTable, row: Row) -> dict[str, object]:
     """What a row of any table differs in from the others."""
-    return {
-        "encoder": table.encoder,
-        "source": table.source,
-        "head": row.method.head,
-        "trunk": row.method.trunk,
-        "readout": row.method.readout,
-        "changed_settings": row.method.changed_text,
-        "common_settings": written(row.method.common),
-        "method_key": row.method.key,
-        "encoder_key": table.encoder_key,
-        "selection": row.selection,
-    }
+    cells: dict[str, object] = dict(zip(METHOD_COLUMNS, method_cells(table, row.method), strict=True))
+    return cells | {"encoder_key": table.encoder_key, "selection": row.selection}
 
 
 def _metrics(scores: Scores | None, metrics: Sequence[str] = METRICS) -> dict[str, str]:

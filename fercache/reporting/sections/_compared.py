@@ -8,19 +8,11 @@ from typing import Literal
 import numpy as np
 
 from fercache.records import METRICS, Record
-from fercache.reporting.boards import Board
 from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
-from fercache.reporting.table_rows import Method, Row, written
+from fercache.reporting.table_rows import Method, Row
 from fercache.scoring.comparison import Differences, Runs, all_differences, face_units
 
 Metric = Literal["accuracy", "uar"]
-METHOD_COLUMNS = ["encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"]
-
-
-def method_cells(board: Board, method: Method) -> tuple[str, ...]:
-    """What stands in `METHOD_COLUMNS`."""
-    kind = (board.encoder, board.source, method.head, method.trunk, method.readout)
-    return (*kind, method.changed_text, written(method.common), method.key)
 
 
 @dataclass(frozen=True)

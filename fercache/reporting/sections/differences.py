@@ -13,10 +13,11 @@ from fercache.csv_cells import csv_text
 from fercache.errors import UsageError, nearest
 from fercache.records import MAIN, Record, frame
 from fercache.reporting.boards import Board, boards, is_without_duplicates
+from fercache.reporting.export.csv_tables import METHOD_COLUMNS, method_cells
 from fercache.reporting.predictions import OfCell, Reader, by_cell, by_headline
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.sections._compared import METHOD_COLUMNS, Metric, Side, method_cells, on_shared_faces
+from fercache.reporting.sections._compared import Metric, Side, on_shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
 from fercache.scoring.comparison import Difference, Runs, all_differences, holm, mcnemar, target_units
 
