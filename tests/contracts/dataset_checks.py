@@ -1,4 +1,4 @@
-"""What every data set promises, checked against a miniature of it whose contents are known."""
+"""What every dataset promises, checked against a miniature of it whose contents are known."""
 
 import pickle
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, read_labels
 from fercache.images.decode import decode
 from fercache.splits import SPLITS
-from tests.datasets.miniatures.pictures import Miniature
+from tests.datasets.miniatures.images import Miniature
 
 
 def broken_promises(dataset: Dataset, miniature: Miniature, empty: Path) -> list[str]:

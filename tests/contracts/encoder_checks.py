@@ -1,4 +1,4 @@
-"""What every encoder promises, checked on a few pictures, on the CPU."""
+"""What every encoder promises, checked on a few images, on the CPU."""
 
 import json
 from typing import Any
@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from fercache.encoders import PRECISIONS, Encoder, TextEncoder
 
 
-def pictures(count: int = 5) -> list[NDArray[np.uint8]]:
-    """Pictures of different sizes, smooth enough to survive being resized."""
+def images(count: int = 5) -> list[NDArray[np.uint8]]:
+    """Images of different sizes, smooth enough to survive being resized."""
     random = np.random.default_rng(4)
     coarse = random.integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
     return [np.kron(c, np.ones((8 + i, 10 - i, 1), np.uint8)) for i, c in enumerate(coarse)]
@@ -27,24 +27,24 @@ def check_identity(encoder: Encoder) -> None:
 
 
 def check_preprocessing(encoder: Encoder) -> None:
-    for picture in pictures():
-        before = picture.copy()
-        face = encoder.preprocess(picture)
+    for image in images():
+        before = image.copy()
+        face = encoder.preprocess(image)
         assert face.shape == (encoder.image_size, encoder.image_size, 3)
         assert face.dtype == np.uint8
-        np.testing.assert_array_equal(picture, before, "preprocess changed its input")
-        np.testing.assert_array_equal(encoder.preprocess(picture, encoder.image_size), face)
-        assert encoder.preprocess(picture, 24).shape == (24, 24, 3)
+        np.testing.assert_array_equal(image, before, "preprocess changed its input")
+        np.testing.assert_array_equal(encoder.preprocess(image, encoder.image_size), face)
+        assert encoder.preprocess(image, 24).shape == (24, 24, 3)
 
 
 def check_geometry(encoder: Encoder) -> None:
     geometry, preprocessing = encoder.geometry(), encoder.identity()["preprocessing"]
-    assert geometry, "nothing says how pictures are cut"
+    assert geometry, "the geometry does not describe how images are cut"
     assert geometry.items() <= preprocessing.items(), "geometry is not a part of the identity's preprocessing"
 
 
 def check_features(encoder: Encoder) -> None:
-    faces = np.stack([encoder.preprocess(picture) for picture in pictures()])
+    faces = np.stack([encoder.preprocess(image) for image in images()])
     features = encoder.encode_images(faces)
     assert features.shape == (len(faces), encoder.dimension)
     assert features.dtype == np.float32
@@ -57,7 +57,7 @@ def check_features(encoder: Encoder) -> None:
 
 
 def check_colours(encoder: Encoder) -> None:
-    """Red and blue are told apart, so channels are not swapped for grey; the order itself is the preset's test."""
+    """Red and blue are distinguished, so images are not grey; the order itself is the preset's test."""
     red = np.zeros((1, encoder.image_size, encoder.image_size, 3), np.uint8)
     red[..., 0] = 220
     assert not np.array_equal(encoder.encode_images(red), encoder.encode_images(red[..., ::-1].copy()))
@@ -77,7 +77,7 @@ def check_texts(encoder: Encoder) -> None:
 
 
 def check_settling(encoder: Encoder) -> None:
-    faces = [encoder.preprocess(picture) for picture in pictures()]
+    faces = [encoder.preprocess(image) for image in images()]
     measured: dict[str, Any] = encoder.settle(faces)
     assert encoder.precision in PRECISIONS
     assert json.loads(json.dumps(measured)) == measured

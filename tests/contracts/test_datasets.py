@@ -1,4 +1,4 @@
-"""Every registered data set keeps the contract, and data sets that do not are caught."""
+"""Every registered dataset keeps the contract, and datasets that do not are caught."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,8 +14,8 @@ from fercache.datasets.folder import Folder
 from tests.contracts.dataset_checks import broken_promises
 from tests.datasets.miniatures import MINIATURES
 from tests.datasets.miniatures.ferplus import ferplus
+from tests.datasets.miniatures.images import Miniature
 from tests.datasets.miniatures.own_images import folder
-from tests.datasets.miniatures.pictures import Miniature
 
 Builder = Callable[[Path], Miniature]
 

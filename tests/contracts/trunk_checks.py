@@ -18,7 +18,7 @@ def seen(count: int, seed: int = 1) -> Faces:
 
 
 class Subject:
-    """A family under test, built small and anew for each check."""
+    """A family under test, built small and for each check separately."""
 
     def __init__(self, plugin: type[Trunk], name: str) -> None:
         self.plugin = plugin

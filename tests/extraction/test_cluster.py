@@ -148,7 +148,7 @@ def test_a_driver_that_dies_goes_on_and_workers_find_a_relative_root(
     assert table.provenance["encoded"] <= FACES - 1 - ROWS * (len(kept) - 1)
 
 
-def test_files_that_workers_do_not_see_are_no_damaged_pictures(
+def test_files_that_workers_do_not_see_are_no_damaged_images(
     nodes: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def elsewhere(shared: Any, rows: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, in_classes, write_pictures
+from tests.datasets.miniatures.images import Miniature, in_classes, write_images
 
 CLASSES = {
     "angry": "anger",
@@ -19,7 +19,7 @@ CLASSES = {
 
 def mmafedb(folder: Path, top: str = "") -> Miniature:
     truth = in_classes(("train", "valid", "test"), CLASSES, ("0angry.jpg", "1 Happy.JPG", "2.png"))
-    write_pictures(folder / top, truth)
+    write_images(folder / top, truth)
     return Miniature(folder, truth)
 
 

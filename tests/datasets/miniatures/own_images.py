@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, encoded, in_classes, pixels, write
+from tests.datasets.miniatures.images import Miniature, encoded, in_classes, pixels, write
 
 CLASSES = {
     "Happy": "happiness",

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature
+from tests.datasets.miniatures.images import Miniature
 
 EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 
