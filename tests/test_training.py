@@ -188,7 +188,7 @@ def test_every_row_is_reported_as_it_comes() -> None:
     assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
 
 
-def test_every_batch_is_told_as_it_comes() -> None:
+def test_every_batch_is_reported_as_it_comes() -> None:
     steps: list[int] = []
     chosen = SoftmaxSettings(epochs=3, batch_size=32)
     fit(

@@ -27,7 +27,7 @@ class Subject:
         self.plugin = plugin
         self.settings = plugin.Settings()
         if isinstance(self.settings, FitSettings):
-            # As many steps as a larger set would give.
+            # As many steps as with a larger dataset.
             self.settings = self.settings.model_copy(update={"batch_size": 24})
         self.briefly = self.settings.model_copy(update={"epochs": 2} if hasattr(self.settings, "epochs") else {})
         self.test = faces(140, seed=3)

@@ -1,4 +1,4 @@
-"""Every registered data set keeps the contract, and data sets that do not are caught."""
+"""Every registered dataset keeps the contract, and datasets that do not are caught."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -157,7 +157,7 @@ def test_workers_know_the_plugin_files_of_the_driver(nodes: Any, tmp_path: Path)
     assert same(table, read_table(extract(Settings(cache=tmp_path / "here"), asked))) and len(table.columns.id) == 90
 
 
-def test_files_that_workers_do_not_see_are_no_damaged_pictures(
+def test_files_that_workers_do_not_see_are_no_damaged_images(
     nodes: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def elsewhere(shared: Any, rows: Any) -> Any:

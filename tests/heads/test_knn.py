@@ -81,7 +81,7 @@ def of_directions(angles: list[float], labels: list[int]) -> Batch:
     return Batch(features, labels=torch.tensor(labels))
 
 
-def test_of_copies_of_a_picture_all_vote_whatever_their_order() -> None:
+def test_of_copies_of_an_image_all_vote_whatever_their_order() -> None:
     angles, labels = [10.0, 10.0, 10.0, 90.0], [0, 1, 1, 2]
     found = []
     for order in (torch.arange(4), torch.arange(3, -1, -1)):

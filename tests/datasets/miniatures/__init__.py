@@ -1,4 +1,4 @@
-"""A miniature of every layout of every registered data set, with what is in it. A new set adds a file and a line.
+"""A miniature of every layout of every registered dataset, with its contents. A new dataset adds a file and a line.
 
 The truth is written by hand after the sets' own descriptions, never asked of a loader.
 """

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fercache.contracts import Miniature
-from tests.datasets.miniatures.pictures import encoded, in_classes, pixels, write
+from tests.datasets.miniatures.images import encoded, in_classes, pixels, write
 
 CLASSES = {
     "Happy": "happiness",

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from fercache.contracts import Miniature
-from tests.datasets.miniatures.pictures import in_classes, write_pictures
+from tests.datasets.miniatures.images import in_classes, write_images
 
 CLASSES = {
     "Angry": "anger",
@@ -20,7 +20,7 @@ CLASSES = {
 
 def sfew(folder: Path, train: str, val: str) -> Miniature:
     truth = in_classes((train, val), CLASSES, ("Film_000123.png", "Film_000456.PNG"))
-    write_pictures(folder, truth)
+    write_images(folder, truth)
     return Miniature(folder, truth)
 
 

@@ -1,4 +1,4 @@
-"""What every miniature is made of: noise pictures, odd files, and a note of what is in it."""
+"""What every miniature is made of: noise images, odd files, and a note of what is in it."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +31,8 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def write_pictures(folder: Path, names: Sequence[str] | Mapping[str, object]) -> None:
-    """Noise in every way in which sets store pictures, and beside it what systems leave behind."""
+def write_images(folder: Path, names: Sequence[str] | Mapping[str, object]) -> None:
+    """Noise in every form in which datasets store images, together with system files."""
     for number, name in enumerate(names):
         kinds = KINDS[Path(name).suffix.lower()]
         write(folder / name, kinds[number % len(kinds)](pixels(number, 24, 20))[0])
