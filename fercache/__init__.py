@@ -14,9 +14,10 @@ Names are imported when first used: `import fercache` itself does not load torch
 import importlib
 from typing import Any
 
-_HOME = {
+HOME = {
     "load_settings": "settings",
     "Settings": "settings",
+    "use_plugins": "plugins",
     "extract": "stages.extract",
     "ExtractRequest": "options.extract",
     "train": "stages.train",
@@ -40,14 +41,15 @@ _HOME = {
     "FercacheError": "errors",
     "UsageError": "errors",
 }
+"""Public name -> the module that has it."""
 
-__all__ = sorted(_HOME)
+__all__ = sorted(HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in HOME:
         raise AttributeError(f"module 'fercache' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"fercache.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"fercache.{HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

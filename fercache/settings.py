@@ -1,4 +1,4 @@
-"""`fercache.toml` and the environment -> Settings: where the cache, the reports and the datasets are."""
+"""`fercache.toml` and the environment -> Settings: where the cache, reports, datasets and plugins are."""
 
 import os
 from pathlib import Path
@@ -8,19 +8,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fercache.errors import UsageError, check_length, first_problem, nearest
 from fercache.layouts.remote import address_of
 from fercache.output_paths import check_output_folder, is_plain_name, shown
+from fercache.plugins import use_plugins
 from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"
 
 
 class Settings(BaseModel):
-    """Folders, relative to that of `fercache.toml`; `datasets` maps names (`ferplus`, `folder:office`) to roots."""
+    """Paths, relative to where `fercache.toml` lies; `datasets`: a name (`ferplus`, `folder:office`) and its root.
+
+    `plugins` are files and folders with heads, datasets, encoders, trunks and report sections of the user's own.
+    `load_settings` makes them known; for settings made by hand, `fercache.use_plugins` does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cache: Path = Path("cache")
     reports: Path = Path("reports")
     datasets: dict[str, Path] = Field(default_factory=dict)
+    plugins: tuple[Path, ...] = ()
 
     def root_of(self, name: str) -> Path | None:
         """The configured root of a dataset, or None."""
@@ -46,7 +52,8 @@ class Settings(BaseModel):
 def load_settings(folder: Path | None = None) -> Settings:
     """Settings of `folder` (default: the working folder); FERCACHE_CACHE and FERCACHE_REPORTS override the file.
 
-    Raises UsageError if the file does not parse or has an unknown name.
+    Makes its plugins known. Raises UsageError when the file does not parse or holds a name that is not known, and for a
+    plugin that is not there.
     """
     base = folder or Path()
     file = base / FILE
@@ -59,11 +66,14 @@ def load_settings(folder: Path | None = None) -> Settings:
         settings = Settings.model_validate(given)
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
-    return Settings(
+    placed = Settings(
         cache=_place(file, "cache", settings.cache),
         reports=_place(file, "reports", settings.reports),
         datasets={name: _place(file, name, root) for name, root in settings.datasets.items()},
+        plugins=tuple(_place(file, "plugins", path) for path in settings.plugins),
     )
+    use_plugins(placed.plugins, f"`plugins` in {file}")
+    return placed
 
 
 def _place(file: Path, name: str, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A small folder of drawn faces, and a way to call the command line as a user would."""
+"""A small folder of synthetic faces, and a way to call the command line as a user would."""
 
 import sys
 from collections.abc import Callable

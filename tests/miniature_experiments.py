@@ -21,7 +21,7 @@ PIXELS = ("resnet18", "swin_tiny_patch4_window7_224")
 
 
 def draw_folders(root: Path) -> dict[str, Path]:
-    """FaceImages of the expression's wallpaper and one of their own, no two alike."""
+    """Images of the expression's wallpaper and one of their own, no two alike."""
     number = 0
     for name in FOLDERS:
         for split, count in FACES.items():
@@ -40,7 +40,7 @@ def settings_in(folder: Path, roots: dict[str, Path]) -> Settings:
 
 
 def miniature(experiment: Experiment) -> Experiment:
-    """One source on two targets, or three sets left out in turn; grids of two values, an epoch, a seed (demo: two)."""
+    """One source on two targets, or three datasets, each left out once; grids of two values, one epoch, one seed."""
     renamed: dict[str, str] = {}
 
     def folder(name: str) -> str:
@@ -51,7 +51,7 @@ def miniature(experiment: Experiment) -> Experiment:
     def folders(names: tuple[str, ...], count: int) -> list[str]:
         return list(dict.fromkeys(map(folder, names)))[:count]
 
-    spoilt = [f"{FOLDERS[0]}+blur:2"] if any("+" in target for target in experiment.targets) else []
+    corrupted = [f"{FOLDERS[0]}+blur:2"] if any("+" in target for target in experiment.targets) else []
     content = experiment.model_dump(mode="json") | {
         "encoder": "pixels",
         "preprocessing": "clip",
@@ -59,7 +59,7 @@ def miniature(experiment: Experiment) -> Experiment:
         "crops": 32 if experiment.crops else None,
         "sources": folders(tuple(str(source) for source in experiment.sources), 1),
         "leave_one_out": folders(experiment.leave_one_out, 3),
-        "targets": [*FOLDERS[:2], *spoilt] if experiment.sources else [],
+        "targets": [*FOLDERS[:2], *corrupted] if experiment.sources else [],
         "seeds": list(experiment.seeds[: 2 if experiment.encoder == "bundled" else 1]),
         "heads": [_small(entry) for entry in experiment.heads[: 3 if experiment.leave_one_out else None]],
     }

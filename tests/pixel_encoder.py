@@ -1,4 +1,4 @@
-"""An encoder without torch, a fixed random projection of a small picture: for tests of what surrounds encoders."""
+"""An encoder without torch, a fixed random projection of a small image: for tests of what surrounds encoders."""
 
 from collections.abc import Sequence
 from typing import Any

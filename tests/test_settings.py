@@ -33,7 +33,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, word: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["cache", "reports", "ferplus"])
-def test_a_home_directory_that_nobody_knows_is_named(tmp_path: Path, name: str) -> None:
+def test_a_home_directory_of_an_unknown_user_is_named(tmp_path: Path, name: str) -> None:
     line = f'{name} = "~nobody-of-that-name/x"'
     (tmp_path / "fercache.toml").write_text(line if name != "ferplus" else f"[datasets]\n{line}")
     with pytest.raises(UsageError, match=f"fercache.toml: '{name}' = '~nobody-of-that-name/x': no such user"):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, GradientHead, Head, HeadSettings, Task
 from fercache.heads.class_mean import ClassMean
@@ -22,7 +23,6 @@ from fercache.heads.tip_adapter_f import TipAdapterF
 from fercache.scoring.selection import choose
 from fercache.training import SourceFaces, build_head, fit, learning_rate, train_head
 from fercache.trunks import Faces
-from tests.feature_space import SEVEN, faces, task
 
 
 class SoftmaxSettings(FitSettings):
@@ -188,7 +188,7 @@ def test_every_row_is_reported_as_it_comes() -> None:
     assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
 
 
-def test_every_batch_is_told_as_it_comes() -> None:
+def test_every_batch_is_reported_as_it_comes() -> None:
     steps: list[int] = []
     chosen = SoftmaxSettings(epochs=3, batch_size=32)
     fit(

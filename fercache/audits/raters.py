@@ -43,8 +43,8 @@ def annotator_ceiling(votes: NDArray[np.int16], names: Sequence[str], expression
     if not raters.sum():
         return None
     recall = {name: right[i] / raters[i] if raters[i] else None for i, name in enumerate(names) if known[i]}
-    told = [value for value in recall.values() if value is not None]
-    return Ceiling(right.sum() / raters.sum(), float(np.mean(told)), recall, int(raters.sum()))
+    recalls = [value for value in recall.values() if value is not None]
+    return Ceiling(right.sum() / raters.sum(), float(np.mean(recalls)), recall, int(raters.sum()))
 
 
 @dataclass(frozen=True)

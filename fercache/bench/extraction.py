@@ -27,7 +27,7 @@ from torchvision.transforms import Compose
 from fercache import registry
 from fercache.datasets import Dataset as FaceSet
 from fercache.datasets import DatasetName, FaceImage
-from fercache.encoders import NetworkEncoder
+from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
@@ -123,7 +123,7 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
     """
     file = settings.reports / "bench-extract.csv"
     check_output_file(file, ".csv", "reports =")
-    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
+    encoder = load_encoder(request.encoder)
     if not isinstance(encoder, NetworkEncoder):
         raise UsageError(f"{encoder.name} is not a torch network, so it cannot be compared with a plain loop.")
     with TemporaryDirectory() as temporary:
@@ -229,15 +229,15 @@ def _writer(path: Path, identity: dict[str, Any], dataset: FaceSet, rows: int) -
 
 def _stages_alone(faces: Sequence[FaceImage], encoder: NetworkEncoder, flop: float) -> Iterator[Stage]:
     """Decoding to encoding, each on all cores as in an extraction, with inputs already in memory."""
-    images = [picture for _, picture in in_threads(faces, read_and_hash)]
-    in_memory = [replace(face, read=partial(np.asarray, picture)) for face, picture in zip(faces, images, strict=True)]
+    images = [image for _, image in in_threads(faces, read_and_hash)]
+    in_memory = [replace(face, read=partial(np.asarray, image)) for face, image in zip(faces, images, strict=True)]
 
     def resize(face: FaceImage) -> NDArray[np.uint8]:
-        picture = face.read()
-        assert isinstance(picture, np.ndarray)
-        return encoder.preprocess(picture)
+        image = face.read()
+        assert isinstance(image, np.ndarray)
+        return encoder.preprocess(image)
 
-    resized = np.stack([picture for _, picture in in_threads(in_memory, resize)])
+    resized = np.stack([image for _, image in in_threads(in_memory, resize)])
     size = encoder.batch_size
     batches = [resized[begin : begin + size] for begin in range(0, len(resized), size)]
     yield Stage(DECODE, lambda: _side_by_side(lambda: sum(1 for _ in in_threads(faces, read_and_hash))))

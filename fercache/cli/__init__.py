@@ -53,21 +53,39 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+PLUGIN = click.Option(
+    ["--plugin", "plugins"],
+    multiple=True,
+    metavar="FILE",
+    help="Use the head, dataset, encoder, trunk or section of this file or folder; repeatable.",
+)
+
+
 def _speaking_first(command: click.Command, name: str) -> click.Command:
-    """The same command, which says on standard error that it begins: to load what it needs takes seconds."""
+    """The same command with `--plugin`; it first says on standard error that it begins, since loading takes seconds."""
     spoken = copy(command)
     if isinstance(spoken, click.Group):
         spoken.commands = {key: _speaking_first(sub, f"{name} {key}") for key, sub in spoken.commands.items()}
         if not spoken.invoke_without_command:
             return spoken
+    spoken.params = [*command.params, PLUGIN]
 
-    def callback(*given: Any, **named: Any) -> Any:
+    def callback(*given: Any, plugins: tuple[str, ...] = (), **named: Any) -> Any:
         if click.get_current_context().invoked_subcommand is None:
             click.echo(f"{name}: starting", err=True)
+        _use_plugins(plugins)
         return command.callback(*given, **named) if command.callback else None
 
     spoken.callback = callback
     return spoken
+
+
+def _use_plugins(files: tuple[str, ...]) -> None:
+    from fercache.plugins import use_plugins
+    from fercache.settings import load_settings
+
+    load_settings()  # makes those of fercache.toml known
+    use_plugins(files, "--plugin")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

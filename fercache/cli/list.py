@@ -4,7 +4,7 @@ import click
 
 from fercache.errors import UsageError
 
-KINDS = ("encoders", "heads", "trunks", "datasets", "tables", "runs")
+KINDS = ("encoders", "heads", "trunks", "datasets", "report-sections", "tables", "runs")
 
 ENCODERS = """open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE
 timm takes any of timm's, without text: --encoder timm/resnet50, or with --weights FILE"""
@@ -23,8 +23,10 @@ def command(kind: str | None) -> None:
 def _plugins(kind: str) -> None:
     from fercache import registry
 
-    for name in registry.names(kind):
-        click.echo(name)
+    of_registry = kind.replace("-", "_")
+    for name in registry.names(of_registry):
+        origin = registry.origin(of_registry, name)
+        click.echo(f"{name:24} from {origin}" if origin else name)
     click.echo({"encoders": ENCODERS, "trunks": TRUNKS}.get(kind, ""), nl=kind in ("encoders", "trunks"))
 
 

@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fercache import registry
 from fercache.encoders._inference import laid_out
 from fercache.encoders._resizing import Resizing, on_pixels
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.identity import canonical_json
 from fercache.options.extract import EncoderRequest
+from fercache.plugins import Origin
 from fercache.runtime import precisions
 from fercache.runtime.devices import resolve_device
 
@@ -58,6 +60,8 @@ class Encoder(ABC):
     """How the network computes: laid out for inference, or plain, with the reason. Set to PLAIN for a few faces."""
     seen: tuple[str, ...] = ()
     """Datasets and splits it was trained on: `ferplus@train`."""
+    origin: Origin | None = None
+    """Where a plugin from outside comes from; `load_encoder` sets it."""
 
     @classmethod
     @abstractmethod
@@ -85,6 +89,16 @@ class Encoder(ABC):
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """Everything that affects features, as JSON: architecture, weights, activation, preprocessing, precision."""
+
+    def key_identity(self) -> dict[str, Any]:
+        """What keys and tables hold of it: `identity`, and of a plugin from outside the hash of its code.
+
+        Of ours, a change that changes numbers changes the identity; of others nothing promises that.
+        """
+        return self.identity() | self._code()
+
+    def _code(self) -> dict[str, Any]:
+        return {"plugin": self.origin.identity} if self.origin else {}
 
     @abstractmethod
     def preprocess(self, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.uint8]:
@@ -125,6 +139,17 @@ class TextEncoder(Encoder):
     @abstractmethod
     def text_identity(self) -> dict[str, Any]:
         """The part of `identity` that affects text embeddings (no image preprocessing, no precision: text is fp32)."""
+
+    def key_text_identity(self) -> dict[str, Any]:
+        """See `key_identity`, of `text_identity`."""
+        return self.text_identity() | self._code()
+
+
+def load_encoder(request: EncoderRequest) -> Encoder:
+    """The encoder asked for, of whatever family. Raises UsageError as `Encoder.load`, and where no family knows it."""
+    encoder: Encoder = registry.encoder_family(request.name).load(request)
+    encoder.origin = registry.origin("encoders", request.name)
+    return encoder
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,15 @@ from fercache.experiments.config import head_settings
 from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
 from fercache.images.views import load_recipe
 from fercache.loading.earlier_versions import Wanted, why_again
-from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
+from fercache.loading.runs import origins_of
 from fercache.loading.tables import find_prompts, find_shifted, holds
 from fercache.options.evaluate import EvaluateRequest
 from fercache.options.extract import EncoderRequest, ExtractRequest
 from fercache.options.train import TrainRequest
 from fercache.prompts import set_label
 from fercache.records import Record
-from fercache.reporting.page import made_before, records_key
+from fercache.reporting.page import made_before, outside_sections, records_key
 from fercache.settings import Settings
 from fercache.stages.evaluate import is_scored, records_on, targets_of
 from fercache.stages.extract import root_of
@@ -191,8 +192,9 @@ def _some(folders: Sequence[Path]) -> str:
 
 def _wanted(step: Train) -> Wanted:
     (head,), request = step.request.heads, step.request
-    chosen = head_settings(head, request.set, step.title).model_dump(mode="json")
-    return Wanted(chosen, request, set_label(request.prompts))
+    chosen = head_settings(head, request.set, step.title)
+    origins = origins_of(head, getattr(chosen, "trunk", NO_TRUNK))
+    return Wanted(chosen.model_dump(mode="json"), request, set_label(request.prompts), origins)
 
 
 def _nearest_change(settings: Settings, wanted: Wanted, folder: Path) -> list[str] | None:
@@ -262,6 +264,9 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
         return Found(1, 1, changed=f"it compares with {made.baseline or 'no baseline'}")
     if made.about != step.about:
         return Found(1, 1, changed="it says something else of what it is about")
+    present = outside_sections()
+    if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
+        return Found(1, 1, changed=f"sections from outside have changed: {', '.join(changed)}")
     records = records_of(settings, steps, step, runs)
     if made.records_key != records_key(records):
         return Found(1, 1, changed="it shows other scores than there are")

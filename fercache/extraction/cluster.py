@@ -6,6 +6,7 @@ and keep it. If the driver dies, the same command resumes with the unfinished sh
 
 import importlib.util
 import os
+import pickle
 import re
 import signal
 import socket
@@ -24,6 +25,7 @@ from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.extraction.local import Counts, Task, encode_rows
 from fercache.options.extract import EncoderRequest
+from fercache.plugins import use_plugins, used_plugins
 from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 from fercache.store.shards import TableWriter
@@ -63,7 +65,7 @@ def extract_on_cluster(
     resources, slots = _share(ray, encoder.device)
     print(f"Ray cluster: {slots} shards at a time", file=sys.stderr)
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
-    shared = ray.put((task, encoder, dict(identity), dict(known)))
+    shared = ray.put((_WithPlugins(task), encoder, dict(identity), dict(known)))
     waiting = list(reversed(missing))
     running: dict[Any, tuple[int, list[FaceImage]]] = {}
     with progress(f"extract {task.name}", len(faces), "face") as bar, _given_up(ray, running):
@@ -72,7 +74,7 @@ def extract_on_cluster(
             while waiting and len(running) < AHEAD * slots:
                 shard = waiting.pop()
                 rows = [faces[row] for row in writer.rows_of(shard)]
-                running[encode.remote(shared, rows)] = shard, rows
+                running[encode.remote(shared, _WithPlugins(rows))] = shard, rows
             done, _ = ray.wait(list(running), num_returns=1)
             shard, rows = running.pop(done[0])
             columns, quarantined, some = _result(ray, done[0], rows)
@@ -84,6 +86,21 @@ def extract_on_cluster(
                 setattr(counts, name, getattr(counts, name) + getattr(some, name))
     counts.seconds = round(time.perf_counter() - start, 3)
     return counts
+
+
+class _WithPlugins:
+    """Arrives on a worker as the `value` itself, once the driver's plugin files, which it may need, are known there."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _with_plugins, (used_plugins(), pickle.dumps(self.value))
+
+
+def _with_plugins(files: Sequence[str], value: bytes) -> Any:
+    use_plugins(files, "the driver's plugins, which every machine of the cluster needs under the same path")
+    return pickle.loads(value)
 
 
 @contextmanager
@@ -206,7 +223,7 @@ def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
 def _encode_shard(shared: Shared, rows: list[FaceImage]) -> Encoded:
     task, request, identity, known = shared
     encoder = _encoder(request)
-    if encoder.identity() != identity:
+    if encoder.key_identity() != identity:
         raise FercacheError(
             f"{encoder.name} differs on a worker. All machines need the same fercache, PyTorch and weights."
         )

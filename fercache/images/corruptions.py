@@ -31,7 +31,7 @@ class Kind:
 
     meaning: str
     parameters: tuple[float, float, float, float, float]
-    spoil: Callable[[Pixels, float, np.random.Generator], Pixels]
+    apply: Callable[[Pixels, float, np.random.Generator], Pixels]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Corruption:
         """A corrupted copy of `pixels` (H, W, 3), of the same size."""
         kind = KINDS[self.name]
         generator = np.random.default_rng(seed_from("corruption", self.name, pixel_hash(pixels).hex()))
-        return kind.spoil(pixels, self.parameter, generator)
+        return kind.apply(pixels, self.parameter, generator)
 
     @property
     def parameter(self) -> float:

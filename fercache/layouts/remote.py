@@ -110,8 +110,8 @@ def stamp(path: Path) -> bytes:
     system, name = _system(path)
     with _failing_as(OSError, path):
         info = system.info(name)
-    told = {key: str(info[key]) for key in _STAMPS if info.get(key) is not None}
-    return hashlib.sha256(repr([name, *told.items()]).encode()).digest()
+    stamps = {key: str(info[key]) for key in _STAMPS if info.get(key) is not None}
+    return hashlib.sha256(repr([name, *stamps.items()]).encode()).digest()
 
 
 def _system(path: Path) -> tuple[Any, str]:

@@ -10,6 +10,7 @@ from fercache.errors import UsageError
 from fercache.loading.run_config import KEY_VERSION, RunConfig, read_config
 from fercache.loading.tables import same_encoder
 from fercache.options.train import LearningOptions
+from fercache.plugins import Origin, same_code
 from fercache.runtime.progress import say_once
 from fercache.store.runs import find_runs
 from fercache.store.tables import TableInfo
@@ -35,11 +36,12 @@ def say_encoded_again(tables: Sequence[TableInfo], identity: Mapping[str, Any], 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of runs: a head's settings, the options, the label of the prompts, and how a snapshot is chosen."""
+    """What is asked of runs: settings, options, prompt set, origins of plugins, and how a snapshot is chosen."""
 
     settings: Mapping[str, Any]
     options: LearningOptions
     prompts: str
+    origins: Mapping[str, Origin | None]
     chosen_by: str | None = None
 
 
@@ -92,6 +94,9 @@ def _why_other(config: RunConfig, wanted: Wanted, encoder_identity: Mapping[str,
     reasons = []
     if config.key_version != KEY_VERSION:
         reasons.append(f"chance in training follows from the seed in another way (key version {KEY_VERSION})")
+    for name, origin in wanted.origins.items():
+        if not same_code(getattr(config, name), origin):
+            reasons.append(f"the code of the {name.removesuffix('_from')} from {origin or 'fercache'} has changed")
     if config.chosen_by != chosen_by:
         reasons.append(f"source validation has few faces, so snapshots are chosen by {chosen_by}")
     if changed := sorted(config.settings.keys() ^ settings.keys()):

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fercache.errors import UsageError, first_problem
 from fercache.expressions import EXPRESSIONS
 from fercache.options.train import LearningOptions
+from fercache.plugins import Origin
 from fercache.policies import VotePolicy
 from fercache.store.runs import Run, read_run
 
@@ -17,6 +18,9 @@ TRAIN_AGAIN = "Delete the folder and run the same `fercache train` again."
 KEY_VERSION = 2
 """Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
 seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
+NO_TRUNK = "none"
+ORIGINS = ("head_from", "trunk_from")
+"""The fields that say which plugins from outside a run has."""
 VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
@@ -51,7 +55,10 @@ class RunConfig(LearningOptions):
     pool: list[SourcePart] = Field(default_factory=list)
     """The sets of a source that is made of several; their splits are alike, or joined by commas."""
     head: str
+    head_from: Origin | None = None
+    """Of a head from outside; None for ours."""
     trunk: str
+    trunk_from: Origin | None = None
     settings: dict[str, Any]
     seed: int
     expressions: list[Annotated[str, Field(pattern=f"^({'|'.join(EXPRESSIONS)})$")]]

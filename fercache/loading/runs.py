@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from fercache import registry
 from fercache.errors import UsageError, first_problem
 from fercache.heads import Head, Task
-from fercache.loading.run_config import TRAIN_AGAIN, RunConfig, read_config
+from fercache.loading.run_config import NO_TRUNK, TRAIN_AGAIN, RunConfig, read_config
+from fercache.plugins import Origin, same_code
 from fercache.runtime.devices import resolve_device
+from fercache.runtime.progress import say_once
 from fercache.store.runs import Run
 from fercache.training import build_head
 
@@ -48,6 +50,7 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
     run, config = read_config(folder)
     check_head(folder, config)
     plugin = registry.load("heads", config.head)
+    _say_changed_code(config)
     try:
         text = torch.from_numpy(run.snapshot(TASK)["text"]) if TASK in run.snapshots() else None
         task = Task(tuple(config.expressions), config.dimension, text, config.logit_scale, config.crop_side)
@@ -65,7 +68,27 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
 def check_head(folder: Path, config: RunConfig) -> None:
     """Raises UsageError for a run whose head is a plugin that is not here."""
     if config.head not in registry.names("heads"):
+        where = f" It was trained with {config.head_from}." if config.head_from else ""
         raise UsageError(
-            f"{folder} is a run of the head '{config.head}', which is not installed here. Put its file into "
-            "fercache/heads, or move the folder away."
+            f"{folder} is a run of the head '{config.head}', which is not known here.{where} Name its file with "
+            "--plugin FILE or in `plugins` of fercache.toml, or move the folder away."
         )
+
+
+def origins_of(head: str, trunk: str) -> dict[str, Origin | None]:
+    """Where a head and its trunk come from now, by the fields of RunConfig; None of ours."""
+    found = registry.origin("trunks", trunk) if trunk != NO_TRUNK else None
+    return {"head_from": registry.origin("heads", head), "trunk_from": found}
+
+
+def _say_changed_code(config: RunConfig) -> None:
+    """One line where the head or trunk of a run is another plugin than it was trained with, or has changed."""
+    for what, now in origins_of(config.head, config.trunk).items():
+        then: Origin | None = getattr(config, what)
+        if not same_code(then, now):
+            part = what.removesuffix("_from")
+            say_once(
+                f"warning: {config.name} was trained with the {part} of {then or 'fercache'}, and is read with that of "
+                f"{now or 'fercache'}{', which has changed since' if str(then) == str(now) else ''}. Its scores may "
+                "not be those of what was trained; `fercache train` trains it again."
+            )

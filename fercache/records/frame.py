@@ -105,6 +105,7 @@ def _options(record: Record) -> Mapping[str, str]:
 def _made_with(record: Record) -> Mapping[str, str]:
     """In what runs of equal options may differ."""
     called = {"prompts": "prompt set", "source": "source table", "weights": "weights", "kernels": "kernels"}
+    called |= {name: name for name in ("encoder code", "head code", "trunk code")}
     keys = {name: record.keys[key][:8] for key, name in called.items() if key in record.keys}
     version = {"key version": str(record.key_version)}
     return {"expressions": "+".join(record.classes), **version, **keys, **record.versions}

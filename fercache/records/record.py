@@ -158,7 +158,7 @@ def _usual_split(target: str) -> str:
     """The split on which a dataset is scored by default."""
     try:
         split: str = registry.load("datasets", DatasetName.parse(target).family).target_split
-    except UsageError:  # somebody's own plugin, which is not here
+    except UsageError:  # a plugin that is not installed here
         split = "test"
     return split or ALL
 
@@ -168,6 +168,6 @@ def _other_label_files(target: str) -> tuple[str, ...]:
     """The label files of a dataset that are used only by name."""
     try:
         columns = registry.load("datasets", DatasetName.parse(target).family).vote_columns
-    except UsageError:  # somebody's own plugin, which is not here
+    except UsageError:  # a plugin that is not installed here
         return ()
     return tuple(dict.fromkeys(column.partition(":")[0] for column in columns))[1:]

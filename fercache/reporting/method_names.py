@@ -26,7 +26,9 @@ USUAL: Mapping[str, Any] = {**EVERYWHERE, "prompts": "faces", "encoder precision
 """And what not every method has, as a head that reads no text has no prompts."""
 _ENCODER = (f"{OPTION}weights", f"{OPTION}preprocessing", f"{MADE}weights", f"{MADE}kernels")
 """What encoders of one name differ in, the likeliest first; then versions of packages."""
-_NOT_OF_ENCODERS = {f"{MADE}{name}" for name in ("expressions", "key version", "prompt set", "source table")}
+_NOT_OF_ENCODERS = {
+    f"{MADE}{name}" for name in ("expressions", "head code", "key version", "prompt set", "source table", "trunk code")
+}
 _IDENTITY = ("method_key", "encoder", "head", "trunk", "not_default")
 
 

@@ -30,7 +30,10 @@ PAGE, MADE = "index.html", "report.json"
 
 
 class Made(BaseModel):
-    """What a report was asked for, the `records_key` of what it shows, and the SHA-256 of every file of it."""
+    """What a report was asked for, the `records_key` of what it shows, and the SHA-256 of every file of it.
+
+    `sections` are the keys of those from outside, as `outside_sections` says them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,6 +41,7 @@ class Made(BaseModel):
     about: str
     records_key: str
     files: dict[str, str]
+    sections: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,13 @@ def write_report(
     figures = write_figures(drawings, folder)
     files = {name: file_hash(folder / name) for name in sorted([*texts, *figures])}
     asked = report.request
-    made = Made(baseline=asked.baseline, about=asked.about, records_key=records_key(stored), files=files)
+    made = Made(
+        baseline=asked.baseline,
+        about=asked.about,
+        records_key=records_key(stored),
+        files=files,
+        sections=outside_sections(),
+    )
     write_json(folder / MADE, made.model_dump())
     return folder / PAGE
 
@@ -135,6 +145,16 @@ def all_sections() -> dict[str, Section]:
                 "fercache.reporting.sections.Section is expected."
             )
     return {name: found[name] for name in ordered(found)}
+
+
+def outside_sections() -> dict[str, str]:
+    """A key of what each section from outside is made of, code and template, by its name."""
+    found: dict[str, str] = {}
+    for name in registry.names("report_sections"):
+        if origin := registry.origin("report_sections", name):
+            template = registry.load("report_sections", name).template
+            found[name] = key_of({"code": origin.identity, "template": template})
+    return found
 
 
 def made_parts(sections: Mapping[str, Section], report: Report) -> list[Part]:

@@ -33,7 +33,7 @@ of which no image is there is an error.
 
 def datasets_document() -> str:
     """The page as Markdown."""
-    names = registry.names("datasets")
+    names = registry.own_names("datasets")
     parts = [HEAD, *_names(), *(part for name in names for part in _set(name)), *_corruptions()]
     return "\n".join(parts)
 
@@ -116,5 +116,6 @@ def _expected(dataset: Dataset) -> Expected:
 
 
 def about(dataset: Dataset) -> str:
-    """What a set is, in a sentence."""
-    return (importlib.import_module(type(dataset).__module__).__doc__ or "").strip().splitlines()[0]
+    """What a dataset is, in a sentence: the first line of its module, else of its class."""
+    module = importlib.import_module(type(dataset).__module__)
+    return next(iter((module.__doc__ or type(dataset).__doc__ or "").strip().splitlines()), "")

@@ -143,7 +143,7 @@ def table_identity(
     return {
         "dataset": str(name.whole),
         "manifest": listing.manifest_hash,
-        "encoder": encoder.identity(),
+        "encoder": encoder.key_identity(),
         "views": list(views.names),
         **({RECIPE: views.recipe.identity()} if views.count else {}),
         **spoilt,
@@ -180,7 +180,7 @@ def _corrupted(
 def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:
     """The prompt table of a set; what is there already is kept."""
     prompts = prompt_set(name)
-    identity = {"encoder": encoder.text_identity(), "prompts": as_stored(prompts)}
+    identity = {"encoder": encoder.key_text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
     with suppress(UsageError):  # absent, or damaged
         read_prompts(path)
@@ -296,10 +296,11 @@ def _write_table(
 
             weights = request.encoder.weights and request.encoder.weights.resolve()
             same = request.encoder.but(precision=encoder.precision, weights=weights)
-            counts = extract_on_cluster(listing, task, same, encoder.identity(), writer, known, request.address)
+            counts = extract_on_cluster(listing, task, same, encoder.key_identity(), writer, known, request.address)
         else:
             counts = extract_shards(listing, task, encoder, writer, known)
-        return writer.assemble(_provenance(request, encoder, counts, batch_size, measured))
+        origins = _origins(name, encoder)
+        return writer.assemble(_provenance(request, encoder, counts, batch_size, measured) | origins)
 
 
 def _write_copies(table: Path, key: str, listing: Listing, encoder: Encoder) -> None:
@@ -326,6 +327,15 @@ def _provenance(
         "seen": list(encoder.seen),
         **asdict(counts),
     }
+
+
+def _origins(name: DatasetName, encoder: Encoder) -> dict[str, Any]:
+    """Where a dataset or an encoder from outside comes from.
+
+    The dataset's code is no part of the identity, which holds every image and label that it lists.
+    """
+    found = {"dataset_from": registry.origin("datasets", name.family), "encoder_from": encoder.origin}
+    return {what: asdict(origin) for what, origin in found.items() if origin}
 
 
 def _whole_path(root: Path) -> str:

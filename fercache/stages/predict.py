@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fercache import registry
 from fercache.datasets import FaceImage
-from fercache.encoders import PLAIN, Encoder, TextEncoder
+from fercache.encoders import PLAIN, Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.local import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
@@ -106,7 +105,7 @@ def _pictures(path: Path) -> list[Path]:
 
 
 def _of_text(request: PredictRequest) -> Classifier:
-    encoder = registry.encoder_family(request.encoder.name).load(request.encoder)
+    encoder = load_encoder(request.encoder)
     if not isinstance(encoder, TextEncoder):
         raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
     sets = prompts_to_choose_from(request.prompts, request.sentences)
@@ -129,8 +128,8 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded.load_snapshot(choose(policy, history, config.rows_chosen_by, too_few=config.too_few))
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.encoder.device, precision=precision)
-    encoder = registry.encoder_family(asked.name).load(asked)
-    if not same_encoder(encoder.identity(), loaded.config.encoder_identity):
+    encoder = load_encoder(asked)
+    if not same_encoder(encoder.key_identity(), loaded.config.encoder_identity):
         raise FercacheError(
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Put the old weights back, or extract and train again."

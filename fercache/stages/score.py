@@ -220,10 +220,13 @@ def _record(
 
 
 def _keys(config: RunConfig) -> dict[str, str]:
-    """What runs differ in that are called alike: data, weights and kernels of the encoder, words of the prompts."""
+    """What runs differ in that are called alike: data, weights and kernels, words of prompts, code from outside."""
     encoder = config.encoder_identity
     kernels = encoder.get("preprocessing", {}).get("kernels")
     found = {"weights": encoder.get("weights_sha256"), "kernels": kernels, "prompts": config.prompts_key}
+    found |= {"encoder code": encoder.get("plugin", {}).get("sha256")}
+    found |= {"head code": config.head_from and config.head_from.sha256}
+    found |= {"trunk code": config.trunk_from and config.trunk_from.sha256}
     there = {name: str(key) for name, key in found.items() if key}
     return {"run": config.key, "source": config.source_key, **there}
 

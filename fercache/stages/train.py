@@ -20,11 +20,20 @@ from fercache.errors import FercacheError, UsageError, check_file_name, first_pr
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
 from fercache.loading.earlier_versions import Wanted, say_trained_again
-from fercache.loading.run_config import CROSS_VALIDATION, KEY_VERSION, LAST_EPOCH, VALIDATION, RunConfig, SourcePart
-from fercache.loading.runs import TASK
+from fercache.loading.run_config import (
+    CROSS_VALIDATION,
+    KEY_VERSION,
+    LAST_EPOCH,
+    NO_TRUNK,
+    VALIDATION,
+    RunConfig,
+    SourcePart,
+)
+from fercache.loading.runs import TASK, origins_of
 from fercache.loading.sources import FEWEST, FOLDS, Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.options.train import LearningOptions, TrainRequest
+from fercache.plugins import Origin
 from fercache.prompts import set_label
 from fercache.runtime.progress import Bar, progress, say_once
 from fercache.runtime.versions import versions
@@ -68,7 +77,8 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     jobs = _jobs(request, plans)
     for plan in plans:  # also refuses, before anything is trained, a name that is too long
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
-        wanted = Wanted(plan.settings.model_dump(mode="json"), request, set_label(request.prompts), plan.chosen_by)
+        asked = plan.settings.model_dump(mode="json")
+        wanted = Wanted(asked, request, set_label(request.prompts), plan.origins, plan.chosen_by)
         say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
     _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
@@ -147,8 +157,13 @@ class Plan:
 
     @property
     def trunk(self) -> str:
-        """The name of the head's trunk, "none" for a head without one."""
-        return str(getattr(self.settings, "trunk", "none"))
+        """The name of the head's trunk, NO_TRUNK for a head without one."""
+        return str(getattr(self.settings, "trunk", NO_TRUNK))
+
+    @property
+    def origins(self) -> dict[str, Origin | None]:
+        """Where the head and its trunk come from, as `RunConfig` says it; None of ours."""
+        return origins_of(self.name, self.trunk)
 
     @property
     def chosen_by(self) -> str:
@@ -230,6 +245,7 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
     return {
         **choice,
         **plan.options,
+        **{name: origin.identity for name, origin in plan.origins.items() if origin},
         "version": KEY_VERSION,
         "rows": plan.source.rows_key,
         "head": plan.name,
@@ -289,6 +305,8 @@ def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int,
         pool=parts if len(parts) > 1 else [],
         head=plan.name,
         trunk=plan.trunk,
+        head_from=plan.origins["head_from"],
+        trunk_from=plan.origins["trunk_from"],
         settings=plan.settings.model_dump(mode="json"),
         seed=seed,
         expressions=list(source.expressions),

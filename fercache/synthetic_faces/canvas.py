@@ -30,7 +30,7 @@ def blend(first: Colour, second: Colour, share: float) -> Colour:
 class Mark(NamedTuple):
     """One thing to paint: a filled shape (`width` 0), a closed contour or a stroke, on the image or on its shadows.
 
-    The head is turned as an ellipsoid: a point with `relief` 1 lies `lift` above its surface, one with `relief` 0
+    The head is turned as an ellipsoid: a point with `relief` 1 is `lift` above its surface, one with `relief` 0
     `lift` in front of the plane of the silhouette.
     """
 
@@ -83,9 +83,9 @@ class Canvas:
     def paint(self) -> tuple[Pixels, Pixels]:
         """The image (size, size, 3) in 0..255 and its soft shadows (size, size) as factors around 1."""
         large = self.size * SUPERSAMPLING
-        picture = Image.new("RGB", (large, large), self._background)
+        image = Image.new("RGB", (large, large), self._background)
         shadow = Image.new("L", (self.size, self.size), EVEN)
-        draw_picture, draw_shadow = ImageDraw.Draw(picture), ImageDraw.Draw(shadow)
+        draw_image, draw_shadow = ImageDraw.Draw(image), ImageDraw.Draw(shadow)
         lengths = [len(mark.points) for mark in self._marks]
         pixels = self._project(lengths)
         one_side, other_side = self._ribbons(pixels, lengths)
@@ -99,15 +99,15 @@ class Canvas:
             elif not mark.closed:
                 outline = left[first:last] + right[2 * total - last : 2 * total - first]
             else:
-                draw_picture.line(flat[first:last], fill=mark.colour, width=max(1, round(mark.width * self._scale)))
+                draw_image.line(flat[first:last], fill=mark.colour, width=max(1, round(mark.width * self._scale)))
                 continue
             if isinstance(mark.colour, tuple):
-                draw_picture.polygon(outline, fill=mark.colour)
+                draw_image.polygon(outline, fill=mark.colour)
             else:
                 draw_shadow.polygon([value / SUPERSAMPLING for value in outline], fill=mark.colour)
         soft = shadow.filter(ImageFilter.BoxBlur(self.size / 36)).filter(ImageFilter.BoxBlur(self.size / 60))
         factors = np.asarray(soft, dtype=np.float32) * np.float32(1.0 / EVEN)
-        return np.asarray(picture.reduce(SUPERSAMPLING), dtype=np.float32), factors
+        return np.asarray(image.reduce(SUPERSAMPLING), dtype=np.float32), factors
 
     def _project(self, lengths: list[int]) -> Curve:
         """The points of all marks, in pixels of the supersampled image (P, 2)."""

@@ -37,8 +37,8 @@ def draw(face: Face, size: int = 96) -> NDArray[np.uint8]:
     scene = Scene(face, style, palette, canvas, geometry.mouth(face))
     for part in BACK_TO_FRONT:
         part(scene)
-    picture, shadows = canvas.paint()
-    picture = picture * (1.0 + style.soft * (shadows - 1.0))[..., None]
-    picture = style.finish(picture, face, generator("noise", face.noise_seed))
-    pixels: NDArray[np.uint8] = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    image, shadows = canvas.paint()
+    image = image * (1.0 + style.soft * (shadows - 1.0))[..., None]
+    image = style.finish(image, face, generator("noise", face.noise_seed))
+    pixels: NDArray[np.uint8] = np.clip(image + 0.5, 0, 255).astype(np.uint8)
     return pixels

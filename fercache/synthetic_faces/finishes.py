@@ -35,9 +35,9 @@ def grain(random: np.random.Generator, shape: tuple[int, ...], strength: float) 
     return noise
 
 
-def grey(picture: Pixels) -> Pixels:
+def grey(image: Pixels) -> Pixels:
     """The brightness (S, S)."""
-    brightness: Pixels = picture @ LUMA
+    brightness: Pixels = image @ LUMA
     return brightness
 
 
@@ -52,28 +52,28 @@ def ramp(size: int) -> Pixels:
     return np.linspace(-1.0, 1.0, size, dtype=np.float32)
 
 
-def lit(picture: Pixels, light: tuple[float, float]) -> Pixels:
+def lit(image: Pixels, light: tuple[float, float]) -> Pixels:
     """Light from one side: brighter towards `light`, darker away from it."""
     across, down = np.array(light, dtype=np.float32)
-    position = ramp(len(picture))
+    position = ramp(len(image))
     factor = 1.0 + across * np.tanh(2.0 * position)[None, :] + down * position[:, None]
-    result: Pixels = picture * np.maximum(factor, np.float32(0.08))[..., None]
+    result: Pixels = image * np.maximum(factor, np.float32(0.08))[..., None]
     return result
 
 
-def as_image(picture: Pixels) -> Image.Image:
+def as_image(image: Pixels) -> Image.Image:
     """The pixels as a Pillow image."""
-    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(image, 0, 255).astype(np.uint8))
 
 
-def blurred(picture: Pixels, radius: float) -> Pixels:
+def blurred(image: Pixels, radius: float) -> Pixels:
     """A blurred image."""
-    return np.asarray(as_image(picture).filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
+    return np.asarray(as_image(image).filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
 
 
-def resized(picture: Pixels, size: int, how: Image.Resampling) -> Pixels:
+def resized(image: Pixels, size: int, how: Image.Resampling) -> Pixels:
     """The image at `size` x `size` pixels."""
-    return np.asarray(as_image(picture).resize((size, size), how), dtype=np.float32)
+    return np.asarray(as_image(image).resize((size, size), how), dtype=np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -84,11 +84,11 @@ def cosines() -> Pixels:
     return matrix.astype(np.float32)
 
 
-def compressed(picture: Pixels, step: float) -> Pixels:
+def compressed(image: Pixels, step: float) -> Pixels:
     """Coarsely quantised 8 x 8 cosine blocks, as in JPEG; `step` is that of the finest frequency."""
-    size = len(picture)
+    size = len(image)
     margin = -size % 8
-    padded = np.pad(picture, ((0, margin), (0, margin), (0, 0)), mode="edge")
+    padded = np.pad(image, ((0, margin), (0, margin), (0, 0)), mode="edge")
     count = len(padded) // 8
     blocks = padded.reshape(count, 8, count, 8, 3).transpose(0, 2, 4, 1, 3)
     transform, order = cosines(), np.arange(8)
@@ -98,26 +98,26 @@ def compressed(picture: Pixels, step: float) -> Pixels:
     return restored.reshape(size + margin, size + margin, 3)[:size, :size]
 
 
-def studio(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def studio(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Even light and hardly any noise."""
-    return lit(picture, face.light) + grain(random, picture.shape[:2], 2.0)[..., None]
+    return lit(image, face.light) + grain(random, image.shape[:2], 2.0)[..., None]
 
 
-def webcam(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def webcam(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """A cheap sensor: few pixels, a colour cast, noise and blocks."""
-    size = len(picture)
+    size = len(image)
     cast: Pixels = WARM_OR_COLD[0] + WARM_OR_COLD[1] * random.random(3, dtype=np.float32)
     few = round(size * (0.42 + 0.16 * random.random()))
-    small = resized(lit(picture, face.light), few, Image.Resampling.BOX)
+    small = resized(lit(image, face.light), few, Image.Resampling.BOX)
     small = 18.0 + 0.78 * cast * small
     small = small + grain(random, (few, few, 1), 7.0) + grain(random, (few, few, 3), 6.0)
     return resized(compressed(small, 55.0), size, Image.Resampling.BILINEAR)
 
 
-def sketch(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def sketch(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Graphite on rough paper: lines as drawn, surfaces hatched."""
-    size = len(picture)
-    tone = 1.0 - grey(picture) / np.float32(255.0)
+    size = len(image)
+    tone = 1.0 - grey(image) / np.float32(255.0)
     place = 48.0 * ramp(size)
     slope = np.float32(0.6 + 0.3 * random.random())
     hatching = 0.5 + 0.5 * np.sin(1.5 * (place[None, :] + slope * place[:, None]) + 2.0 * np.sin(0.11 * place)[:, None])
@@ -128,49 +128,49 @@ def sketch(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     return coloured(paper - 200.0 * pressure, ink(1, 1, 1))
 
 
-def night(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def night(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Little, blueish light from one side and an amplified, noisy sensor."""
-    brightness = 0.4 * grey(lit(picture, face.light)) + grain(random, picture.shape[:2], 8.0)
-    return 6.0 + coloured(brightness, MOONLIGHT) + grain(random, picture.shape, 4.0)
+    brightness = 0.4 * grey(lit(image, face.light)) + grain(random, image.shape[:2], 8.0)
+    return 6.0 + coloured(brightness, MOONLIGHT) + grain(random, image.shape, 4.0)
 
 
-def cartoon(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def cartoon(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Flat, as drawn."""
-    return picture
+    return image
 
 
-def poster(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def poster(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Four inks by brightness."""
     inks = POSTER_INKS[int(random.integers(len(POSTER_INKS)))]
-    level: NDArray[np.intp] = np.digitize(grey(lit(picture, face.light)), (62.0, 118.0, 172.0))
+    level: NDArray[np.intp] = np.digitize(grey(lit(image, face.light)), (62.0, 118.0, 172.0))
     return inks[level]
 
 
-def pastel(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def pastel(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Chalk: pale, warm and soft."""
-    return 92.0 + 0.64 * blurred(picture, 0.6) + grain(random, picture.shape[:2], 6.0)[..., None]
+    return 92.0 + 0.64 * blurred(image, 0.6) + grain(random, image.shape[:2], 6.0)[..., None]
 
 
-def mono(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def mono(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """A photograph on black-and-white film with darkened corners."""
-    position = ramp(len(picture))
+    position = ramp(len(image))
     corners = 1.08 - 0.25 * (position[None, :] ** 2 + position[:, None] ** 2)
-    brightness = grey(blurred(lit(picture, face.light), 0.5)) * corners
+    brightness = grey(blurred(lit(image, face.light), 0.5)) * corners
     return coloured(brightness + grain(random, brightness.shape, 7.0), ink(1, 1, 1))
 
 
-def clay(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def clay(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Modelled in one material."""
     material = CLAYS[int(random.integers(len(CLAYS)))]
-    relief = grey(blurred(lit(picture, face.light), 0.7)) / np.float32(205.0)
+    relief = grey(blurred(lit(image, face.light), 0.7)) / np.float32(205.0)
     return coloured(relief, material) + grain(random, relief.shape, 2.0)[..., None]
 
 
-def halftone(picture: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+def halftone(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     """Dots of one ink on newsprint."""
     dye: Pixels = PRINTING_INKS[int(random.integers(len(PRINTING_INKS)))]
-    place = np.float32(1.55 * 48.0) * ramp(len(picture))
+    place = np.float32(1.55 * 48.0) * ramp(len(image))
     screen = 0.5 + 0.25 * (np.cos(place[None, :] + place[:, None]) + np.cos(place[None, :] - place[:, None]))
-    tone = 1.0 - np.clip(grey(lit(picture, face.light)) / np.float32(235.0), 0.0, 1.0)
+    tone = 1.0 - np.clip(grey(lit(image, face.light)) / np.float32(235.0), 0.0, 1.0)
     cover = np.clip(0.5 + 3.0 * (1.15 * tone - screen), 0.0, 1.0)
     return NEWSPRINT + coloured(cover, dye - NEWSPRINT)

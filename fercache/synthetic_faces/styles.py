@@ -114,7 +114,7 @@ def pencil(face: Face) -> Palette:
 
 
 def plaster(face: Face) -> Palette:
-    """One material: only relief tells the parts apart."""
+    """One material: only relief distinguishes the parts."""
     base: Colour = (205, 205, 205)
     hair: Colour = (150, 150, 150)
     surfaces = dict.fromkeys(("skin", "blush", "streak"), base)

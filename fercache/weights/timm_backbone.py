@@ -48,10 +48,10 @@ class Backbone(nn.Module):
         for buffer, values in (("mean", expected.mean), ("deviation", expected.std)):
             self.register_buffer(buffer, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Images are normalised as the architecture's own weights expect."""
         # Permuted, not copied: that is already the layout in which convolutions are fastest.
-        pixels = (pictures.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation
+        pixels = (images.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.deviation
         features: Tensor = self.network(pixels)
         return features
 

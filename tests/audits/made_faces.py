@@ -1,4 +1,4 @@
-"""Random features as an encoder of expressions gives them: what is shared is strong, what makes a picture is weak."""
+"""Random features as an encoder of expressions gives them: what is shared is strong, what makes an image is weak."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,7 +15,7 @@ CENTRES = 60 * _random.normal(size=(EXPRESSIONS, SHARED))
 
 
 def made_faces(count: int, seed: int) -> Faces:
-    """`count` different pictures of nobody in particular."""
+    """`count` different random images."""
     random = np.random.default_rng(seed)
     shared = CENTRES[random.integers(EXPRESSIONS, size=count)] + random.normal(size=(count, SHARED))
     features = shared @ DIRECTIONS + random.normal(size=(count, DIMENSION))
@@ -24,7 +24,7 @@ def made_faces(count: int, seed: int) -> Faces:
 
 
 def changed(features: NDArray[Any], seed: int) -> NDArray[Any]:
-    """Features of the same pictures, changed a little: what is shared moves more than look-alikes are apart."""
+    """Features of the same images, changed a little: what is shared moves more than look-alikes are apart."""
     random = np.random.default_rng(seed)
     moved = 12 * random.normal(size=(len(features), SHARED)) @ DIRECTIONS
     return (features + moved + 0.15 * random.normal(size=features.shape)).astype(np.float32)

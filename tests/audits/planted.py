@@ -1,4 +1,4 @@
-"""Folders of drawn faces before wallpaper: each has its own, and one that goes with its expression.
+"""Folders of synthetic faces on wallpaper: each has its own, and one that goes with its expression.
 
 The random projection of `--encoder pixels` sees the wallpapers above all: expressions are easy, and so are copies.
 """
@@ -48,7 +48,7 @@ def first_of(root: Path, folder: str) -> Path:
 
 
 def plant(root: Path) -> Path:
-    """FaceImages of train again: two in test as they are (one mislabelled) and two changed, one in train itself."""
+    """Images of train again: two in test as they are (one mislabelled) and two changed, one in train itself."""
     shutil.copy(first_of(root, "train/anger"), root / "test/anger/same.png")
     shutil.copy(first_of(root, "train/fear"), root / "test/sadness/mislabelled.png")
     Image.open(first_of(root, "train/neutral")).save(root / "test/neutral/recompressed.jpg", quality=80)

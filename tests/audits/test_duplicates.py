@@ -26,7 +26,7 @@ def both() -> tuple[Faces, Faces]:
 
 
 def within() -> Faces:
-    """A set whose ROWS are changed copies of OF."""
+    """A dataset whose ROWS are changed copies of OF."""
     faces = made_faces(500, seed=4)
     return with_copies(faces, ROWS, faces.features[OF], seed=5)
 
@@ -126,7 +126,7 @@ def test_the_same_twice() -> None:
 
 
 def frames() -> Faces:
-    """Ten pictures of each of sixty people, alike but not copies; the ROWS are copies of OF."""
+    """Ten images of each of sixty people, alike but not copies; the ROWS are copies of OF."""
     people, random = made_faces(60, seed=10), np.random.default_rng(11)
     features = people.features.repeat(10, axis=0) + 0.8 * random.normal(size=(600, DIMENSION))
     faces = replace(
@@ -137,7 +137,7 @@ def frames() -> Faces:
     return with_copies(faces, ROWS, faces.features[OF], seed=13)
 
 
-def test_pictures_of_one_subject_do_not_spoil_the_calibration() -> None:
+def test_images_of_one_subject_do_not_affect_the_calibration() -> None:
     known = find_pairs(frames(), None)
     unknown = find_pairs(replace(frames(), subject=np.full(600, "", dtype=object)), None)
     assert set(PLANTED_WITHIN) <= set(pairs_of(known))
@@ -164,10 +164,10 @@ def test_copies_made_on_purpose_say_how_many_would_be_found() -> None:
     assert find_pairs(left, right).calibration.found == {}
     original = left.features[:20]
     other = made_faces(20, seed=19).features
-    kinds = {"like the planted": changed(original, seed=20), "another picture": other}
+    kinds = {"like the planted": changed(original, seed=20), "another image": other}
     left, right = replace(left, copies=(original, kinds)), replace(right, copies=(original[:0], {}))
     calibration = find_pairs(left, right).calibration
-    assert calibration.found == {"like the planted": 1, "another picture": 0}
+    assert calibration.found == {"like the planted": 1, "another image": 0}
 
 
 def test_the_threshold_is_not_far_below_what_copies_reach() -> None:
@@ -252,7 +252,7 @@ def test_memory_does_not_grow_with_the_product_of_the_sizes() -> None:
     assert int(grown) < 20_000**2 * 4 / 3
 
 
-def test_a_picture_that_is_everywhere_is_listed_once_for_each_face() -> None:
+def test_an_image_that_is_everywhere_is_listed_once_for_each_face() -> None:
     faces, others = made_faces(200, seed=30), made_faces(90, seed=31)
     for each in (faces, others):
         each.pixels[:] = 7
@@ -264,7 +264,7 @@ def test_a_picture_that_is_everywhere_is_listed_once_for_each_face() -> None:
     assert set(between.right[between.identical]) == set(range(90))
 
 
-def test_identical_pictures_make_no_room_for_chance() -> None:
+def test_identical_images_make_no_room_for_chance() -> None:
     faces = made_faces(2000, seed=32)
     assert len(find_pairs(faces, faces)) == 2000
 

@@ -25,7 +25,7 @@ def made_set(seed: int, per_class: int = 30, shown: int = 7) -> Labelled:
 
 
 def renamed(labelled: Labelled, names: dict[str, str]) -> Labelled:
-    """The set with some expressions under another name."""
+    """The dataset with some expressions renamed."""
     position = np.array([SEVEN.index(names.get(name, name)) for name in SEVEN])
     return labelled[0], position[labelled[1]]
 
@@ -70,7 +70,7 @@ def test_correct_labels_are_silent_in_a_hundred_subsamples() -> None:
 
 
 def test_labels_without_meaning_are_no_permutation() -> None:
-    """The best assignment is another one by chance, and nobody is sure of it."""
+    """The best assignment is another one by chance, and not sure."""
     features, index = made_set(6)
     found = verdict(made_set(1), (features, np.random.default_rng(7).permutation(index)))
     assert found.sure < 0.95

@@ -51,8 +51,8 @@ def encoded(encoder: Encoder, labelled: Iterable[tuple[FaceImage, str]], per_exp
     for face, label in labelled:
         if len(chosen[label]) < per_expression:
             chosen[label].append(face)
-    pictures = [encoder.preprocess(decode(face.read())) for faces in chosen.values() for face in faces]
-    batches = [encoder.encode_images(np.stack(pictures[i : i + 64])) for i in range(0, len(pictures), 64)]
+    images = [encoder.preprocess(decode(face.read())) for faces in chosen.values() for face in faces]
+    batches = [encoder.encode_images(np.stack(images[i : i + 64])) for i in range(0, len(images), 64)]
     index = np.arange(len(SEVEN)).repeat([len(faces) for faces in chosen.values()])
     return np.concatenate(batches), index
 
@@ -85,7 +85,7 @@ def test_swapped_labels_are_named_and_correct_ones_raise_no_alarm(ferplus_root: 
         assert verdict.permuted == ()
 
 
-def test_known_pictures_of_train_are_in_the_other_folders_as_well(ferplus_root: Path) -> None:
+def test_known_images_of_train_are_in_the_other_folders_as_well(ferplus_root: Path) -> None:
     def faces(folder: str) -> Faces:
         paths = sorted((ferplus_root / folder).glob("*.png"))
         hashes = b"".join(pixel_hash(np.asarray(Image.open(path))[:, :, None]) for path in paths)

@@ -25,8 +25,8 @@ def test_by_hand() -> None:
             (2, 2, 0),  # everybody sees the other half win, and is wrong
             (0, 3, 1),  # all four see sadness, three said so
             (4, 0, 0),
-            (0, 0, 5),  # nobody sees an expression
-            (1, 1, 1),  # nobody sees a majority
+            (0, 0, 5),  # no rater sees an expression
+            (1, 1, 1),  # no majority
             UNKNOWN_TO_THE_FILE,
         ),
         NAMES,
@@ -45,7 +45,7 @@ def test_unanimous_raters_are_perfect() -> None:
     assert (found.accuracy, found.uar, found.n) == (1, 1, 22)
 
 
-def test_an_expression_that_nobody_agrees_on_has_no_recall() -> None:
+def test_an_expression_without_a_majority_has_no_recall() -> None:
     found = annotator_ceiling(votes((5, 0, 0)), NAMES, EXPRESSIONS)
     assert found is not None
     assert found.recall == {"happiness": 1, "sadness": None}
@@ -80,7 +80,7 @@ def test_a_loop_over_raters_says_the_same(rows: list[tuple[int, ...]]) -> None:
     assert found.uar == pytest.approx(np.mean([right[n] / asked[n] for n in asked]))
 
 
-def test_pictures_that_were_voted_on_twice() -> None:
+def test_images_that_were_voted_on_twice() -> None:
     one = votes((9, 1, 0), (9, 1, 0), (5, 5, 0), (9, 1, 0), (0, 9, 1), UNKNOWN_TO_THE_FILE)
     other = votes((9, 1, 0), (8, 2, 0), (9, 1, 0), (1, 9, 0), (0, 0, 9), (9, 1, 0))
     found = rerated(one, other, NAMES)

@@ -9,7 +9,7 @@ CENTRES = 2 * np.random.default_rng(0).normal(size=(4, DIMENSION))
 
 
 def made_faces(per_class: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    """Faces of the labels 0, 2 and 3 that are easily told apart."""
+    """Faces of the labels 0, 2 and 3 that are easily distinguished."""
     index = np.array([0, 2, 3]).repeat(per_class)
     return CENTRES[index] + np.random.default_rng(1).normal(size=(len(index), DIMENSION)), index
 

@@ -53,13 +53,13 @@ def encoder(request: pytest.FixtureRequest, tmp_path: Path) -> NetworkEncoder:
     return loaded
 
 
-def test_the_pictures_are_of_many_sizes_and_both_formats(tmp_path: Path) -> None:
+def test_the_images_are_of_many_sizes_and_both_formats(tmp_path: Path) -> None:
     render_images(tmp_path, 20)
     found: Counter[tuple[int, str]] = Counter()
     for path in tmp_path.rglob("*.*"):
-        with Image.open(path) as picture:
-            assert picture.width == picture.height
-            found[picture.width, path.suffix[1:]] += 1
+        with Image.open(path) as image:
+            assert image.width == image.height
+            found[image.width, path.suffix[1:]] += 1
     assert found == dict.fromkeys(KINDS, 5)
 
 

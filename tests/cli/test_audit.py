@@ -23,7 +23,7 @@ def said(run: Run, *sets: str) -> list[str]:
     return outcome.out.splitlines()
 
 
-def test_copies_and_swapped_labels_are_told(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
+def test_copies_and_swapped_labels_are_reported(run: Run, tmp_path: Path, pixel_encoder: type[PixelEncoder]) -> None:
     extract(run, "folder:mine", plant(draw_folder(tmp_path / "mine")), "pixels")
     swapped = draw_folder(tmp_path / "other", 5000, {"test": 8}, {"anger": "disgust", "disgust": "anger"})
     extract(run, "folder:other", swapped, "pixels")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from fercache.bench.training import BARE, PRODUCTS, TOGETHER, bare_loop
+from fercache.contracts.feature_space import faces, task
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.training import SourceFaces, build_head, fit
 from tests.command_line import Run
-from tests.feature_space import faces, task
 
 OURS = ["fit, fp32", "fit, bf16"]
 TINY = ("--epochs", "1", "--faces", "24", "--rounds", "2")

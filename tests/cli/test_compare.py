@@ -178,7 +178,7 @@ def test_the_commands_at_the_foot_make_the_page_again(
         assert once.read_bytes() == again.read_bytes(), file
 
 
-def test_wrong_names_are_told(run: Run, scored: list[str]) -> None:
+def test_wrong_names_are_reported(run: Run, scored: list[str]) -> None:
     nobody = run("compare", "nobody")
     assert nobody.code == 2 and "no records of a run 'nobody'" in nobody.err
     baseline = run("compare", "--baseline", "linear-prob")

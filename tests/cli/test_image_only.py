@@ -43,7 +43,7 @@ def test_heads_without_text_are_trained_and_scored(extracted: Run) -> None:
     assert (main.n == 35).all() and main.accuracy.between(0, 1).all()
 
 
-def test_a_stored_memory_names_own_pictures(extracted: Run, studio_folder: Path) -> None:
+def test_a_stored_memory_names_own_images(extracted: Run, studio_folder: Path) -> None:
     folder = extracted("train", "--source", "folder:studio", "--head", "knn", "--seeds", "0").out.splitlines()[0]
     outcome = extracted("predict", studio_folder / "train" / "happiness", "--run", folder, "--csv", "faces.csv")
     assert outcome.code == 0, outcome.err

@@ -91,7 +91,7 @@ def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path:
     assert "142 faces (as extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
 
 
-def test_predict_names_own_pictures(run: Run, studio_folder: Path) -> None:
+def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:
     pictures = studio_folder / "test" / "happiness"
     untrained = run("predict", pictures, "--csv", "faces.csv")
     assert untrained.code == 0, untrained.err

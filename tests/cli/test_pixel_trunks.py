@@ -1,4 +1,4 @@
-"""Heads on trunks that look at pixels, through the command line: views and crops, training, scores, own pictures."""
+"""Heads on trunks that look at pixels, through the command line: views and crops, training, scores, own images."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from tests.command_line import Outcome, Run
 SEVEN = EXPRESSIONS[:7]
 TRUNK = "resnet10t"
 FACES = {"train": 6, "test": 2}
-"""Per expression. Not faces but wallpapers, which are made quicker: one of the expression, one of the picture."""
+"""Per expression. Not faces but wallpapers, which are made quicker: one of the expression, one of the image."""
 
 
 def paper_folder(root: Path, first: int = 0, without: str = "") -> Path:
@@ -82,7 +82,7 @@ def test_a_run_shows_its_progress_within_itself(run: Run, papers: Path, monkeypa
     assert bars[1] == (0, [])
 
 
-def test_from_pictures_to_scores_and_back(run: Run, papers: Path) -> None:
+def test_from_images_to_scores_and_back(run: Run, papers: Path) -> None:
     extracted = extract(run, papers, "--views", 1, "--crops", 32)
     assert "crops of 32 pixels" in extracted.out and "views: cafe x 1: 56 encodings" in extracted.err
     trained = train(run, "--set", "recipe=cafe", heads=("sigmoid-mask", "text-similarity"))
@@ -155,7 +155,7 @@ def test_without_crops_or_views_the_command_is_named(run: Run, papers: Path) -> 
     refused(train(run, "--set", "recipe=cafe"), "no views of the recipe 'cafe'", f"{command} --views 4 --recipe cafe")
 
 
-def test_a_target_without_crops_is_told(run: Run, papers: Path, tmp_path: Path) -> None:
+def test_a_target_without_crops_is_reported(run: Run, papers: Path, tmp_path: Path) -> None:
     other = paper_folder(tmp_path / "other", first=100)
     extract(run, papers, "--crops", 32)
     extract(run, other, name="other")

@@ -35,7 +35,7 @@ def test_a_table_that_cannot_be_written_costs_no_work(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     before = (photos / "a.png").read_bytes()
-    monkeypatch.setattr(stage.registry, "encoder_family", lambda _: pytest.fail("the encoder was loaded first"))
+    monkeypatch.setattr(stage, "load_encoder", lambda _: pytest.fail("the encoder was loaded first"))
     refused(run("predict", photos, "--csv", name), f"--csv {name}", ".csv")
     assert (photos / "a.png").read_bytes() == before
 

@@ -21,6 +21,9 @@ def test_unknown_names_suggest_the_nearest(run: Run, studio_folder: Path) -> Non
     refused(run("extract", "--dataset", "folder", "--root", studio_folder, "--encoder", "bundeld"), "bundled")
     refused(run("train", "--head", "sigmoid-maks"), "sigmoid-mask")
     refused(run("train", "--set", "learning_rat=1"), "learning_rate")
+    for value in ("inf", "nan"):
+        refused(run("train", "--set", f"learning_rate={value}"), f"--set learning_rate={value}", "finite number")
+        refused(run("train", "--set", f"separation_weight={value}"), "finite number", "(head sigmoid-mask)")
     refused(run("list", "haeds"), "heads")
 
 
@@ -75,7 +78,7 @@ def test_seeds_that_are_none(run: Run, seeds: str) -> None:
     refused(run("train", "--seeds", seeds), "--seeds")
 
 
-def test_what_no_system_could_reach_is_told_in_one_sentence(run: Run, studio_folder: Path, tmp_path: Path) -> None:
+def test_what_no_system_could_reach_is_reported_in_one_sentence(run: Run, studio_folder: Path, tmp_path: Path) -> None:
     refused(run("extract", "--dataset", "folder", "--root", "reference://x"), "reference://x cannot be read")
     refused(run("train", "--seeds", "0-2000000000"), "at most 10,000")
     long = "r" * 10_000

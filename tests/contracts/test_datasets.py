@@ -1,4 +1,4 @@
-"""Every registered data set keeps the contract, and data sets that do not are caught."""
+"""Every registered dataset keeps the contract, and datasets that do not are caught."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,22 +8,15 @@ from typing import ClassVar
 import pytest
 
 from fercache import registry
+from fercache.contracts import Miniature, check_dataset
 from fercache.datasets import Dataset, FaceImage, Finding
 from fercache.datasets.ferplus import FerPlus
 from fercache.datasets.folder import Folder
-from tests.contracts.dataset_checks import broken_promises
 from tests.datasets.miniatures import MINIATURES
 from tests.datasets.miniatures.ferplus import ferplus
 from tests.datasets.miniatures.own_images import folder
-from tests.datasets.miniatures.pictures import Miniature
 
 Builder = Callable[[Path], Miniature]
-
-
-@pytest.fixture
-def empty(tmp_path: Path) -> Path:
-    (tmp_path / "empty").mkdir()
-    return tmp_path / "empty"
 
 
 EVERY_MINIATURE = pytest.mark.parametrize(
@@ -46,8 +39,8 @@ def test_every_registered_set_has_a_miniature_and_no_other() -> None:
 
 
 @EVERY_MINIATURE
-def test_every_data_set_keeps_the_contract(name: str, build: Builder, tmp_path: Path, empty: Path) -> None:
-    assert broken_promises(registry.load("datasets", name), build(tmp_path / "miniature"), empty) == []
+def test_every_data_set_keeps_the_contract(name: str, build: Builder, tmp_path: Path) -> None:
+    assert check_dataset(registry.load("datasets", name), build(tmp_path / "miniature")) == []
 
 
 @pytest.mark.parametrize("name", MINIATURES)
@@ -57,10 +50,10 @@ def test_miniatures_have_every_expression_so_that_no_swap_goes_unnoticed(name: s
 
 
 @EVERY_MINIATURE
-def test_two_labels_swapped_are_caught(name: str, build: Builder, tmp_path: Path, empty: Path) -> None:
+def test_two_labels_swapped_are_caught(name: str, build: Builder, tmp_path: Path) -> None:
     miniature = build(tmp_path / "miniature")
     first, second, *_ = dict.fromkeys(filter(None, miniature.truth.values()))
-    complaints = broken_promises(swapped(registry.load("datasets", name), first, second), miniature, empty)
+    complaints = check_dataset(swapped(registry.load("datasets", name), first, second), miniature)
     assert {f"calls {id} {second}, which is {first}" for id, label in miniature.truth.items() if label == first} <= {
         *complaints
     }
@@ -166,6 +159,6 @@ class ForgetsAFile(FerPlus):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Dataset) else "",
 )
-def test_a_bad_data_set_is_caught(bad: Dataset, complaint: str, tmp_path: Path, empty: Path) -> None:
+def test_a_bad_data_set_is_caught(bad: Dataset, complaint: str, tmp_path: Path) -> None:
     build = ferplus if isinstance(bad, FerPlus) else folder
-    assert any(complaint in promise for promise in broken_promises(bad, build(tmp_path / "miniature"), empty))
+    assert any(complaint in promise for promise in check_dataset(bad, build(tmp_path / "miniature")))

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from fercache import registry
+from fercache.contracts import check_trunk
 from fercache.trunks import Faces, Trunk
 from fercache.trunks.mlp import MLP
 from fercache.trunks.timm import TimmTrunk
-from tests.contracts.trunk_checks import broken_promises
 
 SMALL = {"mlp": "mlp", "timm": "resnet10t"}
 """A small trunk of each family. A new family needs an entry here."""
@@ -22,7 +22,7 @@ SMALL = {"mlp": "mlp", "timm": "resnet10t"}
 def test_every_trunk_keeps_the_contract(family: str) -> None:
     plugin = registry.load("trunks", family)
     assert registry.trunk_family(SMALL[family]) is plugin
-    assert broken_promises(plugin, SMALL[family]) == []
+    assert check_trunk(plugin, SMALL[family]) == []
 
 
 class Transposed(MLP):
@@ -118,4 +118,4 @@ class CentredInTraining(MLP):
     ],
 )
 def test_a_bad_trunk_is_caught(plugin: type[Trunk], promise: str) -> None:
-    assert promise in broken_promises(plugin, SMALL["mlp" if issubclass(plugin, MLP) else "timm"])
+    assert promise in check_trunk(plugin, SMALL["mlp" if issubclass(plugin, MLP) else "timm"])

@@ -9,7 +9,7 @@ from fercache.datasets import ABSENT, LEFT_OUT, Finding
 from fercache.datasets.affectnet import plugin
 from fercache.errors import UsageError
 from tests.datasets.miniatures.affectnet import lists, npy, saved
-from tests.datasets.miniatures.pictures import write
+from tests.datasets.miniatures.images import write
 
 QUIET = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -89,7 +89,7 @@ def test_broken_lines_are_refused(tmp_path: Path, line: bytes, message: str) -> 
     assert f"{tmp_path / LIST}, line 14: " in str(error.value)
 
 
-def test_missing_lists_and_pictures_are_refused(tmp_path: Path) -> None:
+def test_missing_lists_and_images_are_refused(tmp_path: Path) -> None:
     lists(tmp_path / "a")
     (tmp_path / "a" / LIST.with_name("validation.csv")).unlink()
     with pytest.raises(UsageError, match=r"validation.csv is missing"):

@@ -3,11 +3,12 @@ from pathlib import Path
 
 import pytest
 
+from fercache.contracts import Miniature
 from fercache.datasets import FaceImage, Finding
 from fercache.datasets.ckplus import plugin
 from fercache.errors import UsageError
 from tests.datasets.miniatures.ckplus import FRAMES, cropped, frames, official
-from tests.datasets.miniatures.pictures import Miniature, write
+from tests.datasets.miniatures.images import write
 
 ORDER = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 EMOTION = Path("Emotion", "S005", "001", "S005_001_00000005_emotion.txt")

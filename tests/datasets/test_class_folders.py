@@ -1,4 +1,4 @@
-"""What every set in class folders refuses, and how."""
+"""What every dataset in class folders refuses, and how."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from fercache import registry
 from fercache.datasets import Dataset
 from fercache.errors import UsageError
 from tests.datasets.miniatures import MINIATURES
-from tests.datasets.miniatures.pictures import write
+from tests.datasets.miniatures.images import write
 
 SETS = {  # set and variant -> the folder around the class folders, and one of these
     "ckplus CK+48": ("CK+48", "happy"),
@@ -38,7 +38,7 @@ def refused(dataset: Dataset, tmp_path: Path, message: str) -> None:
         list(dataset.faces(tmp_path))
 
 
-def test_pictures_outside_of_class_folders(there: tuple[Dataset, Path, Path], tmp_path: Path) -> None:
+def test_images_outside_of_class_folders(there: tuple[Dataset, Path, Path], tmp_path: Path) -> None:
     dataset, around, _ = there
     write(around / "stray.JPG", b"")
     refused(dataset, tmp_path, f"{re.escape(around.name)}: 1 images outside the class folders, such as stray.JPG")

@@ -13,7 +13,7 @@ from fercache.errors import UsageError
 from fercache.images.decode import decode
 from tests.datasets.miniatures import MINIATURES
 from tests.datasets.miniatures.fer2013 import ROWS, folders, numbers
-from tests.datasets.miniatures.pictures import pixels, write
+from tests.datasets.miniatures.images import pixels, write
 
 ORDER = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 BY_ROWS = pytest.mark.parametrize("variant", ["csv", "icml"])
@@ -124,9 +124,9 @@ class TestRealData:
         assert len(faces) == len(rows) == self.ROWS
         for face, row in zip(faces, rows, strict=True):
             assert face.label == ORDER[int(row["emotion"])]
-            picture = decode(face.read())
-            assert picture.shape == (48, 48, 3)
-            assert picture[:, :, 0].ravel().tolist() == [int(number) for number in row["pixels"].split()]
+            image = decode(face.read())
+            assert image.shape == (48, 48, 3)
+            assert image[:, :, 0].ravel().tolist() == [int(number) for number in row["pixels"].split()]
 
     def test_a_truncated_last_row_is_refused(self, head: Path) -> None:
         head.write_bytes(head.read_bytes()[:-100])

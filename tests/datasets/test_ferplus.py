@@ -15,7 +15,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions, read_labels
 from fercache.images.decode import decode
 from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
-from tests.datasets.miniatures.pictures import LISTS, pixels
+from tests.datasets.miniatures.images import LISTS, pixels
 
 ABSENT = (-1,) * 10
 
@@ -101,9 +101,9 @@ def test_wrong_roots_are_refused_with_the_layout(tmp_path: Path) -> None:
     write_folders(tmp_path / "no-lists", label_files=False)
     with pytest.raises(UsageError, match=r"neither fer2013new.csv nor a label.csv.*Expected:"):
         list(plugin.faces(tmp_path / "no-lists"))
-    write_list(tmp_path / "no-pictures")
+    write_list(tmp_path / "no-images")
     with pytest.raises(UsageError, match=r"none of the images and no fer2013.csv.*Expected:"):
-        list(plugin.faces(tmp_path / "no-pictures"))
+        list(plugin.faces(tmp_path / "no-images"))
 
 
 def test_broken_lists_are_refused_with_the_line(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ class TestRealData:
         assert all(finding.agrees and finding.expected is not None for finding in counted)
         assert sum(finding.found for finding in findings if finding not in counted) == 173
 
-    def test_rows_of_the_original_csv_are_the_pictures_in_the_folders(
+    def test_rows_of_the_original_csv_are_the_images_in_the_folders(
         self, ferplus_root: Path, real_data: Path, tmp_path: Path
     ) -> None:
         with gzip.open(real_data / "fer2013_head.csv.gz", "rb") as stream:
@@ -207,9 +207,9 @@ class TestRealData:
         tracemalloc.stop()
         assert len(faces) > 1_100
         assert peak < (tmp_path / "fer2013.csv").stat().st_size / 2, "the pixels must not be held"
-        pictures = {face.id: face for face in plugin.faces(ferplus_root)}
+        images = {face.id: face for face in plugin.faces(ferplus_root)}
         for face in faces[::10]:
-            assert np.array_equal(decode(face.read()), decode(pictures[face.id].read()))
+            assert np.array_equal(decode(face.read()), decode(images[face.id].read()))
 
 
 def test_the_lists_of_the_miniature_are_the_checked_in_ones(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
 from fercache.layouts.folders import LARGEST_FILE
+from tests.datasets.miniatures.images import encoded, pixels, write
 from tests.datasets.miniatures.own_images import folder
-from tests.datasets.miniatures.pictures import encoded, pixels, write
 
 needs_links = pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
 
@@ -34,13 +34,13 @@ def test_without_splits_the_order_is_by_name(tmp_path: Path) -> None:
     ]
 
 
-def test_what_is_no_picture_is_listed_and_unreadable(tmp_path: Path) -> None:
-    write(tmp_path / "happy" / "a.jpg", b"not a picture at all")
+def test_what_is_no_image_is_listed_and_unreadable(tmp_path: Path) -> None:
+    write(tmp_path / "happy" / "a.jpg", b"not an image")
     write(tmp_path / "happy" / "b", encoded(pixels(3)))
-    text, picture = plugin.faces(tmp_path)
+    text, image = plugin.faces(tmp_path)
     with pytest.raises(Unreadable, match="text"):
         decode(text.read())
-    assert np.array_equal(decode(picture.read()), pixels(3))
+    assert np.array_equal(decode(image.read()), pixels(3))
 
 
 def test_unknown_class_folders_are_all_named_with_the_aliases(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_dangling_link_cannot_be_read(tmp_path: Path) -> None:
         dangling.read()
 
 
-def test_a_file_too_large_for_a_picture_is_not_read(tmp_path: Path) -> None:
+def test_a_file_too_large_for_an_image_is_not_read(tmp_path: Path) -> None:
     path = write(tmp_path / "happy" / "a.png", b"")
     with path.open("wb") as stream:
         stream.truncate(LARGEST_FILE + 1)  # sparse: takes no room

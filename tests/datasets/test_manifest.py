@@ -12,8 +12,8 @@ from fercache.datasets import ABSENT
 from fercache.datasets.manifest import plugin
 from fercache.errors import UsageError
 from fercache.images.decode import decode
+from tests.datasets.miniatures.images import encoded, pixels, write
 from tests.datasets.miniatures.own_images import manifest
-from tests.datasets.miniatures.pictures import encoded, pixels, write
 
 QUIET = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -82,7 +82,7 @@ def test_other_encodings_are_refused(tmp_path: Path, encoding: str) -> None:
         list(plugin.faces(manifest_of(tmp_path, "path,label,subject\na.png,sad,Zoë\n", encoding)))
 
 
-def test_one_picture_may_have_several_boxes(tmp_path: Path) -> None:
+def test_one_image_may_have_several_boxes(tmp_path: Path) -> None:
     path = manifest_of(tmp_path, "path,label,box\na.png,sad,0 0 4 4\na.png,happy,4 4 8 8\n")
     assert [face.id for face in plugin.faces(path)] == ["a.png#0,0,4,4", "a.png#4,4,8,8"]
 

@@ -13,14 +13,14 @@ from tests.datasets.miniatures.mmafedb import mmafedb
 ORDER = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 
 
-def test_valid_is_validation_and_grey_and_coloured_pictures_are_mixed(tmp_path: Path) -> None:
+def test_valid_is_validation_and_grey_and_coloured_images_are_mixed(tmp_path: Path) -> None:
     mmafedb(tmp_path)
     faces = list(plugin.faces(tmp_path))
     assert [face.split for face in faces] == ["train"] * 21 + ["validation"] * 21 + ["test"] * 21
     assert {face.split for face in faces if face.id.startswith("valid/")} == {"validation"}
     assert plugin.target_split == "test"
-    pictures = [decode(face.read()) for face in faces]
-    assert len({bool(np.ptp(pixels, axis=2).any()) for pixels in pictures}) == 2
+    images = [decode(face.read()) for face in faces]
+    assert len({bool(np.ptp(pixels, axis=2).any()) for pixels in images}) == 2
 
 
 def test_published_counts() -> None:

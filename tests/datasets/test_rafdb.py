@@ -5,13 +5,13 @@ import pytest
 from fercache.datasets import ABSENT, Finding
 from fercache.datasets.rafdb import plugin
 from fercache.errors import UsageError
-from tests.datasets.miniatures.pictures import write
+from tests.datasets.miniatures.images import write
 from tests.datasets.miniatures.rafdb import kaggle, official
 
 ORDER = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 
 
-def test_the_list_gives_order_splits_and_pictures(tmp_path: Path) -> None:
+def test_the_list_gives_order_splits_and_images(tmp_path: Path) -> None:
     official(tmp_path)
     faces = list(plugin.faces(tmp_path))
     assert [face.id for face in faces][:2] == ["train_00001.jpg", "train_00002.jpg"]
@@ -102,7 +102,7 @@ def test_a_broken_list_beside_folders_is_refused(tmp_path: Path, line: str) -> N
         list(plugin.faces(tmp_path))
 
 
-def test_a_list_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_list_without_images_is_refused(tmp_path: Path) -> None:
     official(tmp_path, kinds=())
     with pytest.raises(UsageError, match=r"neither Image/aligned nor Image/original. Expected:"):
         list(plugin.faces(tmp_path))

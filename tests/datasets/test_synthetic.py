@@ -25,7 +25,7 @@ def test_expressions_are_balanced_to_within_one_face() -> None:
         assert max(of_split) - min(of_split) <= 1
 
 
-def test_nobody_stands_in_two_splits_and_the_domains_show_the_people_of_the_test_split() -> None:
+def test_no_person_is_in_two_splits_and_the_domains_show_the_people_of_the_test_split() -> None:
     people = {"train": set(), "validation": set(), "test": set()}
     for face in plugin.faces(None, "studio"):
         people[face.split].add(face.subject)
@@ -43,7 +43,7 @@ def test_a_face_is_a_function_of_its_place() -> None:
     assert np.array_equal(first, second)
 
 
-def test_the_fingerprint_depends_on_all_that_changes_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fingerprint_depends_on_all_that_changes_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
     prints = {face.fingerprint for domain in synthetic.DOMAINS for face in plugin.faces(None, domain)}
     assert len(prints) == 4_000 + 3 * 800
     before = synthetic.fingerprint("studio", 0, "fear")
@@ -72,13 +72,13 @@ def test_an_unknown_domain_names_the_nearest() -> None:
         next(plugin.faces(None, "scetch"))
 
 
-def test_another_drawing_is_another_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Pillow that paints otherwise must not mix its pictures with those of others under one key."""
+def test_another_drawing_is_another_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Pillow that paints otherwise must not mix its images with those of others under one key."""
     before = synthetic.fingerprint("studio", 0, "fear")
     monkeypatch.setattr(synthetic, "other_drawing", lambda: "0123")
     assert synthetic.fingerprint("studio", 0, "fear") != before
 
 
 def test_the_reference_faces_are_drawn_as_everywhere() -> None:
-    """With the lowest declared Pillow and the newest: else keys of the synthetic sets differ between them."""
+    """With the lowest declared Pillow and the newest: else keys of the synthetic datasets differ between them."""
     assert other_drawing() == ""

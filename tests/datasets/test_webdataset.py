@@ -15,7 +15,7 @@ from fercache.datasets.webdataset import plugin
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.layouts.tars import LARGEST_NOTE
-from tests.datasets.miniatures.webdataset import picture, tar
+from tests.datasets.miniatures.webdataset import image, tar
 
 
 def faces(root: Path) -> list[FaceImage]:
@@ -41,9 +41,9 @@ def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     ],
 )
 def test_members_that_lead_elsewhere_are_not_read(tmp_path: Path, member: str | tarfile.TarInfo, reason: str) -> None:
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (member, b""), ("2.png", picture(2))])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0)), (member, b""), ("2.png", image(2))])
     first, wrong, last = faces(path)
-    assert (first.read(), last.read()) == (picture(0), picture(2))
+    assert (first.read(), last.read()) == (image(0), image(2))
     with pytest.raises(OSError, match=reason):
         wrong.read()
     assert not (tmp_path / "1.png").exists()
@@ -51,7 +51,7 @@ def test_members_that_lead_elsewhere_are_not_read(tmp_path: Path, member: str | 
 
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_a_shard_that_ends_too_early_is_named(tmp_path: Path, share: float) -> None:
-    path = tar(tmp_path / "a.tar", [(f"{n}.png", picture(n)) for n in range(30)])
+    path = tar(tmp_path / "a.tar", [(f"{n}.png", image(n)) for n in range(30)])
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data)) // 512 * 512 + 100])
     with pytest.raises(UsageError, match=r"a\.tar is not a plain tar, or is damaged after \d+ members"):
@@ -63,7 +63,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         faces(tmp_path / "absent")
     with pytest.raises(UsageError, match="holds no tar files"):
         faces(tmp_path)
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0))])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0))])
     (tmp_path / "b.tar").write_bytes(gzip.compress(path.read_bytes()))
     with pytest.raises(UsageError, match=r"b\.tar is not a plain tar.*Unpack"):
         faces(tmp_path)
@@ -79,20 +79,20 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_labels_that_mean_nothing_are_named(tmp_path: Path, name: str, data: bytes, told: str) -> None:
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (name, data)])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0)), (name, data)])
     with pytest.raises(UsageError, match=rf"a\.tar, 0\.(png|cls|json): .*{told}"):
         faces(path)
 
 
 def test_null_says_nothing(tmp_path: Path) -> None:
     about = b'{"label": null, "split": null, "subject": null}'
-    (face,) = faces(tar(tmp_path / "train-0.tar", [("0.png", picture(0)), ("0.json", about)]))
+    (face,) = faces(tar(tmp_path / "train-0.tar", [("0.png", image(0)), ("0.json", about)]))
     assert (face.label, face.split, face.subject) == (None, "train", "")
 
 
 @pytest.mark.parametrize("name", ["0.cls", "0.json"])
 def test_a_label_too_large_to_be_one_is_named(tmp_path: Path, name: str) -> None:
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), (name, b" " * (LARGEST_NOTE + 1))])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0)), (name, b" " * (LARGEST_NOTE + 1))])
     with pytest.raises(UsageError, match=rf"a\.tar: {name} has {LARGEST_NOTE + 1} bytes"):
         faces(path)
 
@@ -109,7 +109,7 @@ def test_headers_that_lie_are_refused(tmp_path: Path, headers: dict[str, str]) -
 
 
 def test_a_header_of_endless_length_is_refused(tmp_path: Path) -> None:
-    path = tar(tmp_path / "a.tar", [(special("h", tarfile.XHDTYPE), b"9" * 30 + b" x=y\n"), ("0.png", picture(0))])
+    path = tar(tmp_path / "a.tar", [(special("h", tarfile.XHDTYPE), b"9" * 30 + b" x=y\n"), ("0.png", image(0))])
     with pytest.raises(UsageError, match=r"a\.tar is not a plain tar, or is damaged"):
         faces(path)
 
@@ -131,7 +131,7 @@ def test_a_header_that_would_fill_the_memory_is_not_read(tmp_path: Path, kind: b
 
 
 def test_a_shard_that_changes_afterwards_is_no_longer_read(tmp_path: Path) -> None:
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0))])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0))])
     (face,) = faces(path)
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(OSError, match="shorter"):
@@ -155,7 +155,7 @@ def test_listing_a_shard_takes_little_memory(tmp_path: Path) -> None:
     flips=st.lists(st.tuples(st.integers(0, 5 * 512 - 1), st.integers(0, 255)), max_size=8), cut=st.integers(0, 10_240)
 )
 def test_any_bytes_are_read_or_refused(tmp_path: Path, flips: list[tuple[int, int]], cut: int) -> None:
-    path = tar(tmp_path / "a.tar", [("0.png", picture(0)), ("0.cls", b"anger"), ("1.json", b'{"label": "sad"}')])
+    path = tar(tmp_path / "a.tar", [("0.png", image(0)), ("0.cls", b"anger"), ("1.json", b'{"label": "sad"}')])
     data = bytearray(path.read_bytes())
     for place, value in flips:
         data[place % len(data)] = value
@@ -175,7 +175,7 @@ def test_folders_of_shards_are_splits_and_class_names_are_numbers(tmp_path: Path
     """As CLIP_benchmark keeps FER2013."""
     for split, first in (("train", 0), ("test", 7)):
         members = [
-            (f"s{n}.{end}", data) for n in (0, 1) for end, data in (("webp", picture(first + n)), ("cls", b"%d" % n))
+            (f"s{n}.{end}", data) for n in (0, 1) for end, data in (("webp", image(first + n)), ("cls", b"%d" % n))
         ]
         tar(tmp_path / split / "0.tar", members)
         (tmp_path / split / "nshards.txt").write_text("1")
@@ -202,11 +202,11 @@ def test_folders_of_shards_are_splits_and_class_names_are_numbers(tmp_path: Path
 )
 def test_splits_by_names_of_shards(tmp_path: Path, names: tuple[str, ...], splits: list[str]) -> None:
     for number, name in enumerate(names):
-        tar(tmp_path / f"{name}.tar", [("0.jfif", picture(number))])
+        tar(tmp_path / f"{name}.tar", [("0.jfif", image(number))])
     assert [face.split for face in faces(tmp_path)] == splits
 
 
 @pytest.mark.parametrize("about", [{"split": "Test", "label": "joy"}, {"Usage": "test", "emotion": "joy"}])
 def test_json_by_the_names_that_lists_have(tmp_path: Path, about: dict[str, str]) -> None:
-    tar(tmp_path / "a.tar", [("0.png", picture(0)), ("0.json", json.dumps(about).encode())])
+    tar(tmp_path / "a.tar", [("0.png", image(0)), ("0.json", json.dumps(about).encode())])
     assert [(face.split, face.label) for face in faces(tmp_path)] == [("test", "happiness")]

@@ -103,7 +103,7 @@ def reduced(architecture: str) -> dict[str, Any]:
 
 
 def faces() -> list[np.ndarray]:
-    """Smooth pictures of different shapes, of which none has the network's own."""
+    """Smooth images of different shapes, of which none has the network's own."""
     random = np.random.default_rng(0)
     small = [Image.fromarray(random.integers(0, 256, (6, 5, 3), dtype=np.uint8)) for _ in range(4)]
     sizes = ((90, 120), (150, 100), (400, 380), (48, 48))

@@ -1,4 +1,4 @@
-"""Options of CLIP encoders, and pictures of other sizes."""
+"""Options of CLIP encoders, and images of other sizes."""
 
 from pathlib import Path
 
@@ -22,15 +22,15 @@ def load(folder: Path, **options: str) -> OpenClip:
     return OpenClip.load(EncoderRequest(name=f"local-dir:{folder}", **{"device": "cpu", **options}))
 
 
-def test_a_picture_of_another_side_is_cut_the_same(folder: Path) -> None:
+def test_an_image_of_another_side_is_cut_the_same(folder: Path) -> None:
     encoder = load(folder)
-    picture = np.zeros((40, 80, 3), np.uint8)
-    picture[:, 40:] = 255  # the middle is cut out, half black and half white
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, 40:] = 255  # the middle is cut out, half black and half white
     for side in (16, 64):
-        crop = encoder.preprocess(picture, side)
+        crop = encoder.preprocess(image, side)
         assert crop.shape == (side, side, 3)
         assert crop[:, : side // 2 - 2].max() == 0 and crop[:, side // 2 + 2 :].min() == 255
-    assert np.array_equal(encoder.preprocess(picture), encoder.preprocess(picture, encoder.image_size))
+    assert np.array_equal(encoder.preprocess(image), encoder.preprocess(image, encoder.image_size))
     assert encoder.geometry().items() <= encoder.identity()["preprocessing"].items()
     assert set(encoder.geometry()) == {"resize_mode", "interpolation", "fill_color", "kernels"}
 

@@ -11,7 +11,7 @@ from fercache.encoders._inference import PackedProduct, SelfAttention, laid_out
 
 VISION = {"image_size": 32, "patch_size": 8, "width": 64, "layers": 2, "head_width": 16}
 TEXT = {"context_length": 8, "vocab_size": 100, "width": 32, "heads": 2, "layers": 1}
-PICTURES = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+IMAGES = torch.randn(5, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
 def tower(**more: object) -> nn.Module:
@@ -24,7 +24,7 @@ def tower(**more: object) -> nn.Module:
 
 def features(network: nn.Module, dtype: torch.dtype = torch.float32) -> Tensor:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16):
-        found: Tensor = network(PICTURES).float()
+        found: Tensor = network(IMAGES).float()
     return found
 
 

@@ -73,7 +73,7 @@ def test_one_face_leaves_fp32(folder: Path) -> None:
     assert encoder.settle(FACES[:1]) == {} and encoder.precision == "fp32"
 
 
-def test_names_are_fit_for_folders_and_pictures_are_square() -> None:
+def test_names_are_fit_for_folders_and_images_are_square() -> None:
     assert slug("ViT-B-32", "laion2b_s34b") == "vit-b-32--laion2b-s34b"
     assert slug("timm/resnet50.a1_in1k") == "timm-resnet50-a1-in1k"
     with pytest.raises(UsageError, match="224 x 196"):

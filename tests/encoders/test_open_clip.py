@@ -49,7 +49,7 @@ def request(name: str, weights: Path | None = None, **options: str) -> EncoderRe
     return EncoderRequest(name=name, weights=weights, device="cpu", **options)
 
 
-def pictures(count: int = 3) -> list[np.ndarray]:
+def images(count: int = 3) -> list[np.ndarray]:
     random = np.random.default_rng(1)
     return [random.integers(0, 256, (40 + 9 * i, 60 - 5 * i, 3), dtype=np.uint8) for i in range(count)]
 
@@ -58,7 +58,7 @@ def test_features_are_open_clips_own(folder: Path) -> None:
     encoder = OpenClip.load(request(f"local-dir:{folder}"))
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}")
     model.eval()
-    faces = np.stack([encoder.preprocess(p) for p in pictures()])
+    faces = np.stack([encoder.preprocess(p) for p in images()])
     to_tensor, normalise = transform.transforms[-2:]
     with torch.inference_mode():
         expected = model.encode_image(torch.stack([normalise(to_tensor(Image.fromarray(f))) for f in faces])).numpy()
@@ -89,11 +89,11 @@ def test_geometry_is_the_one_of_the_preset(preset: str) -> None:
         whole = image_transform(size, is_train=False)
     else:
         whole = image_transform(size, False, mean, std, resize_mode="squash", interpolation="bilinear")
-    for picture in pictures():
-        ours = torch.from_numpy(on_pixels(steps(chosen, size))(picture)).permute(2, 0, 1) / 255
+    for image in images():
+        ours = torch.from_numpy(on_pixels(steps(chosen, size))(image)).permute(2, 0, 1) / 255
         ours = (ours - torch.tensor(chosen.mean).view(3, 1, 1)) / torch.tensor(chosen.std).view(3, 1, 1)
         levels = (LEVELS / 255 / torch.tensor(chosen.std)).max().item()
-        torch.testing.assert_close(ours, whole(Image.fromarray(picture)), rtol=0, atol=levels + 1e-6)
+        torch.testing.assert_close(ours, whole(Image.fromarray(image)), rtol=0, atol=levels + 1e-6)
 
 
 def test_a_file_gives_the_same_features_in_either_format(file: Path, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_openais_own_state_dict_needs_quickgelu(tmp_path: Path) -> None:
 def test_weights_are_found_in_what_training_code_saves(folder: Path, tmp_path: Path, prefix: str, entry: str) -> None:
     state = {f"{prefix}{key}": value for key, value in tiny_model().state_dict().items()}
     torch.save({entry: state, "epoch": 3} if entry else state, tmp_path / "wrapped.pt")
-    faces = np.stack([OpenClip.load(request(f"local-dir:{folder}")).preprocess(p) for p in pictures()])
+    faces = np.stack([OpenClip.load(request(f"local-dir:{folder}")).preprocess(p) for p in images()])
     save_file(tiny_model().state_dict(), tmp_path / "plain.safetensors")
     wrapped, plain = (OpenClip.load(request("Tiny-16", tmp_path / n)) for n in ("wrapped.pt", "plain.safetensors"))
     np.testing.assert_array_equal(wrapped.encode_images(faces), plain.encode_images(faces))
@@ -336,7 +336,7 @@ def test_coca_is_raw_on_both_sides(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
     save_file(model.state_dict(), tmp_path / "open_clip_model.safetensors")
     encoder = OpenClip.load(request(f"local-dir:{tmp_path}"))
-    faces = np.stack([encoder.preprocess(picture) for picture in pictures()])
+    faces = np.stack([encoder.preprocess(image) for image in images()])
     mean, deviation = (
         torch.tensor(getattr(encoder.preprocessing, name)).view(3, 1, 1) for name in ("mean", "deviation")
     )

@@ -1,4 +1,4 @@
-"""FaceImages resized by PyTorch's kernels are those of the library's own transform, up to two levels."""
+"""Images resized by PyTorch's kernels are those of the library's own transform, up to two levels."""
 
 from typing import Any
 
@@ -26,18 +26,18 @@ TRANSFORMS = {
 
 
 def of_the_library(transform: Any, pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    picture = Image.fromarray(pixels)
+    image = Image.fromarray(pixels)
     for step in transform.transforms[:-2]:
-        picture = step(picture)
-    return np.asarray(picture, np.int64)
+        image = step(image)
+    return np.asarray(image, np.int64)
 
 
 def width_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pillow cuts a picture to 8 bits between its two passes, and since version 13 it takes some heights first."""
+    """Pillow cuts an image to 8 bits between its two passes, and since version 13 it takes some heights first."""
     resize = Image.Image.resize
 
-    def one_by_one(picture: Image.Image, size: tuple[int, int], *rest: Any, **more: Any) -> Image.Image:
-        return resize(resize(picture, (size[0], picture.height), *rest, **more), size, *rest, **more)
+    def one_by_one(image: Image.Image, size: tuple[int, int], *rest: Any, **more: Any) -> Image.Image:
+        return resize(resize(image, (size[0], image.height), *rest, **more), size, *rest, **more)
 
     monkeypatch.setattr(Image.Image, "resize", one_by_one)
 
@@ -45,7 +45,7 @@ def width_first(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", TRANSFORMS)
 @settings(max_examples=40, deadline=None)
 @given(height=st.integers(20, 700), width=st.integers(20, 700), seed=st.integers(0, 999), harsh=st.booleans())
-def test_pictures_are_the_librarys(name: str, height: int, width: int, seed: int, harsh: bool) -> None:
+def test_images_are_the_librarys(name: str, height: int, width: int, seed: int, harsh: bool) -> None:
     transform, random = TRANSFORMS[name], np.random.default_rng(seed)
     pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
     if harsh:
@@ -67,7 +67,7 @@ def test_borders_are_left_to_pillow() -> None:
 
 
 @pytest.mark.parametrize("side", [48, 100, 224, 1000, 3000])
-def test_smooth_pictures_differ_by_one_level_at_most(side: int) -> None:
+def test_smooth_images_differ_by_one_level_at_most(side: int) -> None:
     """As photographs are; the bound of two is for noise that is enlarged."""
     ramp = np.linspace(0, 255, side)
     pixels = np.stack([np.add.outer(ramp, ramp) / 2, np.outer(ramp, ramp) / 255, np.tile(ramp, (side, 1))], axis=2)

@@ -37,7 +37,7 @@ def load(architecture: str, weights: Path | None, preprocessing: str = "clip", p
     )
 
 
-def pictures(count: int = 3) -> list[NDArray[np.uint8]]:
+def images(count: int = 3) -> list[NDArray[np.uint8]]:
     random = np.random.default_rng(1)
     return [random.integers(0, 256, (40 + 9 * i, 60 - 5 * i, 3), dtype=np.uint8) for i in range(count)]
 
@@ -50,7 +50,7 @@ def test_features_are_timms_own(architecture: str, tmp_path: Path) -> None:
     network.reset_classifier(0)
     config = timm.data.resolve_model_data_config(network)
     transform = timm.data.create_transform(**config)
-    faces = np.stack([encoder.preprocess(picture) for picture in pictures()])
+    faces = np.stack([encoder.preprocess(image) for image in images()])
     to_tensor, normalise = transform.transforms[-2:]
     with torch.inference_mode():
         expected = network(torch.stack([normalise(to_tensor(Image.fromarray(face))) for face in faces])).numpy()
@@ -92,19 +92,19 @@ def test_a_tag_beside_a_file_changes_nothing_but_preprocessing(file: Path) -> No
 @pytest.mark.parametrize("architecture", [SMALL, SMALL_VIT])
 def test_imagenet_224_is_what_it_is_for_clip(architecture: str, tmp_path: Path) -> None:
     encoder = load(architecture, save_checkpoint(tmp_path / "mine.pt", architecture), "imagenet-224")
-    for picture in pictures():
-        squashed = Image.fromarray(picture).resize((224, 224), Image.Resampling.BILINEAR)
-        np.testing.assert_allclose(encoder.preprocess(picture).astype(int), np.asarray(squashed, int), atol=LEVELS)
-    features = encoder.encode_images(np.stack([encoder.preprocess(picture) for picture in pictures()]))
+    for image in images():
+        squashed = Image.fromarray(image).resize((224, 224), Image.Resampling.BILINEAR)
+        np.testing.assert_allclose(encoder.preprocess(image).astype(int), np.asarray(squashed, int), atol=LEVELS)
+    features = encoder.encode_images(np.stack([encoder.preprocess(image) for image in images()]))
     assert features.shape == (3, encoder.dimension)
     assert encoder.identity()["preprocessing"]["mean"] == [0.485, 0.456, 0.406]
 
 
-def test_pictures_of_another_side_are_cut_the_same(file: Path) -> None:
+def test_images_of_another_side_are_cut_the_same(file: Path) -> None:
     encoder = load(SMALL, file)
-    picture = np.zeros((40, 80, 3), np.uint8)
-    picture[:, 40:] = 255
-    crop = encoder.preprocess(picture, 32)
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, 40:] = 255
+    crop = encoder.preprocess(image, 32)
     assert crop.shape == (32, 32, 3)
     assert crop[:, :14].max() == 0 and crop[:, 18:].min() == 255
     cut = {"interpolation": "bilinear", "crop_pct": 0.95, "crop_mode": "center"}
@@ -117,7 +117,7 @@ def test_a_file_gives_the_same_features_in_any_form(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": {f"module.{key}": value for key, value in state.items()}}, wrapped)
     trained_on_seven = tmp_path / "seven.safetensors"
     save_file({**state, "fc.weight": torch.zeros(7, 4), "fc.bias": torch.zeros(7)}, trained_on_seven)
-    faces = np.stack([load(SMALL, wrapped).preprocess(picture) for picture in pictures()])
+    faces = np.stack([load(SMALL, wrapped).preprocess(image) for image in images()])
     expected = load(SMALL, save_checkpoint(tmp_path / "plain.pt")).encode_images(faces)
     for path in (wrapped, trained_on_seven):
         np.testing.assert_array_equal(load(SMALL, path).encode_images(faces), expected)

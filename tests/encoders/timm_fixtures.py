@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 SMALL = "test_resnet"
-"""Half a million weights, pictures of 160 pixels."""
+"""Half a million weights, images of 160 pixels."""
 
 SMALL_VIT = "test_vit"
 """As small, of a fixed size."""

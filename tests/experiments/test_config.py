@@ -85,7 +85,7 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
         (STUDIO, PLAIN + '[statistics]\nbaseline = "knn"', "statistics.baseline: no head here is 'knn'"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path, top: str, heads: str, message: str) -> None:
+def test_an_unknown_name_is_reported_with_the_nearest(tmp_path: Path, top: str, heads: str, message: str) -> None:
     assert message in refused(tmp_path, top, heads)
 
 

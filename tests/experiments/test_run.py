@@ -172,7 +172,7 @@ def test_records_are_read_for_the_page_and_not_again_for_the_outcome(
     assert len(asked) == len(outcome.records) > 0
 
 
-def test_a_new_picture_makes_everything_after_it_stale(settings: Settings, drawn: dict[str, Path]) -> None:
+def test_a_new_image_makes_everything_after_it_stale(settings: Settings, drawn: dict[str, Path]) -> None:
     root = settings.cache.parent / "grown"
     shutil.copytree(drawn[FOLDERS[0]], root)
     own = settings.model_copy(update={"datasets": settings.datasets | {FOLDERS[0]: root}})
@@ -213,6 +213,16 @@ def test_crops_and_prompts_that_are_not_there_are_missing(settings: Settings) ->
     own.write_text('happiness = ["a happy face"]\nneutral = ["a face"]\n')
     prompts = [status for _, status in plan(settings, experiment(prompts=str(own)))]
     assert prompts[0].state != State.DONE
+
+
+def test_what_is_asked_for_otherwise_is_named_field_by_field(settings: Settings) -> None:
+    done(settings, experiment())
+    other = experiment(faces=20, seeds=[0])
+    reasons = [status.reason for step, status in plan(settings, other) if isinstance(step, Train)]
+    assert reasons == ["not trained with faces: None -> 20"] * 2
+    probe = [{"head": "linear-probe", "settings": {"balance": "weights"}}]
+    changed = [status.reason for step, status in plan(settings, experiment(heads=probe)) if isinstance(step, Train)]
+    assert changed[0].startswith("not trained with settings.balance: ") and changed[0].endswith(" -> weights")
 
 
 def test_a_page_that_shows_something_else_is_stale(settings: Settings) -> None:
@@ -290,7 +300,7 @@ def test_prompts_of_the_same_name_are_not_taken_for_each_other(settings: Setting
     assert state_of(settings, asking_for(first), Train) == [State.DONE], "it says now what the other says"
 
 
-def test_a_record_that_cannot_be_read_is_told_of_and_written_again(settings: Settings) -> None:
+def test_a_record_that_cannot_be_read_is_reported_and_written_again(settings: Settings) -> None:
     wanted = experiment(name="hurt", targets=[FOLDERS[1]])
     record = next((settings.cache / "runs" / done(settings, wanted).records[0].run / "records").iterdir())
     whole = record.read_text()
@@ -398,7 +408,9 @@ def test_a_shipped_experiment_in_miniature_runs(settings: Settings, name: str) -
     assert {line.partition(":")[0] for line in told(settings, wanted)} == {"done"}
 
 
-def test_weights_that_would_have_to_be_fetched_are_told_of(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_would_have_to_be_fetched_are_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(PixelEncoder, "unfetched", lambda request: "https://weights.example")
     elsewhere = settings.model_copy(update={"cache": settings.cache.parent / "empty"})
     reason = plan(elsewhere, experiment())[0][1].reason

@@ -17,9 +17,11 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction import cluster
+from fercache.plugins import use_plugins
 from fercache.store.tables import FeatureTable, read_table
 from tests.conftest import REPOSITORY
 from tests.faults.kills import same
+from tests.outside_plugins import DATASET, ENCODER, write
 from tests.stages.test_extract import save
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
@@ -147,7 +149,15 @@ def test_a_driver_that_dies_goes_on_and_workers_find_a_relative_root(
     assert table.provenance["encoded"] <= FACES - 1 - ROWS * (len(kept) - 1)
 
 
-def test_files_that_workers_do_not_see_are_no_damaged_pictures(
+@pytest.mark.usefixtures("no_plugins")
+def test_workers_know_the_plugin_files_of_the_driver(nodes: Any, tmp_path: Path) -> None:
+    use_plugins([write(tmp_path / "plugins", {"stripes.py": DATASET, "pixels.py": ENCODER})])
+    asked = ExtractRequest(dataset="stripes", encoder=EncoderRequest(name="my-pixels"), shard_rows=30, shifted=False)
+    table = read_table(extract(Settings(cache=tmp_path / "ray"), asked.but(engine="ray")))
+    assert same(table, read_table(extract(Settings(cache=tmp_path / "here"), asked))) and len(table.columns.id) == 90
+
+
+def test_files_that_workers_do_not_see_are_no_damaged_images(
     nodes: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def elsewhere(shared: Any, rows: Any) -> Any:

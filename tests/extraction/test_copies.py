@@ -1,4 +1,4 @@
-"""Which faces are copied, how, and that each copy is the picture it should be."""
+"""Which faces are copied, how, and that each copy is the image it should be."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +11,13 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.datasets import FaceImage
 from fercache.extraction.copies import CHANGES, encode_copies
 from fercache.store.copies import copies_path, read_copies
-from tests.images.test_decode import picture
+from tests.images.test_decode import image
 from tests.pixel_encoder import PixelEncoder
 
 
 def faces(count: int, unreadable: Sequence[int] = ()) -> list[FaceImage]:
     return [
-        FaceImage(str(number), lambda number=number: b"" if number in unreadable else picture(number))
+        FaceImage(str(number), lambda number=number: b"" if number in unreadable else image(number))
         for number in range(count)
     ]
 
@@ -36,15 +36,15 @@ def test_five_changes_of_the_same_faces() -> None:
     assert found is not None
     assert list(found.changed) == ["jpeg 90", "jpeg 75", "enlarged", "reduced", "mirrored"]
     for row, number in enumerate((0, 149, 299)):
-        pixels = picture(number)
+        pixels = image(number)
         for kind, features in {"": found.original, **found.changed}.items():
             shown = CHANGES[kind](pixels) if kind else pixels
             encoded = encoder.encode_images(encoder.preprocess(shown)[None])[0]
             np.testing.assert_array_equal(features[row], encoded)
 
 
-def test_changes_keep_the_picture_and_alter_its_pixels() -> None:
-    pixels = picture(1)
+def test_changes_keep_the_image_and_alter_its_pixels() -> None:
+    pixels = image(1)
     height, width, _ = pixels.shape
     sizes = {name: change(pixels).shape[:2] for name, change in CHANGES.items()}
     same = (height, width)
@@ -75,9 +75,9 @@ def test_extraction_keeps_them_beside_the_table(tmp_path: Path, pixel_encoder: t
     settings = Settings(cache=tmp_path / "cache")
     request = ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=EncoderRequest(name="pixels"))
     for number in range(99):
-        Image.fromarray(picture(number)).save(folder / f"{number:03}.png")
+        Image.fromarray(image(number)).save(folder / f"{number:03}.png")
     assert not copies_path(extract(settings, request)).exists()
-    Image.fromarray(picture(99)).save(folder / "099.png")
+    Image.fromarray(image(99)).save(folder / "099.png")
     path = copies_path(extract(settings, request))
     assert len(read_copies(path).original) == 1
     before = path.read_bytes(), pixel_encoder.encoded

@@ -47,10 +47,10 @@ class Slow:
 
 
 def faces(count: int) -> list[FaceImage]:
-    def picture(number: int) -> NDArray[np.uint8]:
+    def image(number: int) -> NDArray[np.uint8]:
         return np.full((4, 4, 3), number, np.uint8)
 
-    return [FaceImage(f"{number:03}", lambda number=number: picture(number), label="anger") for number in range(count)]
+    return [FaceImage(f"{number:03}", lambda number=number: image(number), label="anger") for number in range(count)]
 
 
 def extracted(path: Path, encoder: Any, count: int = 100) -> NDArray[np.float32]:
@@ -76,7 +76,7 @@ def test_one_at_a_time_where_the_encoder_says_so(tmp_path: Path) -> None:
     assert encoder.most_running == 1
 
 
-def test_few_pictures_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_images_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow encoder holds the threads that decode back."""
     monkeypatch.setattr(local, "READ_AHEAD", 32)
     encoder, encoded, ahead = Slow(), 0, []
@@ -121,7 +121,7 @@ def test_a_failure_to_write_is_heard_of(tmp_path: Path, monkeypatch: pytest.Monk
         extracted(tmp_path / "t.h5", Slow())
 
 
-def test_what_is_left_half_way_is_waited_for_by_nobody() -> None:
+def test_an_abandoned_generator_does_not_wait_for_its_threads() -> None:
     """The garbage collector closes it wherever it happens to come by, with locks of threads held or not."""
     held = threading.Event()
     stream = local.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)

@@ -84,12 +84,12 @@ class Outcome:
     identical: bool
 
 
-def prepare(work: Path, pictures: Sequence[Path]) -> tuple[Path, FeatureTable, list[str]]:
+def prepare(work: Path, images: Sequence[Path]) -> tuple[Path, FeatureTable, list[str]]:
     """A folder of faces, its undisturbed table, and the phases that are gone through."""
     root = work / "faces"
-    for picture in sorted(pictures)[:FACES]:
-        (root / picture.parent.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, root / picture.parent.name)
+    for image in sorted(images)[:FACES]:
+        (root / image.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(image, root / image.parent.name)
     whole = Trial("whole", (WHOLE,))
     for _ in _codes(root, work, [whole]):
         pass

@@ -136,7 +136,7 @@ def test_a_disk_that_fails_ends_it_with_a_sentence_and_loses_nothing(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_it_is_told_how_to_go_on(tmp_path: Path, root: Path, sent: signal.Signals) -> None:
+def test_an_interruption_says_how_to_resume(tmp_path: Path, root: Path, sent: signal.Signals) -> None:
     """A real process, by its command line; the encoder is the bundled one."""
     command = [sys.executable, "-m", "fercache", "extract", "--dataset", "folder:mine", "--root", str(root)]
     command += ["--shard-rows", "5", "--batch-size", "1", "--views", "60", "--device", "cpu", "--precision", "fp32"]

@@ -1,4 +1,4 @@
-"""Writes the reference numbers anew: python -m tests.golden. It takes about a minute, and the same bytes come out."""
+"""Rewrites the reference numbers: python -m tests.golden. It takes about a minute, and the same bytes come out."""
 
 from pathlib import Path
 

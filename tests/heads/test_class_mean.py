@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.heads import Batch, HeadSettings
 from fercache.heads.class_mean import SCALE, ClassMean
 from fercache.trunks import Faces
-from tests.feature_space import SEVEN, faces, task
 
 
 def fitted(train: Batch) -> ClassMean:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.heads import Batch, HeadSettings
 from fercache.heads.knn import LEAST_SHARE, NEIGHBOURS, KNearestNeighbours
 from fercache.training import SourceFaces, train_head
 from fercache.trunks import Faces
-from tests.feature_space import SEVEN, faces, task
 
 
 def fitted(train: Batch, validation: Batch | None = None) -> tuple[KNearestNeighbours, int]:
@@ -81,7 +81,7 @@ def of_directions(angles: list[float], labels: list[int]) -> Batch:
     return Batch(features, labels=torch.tensor(labels))
 
 
-def test_of_copies_of_a_picture_all_vote_whatever_their_order() -> None:
+def test_of_copies_of_an_image_all_vote_whatever_their_order() -> None:
     angles, labels = [10.0, 10.0, 10.0, 90.0], [0, 1, 1, 2]
     found = []
     for order in (torch.arange(4), torch.arange(3, -1, -1)):

@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.errors import UsageError
 from fercache.heads import Batch
 from fercache.heads.linear_probe import ABSENT, BALANCES, SCALINGS, STRENGTHS, LinearProbe, LinearProbeSettings
 from fercache.scoring.selection import validation_rank
 from fercache.training import SourceFaces, train_head
-from tests.feature_space import SEVEN, faces, task
 
 
 def fitted(train: Batch, validation: Batch | None = None, **settings: str) -> tuple[LinearProbe, dict[str, Any]]:

@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 
+from fercache.contracts.feature_space import faces, task
 from fercache.heads import HeadSettings
 from fercache.heads.masked_text import MaskedText
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.heads.zero_shot import ZeroShot
 from fercache.training import build_head
-from tests.feature_space import faces, task
 
 
 def build(**settings: Any) -> Any:
@@ -38,7 +38,7 @@ def test_the_terms_of_text_similarity_come_first_and_the_mask_s_where_they_weigh
     assert all(torch.equal(both[name], plain[name]) for name in plain)
 
 
-def test_a_trunk_that_sees_pixels_trains_as_published_unless_told_otherwise() -> None:
+def test_a_trunk_that_sees_pixels_trains_as_published_by_default() -> None:
     published = TextSimilarity.Settings(trunk="resnet18")
     assert (published.optimizer, published.learning_rate, published.first_learning_rate) == ("sgd", 2e-3, 1e-4)
     assert (published.epochs, published.batch_size, published.weight_decay) == (50, 64, 5e-4)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from fercache import losses
+from fercache.contracts.feature_space import task
 from fercache.heads.masked_text import MaskedText
 from fercache.heads.sigmoid_mask import SigmoidMask
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.training import learning_rate
-from tests.feature_space import task
 
 PIXELS = "resnet18"
 ADAM = {"optimizer": "adam", "momentum": 0.9, "schedule": "cosine", "decay": 0.9, "first_learning_rate": None}

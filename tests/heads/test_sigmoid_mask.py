@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from fercache import losses
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.heads import Batch, Task
 from fercache.heads.sigmoid_mask import SigmoidMask
 from fercache.trunks import Faces
-from tests.feature_space import SEVEN, faces, task
 from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden, places
 
 

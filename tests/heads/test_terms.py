@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from fercache import losses
+from fercache.contracts.feature_space import SEVEN, faces, task
 from fercache.heads import Batch
 from fercache.heads.masked_text import MaskedText
 from fercache.heads.sigmoid_mask import SigmoidMask
 from fercache.heads.text_similarity import TextSimilarity, _projection
 from fercache.training import build_head
-from tests.feature_space import SEVEN, faces, task
 
 WEIGHTS = [
     (SigmoidMask, ("separation", "diversity")),

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from fercache import losses
+from fercache.contracts.feature_space import LOGIT_SCALE, SEVEN, faces, task
 from fercache.errors import UsageError
 from fercache.heads import Batch, HeadSettings, Task
 from fercache.heads.text_similarity import TextSimilarity
 from fercache.heads.zero_shot import ZeroShot
 from fercache.training import SourceFaces, build_head, fit
-from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task
 from tests.test_losses import GRADIENT_TOLERANCE, LOSS_TOLERANCE, departure, golden, places
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from fercache.contracts.feature_space import LOGIT_SCALE, SEVEN, faces, task, text_of
 from fercache.heads import Batch
 from fercache.heads.tip_adapter import ALPHAS, BETAS, TipAdapter, draw_shots
 from fercache.heads.tip_adapter_f import TipAdapterF
 from fercache.heads.zero_shot import ZeroShot
 from fercache.training import SourceFaces, build_head, train_head
-from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task, text_of
 
 
 def fitted(train: Batch, validation: Batch, seed: int = 1, **settings: Any) -> TipAdapter:

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from fercache.contracts.feature_space import LOGIT_SCALE, SEVEN, faces, task, text_of
 from fercache.errors import UsageError
 from fercache.heads import HeadSettings
 from fercache.heads.zero_shot import ZeroShot
 from fercache.trunks import Faces
-from tests.feature_space import LOGIT_SCALE, SEVEN, faces, task, text_of
 
 
 def test_logits_are_scaled_cosines() -> None:

@@ -1,1 +1,1 @@
-"""FaceImages and files as people's folders hold them, and worse: `python -m tests.hostile` tries thousands of each."""
+"""Images and files as people's folders hold them, and worse: `python -m tests.hostile` tries thousands of each."""

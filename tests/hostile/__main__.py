@@ -1,4 +1,4 @@
-"""Extracts a set of which a tenth is damaged, and reads thousands of files that are wrong in a way of their own.
+"""Extracts a dataset of which a tenth is damaged, and reads thousands of files with various defects.
 
 Exit code 1 unless exactly that tenth is left out and all else right, and every file is read, or refused in our words.
 """
@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from fercache import EncoderRequest
 from tests.hostile.files import CASES, KINDS
-from tests.hostile.pictures import judge
+from tests.hostile.images import judge
 from tests.images.test_decode import DAMAGED, EXACT
 
 
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=CASES, help="Files of each kind.")
     asked = parser.parse_args()
     wrong = [kind for kind in KINDS if not _files_are_right(kind, asked.cases)]
-    return int(bool(wrong) | (asked.images > 0 and not _pictures_are_right(asked.images)))
+    return int(bool(wrong) | (asked.images > 0 and not _images_are_right(asked.images)))
 
 
 def _files_are_right(kind: str, cases: int) -> bool:
@@ -35,7 +35,7 @@ def _files_are_right(kind: str, cases: int) -> bool:
     return done.returncode == 0
 
 
-def _pictures_are_right(images: int) -> bool:
+def _images_are_right(images: int) -> bool:
     with TemporaryDirectory() as folder:
         verdict = judge(Path(folder), images, EncoderRequest(precision="fp32"))
     print(f"{images:,} images, damaged in {len(DAMAGED)} ways or stored in {len(EXACT)}:", end=" ")

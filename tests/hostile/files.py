@@ -28,11 +28,11 @@ from fercache.scoring.selection import choose, policies_of
 from fercache.settings import load_settings
 from fercache.store.runs import write_run
 from tests.fake_records import fake_record
-from tests.hostile.spoiling import as_json, as_toml, spoilt_bytes, spoilt_tree
+from tests.hostile.corrupting import as_json, as_toml, corrupted_bytes, corrupted_tree
 
 CASES = 2_000
 LONGEST = 2_000
-"""Characters of a message that somebody could still read."""
+"""Most characters of a readable message."""
 
 DIMENSION = 4
 EXPERIMENT = {
@@ -74,7 +74,7 @@ def _record(folder: Path) -> dict[str, Any]:
 
 
 def _try_record(folder: Path, whole: dict[str, Any], chance: random.Random) -> None:
-    whole["path"].write_bytes(_spoilt(whole["tree"], as_json, chance))
+    whole["path"].write_bytes(_corrupted(whole["tree"], as_json, chance))
     record = read_record(whole["path"])
     frame([record], {"anger": 0.5, "fear": 0.5})
     _ = record.is_seeded, record.target_label, record.is_own, record.why_seen
@@ -82,7 +82,7 @@ def _try_record(folder: Path, whole: dict[str, Any], chance: random.Random) -> N
 
 def _toml(tree: dict[str, Any], read: Callable[[Path], Any], name: str = "mine.toml") -> Kind:
     def attempt(folder: Path, whole: Any, chance: random.Random) -> None:
-        (folder / name).write_bytes(_spoilt(whole, as_toml, chance))
+        (folder / name).write_bytes(_corrupted(whole, as_toml, chance))
         read(folder / name)
 
     return Kind(lambda folder: tree, attempt)
@@ -122,7 +122,7 @@ def _try_run(folder: Path, whole: Path, chance: random.Random) -> None:
     name = chance.choice(("config.json", "config.json", "config.json", "history.csv", "done"))
     data = (place / name).read_bytes()
     tree = json.loads(data) if name != "history.csv" else None
-    (place / name).write_bytes(spoilt_bytes(data, chance) if tree is None else _spoilt(tree, as_json, chance))
+    (place / name).write_bytes(corrupted_bytes(data, chance) if tree is None else _corrupted(tree, as_json, chance))
     if name == "done":
         load_run(place, "cpu")
     else:
@@ -135,11 +135,11 @@ def _try_weights(folder: Path, whole: Path, chance: random.Random) -> None:
     data = weights.read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
     if chance.random() < 0.7:
-        header = as_json(spoilt_tree(json.loads(data[8 : 8 + size]), chance))
+        header = as_json(corrupted_tree(json.loads(data[8 : 8 + size]), chance))
         length = chance.choice((len(header), len(header), len(header), 0, 2**60, len(header) - 1))
         weights.write_bytes(struct.pack("<Q", length) + header + data[8 + size :])
     else:
-        weights.write_bytes(spoilt_bytes(data, chance))
+        weights.write_bytes(corrupted_bytes(data, chance))
     _read_run(place)
 
 
@@ -148,8 +148,8 @@ def _copy(folder: Path, whole: Path) -> Path:
     return Path(shutil.copytree(whole, folder / "copy" / whole.name))
 
 
-def _spoilt(tree: Any, written: Callable[[Any], bytes], chance: random.Random) -> bytes:
-    return written(spoilt_tree(tree, chance)) if chance.random() < 0.8 else spoilt_bytes(written(tree), chance)
+def _corrupted(tree: Any, written: Callable[[Any], bytes], chance: random.Random) -> bytes:
+    return written(corrupted_tree(tree, chance)) if chance.random() < 0.8 else corrupted_bytes(written(tree), chance)
 
 
 KINDS = {

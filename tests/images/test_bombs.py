@@ -12,12 +12,12 @@ from PIL import Image
 from fercache.images import bombs
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
-from tests.images.test_decode import picture
+from tests.images.test_decode import image
 
 
 def encoded(format: str, size: tuple[int, int] = (20, 28), **options: object) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(picture(1)).resize(size).save(stream, format, **options)
+    Image.fromarray(image(1)).resize(size).save(stream, format, **options)
     return stream.getvalue()
 
 
@@ -39,7 +39,7 @@ def jpeg_of_many_scans() -> bytes:
 
 
 def jpeg_of_few_bytes() -> bytes:
-    """A small picture whose header says 6,000 x 6,000."""
+    """A small image whose header says 6,000 x 6,000."""
     whole = bytearray(encoded("JPEG"))
     place = whole.index(b"\xff\xc0") + 5
     whole[place : place + 4] = struct.pack(">HH", 6_000, 6_000)
@@ -66,7 +66,7 @@ def test_a_bomb_is_refused_at_once(bomb: object) -> None:
 
 
 @pytest.mark.parametrize(("format", "options"), ORDINARY)
-def test_ordinary_pictures_pass(format: str, options: dict[str, object]) -> None:
+def test_ordinary_images_pass(format: str, options: dict[str, object]) -> None:
     for size in ((1, 1), (64, 64), (900, 700)):
         assert decode(encoded(format, size, **options)).shape == (size[1], size[0], 3)
 

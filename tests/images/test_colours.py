@@ -12,10 +12,10 @@ from PIL import Image, ImageCms, features
 
 from fercache.images.colours import LEAST_OF_16_BITS, Unreadable
 from fercache.images.decode import decode
-from tests.images.test_decode import picture, png, saved, scanlines
+from tests.images.test_decode import image, png, saved, scanlines
 
 Pixels = NDArray[np.uint8]
-FACE = picture(3)
+FACE = image(3)
 GREY = np.linspace(10, 250, FACE[:, :, 0].size).astype(np.uint8).reshape(FACE.shape[:2])
 AS_RGB = np.repeat(GREY[:, :, None], 3, axis=2)
 

@@ -28,13 +28,13 @@ def face() -> Pixels:
 
 
 @pytest.mark.parametrize("corruption", EVERY, ids=str)
-def test_the_same_picture_gives_the_same_and_stays_as_it_is(corruption: Corruption, face: Pixels) -> None:
+def test_the_same_image_gives_the_same_and_stays_as_it_is(corruption: Corruption, face: Pixels) -> None:
     before = face.copy()
-    spoilt = corruption(face)
+    corrupted = corruption(face)
     assert np.array_equal(face, before)
-    assert (spoilt.shape, spoilt.dtype) == (face.shape, np.uint8)
-    assert not np.array_equal(spoilt, face)
-    assert np.array_equal(corruption(face.copy()), spoilt)
+    assert (corrupted.shape, corrupted.dtype) == (face.shape, np.uint8)
+    assert not np.array_equal(corrupted, face)
+    assert np.array_equal(corruption(face.copy()), corrupted)
 
 
 @each_kind
@@ -50,25 +50,25 @@ def test_severities_get_stronger(kind: str, index: int) -> None:
 @pytest.mark.parametrize("corruption", EVERY[::4], ids=str)
 def test_odd_sizes_stay(corruption: Corruption, size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    spoilt = corruption(pixels)
-    assert (spoilt.shape, spoilt.dtype) == (pixels.shape, np.uint8)
+    corrupted = corruption(pixels)
+    assert (corrupted.shape, corrupted.dtype) == (pixels.shape, np.uint8)
 
 
-def test_pictures_that_are_small_already_are_not_enlarged(face: Pixels) -> None:
+def test_images_that_are_small_already_are_not_enlarged(face: Pixels) -> None:
     small = face[40:60, 30:90]
-    spoilt = corruptions("lowres:1")[0](small)
-    assert np.array_equal(spoilt, small)
-    assert not np.shares_memory(spoilt, small)
+    corrupted = corruptions("lowres:1")[0](small)
+    assert np.array_equal(corrupted, small)
+    assert not np.shares_memory(corrupted, small)
 
 
 @each_kind
 def test_grey_stays_grey(kind: str, face: Pixels) -> None:
     grey = np.repeat(face[:, :, :1], 3, axis=2)
-    spoilt = corruptions(f"{kind}:3")[0](grey).astype(int)
-    assert np.ptp(spoilt, axis=2).max() == 0
+    corrupted = corruptions(f"{kind}:3")[0](grey).astype(int)
+    assert np.ptp(corrupted, axis=2).max() == 0
 
 
-def test_different_pictures_get_different_grain_and_all_severities_of_one_the_same(face: Pixels) -> None:
+def test_different_images_get_different_grain_and_all_severities_of_one_the_same(face: Pixels) -> None:
     def grain(pixels: Pixels, severity: int) -> np.ndarray:
         return (corruptions(f"noise:{severity}")[0](pixels).astype(int) - pixels).ravel()
 
@@ -134,7 +134,7 @@ def test_other_texts_are_no_name(text: str) -> None:
 
 
 class TestExtraction:
-    """Spoilt sets as tables."""
+    """Corrupted datasets as tables."""
 
     @pytest.fixture
     def root(self, tmp_path: Path, face: Pixels) -> Path:
@@ -148,16 +148,16 @@ class TestExtraction:
             ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels")),
         )
 
-    def test_a_spoilt_table_has_the_scored_split_and_other_features(
+    def test_a_corrupted_table_has_the_scored_split_and_other_features(
         self, root: Path, pixel_encoder: type[PixelEncoder]
     ) -> None:
         clean = read_table(self.table(root, "folder:mine")).columns
-        spoilt = read_table(self.table(root, "folder:mine+blur:3")).columns
+        corrupted = read_table(self.table(root, "folder:mine+blur:3")).columns
         scored = clean.split == "test"
         assert 0 < scored.sum() < len(clean.id)
-        assert list(spoilt.id) == list(clean.id[scored])
-        assert list(spoilt.label) == list(clean.label[scored])
-        differ = (spoilt.features["clean"] != clean.features["clean"][scored]).any(axis=1)
+        assert list(corrupted.id) == list(clean.id[scored])
+        assert list(corrupted.label) == list(clean.label[scored])
+        differ = (corrupted.features["clean"] != clean.features["clean"][scored]).any(axis=1)
         assert differ.all()
 
     def test_another_split_and_another_severity_are_other_tables(

@@ -20,7 +20,7 @@ Pixels = NDArray[np.uint8]
 FEW = settings(max_examples=50, deadline=None)
 
 
-def picture(seed: int) -> Pixels:
+def image(seed: int) -> Pixels:
     """Smooth colours, so that lossy formats keep them; no two seeds alike; higher than wide."""
     random = np.random.default_rng(seed)
     corners = random.integers(0, 256, (2, 2, 3), dtype=np.uint8)
@@ -154,7 +154,7 @@ def tiff_of_two_pages(pixels: Pixels) -> tuple[bytes, Pixels]:
     return saved(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression="tiff_lzw"), pixels
 
 
-TURNED: dict[int, Callable[[Pixels], Pixels]] = {  # how a camera stores an upright picture, by orientation
+TURNED: dict[int, Callable[[Pixels], Pixels]] = {  # how a camera stores an upright image, by orientation
     1: lambda p: p,
     2: lambda p: p[:, ::-1],
     3: lambda p: p[::-1, ::-1],
@@ -230,7 +230,7 @@ def turned_jpeg(pixels: Pixels) -> tuple[bytes, Pixels]:
 LOSSY = (jpeg, progressive_jpeg, adobe_cmyk_jpeg, plain_cmyk_jpeg, turned_jpeg)
 
 
-# Damaged: each gives bytes that nobody can read, and a word of the reason.
+# Damaged: each gives unreadable bytes, and a word of the reason.
 
 
 def random_bytes(pixels: Pixels) -> bytes:
@@ -274,7 +274,7 @@ DAMAGED: tuple[tuple[Callable[[Pixels], bytes], str], ...] = (
 def test_fifty_damaged_among_five_hundred() -> None:
     files: list[tuple[bytes, Pixels | None, float]] = []
     for number in range(500):
-        pixels = picture(number)
+        pixels = image(number)
         if number % 10 == 3:
             files.append((DAMAGED[number // 10 % len(DAMAGED)][0](pixels), None, 0))
         elif number % 5 == 0:
@@ -297,7 +297,7 @@ def test_fifty_damaged_among_five_hundred() -> None:
 
 @pytest.mark.parametrize("kind", EXACT, ids=lambda kind: kind.__name__)
 def test_lossless_files_are_read_exactly(kind: Callable[[Pixels], tuple[bytes, Pixels]]) -> None:
-    data, expected = kind(picture(7))
+    data, expected = kind(image(7))
     found = decode(data)
     assert found.dtype == np.uint8
     assert found.flags.c_contiguous
@@ -307,13 +307,13 @@ def test_lossless_files_are_read_exactly(kind: Callable[[Pixels], tuple[bytes, P
 
 @pytest.mark.parametrize("kind", LOSSY, ids=lambda kind: kind.__name__)
 def test_lossy_files_are_read_nearly(kind: Callable[[Pixels], tuple[bytes, Pixels]]) -> None:
-    data, expected = kind(picture(8))
+    data, expected = kind(image(8))
     assert np.abs(decode(data).astype(int) - expected).mean() < 4
 
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGED)
 def test_damaged_files_say_why(damage: Callable[[Pixels], bytes], reason: str) -> None:
-    data = damage(picture(9))
+    data = damage(image(9))
     start = time.thread_time()
     with pytest.raises(Unreadable, match=reason) as error:
         decode(data)
@@ -327,19 +327,19 @@ def test_damaged_files_say_why(damage: Callable[[Pixels], bytes], reason: str) -
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", list(TURNED))
 def test_every_orientation_comes_out_upright(orientation: int, format: str) -> None:
-    found = decode(turned(picture(4), orientation, format))
-    assert found.shape == picture(4).shape
-    assert np.abs(found.astype(int) - picture(4)).mean() < 6
+    found = decode(turned(image(4), orientation, format))
+    assert found.shape == image(4).shape
+    assert np.abs(found.astype(int) - image(4)).mean() < 6
 
 
 @pytest.mark.parametrize("exif", [b"not a TIFF header", b"MM\0*\0\0\0\x08\xff\xff\x01\x12"])
 def test_damaged_metadata_leave_the_pixels_alone(exif: bytes) -> None:
-    data = png(20, 28, 8, 2, scanlines(picture(1)), eXIf=exif)
-    assert np.array_equal(decode(data), picture(1))
+    data = png(20, 28, 8, 2, scanlines(image(1)), eXIf=exif)
+    assert np.array_equal(decode(data), image(1))
 
 
-def test_the_box_crops_the_upright_picture_and_is_clipped() -> None:
-    pixels = picture(2)
+def test_the_box_crops_the_upright_image_and_is_clipped() -> None:
+    pixels = image(2)
     for data in (rgb(pixels)[0], turned_png(pixels)[0], pixels):
         assert np.array_equal(decode(data, (3, 5, 11, 20)), pixels[5:20, 3:11])
         assert np.array_equal(decode(data, (-4, 20, 900, 900)), pixels[20:])
@@ -347,7 +347,7 @@ def test_the_box_crops_the_upright_picture_and_is_clipped() -> None:
 
 @pytest.mark.parametrize("box", [(20, 0, 30, 5), (5, 5, 5, 9), (9, 9, 3, 12), (-9, -9, 0, 4)])
 def test_an_empty_box_is_unreadable(box: tuple[int, int, int, int]) -> None:
-    for data in (rgb(picture(2))[0], picture(2)):
+    for data in (rgb(image(2))[0], image(2)):
         with pytest.raises(Unreadable, match="holds no pixel"):
             decode(data, box)
 
@@ -359,17 +359,17 @@ def test_a_strip_is_no_face_however_it_comes_about() -> None:
     assert decode(saved(Image.new("L", (1, 100)), "PNG")).shape == (100, 1, 3)
 
 
-def test_memory_that_is_short_is_not_the_pictures_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_is_short_is_not_the_images_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(room, "as_rgb", fail)
     with pytest.raises(MemoryError):
-        decode(rgb(picture(0))[0])
+        decode(rgb(image(0))[0])
 
 
 def test_arrays_are_taken_as_they_are() -> None:
-    pixels = picture(3)
+    pixels = image(3)
     found = decode(pixels)
     assert np.array_equal(found, pixels)
     assert not np.shares_memory(found, pixels)
@@ -378,7 +378,7 @@ def test_arrays_are_taken_as_they_are() -> None:
             decode(wrong)
 
 
-def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGE", 100)
     running, most = [0], [0]
     convert = room.as_rgb
@@ -392,7 +392,7 @@ def test_large_pictures_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(room, "as_rgb", watched)
     with ThreadPoolExecutor(4) as pool:
-        assert len(list(pool.map(decode, [rgb(picture(1))[0]] * 8))) == 8
+        assert len(list(pool.map(decode, [rgb(image(1))[0]] * 8))) == 8
     assert most[0] == 1
 
 
@@ -430,7 +430,7 @@ def test_no_bytes_raise_anything_else(magic: bytes, rest: bytes) -> None:
 @FEW
 @given(kind=st.sampled_from(EXACT + LOSSY), kept=st.floats(0, 1))
 def test_no_truncation_raises_anything_else(kind: Callable[[Pixels], tuple[bytes, Pixels]], kept: float) -> None:
-    data, _ = kind(picture(5))
+    data, _ = kind(image(5))
     _holds(data[: int(len(data) * kept)])
 
 
@@ -441,7 +441,7 @@ def test_no_truncation_raises_anything_else(kind: Callable[[Pixels], tuple[bytes
 def test_no_flipped_byte_raises_anything_else(
     kind: Callable[[Pixels], tuple[bytes, Pixels]], flips: list[tuple[float, int]]
 ) -> None:
-    data = bytearray(kind(picture(6))[0])
+    data = bytearray(kind(image(6))[0])
     for place, bits in flips:
         data[int(place * len(data))] ^= bits
     _holds(bytes(data))
@@ -466,5 +466,5 @@ def test_what_looks_like_no_face_is_described(width: int, height: int, word: str
 
 
 @pytest.mark.parametrize(("level", "word"), [(0, "is dark"), (63, "is dark"), (128, "a single colour")])
-def test_a_picture_on_which_nothing_can_be_seen_is_described(level: int, word: str) -> None:
+def test_an_image_on_which_nothing_can_be_seen_is_described(level: int, word: str) -> None:
     assert word in (looks_like_no_face(np.full((48, 48, 3), level, np.uint8)) or "")

@@ -44,8 +44,8 @@ def test_the_pixels_are_pillows(
     data = jpeg(mode, size, seed, quality=quality, restart_marker_blocks=restart, **options)
     found = decode_plain(data, LARGE)
     assert found is not None
-    with Image.open(io.BytesIO(data)) as picture:
-        np.testing.assert_array_equal(found, np.asarray(picture.convert("RGB")))
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(found, np.asarray(image.convert("RGB")))
 
 
 def test_what_is_not_plain_is_left_to_pillow() -> None:
@@ -66,7 +66,7 @@ def test_what_is_not_plain_is_left_to_pillow() -> None:
     assert decode_plain(whole, 31 * 17) is not None
 
 
-def test_too_long_a_side_is_refused_whoever_decodes() -> None:
+def test_too_long_a_side_is_refused_by_either_decoder() -> None:
     with pytest.raises(Unreadable, match="30,000 pixels a side"):
         decode(jpeg("L", (40_000, 1)))
 
@@ -78,5 +78,5 @@ def test_a_flipped_byte_gives_what_pillow_gives(place: float, value: int) -> Non
     data[int(place * (len(data) - 1))] = value
     found = decode_plain(bytes(data), LARGE)
     if found is not None:
-        with Image.open(io.BytesIO(data)) as picture:
-            np.testing.assert_array_equal(found, np.asarray(picture.convert("RGB")))
+        with Image.open(io.BytesIO(data)) as image:
+            np.testing.assert_array_equal(found, np.asarray(image.convert("RGB")))

@@ -47,7 +47,7 @@ steps = [
 """
 
 
-def picture(seed: int, height: int = 48, width: int = 48) -> Pixels:
+def image(seed: int, height: int = 48, width: int = 48) -> Pixels:
     """Smooth, and away from black and white, where noise would be cut off."""
     corners = np.random.default_rng(seed).integers(60, 196, (4, 4, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(corners).resize((width, height), Image.Resampling.BILINEAR))
@@ -83,7 +83,7 @@ def test_a_view_is_the_same_in_every_order_and_thread(everything: Recipe) -> Non
 
     def render(job: tuple[Recipe, int, int]) -> bytes:
         recipe, number, seed = job
-        return rendered(recipe, number, picture(seed)).tobytes()
+        return rendered(recipe, number, image(seed)).tobytes()
 
     first = [render(job) for job in jobs]
     assert [render(job) for job in reversed(jobs)] == first[::-1]
@@ -98,7 +98,7 @@ def test_a_view_is_today_what_it_was() -> None:
     np.testing.assert_allclose(box(view.on_square(halves(100))), (0.16, 0.44, 0.24, 0.88))
 
 
-def test_number_picture_and_recipe_each_make_another_view(everything: Recipe) -> None:
+def test_number_image_and_recipe_each_make_another_view(everything: Recipe) -> None:
     flat = np.full((16, 16, 3), 128, np.uint8)
 
     def changed(recipe: Recipe, number: int, hash: bytes) -> bytes:
@@ -113,16 +113,16 @@ def test_number_picture_and_recipe_each_make_another_view(everything: Recipe) ->
 
 
 @pytest.mark.parametrize("recipe", [CLEAN, CAFE, KE2NT], ids=lambda recipe: recipe.name)
-def test_view_0_is_the_picture_as_it_is(recipe: Recipe) -> None:
-    pixels = picture(1)
+def test_view_0_is_the_image_as_it_is(recipe: Recipe) -> None:
+    pixels = image(1)
     view = draw_view(recipe, 0, pixel_hash(pixels))
     assert np.array_equal(view.on_image(pixels), pixels)
     assert np.array_equal(view.on_square(pixels), pixels)
     assert np.array_equal(render_crop(pixels, (480, 640), view), pixels)
 
 
-def test_a_picture_is_never_changed_in_place(everything: Recipe) -> None:
-    pixels = picture(3)
+def test_an_image_is_never_changed_in_place(everything: Recipe) -> None:
+    pixels = image(3)
     pixels.setflags(write=False)
     for number in range(1, 20):
         rendered(everything, number, pixels)
@@ -193,13 +193,13 @@ SIZES = [(48, 48), (61, 48), (48, 67), (101, 40)]
 
 @pytest.mark.parametrize("side", [24, 48, 96])
 @pytest.mark.parametrize("how", CUTS)
-def test_a_stored_crop_is_rendered_as_the_picture_is(how: str, side: int) -> None:
+def test_a_stored_crop_is_rendered_as_the_image_is(how: str, side: int) -> None:
     """Up to rounding: far closer than the noise, whose seed and place would show in any mistake."""
     library, geometry = CUTS[how]
     cut = library(side, **geometry)
     noisy = Recipe(name="noisy", steps=(Noise(variance=200), *CAFE.steps[1:]))
     for number, (height, width) in enumerate(SIZES, start=1):
-        pixels = picture(number, height, width)
+        pixels = image(number, height, width)
         view = draw_view(noisy, number, pixel_hash(pixels))
         clean, with_noise = map(cut, (pixels, view.on_image(pixels)))
         expected = view.on_square(with_noise).astype(float)
@@ -255,12 +255,12 @@ def test_boxes_are_as_often_wide_as_tall_from_0_3_to_3_3() -> None:
 
 
 def test_a_box_that_does_not_fit_is_drawn_again() -> None:
-    """Of half the area, two boxes in five are wider or taller than the picture."""
+    """Of half the area, two boxes in five are wider or taller than the image."""
     assert len(boxes_of(0.5, 0.5)) > 390
 
 
 def test_noise_has_mean_zero() -> None:
-    """Cut down to whole numbers instead of rounded, it would darken pictures by half a level."""
+    """Cut down to whole numbers instead of rounded, it would darken images by half a level."""
     recipe = Recipe(name="noisy", steps=(Noise(variance=30),))
     grey = np.full((64, 64, 3), 128, np.uint8)
     noisy = [draw_view(recipe, number, hash_of(number)).on_image(grey).astype(float) for number in range(1, 9)]
@@ -268,7 +268,7 @@ def test_noise_has_mean_zero() -> None:
 
 
 def test_light_multiplies_the_distance_to_the_mean_then_all() -> None:
-    square = picture(5, 32, 32)
+    square = image(5, 32, 32)
     middle = square.mean()
     for step in (Light(brightness=0, contrast=0.3), Light(brightness=0.2, contrast=0)):
         (change,) = draw_view(Recipe(name="lit", steps=(step,)), 1, hash_of(1)).changes
@@ -322,13 +322,13 @@ noises = st.builds("kind = 'noise', variance = {!r}".format, st.floats(0, 255**2
     side=st.integers(1, 40),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_recipe_keeps_what_a_picture_is(
+def test_any_recipe_keeps_what_an_image_is(
     tmp_path: Path, noise: list[str], others: list[str], size: tuple[int, int], side: int
 ) -> None:
     lines = "".join(f"{{{step}}},\n" for step in noise + others)
     recipe = load_recipe(str(written(tmp_path, f"steps = [\n{lines}]\n")))
     assert len(recipe.steps) == len(noise + others)
-    pixels = picture(0, *size)
+    pixels = image(0, *size)
     for number in (1, 2):
         view, again = (draw_view(recipe, number, bytes(32)) for _ in range(2))
         noisy = view.on_image(pixels)
@@ -372,14 +372,14 @@ FLIP = "[[steps]]\nkind = 'flip'\n"
         ("steps = [", "is not TOML"),
     ],
 )
-def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_wrong_recipe_is_reported(tmp_path: Path, text: str, expected: str) -> None:
     path = written(tmp_path, text)
     with pytest.raises(UsageError, match=expected) as caught:
         load_recipe(str(path))
     assert str(path) in str(caught.value)
 
 
-def test_what_is_no_recipe_is_told(tmp_path: Path) -> None:
+def test_what_is_no_recipe_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'caffe' is neither a recipe nor a file\. Did you mean 'cafe'"):
         load_recipe("caffe")
     with pytest.raises(UsageError, match="neither a recipe nor a file"):

@@ -16,7 +16,7 @@ from fercache.layouts.folders import (
     subfolders,
     visible,
 )
-from tests.datasets.miniatures.pictures import write
+from tests.datasets.miniatures.images import write
 
 HAPPY_OR_SAD = {"happy": "happiness", "joy": "happiness", "sad": "sadness"}
 

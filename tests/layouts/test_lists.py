@@ -4,7 +4,7 @@ import pytest
 
 from fercache.errors import UsageError
 from fercache.layouts.lists import csv_lines
-from tests.datasets.miniatures.pictures import write
+from tests.datasets.miniatures.images import write
 
 
 def test_lines_have_the_numbers_that_an_editor_shows(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from fercache.errors import UsageError
 from fercache.layouts.pixel_rows import find_rows, read_row
 from tests.datasets.miniatures.fer2013 import numbers
-from tests.datasets.miniatures.pictures import pixels, write
+from tests.datasets.miniatures.images import pixels, write
 
 SPELLINGS = {
     "plain": "a,pixels,b\n1,{0},x\n2,{1},y\n",
@@ -17,7 +17,7 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_cells_come_as_asked_and_pictures_from_where_they_begin(tmp_path: Path, spelling: str) -> None:
+def test_cells_come_as_asked_and_images_from_where_they_begin(tmp_path: Path, spelling: str) -> None:
     path = write(tmp_path / "rows.csv", SPELLINGS[spelling].format(numbers(0), numbers(1)).encode())
     rows = list(find_rows(path, ("b", "a")))
     assert [row.cells for row in rows] == [("x", "1"), ("y", "2")]
@@ -43,7 +43,7 @@ def test_a_file_without_the_columns_is_refused(tmp_path: Path, header: bytes) ->
 @pytest.mark.parametrize(
     "cell", [b"", b"1 2 3", b"256 " * 2304, b"-1 " * 2304, b"1.5 " * 2304, b"\xff" * 9, b"1 " * 99_999]
 )
-def test_what_is_no_picture_cannot_be_read(tmp_path: Path, cell: bytes) -> None:
+def test_what_is_no_image_cannot_be_read(tmp_path: Path, cell: bytes) -> None:
     path = write(tmp_path / "rows.csv", b"pixels\n" + cell + b",\n")
     with pytest.raises(OSError, match="not 48 x 48 numbers from 0 to 255"):
         read_row(path, len(b"pixels\n"))

@@ -1,4 +1,4 @@
-"""Sets at an address: in memory, and on a web server. Every picture is fetched once."""
+"""Sets at an address: in memory, and on a web server. Every image is fetched once."""
 
 import csv
 import threading
@@ -95,7 +95,7 @@ def test_an_address_gives_what_the_local_folder_gives(
         np.testing.assert_array_equal(ours, expected[rows])
 
 
-def test_every_picture_is_fetched_once(tmp_path: Path, server: str, pixel_encoder: type[PixelEncoder]) -> None:
+def test_every_image_is_fetched_once(tmp_path: Path, server: str, pixel_encoder: type[PixelEncoder]) -> None:
     """Listing fetches none. The first are looked at before, to settle on a precision."""
     save(tmp_path / "set", FACES_TO_SETTLE_ON + 20)
     names = [path.name for path in sorted((tmp_path / "set").iterdir())]
@@ -105,7 +105,7 @@ def test_every_picture_is_fetched_once(tmp_path: Path, server: str, pixel_encode
     assert fetched == [1] * 20
 
 
-def test_a_picture_that_changes_at_its_address_is_another(tmp_path: Path) -> None:
+def test_an_image_that_changes_at_its_address_is_another(tmp_path: Path) -> None:
     system = fsspec.filesystem("memory")
     system.pipe_file("/stamps/a.png", b"one")
     before = remote.stamp(Path("memory://stamps/a.png"))
@@ -123,7 +123,7 @@ def test_a_picture_that_changes_at_its_address_is_another(tmp_path: Path) -> Non
         ("memory://nowhere/faces.csv", "memory://nowhere/faces.csv does not exist"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_told(tmp_path: Path, address: str, told: str) -> None:
+def test_an_address_that_leads_nowhere_is_reported(tmp_path: Path, address: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         extract(
             Settings(cache=tmp_path),
@@ -131,7 +131,7 @@ def test_an_address_that_leads_nowhere_is_told(tmp_path: Path, address: str, tol
         )
 
 
-def test_addresses_and_paths_are_told_apart() -> None:
+def test_addresses_and_paths_are_distinguished() -> None:
     for address in ("s3://bucket/a/b.tar", "http://host:80/x", "memory://a", "gs://b/c.csv", "file:///a/b.csv"):
         assert remote.address_of(Path(address)) == remote.shown(Path(address)) == address
     for local in ("a/b", "/a/b", "C:/x", ".", "a:b", "x:/y"):
@@ -161,7 +161,7 @@ def test_messages_hold_the_address(name: str, file: str) -> None:
         list(registry.load("datasets", name).faces(Path(f"memory://told/{file}")))
 
 
-def test_a_picture_at_an_address_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_at_an_address_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     system = fsspec.filesystem("memory")
     system.pipe_file("/large/faces.csv", b"path,label\na.png,sad\n")
     system.pipe_file("/large/a.png", bytes(11))

@@ -19,7 +19,7 @@ from fercache.loading.labelled_faces import LabelledFaces, LabelPolicy, labelled
 from fercache.loading.tables import extract_command, find_table
 from fercache.store.crops import find_crops
 from fercache.store.tables import FeatureTable, TableInfo, read_info, read_table
-from tests.images.test_decode import picture
+from tests.images.test_decode import image
 from tests.pixel_encoder import PixelEncoder
 from tests.stages.test_extract import PIXELS, save
 
@@ -69,8 +69,8 @@ def stored(settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder]
 
 
 def pixels_of(stored: Stored, face: int) -> NDArray[np.uint8]:
-    """The picture of a labelled face, by its name."""
-    return picture(int(Path(stored.labelled.id[face]).stem))
+    """The image of a labelled face, by its name."""
+    return image(int(Path(stored.labelled.id[face]).stem))
 
 
 def views_of(stored: Stored, drawn: Tensor) -> list[int]:
@@ -135,7 +135,7 @@ def test_the_same_generator_draws_the_same(stored: Stored) -> None:
 
 
 def test_crops_show_the_view_that_the_encoder_was_shown(stored: Stored, tmp_path: Path) -> None:
-    """The picture of 20 x 28 squashed to 8 pixels for the encoder and 20 for the trunk: rendered here for both."""
+    """The image of 20 x 28 squashed to 8 pixels for the encoder and 20 for the trunk: rendered here for both."""
     recipe, encoder = load_recipe(str(tmp_path / "recipe.toml")), PixelEncoder()
     faces = stored.batch()
     differences = []

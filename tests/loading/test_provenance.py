@@ -108,7 +108,7 @@ def test_of_the_source_itself_the_copies_are_counted(settings: Settings, planted
     assert board_of(records).own == ("folder:mine",) and not board_of(records).seen_by_head
 
 
-def test_the_pictures_of_a_corrupted_target_are_those_that_it_was_made_of(settings: Settings, tmp_path: Path) -> None:
+def test_the_images_of_a_corrupted_target_are_those_that_it_was_made_of(settings: Settings, tmp_path: Path) -> None:
     mine = draw_folder(tmp_path / "mine", 0, SMALL)
     other = copied(tmp_path, "other", mine, 4)
     extracted(settings, "folder:mine", mine)
@@ -183,7 +183,7 @@ def small_ferplus(root: Path) -> Path:
 
 @pytest.fixture
 def fer_records(settings: Settings, tmp_path: Path) -> Iterator[dict[str, Record]]:
-    """A head trained on FERPlus, on FER2013 with the same pictures and MMAFEDB with others: miniatures of all three."""
+    """A head trained on FERPlus, on FER2013 with the same images and MMAFEDB with others: miniatures of all three."""
     extracted(settings, "ferplus", small_ferplus(tmp_path / "ferplus"))
     extracted(settings, "fer2013", fer2013.VARIANTS["csv"](tmp_path / "fer2013").root)
     extracted(settings, "mmafedb", mmafedb.VARIANTS["itself"](tmp_path / "mmafedb").root)
@@ -201,6 +201,6 @@ def test_fer2013_and_mmafedb_are_not_unseen_to_a_head_trained_on_ferplus(fer_rec
     assert row.unseen_mean == row.cells["folder:other"]
     assert board.seen_notes == [
         "§ fer2013: 2 of its 2 images are in ferplus, which the head was trained on",
-        "§ mmafedb: it has the photographs of ferplus, which the head was trained on (0 of its 9 images with the very "
-        "same pixels)",
+        "§ mmafedb: it has the photographs of ferplus, which the head was trained on (0 of its 9 images with identical "
+        "pixels)",
     ]

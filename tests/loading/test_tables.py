@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
 def two_tables(settings: Settings, root: Path) -> tuple[Path, Path, Path]:
-    """Of a set, and of the same set without a picture, which is put back."""
+    """Of a set, and of the same set without an image, which is put back."""
     picture = first_of(draw_folder(root, 0, {"train": 2}), "train/anger")
     first = extracted(settings, "folder:mine", root)
     away = shutil.move(picture, root.parent / "away.png")

@@ -1,4 +1,4 @@
-"""Whose pictures a report may show, and that they are what the encoder looked at."""
+"""Whose images a report may show, and that they are what the encoder looked at."""
 
 import base64
 import io
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fercache.contracts import Miniature
 from fercache.images.corruptions import corruptions
 from fercache.images.decode import decode
 from fercache.loading import thumbnails
@@ -18,7 +19,6 @@ from fercache.loading.thumbnails import images_of, thumbnail
 from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from tests.datasets.miniatures.own_images import folder, manifest
-from tests.datasets.miniatures.pictures import Miniature
 
 FACES = ["webcam-03200", "webcam-03999"]
 
@@ -59,14 +59,14 @@ def test_ids_that_the_set_does_not_have_are_left_out(tmp_path: Path) -> None:
     assert pictures(tmp_path, False)("synthetic:webcam", []) == {}
 
 
-def test_pictures_that_cannot_be_read_are_left_out(tmp_path: Path, own: Miniature) -> None:
+def test_images_that_cannot_be_read_are_left_out(tmp_path: Path, own: Miniature) -> None:
     assert own.root
     (own.root / "TEST/sad/0.png").write_bytes(b"no picture")
     found = pictures(tmp_path, True, folder=own.root)("folder:mine", ["TEST/sad/0.png", "TEST/sad/1.PNG"])
     assert list(found) == ["TEST/sad/1.PNG"]
 
 
-def test_a_face_is_cut_out_and_spoilt_as_for_the_encoder(tmp_path: Path) -> None:
+def test_a_face_is_cut_out_and_corrupted_as_for_the_encoder(tmp_path: Path) -> None:
     own = manifest(tmp_path / "own")
     assert own.root
     whole = (own.root.parent / "b/0.png").read_bytes()
@@ -79,7 +79,7 @@ def test_a_face_is_cut_out_and_spoilt_as_for_the_encoder(tmp_path: Path) -> None
     assert thumbnail(face) != thumbnail(decode(whole)) != thumbnail(blur(face))
 
 
-def test_a_picture_that_is_not_square_shows_its_middle() -> None:
+def test_an_image_that_is_not_square_shows_its_middle() -> None:
     pixels = np.zeros((40, 120, 3), np.uint8)
     pixels[:, 40:80] = 255
     assert np.asarray(opened(thumbnail(pixels))).min() > 200  # its borders are a little darker

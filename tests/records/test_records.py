@@ -35,7 +35,7 @@ confusions = st.integers(0, 2**31).map(
 )
 
 
-def spoil(path: Path, **changes: Any) -> Path:
+def corrupt(path: Path, **changes: Any) -> Path:
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
     return path
 
@@ -98,13 +98,13 @@ def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest
 
 def test_a_newer_schema_asks_for_an_upgrade(written: Path) -> None:
     with pytest.raises(UsageError, match=r"schema 4; this fercache reads up to 3\. Upgrade") as caught:
-        read_record(spoil(written, schema=4, invented=1))
+        read_record(corrupt(written, schema=4, invented=1))
     assert str(written) in str(caught.value)
 
 
 def test_an_unknown_key_is_refused_by_name(written: Path) -> None:
     with pytest.raises(UsageError, match="acuracy: unknown key"):
-        read_record(spoil(written, acuracy=0.5))
+        read_record(corrupt(written, acuracy=0.5))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
@@ -112,7 +112,7 @@ def test_scores_that_are_no_numbers_are_refused(written: Path, number: str) -> N
     record = json.loads(written.read_text(encoding="utf-8"))
     record["scores"]["main"]["uar"] = float(number)
     with pytest.raises(UsageError, match=r"scores\.main\.uar: .*found (nan|inf)"):
-        read_record(spoil(written, **record))
+        read_record(corrupt(written, **record))
 
 
 def test_settings_that_are_no_numbers_are_refused() -> None:
@@ -229,7 +229,7 @@ def test_the_frame_says_which_expressions_have_too_few_faces_and_how_sure_the_ca
 def test_a_record_of_schema_2_with_bootstrap_intervals_is_read(written: Path) -> None:
     calibration = {"ece": 0.1, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
     old = {"accuracy": [0.5, 0.6], "uar": [0.5, 0.6]}
-    record = read_record(spoil(written, schema=2, intervals=old, calibration=calibration))
+    record = read_record(corrupt(written, schema=2, intervals=old, calibration=calibration))
     assert set(record.intervals) == {"accuracy", "uar"}
     assert record.calibration is not None and record.calibration.interval is None
     assert pd.isna(frame([record]).loc[0, "accuracy_unconditional_low"])
@@ -334,4 +334,4 @@ def test_a_record_of_an_older_schema_is_judged_by_names(
 
 def test_a_record_does_not_contradict_itself_about_what_was_seen(written: Path) -> None:
     with pytest.raises(UsageError, match="seen_by_encoder and seen disagree"):
-        read_record(spoil(written, seen_by_encoder=True))
+        read_record(corrupt(written, seen_by_encoder=True))

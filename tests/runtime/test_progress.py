@@ -38,7 +38,7 @@ def test_short_names_stay_and_of_long_ones_both_ends() -> None:
     assert len(long) == WIDEST and long.startswith("vit-b-32--op") and long.endswith("4ad1ec36")
 
 
-def test_where_nobody_watches_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with progress("train", 10, "face") as bar:
         bar.delay = 0

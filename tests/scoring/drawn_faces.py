@@ -17,7 +17,7 @@ def draw_faces(generator: np.random.Generator) -> tuple[NDArray[np.int64], NDArr
 
 
 def draw_persons(generator: np.random.Generator, persons: int = 60) -> tuple[NDArray[np.int64], ...]:
-    """Truth, prediction and person of faces: whoever is hard to read is so on all of some ten faces."""
+    """Truth, prediction and person of faces: people who are hard to read are so on all of about ten faces."""
     person = np.repeat(np.arange(persons), generator.integers(5, 16, size=persons))
     hit = generator.beta(3, 2, size=persons)[person]
     truth = generator.integers(3, size=len(person))

@@ -26,7 +26,7 @@ def test_the_frechet_distance_of_known_gaussians() -> None:
 
 
 def test_the_frechet_distance_of_gaussians_that_do_not_commute() -> None:
-    """Two directions, the second set turned by 45 degrees: the matrix root is written out by hand."""
+    """Two directions, the second one rotated by 45 degrees: the matrix root is written out by hand."""
     random = np.random.default_rng(3)
     stretched = random.normal(size=(400_000, 2)) * [3.0, 1.0]
     turn = np.array([[1, 1], [-1, 1]]) / np.sqrt(2)

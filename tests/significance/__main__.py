@@ -81,7 +81,7 @@ def _row(name: str, found: Iterable[float]) -> str:
 
 
 def prepare(cache: Path, seeds: int) -> None:
-    """Runs of one method, and what they read of drawn faces, and of FERPlus where the cache has it."""
+    """Runs of one method, and their scores on synthetic faces, and on FERPlus if the cache has it."""
     settings = Settings(cache=cache)
     targets = ("synthetic:webcam", "synthetic:night", "synthetic:sketch")
     for name in (real.SOURCE, *targets):

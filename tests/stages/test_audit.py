@@ -69,7 +69,7 @@ def test_the_sheet_shows_the_near_pairs(settings: Settings, planted_folder: Path
     assert any(np.array_equal(patch, np.asarray(picture)) for row in patches for patch in row)
 
 
-def test_without_pictures_there_is_no_sheet(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
+def test_without_images_there_is_no_sheet(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
     """Tables are enough for everything else; and a sheet of an earlier audit does not stay."""
     moved = tmp_path / "moved"
     extracted(settings, "folder:mine", planted_folder)
@@ -99,9 +99,7 @@ def test_splits_are_audited_like_sets(settings: Settings, planted_folder: Path) 
     assert alone.leaks == []
 
 
-def test_sets_with_swapped_labels_and_a_common_picture(
-    settings: Settings, planted_folder: Path, tmp_path: Path
-) -> None:
+def test_sets_with_swapped_labels_and_a_common_image(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
     other = draw_folder(tmp_path / "other", 5000, {"test": 8}, SWAPPED)
     Image.open(planted_folder / "test/anger/same.png").save(other / "test/anger/common.bmp")
     extracted(settings, "folder:mine", planted_folder)
@@ -122,7 +120,7 @@ def test_sets_with_swapped_labels_and_a_common_picture(
     }
 
 
-def test_a_picture_without_a_label_contradicts_none(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
+def test_an_image_without_a_label_contradicts_none(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
     for number, folder in enumerate(("train/anger", "test/anger", "test/fear")):
         shutil.copy(first_of(planted_folder, folder), tmp_path / f"{number}.png")
     shutil.copy(tmp_path / "0.png", tmp_path / "3.png")
@@ -142,7 +140,7 @@ def test_votes_say_how_well_raters_agree(settings: Settings, tmp_path: Path) -> 
     assert header.startswith("id,split,label,suggested,")
     assert header.endswith("folders:unknown,folders:NF")
     assert {name: twice.pairs for name, twice in found.rerated.items()} == {"ferplus, fer2013new": 1}
-    (leak,) = found.leaks  # one picture has two lines
+    (leak,) = found.leaks  # one image has two lines
     assert (leak.place, leak.other, leak.identical) == ("ferplus@train", "ferplus@train", 2)
 
 

@@ -1,4 +1,4 @@
-"""The page of data sets is what the code says."""
+"""The page of datasets is what the code says."""
 
 import pytest
 

@@ -112,8 +112,8 @@ def test_a_command_reads_a_table_once_and_builds_a_run_once(
     assert evaluated(settings, "folder:mine", "folder:other", exclude=True) == calls == []
 
 
-def test_a_spoilt_target_has_the_duplicates_of_the_clean_one(settings: Settings, planted_folder: Path) -> None:
-    """In the spoilt pictures themselves some are not found."""
+def test_a_corrupted_target_has_the_duplicates_of_the_clean_one(settings: Settings, planted_folder: Path) -> None:
+    """In the corrupted images themselves some are not found."""
     extracted(settings, "folder:mine", planted_folder)
     clean = extracted(settings, "folder:other", planted_folder)
     extracted(settings, "folder:other+noise:5", planted_folder)
@@ -144,7 +144,7 @@ def test_scores_without_duplicates_do_not_outlive_what_they_are_about(
     assert not list((settings.cache / "runs" / run / "records").glob("*.unique.*"))
 
 
-def test_spoilt_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, planted_folder: Path) -> None:
+def test_corrupted_faces_that_the_run_was_trained_on_are_no_target(settings: Settings, planted_folder: Path) -> None:
     extract(
         settings,
         ExtractRequest(dataset="folder:mine+blur:2@train", root=planted_folder, encoder=EncoderRequest(name="pixels")),
@@ -273,7 +273,7 @@ def rename_tensors(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not installed"),
+    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not known"),
     "a changed weight": (flip_a_weight, r"head\.safetensors has changed since training wrote it: expected SHA-256"),
     "a changed setting": (lambda f: (f / "config.json").write_text("{}"), r"config\.json has changed"),
     "a longer history": (lambda f: (f / "history.csv").open("a").write(" "), r"history\.csv has changed"),
@@ -313,7 +313,7 @@ def test_runs_that_cannot_be_scored_are_skipped_by_name(three: Settings, capsys:
     flip_a_weight(broken["linear-probe"])
     assert {record.head for record in evaluated(three)} == {"knn"}
     told = capsys.readouterr().err
-    for head, reason in (("class-mean", "not installed"), ("linear-probe", "head.safetensors has changed")):
+    for head, reason in (("class-mean", "not known here"), ("linear-probe", "head.safetensors has changed")):
         assert re.search(f"skipped: the run {broken[head].name}: .*{broken[head]}.*{reason}", told), told
         with pytest.raises(UsageError, match=reason):
             evaluated(three, runs=(broken[head].name,))

@@ -20,7 +20,7 @@ from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
 from fercache.store.tables import read_info, read_table
 from tests.datasets.miniatures.rafdb import official
-from tests.images.test_decode import DAMAGED, EXACT, picture
+from tests.images.test_decode import DAMAGED, EXACT, image
 from tests.pixel_encoder import PixelEncoder
 
 PIXELS = EncoderRequest(name="pixels")
@@ -34,7 +34,7 @@ def request(root: Path, name: str = "mine", **options: int) -> ExtractRequest:
 def save(folder: Path, count: int, first: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(first, first + count):
-        Image.fromarray(picture(number)).save(folder / f"{number:03}.png")
+        Image.fromarray(image(number)).save(folder / f"{number:03}.png")
 
 
 def test_damaged_images_are_quarantined_and_odd_ones_kept(
@@ -45,7 +45,7 @@ def test_damaged_images_are_quarantined_and_odd_ones_kept(
     root.mkdir(parents=True)
     expected = {}
     for number in range(500):
-        pixels = picture(number)
+        pixels = image(number)
         if number % 10 == 3:
             data = DAMAGED[number // 10 % len(DAMAGED)][0](pixels)
         else:
@@ -85,7 +85,7 @@ def test_a_changed_image_changes_the_table(
     root = tmp_path / "faces"
     save(root / "happy", 4)
     before = extract(settings, request(root))
-    Image.fromarray(picture(99)).save(root / "happy" / "000.png")
+    Image.fromarray(image(99)).save(root / "happy" / "000.png")
     assert extract(settings, request(root)) != before
     assert pixel_encoder.encoded == 5
 
@@ -122,7 +122,7 @@ def test_features_that_are_no_numbers_are_refused(
         extract(settings, request(tmp_path / "faces"))
 
 
-def test_pictures_that_look_like_no_face_are_warned_about_once(
+def test_images_that_look_like_no_face_are_warned_about_once(
     settings: Settings,
     tmp_path: Path,
     pixel_encoder: type[PixelEncoder],
@@ -139,7 +139,7 @@ def test_pictures_that_look_like_no_face_are_warned_about_once(
 
 
 def after_listing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
-    """Does something when the pictures have been listed, and are not encoded yet."""
+    """Does something when the images have been listed, and are not encoded yet."""
 
     def listed(*args: Any) -> Listing:
         listing = list_faces(*args)
@@ -149,7 +149,7 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> 
     monkeypatch.setattr(stage, "list_faces", listed)
 
 
-def test_a_picture_that_is_replaced_meanwhile_never_stands_for_the_old_one(
+def test_an_image_that_is_replaced_meanwhile_never_stands_for_the_old_one(
     settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "faces"
@@ -157,7 +157,7 @@ def test_a_picture_that_is_replaced_meanwhile_never_stands_for_the_old_one(
     changing = root / "happy" / "035.png"
     old = changing.read_bytes()
     with monkeypatch.context() as patch:
-        after_listing(patch, lambda: Image.fromarray(picture(99)).save(changing))
+        after_listing(patch, lambda: Image.fromarray(image(99)).save(changing))
         with pytest.raises(FercacheError, match=r"happy/035\.png has changed since it was listed"):
             extract(settings, request(root, shard_rows=10))
     changing.write_bytes(old)
@@ -165,7 +165,7 @@ def test_a_picture_that_is_replaced_meanwhile_never_stands_for_the_old_one(
     assert columns.file_sha256[35].tobytes() == content_hash(old)
 
 
-def test_a_picture_that_cannot_be_read_for_a_moment_is_not_lost(
+def test_an_image_that_cannot_be_read_for_a_moment_is_not_lost(
     settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "faces"
@@ -180,7 +180,7 @@ def test_a_picture_that_cannot_be_read_for_a_moment_is_not_lost(
     assert len(table.columns) == 40 and table.quarantined == 0
 
 
-def test_a_read_that_fails_once_is_not_a_damaged_picture(
+def test_a_read_that_fails_once_is_not_a_damaged_image(
     settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "faces"

@@ -1,4 +1,4 @@
-"""The sheet shows pictures wherever they lie."""
+"""The sheet shows images wherever they lie."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -100,9 +100,7 @@ def test_crops_are_made_again_by_the_encoder_that_cut_them(
         check_crops(crops)
 
 
-def test_without_the_pictures_the_damaged_table_stays_and_it_is_said(
-    settings: Settings, table: Path, root: Path
-) -> None:
+def test_without_the_images_the_damaged_table_stays_and_it_is_said(settings: Settings, table: Path, root: Path) -> None:
     shutil.rmtree(root)
     flip(table, 0.5)
     damaged = table.read_bytes()
@@ -111,9 +109,7 @@ def test_without_the_pictures_the_damaged_table_stays_and_it_is_said(
     assert table.read_bytes() == damaged and read_info(table).rows == FACES
 
 
-def test_where_the_pictures_have_changed_the_damaged_table_stays_too(
-    settings: Settings, table: Path, root: Path
-) -> None:
+def test_where_the_images_have_changed_the_damaged_table_stays_too(settings: Settings, table: Path, root: Path) -> None:
     save(root / "happy", 1, first=FACES)
     flip(table, 0.6)
     (found,) = repaired(settings)
@@ -123,7 +119,7 @@ def test_where_the_pictures_have_changed_the_damaged_table_stays_too(
     assert read_info(table).rows == FACES
 
 
-def test_a_lost_list_of_what_was_left_out_is_told_of(
+def test_a_lost_list_of_what_was_left_out_is_reported(
     settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]
 ) -> None:
     (root / "happy" / "000.png").write_bytes(b"no picture")
@@ -139,7 +135,7 @@ def test_a_file_that_does_not_say_what_it_is_is_left_to_its_owner(settings: Sett
     assert not found.done and "run the same `fercache extract` again" in found.told
 
 
-def test_leftovers_and_prompts_are_told_of(settings: Settings, table: Path) -> None:
+def test_leftovers_and_prompts_are_reported(settings: Settings, table: Path) -> None:
     prompts = next((settings.cache / "prompts").rglob("*.h5"))
     flip(prompts, 0.5)
     (found,) = repaired(settings)

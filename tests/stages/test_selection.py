@@ -115,7 +115,7 @@ def test_seeds_of_two_methods_start_from_the_same_weights(settings: Settings, tm
 
 
 def with_copies(root: Path, copies: int) -> list[Row]:
-    """Validation has some pictures of train, under other names."""
+    """Validation has some images of train, under other names."""
     rows = listed(root, {"train": 12, "validation": 6, "test": 4})
     there = [row for row in rows if row[2] == "train"][:copies]
     for path, label, _ in there:
@@ -138,7 +138,7 @@ def test_source_validation_leaves_out_what_is_trained_on(settings: Settings, tmp
     assert "keep-validation-copies" in options[kept.name] and "keep-validation-copies" not in options[folder.name]
 
 
-def test_held_out_faces_of_train_whose_picture_stays_are_left_out_too(settings: Settings, tmp_path: Path) -> None:
+def test_held_out_faces_of_train_whose_image_stays_are_left_out_too(settings: Settings, tmp_path: Path) -> None:
     rows = listed(tmp_path, {"train": 12, "test": 4})
     for path, label, _ in [row for row in rows if row[2] == "train"]:
         copy = f"train/{label}/copy-{Path(path).name}"
@@ -151,7 +151,7 @@ def test_held_out_faces_of_train_whose_picture_stays_are_left_out_too(settings: 
     assert not held_out & {tuple(face.tolist()) for face in source.faces.train.features}
 
 
-def test_changed_pictures_of_source_validation_are_made_unless_they_are_not_wanted(
+def test_changed_images_of_source_validation_are_made_unless_they_are_not_wanted(
     settings: Settings, tmp_path: Path
 ) -> None:
     rows = listed(tmp_path, {"train": 12, "validation": 6, "test": 4})
@@ -171,7 +171,7 @@ def test_changed_pictures_of_source_validation_are_made_unless_they_are_not_want
     assert board.policy == "source-shifted"
 
 
-def test_without_a_validation_split_there_are_no_changed_pictures(settings: Settings, tmp_path: Path) -> None:
+def test_without_a_validation_split_there_are_no_changed_images(settings: Settings, tmp_path: Path) -> None:
     rows = listed(tmp_path, {"train": 12, "test": 4})
     extracted(settings, "mine", tmp_path, rows, shifted=True)
     assert [info.identity["dataset"] for info in find_tables(settings.cache)] == ["manifest:mine"]

@@ -1,4 +1,4 @@
-"""Extraction of augmented views and crops: only what is new is encoded, and both are of the same pictures."""
+"""Extraction of augmented views and crops: only what is new is encoded, and both are of the same images."""
 
 import logging
 import shutil
@@ -19,7 +19,7 @@ from fercache.images.views import RECIPES, draw_view, load_recipe
 from fercache.stages import extract as stage
 from fercache.store.crops import Crops, crop_files, find_crops, read_crops
 from fercache.store.tables import FeatureTable, read_info, read_table
-from tests.images.test_decode import picture
+from tests.images.test_decode import image
 from tests.pixel_encoder import PixelEncoder
 from tests.stages.test_extract import request, save
 
@@ -29,7 +29,7 @@ Encoder = type[PixelEncoder]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """N pictures and one that cannot be read."""
+    """N images and one that cannot be read."""
     save(tmp_path / "faces" / "happy", N)
     (tmp_path / "faces" / "happy" / "0035.png").write_bytes(b"no picture")
     return tmp_path / "faces"
@@ -82,7 +82,7 @@ def test_only_new_views_are_encoded(
     "options", [{}, {"batch_size": 3, "shard_rows": 4}, {"batch_size": 7, "shard_rows": 5}], ids=str
 )
 @pytest.mark.parametrize("recipe", ["cafe", "ke2nt"])
-def test_features_are_those_of_the_rendered_picture(
+def test_features_are_those_of_the_rendered_image(
     settings: Settings, root: Path, pixel_encoder: Encoder, recipe: str, options: dict[str, int]
 ) -> None:
     table = table_of(settings, root, views=4, recipe=recipe, **options)
@@ -90,7 +90,7 @@ def test_features_are_those_of_the_rendered_picture(
     changed = 0
     for number, column in enumerate(table.columns.features.values()):
         for row, hash in enumerate(table.columns.pixel_sha256):
-            pixels = picture(row)
+            pixels = image(row)
             assert pixel_hash(pixels) == hash.tobytes()
             view = draw_view(RECIPES[recipe], number, hash.tobytes())
             square = view.on_square(PixelEncoder().preprocess(view.on_image(pixels)))
@@ -111,7 +111,7 @@ def test_another_recipe_of_the_same_name_is_another(settings: Settings, root: Pa
     assert again.identity["recipe"] == load_recipe(str(files[0])).identity()
 
 
-def test_what_views_cost_is_told_before_they_are_encoded(
+def test_what_views_cost_is_reported_before_they_are_encoded(
     settings: Settings, root: Path, pixel_encoder: Encoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table_of(settings, root)
@@ -166,7 +166,7 @@ def test_crops_are_cut_as_the_encoder_cuts_and_cost_no_encoding(
     assert list(crops.id) == list(again.columns.id)
     np.testing.assert_array_equal(crops.pixel_sha256, again.columns.pixel_sha256)
     for row in range(N):
-        pixels = picture(row)
+        pixels = image(row)
         np.testing.assert_array_equal(crops.pixels[row], pixel_encoder().preprocess(pixels, 24))
         assert tuple(crops.native[row]) == pixels.shape[:2]
 
@@ -200,7 +200,7 @@ def test_damaged_crops_are_written_again(
     assert path.read_bytes() == content
 
 
-def test_a_new_picture_makes_new_crops(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
+def test_a_new_image_makes_new_crops(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
     table_of(settings, root, crops=16)
     save(root / "happy", 1, first=77)
     table = table_of(settings, root, crops=16)
@@ -208,14 +208,14 @@ def test_a_new_picture_makes_new_crops(settings: Settings, root: Path, pixel_enc
     assert len(crop_files(settings.cache)) == 2
 
 
-def test_crops_of_a_spoilt_set_are_spoilt(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
+def test_crops_of_a_corrupted_set_are_corrupted(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
     table_of(settings, root, crops=16)
     (corruption,) = corruptions("noise:5")
     spoilt = table_of(settings, root, "mine+noise:5", crops=16)
     crops = crops_of(settings, spoilt)
     assert len(find_crops(settings.cache, read_info(spoilt.path))) == 1
     for row in range(N):
-        pixels = corruption(picture(row))
+        pixels = corruption(image(row))
         np.testing.assert_array_equal(crops.pixels[row], pixel_encoder().preprocess(pixels, 16))
         assert crops.pixel_sha256[row].tobytes() == pixel_hash(pixels)
         np.testing.assert_array_equal(
@@ -223,25 +223,25 @@ def test_crops_of_a_spoilt_set_are_spoilt(settings: Settings, root: Path, pixel_
         )
 
 
-def test_views_of_a_spoilt_set_are_views_of_the_spoilt_picture(
+def test_views_of_a_corrupted_set_are_views_of_the_corrupted_image(
     settings: Settings, root: Path, pixel_encoder: Encoder
 ) -> None:
     (corruption,) = corruptions("noise:5")
     table = table_of(settings, root, "mine+noise:5", views=1)
     for row in range(N):
-        pixels = corruption(picture(row))
+        pixels = corruption(image(row))
         view = draw_view(RECIPES["cafe"], 1, pixel_hash(pixels))
         square = view.on_square(pixel_encoder().preprocess(view.on_image(pixels)))
         np.testing.assert_array_equal(table.columns.features["cafe-1"][row], features(square))
 
 
 @pytest.mark.parametrize(
-    "harm", [lambda path: Image.fromarray(picture(99)).save(path), Path.unlink], ids=["other", "gone"]
+    "harm", [lambda path: Image.fromarray(image(99)).save(path), Path.unlink], ids=["other", "gone"]
 )
-def test_a_picture_that_changes_meanwhile_is_told(tmp_path: Path, root: Path, harm: object) -> None:
+def test_an_image_that_changes_meanwhile_is_reported(tmp_path: Path, root: Path, harm: object) -> None:
     paths = sorted((root / "happy").glob("00?.png"))
     faces = [FaceImage(id=path.name, read=path.read_bytes) for path in paths]
-    hashes = np.stack([np.frombuffer(pixel_hash(picture(row)), np.uint8) for row in range(N)])
+    hashes = np.stack([np.frombuffer(pixel_hash(image(row)), np.uint8) for row in range(N)])
     assert sum(len(cut.pixels) for cut in cut_faces(faces, hashes, PixelEncoder(), 16)) == N
     harm(paths[3])  # type: ignore[operator]
     with pytest.raises(FercacheError, match=r"003\.png has changed while its crops were stored"):

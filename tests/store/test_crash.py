@@ -45,7 +45,7 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path: Path, whole: FeatureTab
 
 
 def assert_nothing_pretends(path: Path, shard: int, phase: int) -> None:
-    """The half-written file is there under another name, which nobody takes for the real one."""
+    """The half-written file is there under another name, which is not mistaken for the real one."""
     target = parts_folder(path) / f"{shard:06d}.h5" if shard < SHARDS else path
     halves = [file for file in target.parent.glob("*.tmp") if file.stat().st_size]
     assert target.exists() == (phase == 2)

@@ -1,4 +1,4 @@
-"""One writer at a time; whoever dies lets go."""
+"""One writer at a time; a dead process releases its lock."""
 
 import errno
 import json

@@ -44,7 +44,7 @@ def test_round_trip(box: Path) -> None:
         np.testing.assert_array_equal(arrays[name], array)
 
 
-def test_anybody_can_read_it_with_plain_hdf5(box: Path) -> None:
+def test_plain_hdf5_can_read_it(box: Path) -> None:
     with h5py.File(box, "r") as file:
         np.testing.assert_array_equal(file["number"][...], ARRAYS["number"])
         assert file["inner/word"].asstr()[...].tolist() == ARRAYS["inner/word"].tolist()

@@ -21,8 +21,8 @@ def frontal() -> Face:
 def centre_of_spot(face: Face, y: float = 0.0, lift: float = 0.0) -> tuple[float, float]:
     canvas = Canvas(face, 96, WHITE)
     canvas.fill(ellipse(0.0, y, 0.1, 0.1), RED, lift)
-    picture, _ = canvas.paint()
-    rows, columns = np.nonzero(picture[..., 1] < 128)
+    image, _ = canvas.paint()
+    rows, columns = np.nonzero(image[..., 1] < 128)
     return float(columns.mean()), float(rows.mean())
 
 
@@ -48,13 +48,13 @@ def test_roll_shift_and_zoom() -> None:
     assert centre_of_spot(replace(frontal(), zoom=0.8), y=-0.5)[1] > y + 3
 
 
-def test_soft_shadows_are_apart_from_the_picture() -> None:
+def test_soft_shadows_are_apart_from_the_image() -> None:
     canvas = Canvas(frontal(), 96, WHITE)
     canvas.shade(ellipse(-0.4, 0.0, 0.2, 0.2), 0.5)
     canvas.shade(ellipse(0.4, 0.0, 0.2, 0.2), -0.5)
     canvas.shade_line(curve((-0.5, 0.7), (0.5, 0.7)), 0.5, 0.1)
-    picture, shadows = canvas.paint()
-    assert (picture == 255).all()
+    image, shadows = canvas.paint()
+    assert (image == 255).all()
     assert shadows.shape == (96, 96)
     assert shadows[:, :40].min() < 0.6 and shadows[:, 60:].max() > 1.4
 
@@ -62,8 +62,8 @@ def test_soft_shadows_are_apart_from_the_picture() -> None:
 def test_a_stroke_is_thinner_at_its_ends() -> None:
     canvas = Canvas(frontal(), 96, WHITE)
     canvas.stroke(curve((-0.6, 0.0), (0.0, 0.0), (0.6, 0.0)), (0, 0, 0), 0.2)
-    picture, _ = canvas.paint()
-    thickness = (255 - picture[..., 0]).sum(axis=0) / 255
+    image, _ = canvas.paint()
+    thickness = (255 - image[..., 0]).sum(axis=0) / 255
     inked = np.nonzero(thickness > 0.3)[0]
     assert thickness[inked].max() == pytest.approx(0.2 * 48 * 1.12, rel=0.2)
     assert thickness[inked[0]] < 0.4 * thickness.max() and thickness[inked[-1]] < 0.4 * thickness.max()

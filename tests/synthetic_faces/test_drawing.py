@@ -1,4 +1,4 @@
-"""The pictures: deterministic, different where they should be."""
+"""The images: deterministic, different where they should be."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ def some(style: str, count: int = 28) -> Faces:
 
 
 @pytest.mark.parametrize("style", DOMAINS + STYLES)
-def test_the_same_face_is_the_same_picture(style: str) -> None:
+def test_the_same_face_is_the_same_image(style: str) -> None:
     first = draw(sample_face(5, 11, style))
     assert first.shape == (96, 96, 3) and first.dtype == np.uint8
     assert first.tobytes() == draw(sample_face(5, 11, style)).tobytes()
@@ -31,7 +31,7 @@ def test_any_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("expression", [name for name in EXPRESSIONS if name != "neutral"])
-def test_an_expression_changes_the_picture_and_none_does_not(expression: str) -> None:
+def test_an_expression_changes_the_image_and_none_does_not(expression: str) -> None:
     face = sample_face(2, 8, "studio", expression)
     rest = replace(face, action_units=ActionUnits())
     assert np.array_equal(draw(rest), draw(replace(rest, expression="neutral", intensity=0.0)))

@@ -28,13 +28,13 @@ def test_cosines_are_orthonormal() -> None:
 
 @pytest.mark.parametrize("size", [40, 45])
 def test_compression_loses_more_with_larger_steps(size: int) -> None:
-    picture = finishes.grain(generator("picture"), (size, size, 3), 30.0) + 128
-    loss = [float(np.abs(finishes.compressed(picture, step) - picture).mean()) for step in (0.1, 20.0, 80.0)]
+    image = finishes.grain(generator("picture"), (size, size, 3), 30.0) + 128
+    loss = [float(np.abs(finishes.compressed(image, step) - image).mean()) for step in (0.1, 20.0, 80.0)]
     assert loss[0] < 0.1 < loss[1] < loss[2]
 
 
 def test_resizing_to_few_pixels_loses_detail() -> None:
-    picture = finishes.grain(generator("picture"), (96, 96, 3), 30.0) + 128
-    small = finishes.resized(picture, 24, finishes.Image.Resampling.BOX)
+    image = finishes.grain(generator("picture"), (96, 96, 3), 30.0) + 128
+    small = finishes.resized(image, 24, finishes.Image.Resampling.BOX)
     assert small.shape == (24, 24, 3)
-    assert small.std() < 0.5 * picture.std()
+    assert small.std() < 0.5 * image.std()

@@ -1,4 +1,4 @@
-"""Whether anybody answers."""
+"""Whether a server answers."""
 
 import http.server
 import threading
@@ -33,7 +33,7 @@ def test_a_server_that_refuses_answers(refusing_server: str) -> None:
     assert reachable(refusing_server)
 
 
-def test_where_nobody_listens_is_told_at_once() -> None:
+def test_a_closed_port_is_reported_at_once() -> None:
     start = time.monotonic()
     assert not reachable("http://127.0.0.1:9/")
     assert time.monotonic() - start < 2 * ANSWER_SECONDS

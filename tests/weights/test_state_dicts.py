@@ -117,7 +117,7 @@ def test_what_is_no_index_is_refused(tmp_path: Path, text: str) -> None:
 ZEROS = torch.zeros(3, 4)
 
 
-@pytest.mark.filterwarnings("ignore")  # PyTorch's, about tensors that hardly anybody uses
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, about rarely used tensors
 @pytest.mark.parametrize(
     "odd",
     [
@@ -272,7 +272,7 @@ def test_a_file_of_something_else_says_what_it_has(tmp_path: Path) -> None:
         fill(network(), written(tmp_path / "other.pth", state), "mine")
 
 
-def test_keys_may_be_adapted_and_what_that_throws_is_told(tmp_path: Path) -> None:
+def test_keys_may_be_adapted_and_what_that_throws_is_reported(tmp_path: Path) -> None:
     mine = network()
     path = written(tmp_path / "renamed.pth", {f"x{key}": value for key, value in mine.state_dict().items()})
     assert fill(mine, path, "mine", lambda state, network: {key[1:]: value for key, value in state.items()}) == []

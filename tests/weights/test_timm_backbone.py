@@ -14,26 +14,26 @@ from fercache.weights.timm_backbone import PRETRAINED, Backbone, check_name
 from tests.encoders.timm_fixtures import SMALL, SMALL_VIT, random_state, save_checkpoint
 
 
-def pictures(side: int = 32, count: int = 2) -> Tensor:
+def images(side: int = 32, count: int = 2) -> Tensor:
     return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8))
 
 
 @pytest.mark.parametrize(("name", "side"), [(SMALL, 32), (SMALL_VIT, 48), ("resnet10t", 32)])
-def test_a_backbone_turns_pictures_into_pooled_features(name: str, side: int) -> None:
+def test_a_backbone_turns_images_into_pooled_features(name: str, side: int) -> None:
     backbone = Backbone(name, side, {}).eval()
     with torch.inference_mode():
-        features = backbone(pictures(side))
+        features = backbone(images(side))
     assert features.shape == (2, backbone.width)
     assert torch.isfinite(features).all() and not torch.allclose(features[0], features[1])
 
 
-def test_pictures_are_normalised_as_the_weights_expect_it() -> None:
+def test_images_are_normalised_as_the_weights_expect_it() -> None:
     backbone = Backbone("resnet10t", None, {}).eval()
     given: list[Tensor] = []
     backbone.network.register_forward_pre_hook(lambda module, arguments: given.append(arguments[0]))
-    backbone(pictures())
+    backbone(images())
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    expected = ((pictures().numpy() / 255 - mean) / deviation).transpose(0, 3, 1, 2)
+    expected = ((images().numpy() / 255 - mean) / deviation).transpose(0, 3, 1, 2)
     np.testing.assert_allclose(given[0].numpy(), expected, rtol=1e-4, atol=1e-5)
     assert backbone.state_dict().keys() == {f"network.{key}" for key in backbone.network.state_dict()}
 
@@ -127,7 +127,7 @@ def test_a_network_that_timm_has_no_weights_of(monkeypatch: pytest.MonkeyPatch) 
         backbone.load(PRETRAINED)
 
 
-def test_a_download_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_that_fails_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = Backbone(SMALL, 32, {})
 
     def refused(name: str, **options: object) -> None:
@@ -157,6 +157,6 @@ def test_names_with_and_without_a_tag_are_known() -> None:
     check_name("resnet18.a1_in1k")
 
 
-def test_options_that_do_not_fit_are_told() -> None:
+def test_options_that_do_not_fit_are_reported() -> None:
     with pytest.raises(UsageError, match=r"timm cannot build test_vit with num_classes=0, no_such=1"):
         Backbone(SMALL_VIT, None, {"no_such": 1})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from fercache import registry
-from fercache.encoders import Encoder, NetworkEncoder
+from fercache.encoders import Encoder, NetworkEncoder, load_encoder
 from fercache.encoders.bundled import Bundled
 from fercache.encoders.bundled.weights import FOLDER
 from fercache.errors import FercacheError
@@ -30,13 +30,11 @@ def load_checked(request: EncoderRequest) -> Encoder:
 
     Encoders that are not torch networks choose their own device.
     """
-    family = registry.encoder_family(request.name)
-    if issubclass(family, NetworkEncoder):
+    if issubclass(registry.encoder_family(request.name), NetworkEncoder):
         request, warning = trusted(request)
         if warning:
             print(f"warning: {warning}", file=sys.stderr)
-    encoder: Encoder = family.load(request)
-    return encoder
+    return load_encoder(request)
 
 
 def trusted(request: EncoderRequest) -> tuple[EncoderRequest, str]:

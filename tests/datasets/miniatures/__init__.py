@@ -1,4 +1,4 @@
-"""A miniature of every layout of every registered data set, with what is in it. A new set adds a file and a line.
+"""A miniature of every layout of every registered dataset, with its contents. A new dataset adds a file and a line.
 
 The truth is written by hand after the sets' own descriptions, never asked of a loader.
 """
@@ -6,6 +6,7 @@ The truth is written by hand after the sets' own descriptions, never asked of a 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fercache.contracts import Miniature
 from tests.datasets.miniatures import (
     affectnet,
     ckplus,
@@ -18,7 +19,6 @@ from tests.datasets.miniatures import (
     synthetic,
     webdataset,
 )
-from tests.datasets.miniatures.pictures import Miniature
 
 MINIATURES: Mapping[str, Mapping[str, Callable[[Path], Miniature]]] = {
     "affectnet": affectnet.VARIANTS,

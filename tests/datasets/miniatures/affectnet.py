@@ -1,6 +1,6 @@
 """AffectNet as lists and as npy annotations. Labels: 0 neu 1 hap 2 sad 3 sur 4 fea 5 dis 6 ang 7 con, 8 and more none.
 
-The pictures of the lists are called after what their lines say of them.
+The images of the lists are called after what their lines say of them.
 """
 
 import io
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.datasets.miniatures.pictures import LISTS, Miniature, write, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import LISTS, write, write_images
 
 LISTED = {
     "1/neutral.jpg": "neutral",
@@ -41,19 +42,19 @@ ANNOTATED: Mapping[str, Mapping[int, tuple[int | str, str | None]]] = {
     },
     "val_set": {1: (7, "contempt"), 4: ("3", "surprise")},
 }
-"""Folder -> number of the picture -> what its annotation says, and means."""
+"""Folder -> number of the image -> what its annotation says, and means."""
 
 
 def lists(folder: Path, images_in: str = "", lists_in: str = "") -> Miniature:
     shutil.copytree(LISTS / "affectnet", folder / lists_in / "Manually_Annotated_file_lists")
-    write_pictures(folder / images_in / "Manually_Annotated_Images", (*LISTED, *LEFT_OUT))
+    write_images(folder / images_in / "Manually_Annotated_Images", (*LISTED, *LEFT_OUT))
     return Miniature(folder, LISTED)
 
 
 def npy(folder: Path) -> Miniature:
     truth = {}
     for name, annotations in ANNOTATED.items():
-        write_pictures(folder / name / "images", [f"{number}.jpg" for number in annotations])
+        write_images(folder / name / "images", [f"{number}.jpg" for number in annotations])
         for number, (stored, expression) in annotations.items():
             for kind, value in (("exp", stored), ("val", "0.25"), ("lnd", [1.5, 2.5])):
                 write(folder / name / "annotations" / f"{number}_{kind}.npy", saved(value))

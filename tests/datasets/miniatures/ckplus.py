@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, in_classes, write, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import in_classes, write, write_images
 
 SEQUENCES = {
     "S005/001": (3, "disgust"),
@@ -42,7 +43,7 @@ def official(folder: Path, landmarks: bool = False) -> Miniature:
     truth = {}
     for sequence in (*SEQUENCES, *UNLABELLED):
         names = frames(sequence)
-        write_pictures(folder / "cohn-kanade-images" / sequence, [f"{name}.png" for name in names])
+        write_images(folder / "cohn-kanade-images" / sequence, [f"{name}.png" for name in names])
         write(folder / "cohn-kanade-images" / sequence / f"._{names[0]}.png", b"\0\1")
         for name in names if landmarks else ():
             points = "   4.0000000e+00   6.0000000e+00\n   1.2000000e+01   1.4000000e+01\n"
@@ -63,7 +64,7 @@ def official(folder: Path, landmarks: bool = False) -> Miniature:
 def cropped(folder: Path, top: str = "CK+48") -> Miniature:
     names = [f"S{10 * subject:03}_004_0000001{frame}.png" for subject in range(1, 12) for frame in (7, 8, 9)]
     truth = in_classes(("",), CLASSES, names)
-    write_pictures(folder / top, truth)
+    write_images(folder / top, truth)
     return Miniature(folder, truth)
 
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import in_classes, pixels, write, write_images
 from tests.datasets.miniatures.mmafedb import CLASSES
-from tests.datasets.miniatures.pictures import Miniature, in_classes, pixels, write, write_pictures
 
 ROWS = (
     ("4", "Training", "sadness"),
@@ -36,7 +37,7 @@ def rows(folder: Path, name: str, columns: Sequence[str]) -> Miniature:
 
 def folders(folder: Path) -> Miniature:
     truth = in_classes(("train", "test"), CLASSES, ("Training_1.jpg", "Training_2.JPG", "3.png"))
-    write_pictures(folder, truth)
+    write_images(folder, truth)
     return Miniature(folder, truth)
 
 

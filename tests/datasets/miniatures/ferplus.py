@@ -1,4 +1,4 @@
-"""FERPlus: two lists of votes, pictures in folders or as rows of pixels."""
+"""FERPlus: two lists of votes, images in folders or as rows of pixels."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, encoded, pixels, write
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import encoded, pixels, write
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 FOLDER_OF = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
@@ -79,7 +80,7 @@ def write_folders(root: Path, lines: Sequence[Voted] = FERPLUS, label_files: boo
 
 
 def write_pixel_rows(root: Path, lines: Sequence[Voted] = FERPLUS) -> None:
-    """`fer2013.csv`: the row's number is the seed of its picture."""
+    """`fer2013.csv`: the row's number is the seed of its image."""
     with (root / "fer2013.csv").open("w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["emotion", "pixels", "Usage"])

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, in_classes, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import in_classes, write_images
 
 CLASSES = {
     "angry": "anger",
@@ -19,7 +20,7 @@ CLASSES = {
 
 def mmafedb(folder: Path, top: str = "") -> Miniature:
     truth = in_classes(("train", "valid", "test"), CLASSES, ("0angry.jpg", "1 Happy.JPG", "2.png"))
-    write_pictures(folder / top, truth)
+    write_images(folder / top, truth)
     return Miniature(folder, truth)
 
 

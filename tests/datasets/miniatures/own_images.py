@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, encoded, in_classes, pixels, write
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import encoded, in_classes, pixels, write
 
 CLASSES = {
     "Happy": "happiness",

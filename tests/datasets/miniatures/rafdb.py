@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import LISTS, Miniature, write, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import LISTS, write, write_images
 
 LISTED = {
     "train_00001.jpg": "sadness",
@@ -37,12 +38,12 @@ def official(folder: Path, top: str = "", kinds: tuple[str, ...] = ("original", 
     for kind in kinds:
         ending = "_aligned.jpg" if kind == "aligned" else ".jpg"
         names = [name.replace(".jpg", ending) for name in LISTED]
-        write_pictures(folder / top / "Image" / kind, names)
+        write_images(folder / top / "Image" / kind, names)
     return Miniature(folder, LISTED)
 
 
 def kaggle(folder: Path, top: str = "DATASET", lists_in: str | None = None) -> Miniature:
-    write_pictures(folder / top, IN_FOLDERS)
+    write_images(folder / top, IN_FOLDERS)
     if lists_in is not None:
         for name in ("train_labels.csv", "test_labels.csv"):
             shutil.copyfile(LISTS / "rafdb" / name, folder / lists_in / name)

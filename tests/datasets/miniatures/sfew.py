@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, in_classes, write_pictures
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import in_classes, write_images
 
 CLASSES = {
     "Angry": "anger",
@@ -19,7 +20,7 @@ CLASSES = {
 
 def sfew(folder: Path, train: str, val: str) -> Miniature:
     truth = in_classes((train, val), CLASSES, ("Film_000123.png", "Film_000456.PNG"))
-    write_pictures(folder, truth)
+    write_images(folder, truth)
     return Miniature(folder, truth)
 
 

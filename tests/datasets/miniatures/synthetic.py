@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature
+from fercache.contracts import Miniature
 
 EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 

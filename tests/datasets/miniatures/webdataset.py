@@ -6,7 +6,8 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.datasets.miniatures.pictures import Miniature, encoded, pixels, write
+from fercache.contracts import Miniature
+from tests.datasets.miniatures.images import encoded, pixels, write
 
 NAMES = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
 
@@ -21,7 +22,7 @@ def tar(path: Path, members: Iterable[tuple[str | tarfile.TarInfo, bytes]]) -> P
     return path
 
 
-def picture(number: int) -> bytes:
+def image(number: int) -> bytes:
     return encoded(pixels(number))
 
 
@@ -31,12 +32,12 @@ def shards(folder: Path) -> Miniature:
     for split, first in (("train", 0), ("val", 10)):
         rows: list[tuple[str | tarfile.TarInfo, bytes]] = []
         for number, name in enumerate(NAMES, first):
-            rows += [(f"{number:04}.png", picture(number)), (f"{number:04}.cls", str(number - first).encode())]
+            rows += [(f"{number:04}.png", image(number)), (f"{number:04}.cls", str(number - first).encode())]
             truth[f"{split}-000000.tar/{number:04}.png"] = name
         tar(folder / f"{split}-000000.tar", rows)
     write(folder / "labels.csv", "\n".join(["label,expression", *(f"{i},{n}" for i, n in enumerate(NAMES))]).encode())
     about = json.dumps({"label": 3, "split": "test", "subject": "ann"}).encode()
-    tar(folder / "test-000000.tar", [("a/x.json", about), ("a/x.jpg", picture(30)), ("a/y.png", picture(31))])
+    tar(folder / "test-000000.tar", [("a/x.json", about), ("a/x.jpg", image(30)), ("a/y.png", image(31))])
     return Miniature(
         folder, truth | {"test-000000.tar/a/x.jpg": "happiness", "test-000000.tar/a/y.png": None}, domain="mine"
     )
@@ -47,7 +48,7 @@ def one(folder: Path) -> Miniature:
     rows = [
         (f"{n}.{end}", data)
         for n, name in enumerate(NAMES)
-        for end, data in (("png", picture(n)), ("cls", name.encode()))
+        for end, data in (("png", image(n)), ("cls", name.encode()))
     ]
     path = tar(folder / "test-1.tar", rows)
     return Miniature(path, {f"test-1.tar/{n}.png": name for n, name in enumerate(NAMES)}, domain="mine")

@@ -69,7 +69,9 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Pa
         names, load = registry.names, registry.load
         there = (*names("report_sections"), *sections)
         plain = SimpleNamespace(
-            names=lambda kind: there, load=lambda kind, name: sections[name] if name in sections else load(kind, name)
+            names=lambda kind: there,
+            load=lambda kind, name: sections[name] if name in sections else load(kind, name),
+            origin=registry.origin,
         )
         monkeypatch.setattr(page_module, "registry", plain)
         return file

@@ -10,11 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from fercache.contracts._other_faces import watched_files, ways_to_faces
+from fercache.contracts.feature_space import DIMENSION, SEVEN, faces, task
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head
 from fercache.training import Fitted, SourceFaces, build_head, train_head
 from fercache.trunks import Faces
-from tests.feature_space import DIMENSION, SEVEN, faces, task
 
 OTHER_ORDER = tuple(sorted(SEVEN, reverse=True))
 
@@ -26,7 +27,7 @@ class Subject:
         self.plugin = plugin
         self.settings = plugin.Settings()
         if isinstance(self.settings, FitSettings):
-            # As many steps as a larger set would give.
+            # As many steps as with a larger dataset.
             self.settings = self.settings.model_copy(update={"batch_size": 24})
         self.briefly = self.settings.model_copy(update={"epochs": 2} if hasattr(self.settings, "epochs") else {})
         self.test = faces(140, seed=3)
@@ -47,12 +48,14 @@ class Subject:
         return self.train(SEVEN)
 
 
-def broken_promises(plugin: type[Head]) -> list[str]:
-    """One sentence for each promise of the contract that the head does not keep."""
+def check_head(plugin: type[Head]) -> list[str]:
+    """One sentence for each promise of the contract that the head does not keep; [] for a good one."""
     if about_itself := list(_about_itself(plugin)):
         return about_itself
     subject = Subject(plugin)
     checks = (
+        _about_imports,
+        _about_files,
         _about_text,
         _about_outputs,
         _about_learning,
@@ -81,6 +84,20 @@ def _about_itself(plugin: type[Head]) -> Iterator[str]:
         plugin.Settings()
     except ValidationError:
         yield "has settings without a default"
+
+
+def _about_imports(subject: Subject) -> Iterator[str]:
+    """A head is given the faces that it learns from; it must have no way to others."""
+    for name in ways_to_faces(subject.plugin):
+        yield f"imports {name}, by which it can read the faces that it is scored on"
+
+
+def _about_files(subject: Subject) -> Iterator[str]:
+    with watched_files() as opened:
+        subject.train_briefly(seed=1)
+        _all_readouts(subject.build().eval(), subject.test)
+    for file in dict.fromkeys(opened):
+        yield f"opens {file} while it trains or scores: a head sees the faces that it is given, and nothing else"
 
 
 def _about_text(subject: Subject) -> Iterator[str]:
@@ -159,7 +176,7 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
         if not torch.equal(scores, again[name]):
             yield f"gives other {name} logits when asked again"
         if not torch.allclose(scores[:9], torch.cat([part[name] for part in alone]), rtol=1e-3, atol=1e-3):
-            yield f"gives a face other {name} logits when other faces are there"
+            yield f"gives a face other {name} logits when other faces are there: it reads the target as a whole"
     if any(not torch.equal(tensor, state[name]) for name, tensor in head.state_dict().items()):
         yield "changes its state when it is read"
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from fercache.contracts.feature_space import DIMENSION, faces
 from fercache.errors import UsageError
 from fercache.trunks import Faces, Trunk
-from tests.feature_space import DIMENSION, faces
 
 SIDE = 32
 
@@ -18,7 +18,7 @@ def seen(count: int, seed: int = 1) -> Faces:
 
 
 class Subject:
-    """A family under test, built small and anew for each check."""
+    """A family under test, built for each check."""
 
     def __init__(self, plugin: type[Trunk], name: str) -> None:
         self.plugin = plugin
@@ -28,8 +28,11 @@ class Subject:
         return self.plugin(self.name, DIMENSION, SIDE, {})
 
 
-def broken_promises(plugin: type[Trunk], name: str) -> list[str]:
-    """One sentence for each promise of the contract that the family does not keep; `name` is a small trunk of it."""
+def check_trunk(plugin: type[Trunk], name: str) -> list[str]:
+    """One sentence for each promise of the contract that the family does not keep; [] for a good one.
+
+    `name` is a small trunk of it.
+    """
     torch.manual_seed(0)
     subject = Subject(plugin, name)
     if about_output := list(_about_output(subject)):

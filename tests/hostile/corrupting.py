@@ -1,4 +1,4 @@
-"""Ways in which a file that somebody edited, cut or made up differs from one that we wrote."""
+"""Ways in which an edited, truncated or invented file differs from one that we wrote."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ HOSTILE: list[Any] = [
 DEEP = 3_000
 
 
-def spoilt_tree(tree: Any, chance: random.Random) -> Any:
+def corrupted_tree(tree: Any, chance: random.Random) -> Any:
     """`tree`, of dictionaries and lists, with one to three of its parts replaced, removed, renamed or added."""
     tree = copy.deepcopy(tree)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
@@ -35,7 +35,7 @@ def spoilt_tree(tree: Any, chance: random.Random) -> Any:
     return tree
 
 
-def spoilt_bytes(data: bytes, chance: random.Random) -> bytes:
+def corrupted_bytes(data: bytes, chance: random.Random) -> bytes:
     """`data` cut, or with some bytes changed, doubled, removed or put in."""
     how, at = chance.random(), chance.randrange(len(data) + 1)
     if how < 0.25:

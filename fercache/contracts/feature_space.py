@@ -1,4 +1,4 @@
-"""Small random feature sets in which expressions can be told apart, and lie near their texts."""
+"""Small random features in which expressions are separable, and lie near the embeddings of their texts."""
 
 from collections.abc import Sequence
 from functools import cache

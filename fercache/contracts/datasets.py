@@ -1,7 +1,9 @@
-"""What every data set promises, checked against a miniature of it whose contents are known."""
+"""What every dataset promises, checked against a miniature of it whose contents are known."""
 
 import pickle
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,31 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, read_labels
 from fercache.images.decode import decode
 from fercache.splits import SPLITS
-from tests.datasets.miniatures.pictures import Miniature
 
 
-def broken_promises(dataset: Dataset, miniature: Miniature, empty: Path) -> list[str]:
-    """One sentence for each promise of the contract that `dataset` does not keep; `empty` is an empty folder."""
+@dataclass(frozen=True)
+class Miniature:
+    """Where a small copy of a dataset's layout is, and the true expression of every id in it (None: no label).
+
+    `label_file` is the one that the truth is from, where a dataset has several.
+    """
+
+    root: Path | None
+    truth: Mapping[str, str | None] = field(default_factory=dict)
+    domain: str = ""
+    label_file: str | None = None
+
+
+def check_dataset(dataset: Dataset, miniature: Miniature) -> list[str]:
+    """One sentence for each promise of the contract that `dataset` does not keep; [] for a good one.
+
+    Raises UsageError where the dataset refuses the miniature.
+    """
+    with tempfile.TemporaryDirectory() as empty:
+        return _broken_promises(dataset, miniature, Path(empty))
+
+
+def _broken_promises(dataset: Dataset, miniature: Miniature, empty: Path) -> list[str]:
     faces = list(dataset.faces(miniature.root, miniature.domain))
     return [
         *_about_itself(dataset),
@@ -64,10 +86,14 @@ def _about_faces(dataset: Dataset, faces: list[FaceImage]) -> Iterator[str]:
             yield f"has {len(face.votes or ())} votes for {len(dataset.vote_columns)} columns"
         if face.votes and (min(face.votes) < -1 or max(face.votes) < 0):
             yield f"has no votes for {face.id}"
-        if face.fingerprint is not None and len(face.fingerprint) != 32:
+        if face.fingerprint is not None and len(_fingerprint(face)) != 32:
             yield "has a fingerprint that is not 32 bytes"
         if any("=" not in part for part in face.group.split(";") if part):
             yield f"has a group that is not column=value: {face.group!r}"
+
+
+def _fingerprint(face: FaceImage) -> bytes:
+    return face.fingerprint() if callable(face.fingerprint) else face.fingerprint or b""
 
 
 def _about_order(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
@@ -142,15 +168,15 @@ def _about_reading(faces: list[FaceImage]) -> Iterator[str]:
 def _about_wrong_use(dataset: Dataset, miniature: Miniature, empty: Path) -> Iterator[str]:
     if dataset.needs_root:
         for root in (None, empty, empty / "absent"):
-            if not _refuses(lambda root=root: list(dataset.faces(root, miniature.domain))):
+            if not _refuses(dataset, root, miniature.domain):
                 yield f"does not refuse the root {root and root.name}"
-    if dataset.domains is not None and not _refuses(lambda: list(dataset.faces(miniature.root, "no-such-domain"))):
+    if dataset.domains is not None and not _refuses(dataset, miniature.root, "no-such-domain"):
         yield "does not refuse an unknown domain"
 
 
-def _refuses(action: Callable[[], object]) -> bool:
+def _refuses(dataset: Dataset, root: Path | None, domain: str) -> bool:
     try:
-        action()
+        list(dataset.faces(root, domain))
     except UsageError:
         return True
     return False

@@ -1,8 +1,7 @@
-"""What every miniature is made of: noise pictures, odd files, and a note of what is in it."""
+"""What every miniature is made of: noise images, odd files, and a note of what is in it."""
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,6 @@ from tests.images.test_decode import adobe_cmyk_jpeg, grey, grey_16_bit, jpeg, p
 LISTS = Path(__file__).parent.parent / "lists"
 KINDS = {".png": (rgb, grey, grey_16_bit, jpeg), ".jpg": (jpeg, progressive_jpeg, adobe_cmyk_jpeg)}
 """What hides behind a file's ending, in turn."""
-
-
-@dataclass(frozen=True)
-class Miniature:
-    """Where a miniature lies, and the true expression of every id in it (None where there is none).
-
-    `label_file` is the one that the truth is from, where a set has several.
-    """
-
-    root: Path | None
-    truth: Mapping[str, str | None] = field(default_factory=dict)
-    domain: str = ""
-    label_file: str | None = None
 
 
 def pixels(seed: int, height: int = 12, width: int = 10) -> NDArray[np.uint8]:
@@ -45,8 +31,8 @@ def write(path: Path, data: bytes) -> Path:
     return path
 
 
-def write_pictures(folder: Path, names: Sequence[str] | Mapping[str, object]) -> None:
-    """Noise in every way in which sets store pictures, and beside it what systems leave behind."""
+def write_images(folder: Path, names: Sequence[str] | Mapping[str, object]) -> None:
+    """Noise in every form in which datasets store images, together with system files."""
     for number, name in enumerate(names):
         kinds = KINDS[Path(name).suffix.lower()]
         write(folder / name, kinds[number % len(kinds)](pixels(number, 24, 20))[0])

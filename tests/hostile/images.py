@@ -1,4 +1,4 @@
-"""A set in which every tenth picture is damaged, in every way that there is, and the others are stored in odd ones."""
+"""A dataset in which every tenth image is damaged, in every known way, and the others have unusual formats."""
 
 import csv
 from collections import Counter
@@ -10,14 +10,14 @@ import numpy as np
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.identity import pixel_hash
 from fercache.store.tables import quarantine_path, read_table
-from tests.images.test_decode import DAMAGED, EXACT, picture
+from tests.images.test_decode import DAMAGED, EXACT, image
 
 EVERY, PLACE = 10, 3
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How many pictures were left out and taken, what is wrong about either, and the reasons that were given."""
+    """How many images were left out and taken, what is wrong about either, and the reasons that were given."""
 
     damaged: int
     right: int
@@ -25,12 +25,12 @@ class Verdict:
     reasons: Counter[str]
 
 
-def write_pictures(root: Path, images: int) -> dict[str, bytes]:
-    """The hash of the picture behind every id that can be read; of the damaged ones nothing."""
+def write_images(root: Path, images: int) -> dict[str, bytes]:
+    """The hash of the image behind every id that can be read; of the damaged ones nothing."""
     (root / "happy").mkdir(parents=True)
     expected = {}
     for number in range(images):
-        pixels, id = picture(number), f"happy/{number:06}.png"
+        pixels, id = image(number), f"happy/{number:06}.png"
         if number % EVERY == PLACE:
             data = DAMAGED[number // EVERY % len(DAMAGED)][0](pixels)
         else:
@@ -42,7 +42,7 @@ def write_pictures(root: Path, images: int) -> dict[str, bytes]:
 
 def judge(folder: Path, images: int, request: EncoderRequest) -> Verdict:
     """Extracts `images` pictures and compares every row, and every line of the quarantine, with what was written."""
-    expected = write_pictures(folder / "faces", images)
+    expected = write_images(folder / "faces", images)
     path = extract(
         Settings(cache=folder / "cache"),
         ExtractRequest(dataset="folder:hostile", root=folder / "faces", encoder=request),
@@ -68,17 +68,17 @@ def _wrong_rows(
     folder: Path,
     request: EncoderRequest,
 ) -> list[str]:
-    """Rows of another picture, and, of some, features of another."""
+    """Rows of another image, and, of some, features of another."""
     wrong = [
-        f"{id}: another picture" for id, found in zip(ids, hashes, strict=True) if found.tobytes() != expected.get(id)
+        f"{id}: another image" for id, found in zip(ids, hashes, strict=True) if found.tobytes() != expected.get(id)
     ]
     encoder = registry.encoder_family(request.name).load(request)
     for row in range(0, len(ids), 50):
         number = int(Path(ids[row]).stem)
-        shown = EXACT[number % len(EXACT)](picture(number))[1]
+        shown = EXACT[number % len(EXACT)](image(number))[1]
         alone = encoder.encode_images(encoder.preprocess(shown)[None])[0]
         if not np.allclose(alone, features[row], atol=1e-3):
-            wrong.append(f"{ids[row]}: other features than of the picture alone")
+            wrong.append(f"{ids[row]}: other features than of the image alone")
     return wrong
 
 

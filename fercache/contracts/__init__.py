@@ -1,0 +1,16 @@
+"""What every plugin promises, as functions for its author's tests: each returns a sentence per broken promise.
+
+    from fercache.contracts import check_head
+
+    def test_my_head():
+        assert check_head(MyHead) == []
+
+They need neither pytest nor a cache, and take seconds on a CPU.
+"""
+
+from fercache.contracts.datasets import Miniature, check_dataset
+from fercache.contracts.encoders import check_encoder
+from fercache.contracts.heads import check_head
+from fercache.contracts.trunks import check_trunk
+
+__all__ = ["Miniature", "check_dataset", "check_encoder", "check_head", "check_trunk"]
