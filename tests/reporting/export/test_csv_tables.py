@@ -109,7 +109,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
     ]
     assert "as under source-val: zero-shot" in text
     assert "ferplus†" in text and "†: the encoder was trained" in text
-    assert "† ferplus: the encoder was trained on this set, or on one with its pictures" in text
+    assert "† ferplus: the encoder was trained on this dataset, or on one with its images" in text
     assert "X: not scored for every seed" in text
 
 
