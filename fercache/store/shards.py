@@ -151,15 +151,16 @@ class TableWriter:
 
     def _sweep(self) -> None:
         """Removes the temporaries of dead writers: the lock's holder is the only live one."""
-        dead = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
-        for path in [*dead, *self._parts.glob("*.tmp")]:
+        for path in [*self._leftovers(), *self._parts.glob("*.tmp")]:
             with explained(path):
                 path.unlink(missing_ok=True)
 
     def _is_done(self) -> bool:
         """Whether the table is complete and no parts are left."""
-        beside = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
-        return not beside and not self._parts.exists() and self._finished()
+        return not self._leftovers() and not self._parts.exists() and self._finished()
+
+    def _leftovers(self) -> list[Path]:
+        return [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
 
     def _finished(self) -> bool:
         if not self.path.exists():
