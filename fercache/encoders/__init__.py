@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fercache import registry
 from fercache.encoders._inference import laid_out
 from fercache.encoders._resizing import Resizing, on_pixels
-from fercache.errors import FercacheError, UsageError, nearest
+from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json
 from fercache.options.extract import EncoderRequest
 from fercache.plugins import Origin

@@ -18,6 +18,7 @@ from fercache.errors import FercacheError, UsageError
 from fercache.extraction import local
 from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
+from fercache.stages import _precision
 from fercache.store.tables import read_info, read_table
 from tests.datasets.miniatures.rafdb import official
 from tests.images.test_decode import DAMAGED, EXACT, image
@@ -207,7 +208,7 @@ def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
     with monkeypatch.context() as patch:
         patch.setattr(PixelEncoder, "precision", "fp16")
         extract(settings, request(root))
-    monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("bf16",))
+    monkeypatch.setattr(_precision, "reduced_precisions", lambda device: ("bf16",))
     assert read_info(extract(settings, request(root))).identity["encoder"]["precision"] == "fp16"
     with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
         extract(settings, request(root, views=1))
