@@ -159,7 +159,7 @@ def test_an_image_that_is_replaced_meanwhile_never_stands_for_the_old_one(
     old = changing.read_bytes()
     with monkeypatch.context() as patch:
         after_listing(patch, lambda: Image.fromarray(image(99)).save(changing))
-        with pytest.raises(FercacheError, match=r"happy/035\.png has changed since it was listed"):
+        with pytest.raises(FercacheError, match=r"happy/035\.png changed during extraction"):
             extract(settings, request(root, shard_rows=10))
     changing.write_bytes(old)
     columns = read_table(extract(settings, request(root))).columns

@@ -6,7 +6,7 @@ import pandas as pd
 
 from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
-from fercache.records.seen import Seen
+from fercache.records.relations import Seen
 from fercache.reporting.export.csv_tables import results, summary
 from fercache.reporting.screen import screen_table
 from tests.fake_records import demo_records, fake_record, scores_of
