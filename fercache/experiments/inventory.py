@@ -47,7 +47,7 @@ def take_inventory(settings: Settings, steps: Sequence[Step]) -> tuple[Found, ..
     for step in steps:
         runs = {number: there.runs for number, there in enumerate(found)}
         try:
-            found.append(_look(settings, steps, step, tables, runs))
+            found.append(_look(settings, steps, step, tables=tables, runs=runs))
         except UsageError as error:  # a file that cannot be read; the other steps can be told about
             found.append(Found(1, 0, wrong=str(error)))
     return tuple(found)
@@ -58,11 +58,11 @@ def _look(settings: Settings, steps: Sequence[Step], step: Step, tables: Sequenc
         case Extract():
             return _table_found(settings, step.request, tables)
         case Train():
-            return _runs_found(settings, steps, step, tables)
+            return _runs_found(settings, steps, step, tables=tables)
         case Evaluate():
-            return _scores_found(settings, steps, step, tables, runs)
+            return _scores_found(settings, steps, step, tables=tables, runs=runs)
         case Compare():
-            return _page_found(settings, steps, step, runs)
+            return _page_found(settings, steps, step, runs=runs)
 
 
 def table_of(request: ExtractRequest, tables: Sequence[TableInfo]) -> TableInfo | None:
@@ -96,7 +96,7 @@ def _nowhere(settings: Settings, request: ExtractRequest) -> str:
     """Why a set that is not extracted cannot be, or not at once, as far as that is known."""
     name = DatasetName.parse(request.dataset)
     try:
-        root_of(settings, name, registry.load("datasets", name.family), request.root)
+        root_of(settings, name, registry.load("datasets", name.family), given=request.root)
         address = registry.encoder_family(request.encoder.name).unfetched(request.encoder)
     except UsageError as error:
         return str(error)
@@ -110,7 +110,7 @@ def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str
         return f"there are no crops of {request.crops} pixels"
     name = DatasetName.parse(request.dataset)
     wants_shifted = request.shifted and has_spare_validation(table.splits, name)
-    if wants_shifted and find_shifted(settings.cache, table, name, "validation") is None:
+    if wants_shifted and find_shifted(settings.cache, table, name, split="validation") is None:
         return "there are no changed pictures of its validation split"
     try:
         find_prompts(settings.cache, table, request.prompts)
@@ -223,8 +223,8 @@ def _scores_found(
     there, damaged = 0, []
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
-        for target in targets_of(settings, request, config, tables):
-            there += is_scored(folder, target, config, request)
+        for target in targets_of(settings, request, config, tables=tables):
+            there += is_scored(folder, target, config, request=request)
             damaged += records_on(folder, target, config)[1]
     return Found(wanted, there, wrong=str(damaged[0]) if damaged else "")
 
@@ -240,7 +240,7 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
     for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
         request = EvaluateRequest(targets=scored.targets)
         for folder, config in _readable(finished_runs(scored, runs)):
-            for target in targets_of(settings, request, config, tables):
+            for target in targets_of(settings, request, config, tables=tables):
                 found += [
                     record
                     for record in records_on(folder, target, config)[0]
@@ -267,7 +267,7 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     present = outside_sections()
     if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
         return Found(1, 1, changed=f"sections from outside have changed: {', '.join(changed)}")
-    records = records_of(settings, steps, step, runs)
+    records = records_of(settings, steps, step, runs=runs)
     if made.records_key != records_key(records):
         return Found(1, 1, changed="it shows other scores than there are")
     return Found(1, 1)

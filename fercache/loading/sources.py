@@ -126,7 +126,7 @@ def read_source(
 
     Raises UsageError when it was not extracted with all that, or has too few labels.
     """
-    parts = _parts(settings, request, recipe, with_crops, side)
+    parts = _parts(settings, request, recipe, with_crops=with_crops, side=side)
     tables = [read_table(part.table.path) for part in parts]
     policy = _present(request, tables, parts)
     learned = [_learned(table, part, policy) for table, part in zip(tables, parts, strict=True)]
@@ -137,7 +137,7 @@ def read_source(
     dropped: Counter[str] = Counter()
     for each in learned:
         dropped.update(each.train.dropped)
-    faces, few = _on_device(learned, device, len(policy.expressions), recipe != CLEAN), _few(learned, policy)
+    faces, few = _on_device(learned, device, len(policy.expressions), with_views=recipe != CLEAN), _few(learned, policy)
     return Source(
         parts=parts,
         expressions=policy.expressions,
@@ -166,7 +166,7 @@ def _folds(learned: Sequence[_Learned]) -> NDArray[np.int64]:
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> LabelPolicy:
     """The label policy, with the expressions that the source shows. Raises UsageError where they are fewer than two."""
     wanted = LabelPolicy(first_expressions(request.classes), request.votes, request.labels)
-    labelled = [labelled_faces(t, p.name, p.split, wanted).truth for t, p in zip(tables, parts, strict=True)]
+    labelled = [labelled_faces(t, p.name, p.split, policy=wanted).truth for t, p in zip(tables, parts, strict=True)]
     counted = np.bincount(np.concatenate(labelled), minlength=len(wanted.expressions))
     present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
     if len(present) < 2:
@@ -220,7 +220,7 @@ def _parts(
     """The source's sets. Raises UsageError where one was not extracted with what is asked for, or not as the others."""
     parts = []
     for name in source_names(request.source):
-        info = find_table(settings.cache, str(name), request.encoder, recipe)
+        info = find_table(settings.cache, str(name), request.encoder, recipe=recipe)
         split = name.split or default_split(info.splits, "train", str(name))
         crops = crops_of(settings.cache, info, side) if with_crops else None
         parts.append(Part(info, name, split, crops))
@@ -240,21 +240,27 @@ def _parts(
 
 def _learned(table: FeatureTable, part: Part, policy: LabelPolicy) -> _Learned:
     """Train, and the set's own validation split where it may be looked at, else a tenth of train, always the same."""
-    faces = labelled_faces(table, part.name, part.split, policy)
+    faces = labelled_faces(table, part.name, part.split, policy=policy)
     if part.split == "train" and has_spare_validation(set(table.columns.split), part.name):
-        return _Learned(table, part, faces, labelled_faces(table, part.name, "validation", policy), "validation")
+        return _Learned(
+            table,
+            part,
+            faces,
+            validation=labelled_faces(table, part.name, "validation", policy=policy),
+            held_out="validation",
+        )
     seed = seed_from("validation", _digest(table, faces, policy))
-    held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
-    return _Learned(table, part, faces.take(~held_out), faces.take(held_out), part.split)
+    held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed=seed)
+    return _Learned(table, part, faces.take(~held_out), validation=faces.take(held_out), held_out=part.split)
 
 
 def _shifted(cache: Path, learned: _Learned, policy: LabelPolicy) -> LabelledFaces | None:
     """The faces of source validation in changed pictures; None where they were not extracted."""
-    info = find_shifted(cache, learned.part.table, learned.part.name, learned.held_out)
+    info = find_shifted(cache, learned.part.table, learned.part.name, split=learned.held_out)
     if info is None:
         return None
     changed = read_table(info.path)
-    faces = labelled_faces(changed, learned.part.name, learned.held_out, policy)
+    faces = labelled_faces(changed, learned.part.name, learned.held_out, policy=policy)
     files = learned.table.columns.file_sha256[learned.validation.row]
     wanted = {(id, file.tobytes()) for id, file in zip(learned.validation.id, files, strict=True)}
     there = zip(faces.id, changed.columns.file_sha256[faces.row], strict=True)
@@ -294,4 +300,4 @@ def _some_of(learned: list[_Learned], count: int | None) -> list[_Learned]:
 def _share_of(faces: LabelledFaces, share: float) -> LabelledFaces:
     seed = seed_from("faces", list(faces.id))
     alone = np.full(len(faces.truth), "", dtype=object)
-    return faces.take(split_validation(faces.truth, alone, share, seed))
+    return faces.take(split_validation(faces.truth, alone, share, seed=seed))

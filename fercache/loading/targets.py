@@ -93,14 +93,14 @@ def read_target(
     check_length(f"The split of {name.whole}", split)
     if labels.policy == "soft":  # soft labels are for training; a score needs one answer per face
         labels = replace(labels, policy="majority")
-    faces = labelled_faces(table, name, split, labels)
+    faces = labelled_faces(table, name, split, policy=labels)
     if not len(faces.truth):
         raise UsageError(
             f"{name}: no face has a label among {', '.join(labels.expressions)}, so nothing can be scored."
         )
     named = {column.partition(":")[2] for column in table.vote_columns} or set(table.classes)
     known = tuple(expression for expression in labels.expressions if expression in named)
-    return Target(table, replace(name, split=split), faces, known, labels.policy)
+    return Target(table, replace(name, split=split), faces, known=known, policy=labels.policy)
 
 
 def unseen_split(there: Collection[str], name: DatasetName, trained_on: Sequence[SourcePart]) -> str:

@@ -43,10 +43,10 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     tables = find_tables(settings.cache)
     if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
         raise UsageError(reason)
-    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables)]
-    _refuse_unscored_targets(settings, request, [t for _, t in jobs], list(configs.values()), tables)
+    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables=tables)]
+    _refuse_unscored_targets(settings, request, [t for _, t in jobs], configs=list(configs.values()), tables=tables)
     _say_what_has_other_features(request, list(configs.values()), tables)
-    missing, scored = _missing(request, jobs, configs, broken)
+    missing, scored = _missing(request, jobs, configs, broken=broken)
     any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
@@ -62,7 +62,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             try:
                 config = configs[folder]
                 labels = LabelPolicy(tuple(config.expressions), config.votes, config.labels)
-                target = read_target(read(info.path), name, labels, config.parts)
+                target = read_target(read(info.path), name, labels, trained_on=config.parts)
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
             except UsageError as error:
@@ -109,7 +109,7 @@ def _missing(
     scored: set[str] = set()
     for folder, target in jobs:
         try:
-            if not request.again and is_scored(folder, target, configs[folder], request):
+            if not request.again and is_scored(folder, target, configs[folder], request=request):
                 scored.add(str(target[0]))
                 continue
         except UsageError as error:

@@ -78,8 +78,8 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     for plan in plans:  # also refuses, before anything is trained, a name that is too long
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
         asked = plan.settings.model_dump(mode="json")
-        wanted = Wanted(asked, request, set_label(request.prompts), plan.origins, plan.chosen_by)
-        say_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
+        wanted = Wanted(asked, request, set_label(request.prompts), origins=plan.origins, chosen_by=plan.chosen_by)
+        say_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
     _say_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
@@ -186,7 +186,7 @@ class Plan:
 
     def build(self, seed: int) -> Head:
         """The head with its initial weights, those of its trunk included."""
-        head = build_head(self.plugin, self.task, self.settings, seed)
+        head = build_head(self.plugin, self.task, self.settings, seed=seed)
         _fill_trunk(head, self.settings)
         return head
 
@@ -196,7 +196,9 @@ def _plans(settings: Settings, request: TrainRequest) -> list[Plan]:
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
     read = cache(partial(read_source, settings, request))  # several heads share what they learn from
-    return [_plan(name, plugin, chosen[name], request.identity(), read) for name, plugin in plugins.items()]
+    return [
+        _plan(name, plugin, chosen[name], options=request.identity(), read=read) for name, plugin in plugins.items()
+    ]
 
 
 def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
@@ -211,7 +213,9 @@ def _plan(
     recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
     side = chosen.crops if isinstance(chosen, TrunkSettings) else None
     source = read(recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
-    plan = Plan(name, plugin, chosen, identity, source, _task(source, plugin, name), options)
+    plan = Plan(
+        name, plugin, chosen, identity=identity, source=source, task=_task(source, plugin, name), options=options
+    )
     plan.build(seed=0)
     return plan
 
@@ -349,7 +353,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
     if not plugin.needs_text or source.prompts is None:
         return Task(source.expressions, dimension, crop_side=side)
     text = torch.from_numpy(source.prompts.per_expression(source.expressions)).to(source.device)
-    return Task(source.expressions, dimension, text, source.prompts.logit_scale, side)
+    return Task(source.expressions, dimension, text, logit_scale=source.prompts.logit_scale, crop_side=side)
 
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
