@@ -12,7 +12,7 @@ from fercache.errors import UsageError
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
-from fercache.votes import read_labels
+from fercache.votes import Labels, named_labels, voted_labels
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,27 @@ class LabelledFaces:
         )
 
 
+def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, policy: LabelPolicy) -> Labels:
+    """The labels of some rows of a table, by its votes if it has any. Raises UsageError for an unknown label file."""
+    columns = table.columns
+    if columns.votes is None:
+        return named_labels(policy.expressions, table.classes, columns.label[rows])
+    return voted_labels(
+        policy.expressions,
+        columns.votes[rows],
+        table.vote_columns,
+        policy=policy.policy,
+        label_file=policy.label_file,
+    )
+
+
 def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy) -> LabelledFaces:
     """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
     rows = table.columns
     chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
     if not chosen.any():
         raise UsageError(f"{name} has no faces; the splits of this set are {_listed(table)}.")
-    labels = read_labels(
-        policy.expressions,
-        classes=table.classes,
-        label=rows.label[chosen],
-        votes=None if rows.votes is None else rows.votes[chosen],
-        vote_columns=table.vote_columns,
-        policy=policy.policy,
-        label_file=policy.label_file if rows.votes is not None else None,
-    )
+    labels = labels_of(table, chosen, policy)
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
         row=kept,

@@ -17,7 +17,7 @@ from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.labelled_faces import searched_faces
+from fercache.loading.labelled_faces import LabelPolicy, labels_of, searched_faces
 from fercache.loading.tables import find_table, same_encoder
 from fercache.options.audit import AuditRequest
 from fercache.runtime.devices import resolve_device
@@ -26,7 +26,6 @@ from fercache.settings import Settings
 from fercache.stages._pair_sheet import Pair, Picture, write_pair_sheet
 from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
-from fercache.votes import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,9 +146,7 @@ def _audited(name: DatasetName, table: FeatureTable) -> AuditedSet:
     if not len(columns.id[rows]):
         raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(set(columns.split)))}.")
     votes = None if columns.votes is None else columns.votes[rows]
-    index = read_labels(
-        EXPRESSIONS, classes=table.classes, label=columns.label[rows], votes=votes, vote_columns=table.vote_columns
-    ).index
+    index = labels_of(table, rows, LabelPolicy(EXPRESSIONS)).index
     return AuditedSet(
         name=name,
         table=table,

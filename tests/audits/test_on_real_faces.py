@@ -17,7 +17,7 @@ from fercache.expressions import EXPRESSIONS
 from fercache.identity import pixel_hash
 from fercache.images.decode import decode
 from fercache.options.extract import EncoderRequest
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 SEVEN = EXPRESSIONS[:7]
 PHOTOGRAPHS, DRAWINGS = 120, 100
@@ -31,14 +31,8 @@ def photographs(root: Path) -> list[tuple[FaceImage, str]]:
     """Those with a majority, by the official rules."""
     dataset = registry.load("datasets", "ferplus")
     faces = list(dataset.faces(root))
-    labels = read_labels(
-        SEVEN,
-        classes=dataset.expressions,
-        label=np.full(len(faces), -1, np.int16),
-        votes=np.array([face.votes for face in faces], np.int16),
-        vote_columns=dataset.vote_columns,
-        label_file="fer2013new",
-    )
+    votes = np.array([face.votes for face in faces], np.int16)
+    labels = voted_labels(SEVEN, votes, dataset.vote_columns, label_file="fer2013new")
     return [(face, SEVEN[k]) for face, k in zip(faces, labels.index.tolist(), strict=True) if k >= 0]
 
 
