@@ -1,4 +1,4 @@
-"""The labelled faces of one split of a table: what training and evaluation both start from."""
+"""The labelled faces of one split of a table, for training and evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from fercache.store.tables import FeatureTable
 
 
 @dataclass(frozen=True)
-class LabelPolicy:
-    """How a set's words become labels: the expressions that count, the policy for votes, the file they are in."""
+class Labelling:
+    """How a dataset's labels are read: the expressions that count, the vote policy, and the label file."""
 
     expressions: tuple[str, ...]
-    policy: str = "majority"
+    vote_policy: str = "majority"
     label_file: str | None = None
 
 
 @dataclass(frozen=True)
 class LabelledFaces:
-    """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None.
+    """Labelled rows: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels (N, L) or None.
 
-    `row` (N,) is where a face stands in its table; `group` (N,) is as the table has it, `column=value;...`.
+    `row` (N,) is a face's row in its table; `group` (N,) is the table's text, `column=value;...`.
     """
 
     row: NDArray[np.int64]
@@ -55,20 +55,20 @@ class LabelledFaces:
         )
 
 
-def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy) -> LabelledFaces:
+def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling: Labelling) -> LabelledFaces:
     """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
     rows = table.columns
     chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
     if not chosen.any():
-        raise UsageError(f"{name} has no faces; the splits of this set are {_listed(table)}.")
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
     labels = read_labels(
-        policy.expressions,
+        labelling.expressions,
         classes=table.classes,
         label=rows.label[chosen],
         votes=None if rows.votes is None else rows.votes[chosen],
         vote_columns=table.vote_columns,
-        policy=policy.policy,
-        label_file=policy.label_file if rows.votes is not None else None,
+        policy=labelling.vote_policy,
+        label_file=labelling.label_file if rows.votes is not None else None,
     )
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
@@ -84,7 +84,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
 
 
 def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
-    """The `rows` (a mask or slice) of a table, for a search for copies, with what its own copies look like."""
+    """The `rows` (a mask or slice) of a table for a search for copies, with the changed copies stored beside it."""
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
     return Faces(

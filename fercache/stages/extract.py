@@ -31,7 +31,7 @@ from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED, Corruption, corruptions
 from fercache.images.views import load_recipe
 from fercache.layouts.remote import address_of, exists, shown
-from fercache.loading.earlier_versions import say_encoded_again
+from fercache.loading.earlier_versions import warn_encoded_again
 from fercache.loading.tables import first_of
 from fercache.options.extract import ExtractRequest
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
@@ -61,10 +61,10 @@ FACES_TO_SETTLE_ON = 32
 
 
 def extract(settings: Settings, request: ExtractRequest) -> Path:
-    """Encodes a data set and the prompts; returns the path of the feature table, complete.
+    """Encodes a dataset and the prompts; returns the path of the finished feature table.
 
-    Work that an earlier call finished is kept. Raises UsageError for wrong names, roots, weights, and FercacheError
-    when no face can be read or another process is writing the table.
+    Keeps the work of earlier calls. Raises UsageError for wrong names, roots and weights, and FercacheError when no
+    face can be read or another process is writing the table.
     """
     views = _views(request)
     check_length("The prompt set", set_label(request.prompts))
@@ -74,7 +74,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     corruption = one_corruption(name)
     root = root_of(settings, name, dataset, request.root)
     if request.engine == "ray" and root is not None:
-        root = Path(_whole_path(root))  # workers stand in other folders
+        root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
     faces = list(dataset.faces(root, name.domain))
     if dataset.expected(root, name.domain):
@@ -92,9 +92,9 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     identity = table_identity(name, listing, encoder, views)
     path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
     if not path.exists():
-        say_encoded_again(find_tables(settings.cache), identity, encoder.name, len(listing.faces))
+        warn_encoded_again(find_tables(settings.cache), identity, encoder.name, len(listing.faces))
     if views.count and not path.exists():
-        _say_what_views_cost(views, listing, encoder, some)
+        _print_cost_of_views(views, listing, encoder, some)
     path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
     if corruption is None:
         _write_copies(path, key_of(identity), listing, encoder)
@@ -108,7 +108,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
-    """Where the set lies: the option, then `fercache.toml`. Raises UsageError when neither says."""
+    """The root of a dataset: the option, else `fercache.toml`. Raises UsageError when neither names one."""
     if not dataset.needs_root:
         return None
     whole = str(name.clean)
@@ -119,7 +119,7 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
         )
     if not exists(root):
         raise UsageError(
-            f"{shown(root)} does not exist; --root must be where {whole} lies. See `fercache datasets show {whole}`."
+            f"{shown(root)} does not exist; --root must be the folder of {whole}. See `fercache datasets show {whole}`."
         )
     return root
 
@@ -127,7 +127,7 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
 def _views(request: ExtractRequest) -> Views:
     recipe = load_recipe(request.recipe)
     if request.views and not recipe.steps:
-        raise UsageError(f"The recipe {recipe.name} changes nothing, so its views would all be the clean one.")
+        raise UsageError(f"The recipe {recipe.name} changes nothing, so all its views would be the clean one.")
     return Views(recipe, request.views) if request.views else CLEAN_VIEW
 
 
@@ -139,21 +139,21 @@ def table_identity(
 ) -> dict[str, Any]:
     """Everything that changes the table's numbers."""
     corruption = one_corruption(name)
-    spoilt = {} if corruption is None else {"split": name.split, "corruption": corruption.identity()}
+    corrupted = {} if corruption is None else {"split": name.split, "corruption": corruption.identity()}
     return {
         "dataset": str(name.whole),
         "manifest": listing.manifest_hash,
         "encoder": encoder.key_identity(),
         "views": list(views.names),
         **({RECIPE: views.recipe.identity()} if views.count else {}),
-        **spoilt,
+        **corrupted,
     }
 
 
 def one_corruption(name: DatasetName) -> Corruption | None:
-    """What a name says its pictures are spoilt by. Raises UsageError for an unknown one, and without a severity.
+    """The corruption in a dataset's name, or None. Raises UsageError for an unknown one or a missing severity.
 
-    A whole set with a split is refused as well: its table holds all splits.
+    Also refuses a split of a clean dataset: its table holds all splits.
     """
     if not name.corruption:
         if name.split:
@@ -168,17 +168,17 @@ def one_corruption(name: DatasetName) -> Corruption | None:
 def _corrupted(
     name: DatasetName, dataset: Dataset, faces: Sequence[FaceImage], corruption: Corruption
 ) -> tuple[DatasetName, list[FaceImage]]:
-    """The split of a set that is asked for (default: what it is scored on), spoilt, and the name with that split."""
+    """The corrupted faces of the named split (default: the target split), and the name with that split."""
     there = {face.split for face in faces}
     split = name.split or default_split(there, dataset.target_split, str(name))
     chosen = [replace(face, corruption=corruption) for face in faces if split in ("", face.split)]
     if not chosen:
-        raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(there))}.")
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {', '.join(sorted(there))}.")
     return replace(name, split=split), chosen
 
 
 def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:
-    """The prompt table of a set; what is there already is kept."""
+    """The path of a prompt set's table, written unless it exists."""
     prompts = prompt_set(name)
     identity = {"encoder": encoder.key_text_identity(), "prompts": as_stored(prompts)}
     path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
@@ -214,10 +214,10 @@ def _settle(
     views: Views,
     faces: Sequence[NDArray[np.uint8]],
 ) -> dict[str, Any]:
-    """Fixes precision `auto`, and returns what was measured for it.
+    """Settles precision `auto`; returns what was measured for it.
 
-    Faces of which there is a table, with whatever views, keep the one it has; so does a table that was begun. Raises
-    UsageError where this device does not have it, and something is left to encode.
+    A finished or unfinished table of the same faces, with any views, keeps its precision. Raises UsageError when faces
+    are left to encode and this device does not support that precision.
     """
     if request.encoder.precision == "auto":
         there = {table.clean_key for table in find_tables(settings.cache)}
@@ -236,21 +236,21 @@ def _settle(
     return encoder.settle(faces)
 
 
-def _say_what_views_cost(views: Views, listing: Listing, encoder: Encoder, faces: Sequence[NDArray[np.uint8]]) -> None:
-    """What there is to expect if no table has them yet, by the rate at which a batch of `faces` is encoded."""
+def _print_cost_of_views(views: Views, listing: Listing, encoder: Encoder, faces: Sequence[NDArray[np.uint8]]) -> None:
+    """Prints the time and space that the views need if no table has them, estimated from one batch of `faces`."""
     batch = np.stack(faces)
-    encoder.encode_images(batch)  # a first time, to warm up
+    encoder.encode_images(batch)  # warm-up
     start = time.perf_counter()
     encoder.encode_images(batch)
     rate = len(batch) / (time.perf_counter() - start)
     count = views.count * len(listing.faces)
     size = count * encoder.dimension * (4 if encoder.precision == "fp32" else 2) / 2**20
-    told = f"{count:,} encodings, about {count / rate:,.0f} s, {size:,.0f} MiB"
-    print(f"views: {views.recipe.name} x {views.count}: {told}, less what is there already", file=sys.stderr)
+    cost = f"at most {count:,} encodings, {count / rate:,.0f} s and {size:,.0f} MiB"
+    print(f"views: {views.recipe.name} x {views.count}: {cost}; cached views are reused", file=sys.stderr)
 
 
 def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
-    """The first few of `faces` that can be read, as the encoder takes them. Raises FercacheError when none can."""
+    """The first few readable `faces`, preprocessed for the encoder. Raises FercacheError when none is readable."""
     squares: list[NDArray[np.uint8]] = []
     reasons: list[str] = []
     for result in (prepare(face, encoder) for face in faces):
@@ -330,9 +330,9 @@ def _provenance(
 
 
 def _origins(name: DatasetName, encoder: Encoder) -> dict[str, Any]:
-    """Where a dataset or an encoder from outside comes from.
+    """The origins of a dataset and an encoder that are plugins from outside.
 
-    The dataset's code is no part of the identity, which holds every image and label that it lists.
+    The dataset's code is not in the identity, which already holds every image and label.
     """
     found = {"dataset_from": registry.origin("datasets", name.family), "encoder_from": encoder.origin}
     return {what: asdict(origin) for what, origin in found.items() if origin}
@@ -345,7 +345,7 @@ def _whole_path(root: Path) -> str:
 def store_crops(
     cache: Path, table: Path, table_identity: dict[str, Any], listing: Listing, encoder: Encoder, side: int
 ) -> Path:
-    """Square crops of a table's faces, cut as the encoder cuts them; those that are there already are kept."""
+    """The path of the square crops of a table's faces, cut as the encoder cuts them; written unless they exist."""
     identity = crops_identity(table_identity, encoder.geometry(), side)
     path = crops_path(cache, table, side, key_of(identity))
     with suppress(UsageError):  # absent, or damaged
@@ -360,14 +360,14 @@ def store_crops(
 
 
 def _note_asked(settings: Settings, path: Path) -> None:
-    """What was asked for last is what `train` takes."""
+    """Notes the request: `train` and `evaluate` use the table that was requested last."""
     noted = note_asked(path, (table.asked for table in find_tables(settings.cache) if table.path != path))
     table = read_info(path)
     first = first_of(find_tables(settings.cache), table)
     if not noted and first.clean_key != table.clean_key:
         print(
-            f"warning: {path.parent} cannot be written, so `train` and `evaluate` take {first.path.name}, "
-            "which was asked for later.",
+            f"warning: {path.parent} is not writable, so `train` and `evaluate` use {first.path.name}, "
+            "which was requested later.",
             file=sys.stderr,
         )
 

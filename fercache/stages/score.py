@@ -52,7 +52,7 @@ Masks = Callable[[str], NDArray[np.float32] | None]
 
 
 def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
-    """Writes every selection policy's record, and the predictions it was scored on; returns the records' paths."""
+    """Writes a record and its predictions for every selection policy; returns the records' paths."""
     start = time.perf_counter()
     faces = as_faces(target.faces, target.crops, loaded.device)
     logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
@@ -72,7 +72,7 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
 def _score_without_duplicates(
     loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float
 ) -> list[Path]:
-    """The same logits and masks scored again; their predictions are written already."""
+    """Scores the same logits and masks without duplicates; their predictions are already written."""
     assert target.duplicate is not None
     kept = ~target.duplicate
     logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in logits.items()}
@@ -90,23 +90,23 @@ def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, se
     tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
     chosen = {policy: _choose(policy, loaded, target, logits) for policy in policies_of(loaded.run.history)}
     for snapshot in dict.fromkeys(chosen.values()):
-        _refuse_no_numbers(loaded, target, snapshot, logits[snapshot][MAIN])
+        _check_finite(loaded, target, snapshot, logits[snapshot][MAIN])
     return [
         _record(loaded, target, policy, snapshot, logits, tested(snapshot), seconds)
         for policy, snapshot in chosen.items()
     ]
 
 
-def _refuse_no_numbers(loaded: LoadedRun, target: Target, snapshot: str, logits: NDArray[np.float32]) -> None:
+def _check_finite(loaded: LoadedRun, target: Target, snapshot: str, logits: NDArray[np.float32]) -> None:
     if not np.isfinite(logits).all():
         raise FercacheError(
-            f"{loaded.config.name}: the weights {snapshot} give logits that are no numbers on {target.name}; its "
-            f"training went astray. Delete {loaded.run.folder} and train it with a lower learning rate."
+            f"{loaded.config.name}: training diverged: the logits of snapshot {snapshot} on {target.name} are not "
+            f"finite. Delete {loaded.run.folder} and train with a lower learning rate."
         )
 
 
 def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
-    """The snapshot; only the oracle is told how each does on the target."""
+    """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
     history, faces, few = loaded.run.history, loaded.config.rows_chosen_by, loaded.config.too_few
     if policy != "oracle":
         return choose(policy, history, faces, too_few=few)
@@ -164,7 +164,7 @@ def _write_predictions(
 
 
 def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """(L, D); NaN for an expression that the target does not show."""
+    """(L, D) mean masks; NaN for an expression without faces in the target."""
     means = np.full((count, masks.shape[1]), np.nan, dtype=np.float32)
     for expression in np.unique(truth):
         means[expression] = masks[truth == expression].mean(axis=0)
@@ -199,7 +199,7 @@ def _record(
         seeded=loaded.head.seeded,
         selection=policy,
         snapshot=snapshot,
-        policy=target.policy,
+        policy=target.vote_policy,
         duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
         without_duplicates=target.unique,
         classes=tuple(config.expressions),
@@ -220,30 +220,30 @@ def _record(
 
 
 def _keys(config: RunConfig) -> dict[str, str]:
-    """What runs differ in that are called alike: data, weights and kernels, words of prompts, code from outside."""
+    """The keys of everything that may differ between runs of one name: data, weights, kernels, prompts, plugins."""
     encoder = config.encoder_identity
     kernels = encoder.get("preprocessing", {}).get("kernels")
     found = {"weights": encoder.get("weights_sha256"), "kernels": kernels, "prompts": config.prompts_key}
     found |= {"encoder code": encoder.get("plugin", {}).get("sha256")}
     found |= {"head code": config.head_from and config.head_from.sha256}
     found |= {"trunk code": config.trunk_from and config.trunk_from.sha256}
-    there = {name: str(key) for name, key in found.items() if key}
-    return {"run": config.key, "source": config.source_key, **there}
+    present = {name: str(key) for name, key in found.items() if key}
+    return {"run": config.key, "source": config.source_key, **present}
 
 
 def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The settings that are not the head's own for the trunk that it has."""
+    """The settings that differ from the head's defaults for its trunk."""
     plugin = registry.load("heads", head)
     trunk = {name: value for name, value in settings.items() if name == "trunk"}
     try:
         defaults = plugin.Settings.model_validate(trunk).model_dump(mode="json")
-    except ValidationError:  # a head of somebody's own, with a setting that has to be given
+    except ValidationError:  # a head from outside with a required setting
         defaults = trunk
     return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache extract` needs beyond the data set to make the features again."""
+    """The options of `fercache extract`, except the dataset, that reproduce the features."""
     precision = config.encoder_identity.get("precision", "auto")
     request = EncoderRequest.of(config.encoder_request, precision=precision).model_dump()
     asked = {"encoder": request.pop("name"), **request}
@@ -251,14 +251,14 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
         recipe = config.settings["recipe"]
         asked |= {"views": config.views, "recipe": recipe if recipe in RECIPES else f"{recipe}.toml"}
     asked["crops"] = config.crop_side
-    if config.prompts not in (None, *BUILT_IN):  # those are always embedded
+    if config.prompts not in (None, *BUILT_IN):  # built-in sets are always embedded
         asked["prompts"] = _prompts_option(config)
     usual = EncoderRequest().model_dump()
     return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
 
 
 def _train_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
+    """The options of `fercache train`, except head, seeds and settings, that reproduce the run."""
     splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
     options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": str(config.votes)}
     for name, field in LearningOptions.model_fields.items():
@@ -271,5 +271,5 @@ def _train_options(config: RunConfig) -> dict[str, str]:
 
 
 def _prompts_option(config: RunConfig) -> str:
-    """A set of one's own goes by the name of its file."""
+    """`--prompts`: a built-in set's name, or a user's file."""
     return str(config.prompts) if config.prompts in BUILT_IN else f"{config.prompts}.toml"

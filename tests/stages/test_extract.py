@@ -149,7 +149,7 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> 
     monkeypatch.setattr(stage, "list_faces", listed)
 
 
-def test_an_image_that_is_replaced_meanwhile_never_stands_for_the_old_one(
+def test_an_image_that_is_replaced_meanwhile_is_never_taken_for_the_old_one(
     settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "faces"
