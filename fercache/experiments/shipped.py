@@ -13,23 +13,23 @@ FOLDER = Path(__file__).parent / "pipelines"
 
 
 def shipped_experiments() -> dict[str, str]:
-    """The name of each, and what it is about."""
+    """The name and the `about` text of each."""
     return {file.stem: " ".join(read_toml(file).get("about", "").split()) for file in sorted(FOLDER.glob("*.toml"))}
 
 
 def experiment_file(text: Path) -> Path:
-    """The file that is meant: a file of the user's, else a shipped one by name. Raises UsageError for neither."""
+    """The user's file, else the shipped experiment of that name. Raises UsageError for neither."""
     shipped = FOLDER / f"{text}.toml"
     if text.suffix or text.exists() or len(text.parts) > 1:
         return text
     if not shipped.is_file():
         known = nearest(str(text), shipped_experiments())
-        raise UsageError(f"There is no file {text}, and no shipped experiment of that name. {known}")
+        raise UsageError(f"There is no file {text} and no shipped experiment of that name. {known}")
     return shipped
 
 
 def demo(settings: Settings, device: str = "auto") -> tuple[Path, list[Record]]:
-    """`pipelines/demo.toml`: from studio to the other synthetic domains; returns the page and its records.
+    """Runs `pipelines/demo.toml`, from studio to the other synthetic domains; returns the page and its records.
 
     Raises FercacheError when a step failed.
     """
