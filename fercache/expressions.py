@@ -1,21 +1,11 @@
-"""The expressions by name, their aliases, and how votes become labels.
+"""The expressions by name, and their aliases."""
 
-An index is always stored with the list of names that it indexes.
-"""
-
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fercache.errors import UsageError, nearest
 
 EXPRESSIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "contempt")
 """The papers' order (RAF-DB's), with contempt as the eighth."""
-
-POLICIES = ("majority", "plurality", "soft")
 
 # The codes of two or three letters are those of JAFFE, KDEF (AF), NimStim (SP), the Chicago Face Database (HC, HO) and
 # CREMA-D. Single letters are left out: S is sadness to some and surprise to others.
@@ -51,86 +41,3 @@ def first_expressions(count: int) -> tuple[str, ...]:
     if count not in (7, 8):
         raise UsageError(f"--classes takes 7 or 8 (8 adds contempt), not {count}.")
     return EXPRESSIONS[:count]
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The labels of a table's rows under a policy.
-
-    `index` (N,) int64 points into `expressions`, -1 for dropped rows; `distribution` (N, L) float32 holds soft labels
-    (zero for dropped rows) or is None; `dropped` counts the dropped rows by reason.
-    """
-
-    expressions: tuple[str, ...]
-    index: NDArray[np.int64]
-    distribution: NDArray[np.float32] | None = None
-    dropped: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def kept(self) -> NDArray[np.bool_]:
-        """(N,) whether each row has a label."""
-        return self.index >= 0
-
-
-def read_labels(
-    expressions: Sequence[str],
-    *,
-    classes: Sequence[str],
-    label: NDArray[np.int16],
-    votes: NDArray[np.int16] | None = None,
-    vote_columns: Sequence[str] = (),
-    policy: str = "majority",
-    label_file: str | None = None,
-) -> Labels:
-    """Labels over `expressions` from a dataset's labels or votes.
-
-    `label` (N,) indexes `classes`. For `votes` (N, V), whose columns are named `<file>:<name>`, the `policy` decides,
-    and `label_file` selects the columns (default: the first column's file). Negative votes: not in that file.
-    Raises UsageError for an unknown policy or label file.
-    """
-    if policy not in POLICIES:
-        raise UsageError(f"'{policy}' is not a label policy. {nearest(policy, POLICIES)}")
-    if votes is None:
-        return _named_labels(tuple(expressions), classes, label)
-    files = list(dict.fromkeys(column.partition(":")[0] for column in vote_columns))
-    chosen = label_file or files[0]
-    if chosen not in files:
-        raise UsageError(f"There are no votes from '{chosen}' in this table. {nearest(chosen, files)}")
-    columns = [i for i, column in enumerate(vote_columns) if column.partition(":")[0] == chosen]
-    names = [vote_columns[i].partition(":")[2] for i in columns]
-    return _voted_labels(tuple(expressions), names, votes[:, columns], policy)
-
-
-def _named_labels(expressions: tuple[str, ...], classes: Sequence[str], label: NDArray[np.int16]) -> Labels:
-    position = np.array([expressions.index(name) if name in expressions else -1 for name in classes] + [-1])
-    index = position[label.astype(np.int64)]  # label -1 reads the last entry, which is -1
-    reasons = Counter("no label" if row < 0 else classes[row] for row in label[index < 0])
-    return Labels(expressions, index.astype(np.int64), dropped=dict(reasons))
-
-
-def _voted_labels(expressions: tuple[str, ...], names: list[str], votes: NDArray[np.int16], policy: str) -> Labels:
-    """FERPlus's official rules: single votes are noise; a majority is strictly more than half of the others."""
-    absent = (votes < 0).all(axis=1)
-    counted = np.where(votes > 1, votes, 0)
-    total, top, winner = counted.sum(axis=1), counted.max(axis=1), counted.argmax(axis=1)
-    reasons = np.full(len(votes), "", dtype=object)
-    if policy == "majority":
-        reasons[2 * top <= total] = "no majority"
-    reasons[total == 0] = "no vote above one"
-    reasons[absent] = "not in label file"
-    position = np.array([expressions.index(name) if name in expressions else -1 for name in names])
-    known = position >= 0
-    distribution = None
-    if policy == "soft":
-        mass = counted[:, known].sum(axis=1)
-        reasons[(reasons == "") & (mass == 0)] = "no vote for a known expression"
-        distribution = np.zeros((len(votes), len(expressions)), dtype=np.float32)
-        distribution[:, position[known]] = counted[:, known] / np.maximum(mass, 1)[:, None]
-        winner = np.flatnonzero(known)[counted[:, known].argmax(axis=1)]
-    unknown = (reasons == "") & ~known[winner]
-    reasons[unknown] = np.array(names, dtype=object)[winner[unknown]]
-    left_out = reasons != ""
-    if distribution is not None:
-        distribution[left_out] = 0
-    index = np.where(left_out, -1, position[winner]).astype(np.int64)
-    return Labels(expressions, index, distribution, dict(Counter(reasons[left_out])))

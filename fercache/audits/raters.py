@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.expressions import EXPRESSIONS
+from fercache.votes import read_labels
 
 
 @dataclass(frozen=True)

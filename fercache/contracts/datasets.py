@@ -10,9 +10,10 @@ import numpy as np
 
 from fercache.datasets import ABSENT, LEFT_OUT, Dataset, FaceImage, Finding
 from fercache.errors import UsageError
-from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.expressions import EXPRESSIONS
 from fercache.images.decode import decode
 from fercache.splits import SPLITS
+from fercache.votes import read_labels
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class Dataset(ABC):
     target_split: ClassVar[str] = "test"
     """The split to score when none is named; "" for all faces."""
     images_of: ClassVar[tuple[str, ...]] = ()
-    """Other families whose images this one contains; declared once for each pair, see `provenance.declared`."""
+    """Other families whose images this one contains; declared once for each pair, see `records.relations.declared`."""
     layout: ClassVar[str]
     """What a root looks like, variant by variant; shown whenever a root is refused."""
     licence: ClassVar[str]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, check_domain, face_file
 from fercache.errors import UsageError
-from fercache.expressions import read_labels
 from fercache.layouts.lists import csv_lines, refuse_repeated
 from fercache.layouts.pixel_rows import find_rows, read_row
+from fercache.votes import read_labels
 
 LIST = "fer2013new.csv"
 PIXELS = ("fer2013.csv", "icml_face_data.csv")

@@ -1,5 +1,6 @@
 """The experiments that ship with the package: the files of `pipelines/`."""
 
+import re
 from pathlib import Path
 
 from fercache.errors import FercacheError, UsageError, nearest
@@ -13,8 +14,9 @@ FOLDER = Path(__file__).parent / "pipelines"
 
 
 def shipped_experiments() -> dict[str, str]:
-    """The name and the `about` text of each."""
-    return {file.stem: " ".join(read_toml(file).get("about", "").split()) for file in sorted(FOLDER.glob("*.toml"))}
+    """The name of each, and the first sentence of its `about` text."""
+    about = {file.stem: " ".join(read_toml(file)["about"].split()) for file in sorted(FOLDER.glob("*.toml"))}
+    return {name: re.split(r"(?<=[a-z0-9])\. (?=[A-Z])", text)[0].rstrip(".") + "." for name, text in about.items()}
 
 
 def experiment_file(text: Path) -> Path:

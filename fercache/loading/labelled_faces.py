@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from fercache.audits.duplicates import Faces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.expressions import read_labels
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
+from fercache.votes import read_labels
 
 
 @dataclass(frozen=True)

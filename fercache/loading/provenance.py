@@ -13,7 +13,7 @@ from fercache.errors import UsageError
 from fercache.loading.run_config import SourcePart
 from fercache.loading.tables import holds
 from fercache.loading.targets import Target, TrainedOn
-from fercache.records.seen import declared_by_text
+from fercache.records.relations import declared_by_text
 from fercache.store.tables import FeatureTable, TableInfo
 
 PixelHashes = NDArray[np.bytes_]

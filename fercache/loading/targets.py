@@ -12,7 +12,7 @@ from fercache.errors import UsageError, check_length
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.run_config import SourcePart
 from fercache.records import DUPLICATE
-from fercache.records.seen import IDENTICAL, By, How, Seen
+from fercache.records.relations import IDENTICAL, By, How, Seen
 from fercache.scoring.drift import Drift
 from fercache.splits import default_split
 from fercache.store.crops import Crops

@@ -24,7 +24,7 @@ from fercache.records.fields import (
     ScoresRecord,
     Strict,
 )
-from fercache.records.seen import Seen, reasons, seen_by_names
+from fercache.records.relations import Seen, reasons, seen_by_names
 from fercache.scoring.drift import Drift
 from fercache.scoring.selection import POLICIES
 from fercache.splits import POOL

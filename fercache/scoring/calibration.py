@@ -76,7 +76,7 @@ def _ece_interval(
 
     Gaps are observed with noise of known size. It inflates the sum of absolute gaps least if the true gaps are spread
     evenly (relative to the noise), and most if there are few. So the lower limit assumes gaps proportional to those
-    observed, the upper limit gaps proportional to their noise, each scaled so that the observed sum is exceeded in
+    observed, the upper limit gaps proportional to their noise, each scaled so that the observed sum is at the outer
     2.5 % of the draws. The upper limit is never below the distance between the `accuracy` interval and the mean
     confidence, nor below the observed error. A face counts for less than one (`counts_for`) if faces of a subject are
     alike.

@@ -16,7 +16,7 @@ from fercache.audits.suspects import suspect_labels
 from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.expressions import EXPRESSIONS
 from fercache.loading.labelled_faces import searched_faces
 from fercache.loading.tables import find_table, same_encoder
 from fercache.options.audit import AuditRequest
@@ -26,6 +26,7 @@ from fercache.settings import Settings
 from fercache.stages._pair_sheet import LabelledImage, Pair, write_pair_sheet
 from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
+from fercache.votes import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd

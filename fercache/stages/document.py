@@ -8,7 +8,7 @@ from fercache import registry
 from fercache.datasets import Dataset, Expected
 from fercache.expressions import ALIASES, EXPRESSIONS
 from fercache.images.corruptions import KINDS, SEVERITIES
-from fercache.records.seen import relatives
+from fercache.records.relations import relatives
 
 HEAD = """\
 # Datasets

@@ -13,10 +13,11 @@ from fercache.audits.duplicates import Faces, find_pairs
 from fercache.audits.label_permutation import compare_labels
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
-from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.expressions import EXPRESSIONS
 from fercache.identity import pixel_hash
 from fercache.images.decode import decode
 from fercache.options.extract import EncoderRequest
+from fercache.votes import read_labels
 
 SEVEN = EXPRESSIONS[:7]
 PHOTOGRAPHS, DRAWINGS = 120, 100

@@ -12,8 +12,9 @@ import pytest
 from fercache.datasets import LEFT_OUT
 from fercache.datasets.ferplus import plugin
 from fercache.errors import UsageError
-from fercache.expressions import first_expressions, read_labels
+from fercache.expressions import first_expressions
 from fercache.images.decode import decode
+from fercache.votes import read_labels
 from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
 from tests.datasets.miniatures.images import LISTS, pixels
 

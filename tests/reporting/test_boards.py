@@ -1,7 +1,7 @@
 import pytest
 
 from fercache.records import DUPLICATE, IMPORTED, Record, frame
-from fercache.records.seen import Seen
+from fercache.records.relations import Seen
 from fercache.reporting.boards import Board, boards
 from fercache.reporting.table_rows import UNSEEN, Cell, Row, mean_scores
 from tests.fake_records import SELECTIONS, TARGETS, corrupted_records, demo_records, drawn_scores, fake_record

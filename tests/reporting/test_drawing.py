@@ -32,20 +32,23 @@ from tests.reporting.test_figures import bars, gap
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+DRAWINGS = {
+    "bars": bars,
+    "gap": gap,
+    "corruptions": corruptions,
+    "settings": settings,
+    "reliability": lambda: reliability(LINES, "How <sure>"),
+    "abstention": lambda: abstention(LINES, "Risk & more"),
+}
+
+
 def drawings() -> list[Drawing]:
-    return [
-        bars(),
-        gap(),
-        corruptions(),
-        settings(),
-        reliability(LINES, "How <sure>"),
-        abstention(LINES, "Risk & more"),
-    ]
+    return [draw() for draw in DRAWINGS.values()]
 
 
-@pytest.fixture(scope="module", params=range(6))
+@pytest.fixture(scope="module", params=DRAWINGS)
 def drawn(request: pytest.FixtureRequest) -> Drawing:
-    return drawings()[request.param]
+    return DRAWINGS[request.param]()
 
 
 def test_in_a_page_it_is_one_element_with_a_title_and_a_name(drawn: Drawing) -> None:

@@ -1,5 +1,6 @@
 """What a row of a table says of its method, and what the table says once of all of them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,18 +169,20 @@ DESCRIBED = st.fixed_dictionaries(
 )
 
 
+cached_record = cache(fake_record)
+
+
 def record_of(described: dict[str, Any], seed: int) -> Record:
     options = {"train": described["train"], "extract": described["extract"]}
     key = key_of(described)
-    return fake_record(
-        described["head"],
-        seed,
-        settings=described["settings"],
-        options=options,
-        not_default=tuple(name for name in described["not_default"] if name in described["settings"]),
-        method_key=key,
-        run=f"run-{seed}-{key[:8]}",
-    )
+    changes = {
+        "settings": described["settings"],
+        "options": options,
+        "not_default": tuple(name for name in described["not_default"] if name in described["settings"]),
+        "method_key": key,
+        "run": f"run-{seed}-{key[:8]}",
+    }
+    return cached_record(described["head"], seed).model_copy(update=changes)
 
 
 @given(st.lists(DESCRIBED, min_size=1, max_size=5), st.data())

@@ -11,8 +11,8 @@ import pytest
 from fercache.errors import UsageError
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
-from fercache.reporting.page import write_report
-from fercache.reporting.report import ReportRequest
+from fercache.reporting.page import all_sections, made_parts, render, write_report
+from fercache.reporting.report import Report, ReportRequest
 from fercache.reporting.sections import differences as differences_section
 from fercache.reporting.sections import ranks as ranks_section
 from fercache.reporting.sections.differences import BoardDifferences, MethodDifference
@@ -300,18 +300,24 @@ def test_the_table_of_scores_holds_every_policy_and_shows_the_first(page: str) -
     assert "<b>" in of_policy["last"] and "<b>" not in of_policy["oracle"]  # a bound is no best
 
 
-def test_a_page_is_headed_by_the_policy_that_all_methods_have(tmp_path: Path) -> None:
+def html_of(records: list[Record]) -> str:
+    """The page without the files beside it."""
+    report = Report("trial", records)
+    return render(report, made_parts(all_sections(), report))
+
+
+def test_a_page_is_headed_by_the_policy_that_all_methods_have() -> None:
     every = list(demo_records(seeds=1))
     shifted = [r.model_copy(update={"selection": "source-shifted"}) for r in every if r.selection == "source-val"]
     for records, policy in (([*every, *shifted], "source-shifted"), ([*every, *shifted[1:]], "source-shifted")):
-        page = write_report(records, tmp_path / str(len(records))).read_text(encoding="utf-8")
+        page = html_of(records)
         assert f'data-headline="{policy}"' in page
         (options,) = re.findall(r'<select[^>]*name="policy".*?</select>', page, re.DOTALL)
         assert options.index(policy) < options.index("source-val")
         shown = re.findall(r'<tr[^>]*data-policy="([\w-]+)"(?![^>]*hidden)', page)
         assert set(shown) == {policy}
     lacking = [record for record in shifted if record.head != "zero-shot"]
-    page = write_report([*every, *lacking], tmp_path / "lacking").read_text(encoding="utf-8")
+    page = html_of([*every, *lacking])
     assert 'data-headline="source-val"' in page, "one method has no other"
 
 

@@ -18,10 +18,11 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from fercache.encoders import TextEncoder
 from fercache.encoders.bundled.captions import VALUES
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, SyntheticFaces, draw_faces, read_ferplus
-from fercache.expressions import EXPRESSIONS, read_labels
+from fercache.expressions import EXPRESSIONS
 from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompt_set
 from fercache.synthetic_faces import DOMAINS, STYLES
+from fercache.votes import read_labels
 
 HELD_OUT_SEED = 90_001
 STYLED_FACES, DOMAIN_FACES = 1_400, 700

@@ -6,7 +6,7 @@ import pandas as pd
 
 from fercache.csv_cells import csv_text
 from fercache.records import Record, frame
-from fercache.records.seen import Seen
+from fercache.records.relations import Seen
 from fercache.reporting.export.csv_tables import results, summary
 from fercache.reporting.screen import screen_table
 from tests.fake_records import demo_records, fake_record, scores_of
@@ -109,7 +109,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
     ]
     assert "as under source-val: zero-shot" in text
     assert "ferplus†" in text and "†: the encoder was trained" in text
-    assert "† ferplus: the encoder was trained on this set, or on one with its pictures" in text
+    assert "† ferplus: the encoder was trained on this dataset, or on one with its images" in text
     assert "X: not scored for every seed" in text
 
 

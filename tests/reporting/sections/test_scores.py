@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fercache.records import Record, frame
-from fercache.records.seen import Seen
+from fercache.records.relations import Seen
 from fercache.reporting.boards import boards
 from fercache.reporting.page import write_report
 from fercache.reporting.sections._leader import leader

@@ -10,7 +10,7 @@ from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.experiments.config import load_experiment, trials
 from fercache.records import frame
-from fercache.records.seen import Seen, declared, relatives, seen_by_names
+from fercache.records.relations import Seen, declared, relatives, seen_by_names
 from fercache.reporting.boards import boards
 from tests.conftest import REPOSITORY
 from tests.fake_records import fake_record
@@ -59,13 +59,13 @@ def test_a_relation_that_one_set_declares_reaches_through_others(monkeypatch: py
     declare = {"rafdb": ("sfew",), "sfew": ("ckplus",), "affectnet": ("ckplus",)}
     for name in registry.names("datasets"):
         monkeypatch.setattr(type(registry.load("datasets", name)), "images_of", declare.get(name, ()))
-    from fercache.records import seen as provenance
+    from fercache.records import relations
 
-    provenance._relatives.cache_clear()
+    relations._relatives.cache_clear()
     try:
         assert relatives("affectnet") == ("ckplus", "rafdb", "sfew")
     finally:
-        provenance._relatives.cache_clear()
+        relations._relatives.cache_clear()
 
 
 @pytest.mark.parametrize(
