@@ -15,7 +15,7 @@ class EncoderOptions(Options):
     )
     weights: Path | None = option(None, "Checkpoint file of the encoder.")
     preprocessing: Literal["clip", "imagenet-224"] = option(
-        "clip", "clip: the model's own preprocessing. imagenet-224: as in the papers' code."
+        "clip", "Preprocessing: clip is the model's own, imagenet-224 that of the papers' code."
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto", "Precision; auto is the fastest that agrees with fp32."

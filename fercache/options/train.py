@@ -88,7 +88,7 @@ class TrainRequest(LearningOptions):
         shown="synthetic:studio",
     )
     encoder: str | None = encoder_option()
-    seeds: Seeds = option((0, 1, 2, 3, 4), "One seed (7), a range (0-4) or a list (0,2,5).", shown="0-4")
+    seeds: Seeds = option((0, 1, 2, 3, 4), "Seeds: one (7), a range (0-4) or a list (0,2,5).", shown="0-4")
     set: Annotated[Mapping[str, Any], BeforeValidator(_read_pairs)] = option(
         {}, "Setting of a head, e.g. learning_rate=1e-3; repeatable.", metavar="NAME=VALUE"
     )
