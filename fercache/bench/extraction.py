@@ -30,7 +30,9 @@ from fercache.datasets import DatasetName, FaceImage
 from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
-from fercache.extraction.local import Task, extract_shards, in_threads, one_core_each
+from fercache.extraction.local import Task, extract_shards, one_core_each
+from fercache.extraction.prepare import first_faces, in_threads
+from fercache.extraction.table_identity import table_identity
 from fercache.identity import content_hash, key_of, pixel_hash
 from fercache.options.bench import ExtractionBenchRequest
 from fercache.options.extract import ExtractRequest
@@ -38,11 +40,10 @@ from fercache.output_paths import check_output_file
 from fercache.runtime.precisions import REDUCED, casting, centred_cosine
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
-from fercache.stages.extract import first_faces, table_identity
 from fercache.store.atomic import write_text
 from fercache.store.schema import Columns
 from fercache.store.shards import TableWriter
-from fercache.store.tables import KnownFeatures, read_table, table_path
+from fercache.store.tables import read_table, table_path
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 
 END_TO_END, ENCODE, PRODUCTS, PLAIN = "end to end", "encode", "matrix products alone", "plain loop"
@@ -205,9 +206,8 @@ def extract_faces(
     listing, task = list_faces(str(NAME), faces), Task(str(NAME), dataset, encoder.batch_size)
     identity = table_identity(NAME, listing, encoder)
     path = table_path(cache, encoder.name, NAME.slug, key_of(identity))
-    known = {name: KnownFeatures((), name) for name in task.views.names}
     with _writer(path, identity, dataset, len(faces)) as writer:
-        counts = extract_shards(listing, task, encoder, writer, known)
+        counts = extract_shards(listing, task, encoder, writer=writer)
         return writer.assemble({}), counts.encoded
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fercache import registry
 from fercache.encoders._inference import laid_out
 from fercache.encoders._resizing import Resizing, on_pixels
-from fercache.errors import FercacheError, UsageError, nearest
+from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json
 from fercache.options.extract import EncoderRequest
 from fercache.plugins import Origin
@@ -25,7 +25,7 @@ from fercache.runtime import precisions
 from fercache.runtime.devices import resolve_device
 
 PRECISIONS = precisions.PRECISIONS
-OWN, IMAGENET_224 = PRESETS = ("clip", "imagenet-224")
+OWN, IMAGENET_224 = "clip", "imagenet-224"
 """Preprocessing: the network's own, or CAFE's: 224 x 224 without a crop, ImageNet's mean and deviation."""
 
 BATCH_ON_PROCESSOR, BATCH_ON_GPU = 32, 256
@@ -289,13 +289,6 @@ class NetworkEncoder(Encoder):
     @abstractmethod
     def _image_network(self) -> nn.Module:
         """(B, 3, S, S) normalised -> (B, D), as loaded."""
-
-
-def check_preset(name: str) -> str:
-    """The name of a preprocessing preset. Raises UsageError for an unknown name."""
-    if name not in PRESETS:
-        raise UsageError(f"'{name}' is not a preprocessing preset. {nearest(name, PRESETS)}")
-    return name
 
 
 def square_side(height: int, width: int) -> int:

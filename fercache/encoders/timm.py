@@ -9,7 +9,7 @@ from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.data.transforms_factory import create_transform
 from torch import nn
 
-from fercache.encoders import IMAGENET_224, NetworkEncoder, Preprocessing, check_preset, slug, square_side
+from fercache.encoders import IMAGENET_224, NetworkEncoder, Preprocessing, slug, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
 from fercache.options.extract import EncoderRequest
@@ -44,7 +44,7 @@ class Timm(NetworkEncoder):
     def load(cls, request: EncoderRequest) -> "Timm":
         """See `Encoder.load`. Without a file, timm's own weights are fetched."""
         asked = request.name.removeprefix(PREFIX)
-        cafe = check_preset(request.preprocessing) == IMAGENET_224
+        cafe = request.preprocessing == IMAGENET_224
         backbone = Backbone(asked, 224 if cafe else None, {})
         config = AS_CAFE if cafe else resolve_model_data_config(backbone.network)
         label, sha256 = fill(backbone, request.weights)

@@ -8,7 +8,7 @@ from fercache.experiments.config import load_experiment
 from fercache.experiments.run import RunRequest, run
 from fercache.records import Record
 from fercache.settings import Settings
-from fercache.toml_files import read_toml
+from fercache.toml_files import is_file, read_toml
 
 FOLDER = Path(__file__).parent / "pipelines"
 
@@ -22,9 +22,9 @@ def shipped_experiments() -> dict[str, str]:
 def experiment_file(text: Path) -> Path:
     """The user's file, else the shipped experiment of that name. Raises UsageError for neither."""
     shipped = FOLDER / f"{text}.toml"
-    if text.suffix or text.exists() or len(text.parts) > 1:
+    if text.suffix or len(text.parts) > 1 or is_file(text):
         return text
-    if not shipped.is_file():
+    if not is_file(shipped):
         known = nearest(str(text), shipped_experiments())
         raise UsageError(f"There is no file {text} and no shipped experiment of that name. {known}")
     return shipped

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -23,11 +24,11 @@ from fercache.encoders import Encoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
-from fercache.extraction.local import Counts, Task, encode_rows
+from fercache.extraction.local import Counts, Encoded, Task, encode_shard
 from fercache.options.extract import EncoderRequest
 from fercache.plugins import use_plugins, used_plugins
 from fercache.runtime.progress import progress
-from fercache.store.schema import Columns, Quarantined
+from fercache.store.schema import Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
 
@@ -41,51 +42,47 @@ _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 CORES_PER_GPU = 8
 """Most cores that decode for one GPU."""
 
-Encoded = tuple[Columns, list[Quarantined], Counts]
 Shared = tuple[Task, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
 """What workers fetch once: the task, the encoder request and identity, and the known features."""
 
 
 def extract_on_cluster(
-    listing: Listing,
-    task: Task,
-    encoder: EncoderRequest,
-    identity: Mapping[str, Any],
-    writer: TableWriter,
-    known: Mapping[str, KnownFeatures],
-    address: str | None,
+    listing: Listing, task: Task, encoder: Encoder, *, writer: TableWriter, request: EncoderRequest, address: str | None
 ) -> Counts:
     """Encodes and writes every missing shard of `writer` on the cluster at `address`.
 
-    Workers load `encoder` in the driver's precision and compare it with `identity`. Raises UsageError without Ray or a
-    cluster; FercacheError for a shard that fails, and for workers with other files or another encoder.
+    Workers load the encoder of `request` in the driver's precision and compare it with the driver's `encoder`. Raises
+    UsageError without Ray or a cluster; FercacheError for a shard that fails, and for workers with other files or
+    another encoder.
     """
     ray = _connected(address)
-    counts, start, missing, faces = Counts(), time.perf_counter(), writer.missing(), listing.faces
-    resources, slots = _share(ray, encoder.device)
+    counts, start = Counts(), time.perf_counter()
+    shards = {shard: listing.faces_of(writer.rows_of(shard)) for shard in writer.missing()}
+    resources, slots = _share(ray, request.device)
     print(f"Ray cluster: {slots} shards at a time", file=sys.stderr)
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
-    shared = ray.put((_WithPlugins(task), encoder, dict(identity), dict(known)))
-    waiting = list(reversed(missing))
-    running: dict[Any, tuple[int, list[FaceImage]]] = {}
-    with progress(f"extract {task.name}", len(faces), "face") as bar, _given_up(ray, running):
-        bar.update(len(faces) - sum(len(writer.rows_of(shard)) for shard in missing))
+    weights = request.weights and request.weights.resolve()
+    same = request.but(precision=encoder.precision, weights=weights)
+    # The known features are apart: workers of one machine share arrays that are not pickled.
+    shared = ray.put((_WithPlugins(replace(task, known={})), same, encoder.key_identity(), dict(task.known)))
+    waiting = list(reversed(shards))
+    running: dict[Any, int] = {}
+    with progress(f"extract {task.name}", len(listing.faces), "face") as bar, _given_up(ray, running):
+        bar.update(len(listing.faces) - sum(map(len, shards.values())))
         while waiting or running:
             while waiting and len(running) < AHEAD * slots:
                 shard = waiting.pop()
-                rows = [faces[row] for row in writer.rows_of(shard)]
-                running[encode.remote(shared, _WithPlugins(rows))] = shard, rows
+                running[encode.remote(shared, _WithPlugins(shards[shard]))] = shard
             done, _ = ray.wait(list(running), num_returns=1)
-            shard, rows = running.pop(done[0])
-            columns, quarantined, some = _result(ray, done[0], rows)
-            _check_same_files(rows, quarantined)
+            shard = running.pop(done[0])
+            faces = shards[shard]
+            columns, quarantined, some = _result(ray, done[0], faces)
+            _check_same_files(faces, quarantined)
             listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
             writer.write(shard, columns, quarantined, {"batch_size": task.batch_size})
-            bar.update(len(rows))
-            for name in ("encoded", "copied", "quarantined"):
-                setattr(counts, name, getattr(counts, name) + getattr(some, name))
-    counts.seconds = round(time.perf_counter() - start, 3)
-    return counts
+            bar.update(len(faces))
+            counts += some
+    return replace(counts, seconds=round(time.perf_counter() - start, 3))
 
 
 class _WithPlugins:
@@ -220,14 +217,14 @@ def _share(ray: Any, device: str) -> tuple[dict[str, float], int]:
     return {"num_cpus": 1}, max(1, sum(int(node.get("CPU", 0)) for node in nodes))
 
 
-def _encode_shard(shared: Shared, rows: list[FaceImage]) -> Encoded:
+def _encode_shard(shared: Shared, faces: Sequence[FaceImage]) -> Encoded:
     task, request, identity, known = shared
     encoder = _encoder(request)
     if encoder.key_identity() != identity:
         raise FercacheError(
             f"{encoder.name} differs on a worker. All machines need the same fercache, PyTorch and weights."
         )
-    return encode_rows(rows, task, encoder, known)
+    return encode_shard(faces, replace(task, known=known), encoder)
 
 
 @cache

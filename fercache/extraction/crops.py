@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
-from fercache.extraction.local import in_threads
+from fercache.extraction.prepare import in_threads
 from fercache.identity import pixel_hash
 from fercache.images.colours import Unreadable
 from fercache.runtime.progress import progress

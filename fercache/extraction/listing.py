@@ -34,6 +34,10 @@ class Listing:
     manifest_hash: str
     fingerprints: NDArray[np.uint8]
 
+    def faces_of(self, rows: range) -> tuple[FaceImage, ...]:
+        """The faces of these rows."""
+        return self.faces[rows.start : rows.stop]
+
     def check_unchanged(self, rows: Iterable[int], columns: Columns, quarantined: Sequence[Quarantined]) -> None:
         """Raises FercacheError if an image of `rows` has changed, or became unreadable, since it was listed.
 

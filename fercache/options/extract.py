@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
+from fercache.errors import UsageError, first_problem
 from fercache.options import Options, device_option, option
 
 
@@ -33,9 +36,13 @@ class EncoderRequest(EncoderOptions):
 
     @classmethod
     def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
-        """The same encoder, on another device and in another precision."""
+        """The same encoder, on another device and in another precision. Raises UsageError for unknown values."""
         asked = {name: stored[name] for name in ("name", "weights", "preprocessing")}
-        return cls.model_validate({**asked, "device": device, "precision": precision})
+        try:
+            return cls.model_validate({**asked, "device": device, "precision": precision})
+        except ValidationError as error:
+            problem = first_problem(error)
+            raise UsageError(f"The stored encoder has {problem.name} = {problem.given}: {problem.message}.") from None
 
 
 class ContentOptions(Options):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fercache.errors import UsageError, nearest
+from fercache.errors import UsageError
 
 REDUCED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 DTYPES = {"fp32": torch.float32, **REDUCED}
@@ -24,11 +24,9 @@ Encode = Callable[[str], NDArray[np.float32]]
 
 
 def check_precision(asked: str, device: str) -> str:
-    """The initial precision. Raises UsageError for one that is unknown or that the device only emulates."""
+    """The initial precision. Raises UsageError for one that the device only emulates."""
     if asked == "auto":
         return "fp32"
-    if asked not in PRECISIONS:
-        raise UsageError(f"'{asked}' is not a precision. {nearest(asked, ('auto', *PRECISIONS))}")
     if asked != "fp32" and asked not in reduced_precisions(device):
         raise UsageError(f"--precision {asked}: not native on this {device}. Use --precision auto or fp32.")
     return asked

@@ -1,26 +1,22 @@
 """run x target -> predictions and records."""
 
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fercache.audits.duplicates import find_pairs
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.loading.batches import crops_of
 from fercache.loading.drift import Drifts
-from fercache.loading.labelled_faces import Labelling, searched_faces
-from fercache.loading.provenance import Provenance, source_rows, split_rows
-from fercache.loading.run_config import RunConfig, SourcePart, read_config
+from fercache.loading.labelled_faces import Labelling
+from fercache.loading.provenance import Provenance
+from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.runs import check_head, load_run
 from fercache.loading.tables import find_run, find_table, first_of, holds, same_encoder, slug_of
-from fercache.loading.targets import Target, read_target, target_split
+from fercache.loading.targets import read_target, target_split
 from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import NewerRecordError, Record, read_records, record_files
@@ -28,9 +24,10 @@ from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress, shortened
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
+from fercache.stages._copies import Copies
 from fercache.stages.score import score_run
 from fercache.store.runs import find_runs, read_run
-from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
+from fercache.store.tables import TableInfo, find_tables, read_table
 
 Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo]]
 """A run's folder, and a target with its table."""
@@ -53,7 +50,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
-    copies = _Copies(tables, read, resolve_device(request.device))
+    copies = Copies(tables, read, resolve_device(request.device))
     provenance, drifts = Provenance(tables, read), Drifts(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
@@ -220,51 +217,3 @@ def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunCo
     # Where no face or every face is a duplicate, there is no second score.
     wanted = {policy for policy, r in zip(policies, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
     return looked and all((policy, True) in present for policy in wanted)
-
-
-class _Copies:
-    """Which target faces have a copy among the source's training rows; searches each pair of tables once."""
-
-    def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:
-        self._tables = {table.clean_key: table for table in tables}
-        self._read = read
-        self._device = device
-        self._found: dict[tuple[str, str, str, str], frozenset[str]] = {}
-
-    def of(self, config: RunConfig, target: Target) -> NDArray[np.bool_]:
-        """(N,) for the target's faces. Raises UsageError when the source's table is gone."""
-        scored = self._clean(target)
-        found: set[str] = set()
-        for part in config.parts:
-            key = (part.key, part.split, scored.clean_key, target.name.split)
-            if key not in self._found:
-                self._found[key] = self._search(config.name, part, scored, target.name.split)
-            found |= self._found[key]
-        return np.array([id in found for id in target.faces.id], dtype=bool)
-
-    def _search(self, run: str, part: SourcePart, scored: TableInfo, split: str) -> frozenset[str]:
-        if part.key not in self._tables:
-            raise UsageError(
-                f"{run} was trained on a table of {part.name} that is no longer in the cache, so duplicates of its "
-                f"faces cannot be found. Run: fercache extract --dataset {part.name}"
-            )
-        source, target = self._read(self._tables[part.key].path), self._read(scored.path)
-        rows = split_rows(target, split)
-        name = replace(DatasetName.parse(scored.identity["dataset"]), split=split)
-        ours, theirs = searched_faces(source, source_rows(source, part, name)), searched_faces(target, rows)
-        return frozenset(target.columns.id[rows][find_pairs(ours, theirs, device=self._device).right])
-
-    def _clean(self, target: Target) -> TableInfo:
-        """The target's table, or its clean dataset's: copies are hard to recognise in corrupted images."""
-        own, encoder = self._tables[target.table.clean_key], target.table.identity["encoder"]
-        if not target.name.corruption:
-            return own
-        tables = self._tables.values()
-        fitting = (t for t in tables if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder))
-        clean = next(fitting, None)
-        if clean is None:
-            raise UsageError(
-                f"Duplicates in {target.name} are found in its clean images, and {target.name.clean} is not in the "
-                f"cache. Run: fercache extract --dataset {target.name.clean}"
-            )
-        return clean

@@ -3,8 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache import registry
-from fercache.datasets import (
-    Dataset,
-    DatasetName,
-    FaceImage,
-    check_domain,
-    has_spare_validation,
-)
-from fercache.encoders import PRECISIONS, Encoder, TextEncoder
+from fercache.datasets import Dataset, DatasetName, FaceImage, check_domain, has_spare_validation
+from fercache.encoders import Encoder, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
-from fercache.errors import FercacheError, UsageError, check_length
+from fercache.errors import UsageError, check_length
 from fercache.extraction.copies import encode_copies
-from fercache.extraction.crops import cut_faces
 from fercache.extraction.listing import Listing, list_faces
-from fercache.extraction.local import CLEAN_VIEW, Counts, Prepared, Task, Views, extract_shards, prepare
+from fercache.extraction.local import Counts, Task, extract_shards
+from fercache.extraction.prepare import CLEAN_VIEW, Views, first_faces
+from fercache.extraction.table_identity import table_identity
 from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED, Corruption, corruptions
 from fercache.images.views import load_recipe
@@ -34,30 +28,18 @@ from fercache.layouts.remote import address_of, exists, shown
 from fercache.loading.earlier_versions import warn_encoded_again
 from fercache.loading.tables import first_of
 from fercache.options.extract import ExtractRequest
-from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
-from fercache.runtime.precisions import reduced_precisions
+from fercache.prompts import set_label
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import default_split
+from fercache.stages._crops import store_crops
+from fercache.stages._precision import keep_precision
+from fercache.stages._prompt_tables import write_prompt_tables
 from fercache.stages.check import warn_of_other_counts
-from fercache.stages.embed_prompts import check_prompts, embed
-from fercache.store.asked import last_asked, note_asked
+from fercache.store.asked import note_asked
 from fercache.store.copies import copies_path, write_copies
-from fercache.store.crops import crop_files, crops_identity, crops_path, read_crops, write_crops
-from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 from fercache.store.shards import TableWriter
-from fercache.store.tables import (
-    RECIPE,
-    KnownFeatures,
-    clean_key_of,
-    find_tables,
-    parts_folder,
-    read_info,
-    read_table,
-    table_path,
-)
-
-FACES_TO_SETTLE_ON = 32
+from fercache.store.tables import RECIPE, KnownFeatures, find_tables, read_info, table_path
 
 
 def extract(settings: Settings, request: ExtractRequest) -> Path:
@@ -71,40 +53,31 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
     check_domain(dataset, name.family, name.domain)
-    corruption = one_corruption(name)
-    root = root_of(settings, name, dataset, request.root)
+    corruption = _corruption(name)
+    root = root_of(settings, name, dataset, given=request.root)
     if request.engine == "ray" and root is not None:
         root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
-    faces = list(dataset.faces(root, name.domain))
-    if dataset.expected(root, name.domain):
-        warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
+    faces = _faces(name, dataset, root)
     if corruption is not None:
-        name, faces = _corrupted(name, dataset, faces, corruption)
+        name, faces = _corrupted(name, dataset, faces, corruption=corruption)
+
     listing = list_faces(str(name), faces)
     encoder = load_checked(request.encoder)
     check_length("The encoder's name", encoder.name)
-    some = first_faces(listing.faces, encoder, str(name))
-    measured = _settle(settings, name, listing, encoder, request, views, some)
-    if isinstance(encoder, TextEncoder):
-        for prompts in dict.fromkeys((*BUILT_IN, request.prompts)):
-            write_prompt_table(settings, encoder, prompts)
-    identity = table_identity(name, listing, encoder, views)
-    path = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-    if not path.exists():
-        warn_encoded_again(find_tables(settings.cache), identity, encoder.name, len(listing.faces))
-    if views.count and not path.exists():
-        _print_cost_of_views(views, listing, encoder, some)
-    path = _write_table(path, identity, name, dataset, listing, encoder, settings, request, measured, views)
+    extraction = _Extraction(
+        settings.cache, request, name, dataset=dataset, listing=listing, encoder=encoder, views=views
+    )
+    table = extraction.run()
     if corruption is None:
-        _write_copies(path, key_of(identity), listing, encoder)
+        extraction.write_copies(table)
     if request.crops is not None:
-        store_crops(settings.cache, path, identity, listing, encoder, request.crops)
+        store_crops(settings.cache, table, listing, encoder=encoder, side=request.crops)
     if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, request.but(dataset=held_out, views=0, crops=None, shifted=False))
-    _note_asked(settings, path)
-    return path
+    _note_asked(settings.cache, table)
+    return table
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
@@ -115,7 +88,8 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
     root = given or settings.root_of(whole)
     if root is None:
         raise UsageError(
-            f'Where is {whole}? Give --root, or write `[datasets]` and `"{whole}" = "..."` in fercache.toml.'
+            f'The root of {whole} is not known. Give --root, or add `"{whole}" = "..."` below `[datasets]` in '
+            "fercache.toml."
         )
     if not exists(root):
         raise UsageError(
@@ -131,26 +105,7 @@ def _views(request: ExtractRequest) -> Views:
     return Views(recipe, request.views) if request.views else CLEAN_VIEW
 
 
-def table_identity(
-    name: DatasetName,
-    listing: Listing,
-    encoder: Encoder,
-    views: Views = CLEAN_VIEW,
-) -> dict[str, Any]:
-    """Everything that changes the table's numbers."""
-    corruption = one_corruption(name)
-    corrupted = {} if corruption is None else {"split": name.split, "corruption": corruption.identity()}
-    return {
-        "dataset": str(name.whole),
-        "manifest": listing.manifest_hash,
-        "encoder": encoder.key_identity(),
-        "views": list(views.names),
-        **({RECIPE: views.recipe.identity()} if views.count else {}),
-        **corrupted,
-    }
-
-
-def one_corruption(name: DatasetName) -> Corruption | None:
+def _corruption(name: DatasetName) -> Corruption | None:
     """The corruption in a dataset's name, or None. Raises UsageError for an unknown one or a missing severity.
 
     Also refuses a split of a clean dataset: its table holds all splits.
@@ -165,6 +120,14 @@ def one_corruption(name: DatasetName) -> Corruption | None:
     return found[0]
 
 
+def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> list[FaceImage]:
+    """All faces of a dataset, with a warning if their counts are not as expected."""
+    faces = list(dataset.faces(root, name.domain))
+    if dataset.expected(root, name.domain):
+        warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
+    return faces
+
+
 def _corrupted(
     name: DatasetName, dataset: Dataset, faces: Sequence[FaceImage], corruption: Corruption
 ) -> tuple[DatasetName, list[FaceImage]]:
@@ -177,200 +140,123 @@ def _corrupted(
     return replace(name, split=split), chosen
 
 
-def write_prompt_table(settings: Settings, encoder: TextEncoder, name: str) -> Path:
-    """The path of a prompt set's table, written unless it exists."""
-    prompts = prompt_set(name)
-    identity = {"encoder": encoder.key_text_identity(), "prompts": as_stored(prompts)}
-    path = prompts_path(settings.cache, encoder.name, set_label(name), key_of(identity))
-    with suppress(UsageError):  # absent, or damaged
-        read_prompts(path)
-        note_asked(path, _prompts_asked(path.parent))
-        return path
-    embedded = embed(encoder, prompts)
-    if name not in BUILT_IN:
-        check_prompts(encoder, prompts, embedded)
-    write_prompts(
-        path,
-        identity=identity,
-        prompts=[sentence for expression in prompts for sentence in prompts[expression]],
-        expressions=[expression for expression in prompts for _ in prompts[expression]],
-        embeddings=np.concatenate(list(embedded.values())),
-        logit_scale=encoder.logit_scale,
-    )
-    note_asked(path, _prompts_asked(path.parent))
-    return path
+@dataclass(frozen=True)
+class _Extraction:
+    """The listed faces of a dataset on their way to the table of an encoder."""
 
+    cache: Path
+    request: ExtractRequest
+    name: DatasetName
+    dataset: Dataset
+    listing: Listing
+    encoder: Encoder
+    views: Views
 
-def _prompts_asked(folder: Path) -> list[datetime]:
-    return [last_asked(path) for path in folder.glob("*.h5")]
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The identity of the table, with the encoder's current precision."""
+        return table_identity(self.name, self.listing, self.encoder, views=self.views)
 
+    def run(self) -> Path:
+        """Settles the precision and writes the prompt tables and the feature table; returns the path of the latter."""
+        encoder, request = self.encoder, self.request
+        sample = first_faces(self.listing.faces, encoder, str(self.name))
+        measured: dict[str, Any] = {}
+        if request.encoder.precision != "auto" or not keep_precision(
+            self.cache, self.name, self.identity, encoder=encoder
+        ):
+            measured = encoder.settle(sample)
+        if isinstance(encoder, TextEncoder):
+            write_prompt_tables(self.cache, encoder, request.prompts)
+        identity = self.identity
+        path = table_path(self.cache, encoder.name, self.name.slug, key=key_of(identity))
+        if not path.exists():
+            warn_encoded_again(find_tables(self.cache), identity, encoder=encoder.name, faces=len(self.listing.faces))
+            self._print_cost_of_views(np.stack(sample))
+        return self._write(path, identity, measured)
 
-def _settle(
-    settings: Settings,
-    name: DatasetName,
-    listing: Listing,
-    encoder: Encoder,
-    request: ExtractRequest,
-    views: Views,
-    faces: Sequence[NDArray[np.uint8]],
-) -> dict[str, Any]:
-    """Settles precision `auto`; returns what was measured for it.
+    def _print_cost_of_views(self, batch: NDArray[np.uint8]) -> None:
+        """Prints the time and space that the views need if no table has them, estimated from one batch of faces."""
+        if not self.views.count:
+            return
+        self.encoder.encode_images(batch)  # warm-up
+        start = time.perf_counter()
+        self.encoder.encode_images(batch)
+        rate = len(batch) / (time.perf_counter() - start)
+        count = self.views.count * len(self.listing.faces)
+        size = count * self.encoder.dimension * (4 if self.encoder.precision == "fp32" else 2) / 2**20
+        cost = f"at most {count:,} encodings, {count / rate:,.0f} s and {size:,.0f} MiB"
+        print(f"views: {self.views.recipe.name} x {self.views.count}: {cost}; cached views are reused", file=sys.stderr)
 
-    A finished or unfinished table of the same faces, with any views, keeps its precision. Raises UsageError when faces
-    are left to encode and this device does not support that precision.
-    """
-    if request.encoder.precision == "auto":
-        there = {table.clean_key for table in find_tables(settings.cache)}
-        for precision in PRECISIONS:
-            identity = table_identity(name, listing, encoder, views)
-            identity["encoder"]["precision"] = precision
-            table = table_path(settings.cache, encoder.name, name.slug, key_of(identity))
-            if clean_key_of(identity) in there or parts_folder(table).exists():
-                if not table.exists() and precision not in ("fp32", *reduced_precisions(encoder.device)):
-                    raise UsageError(
-                        f"{name} has a table in {precision}, which {encoder.device} cannot compute in. Extract it on a "
-                        "device like the first, or with --precision fp32 for a table of its own."
-                    )
-                encoder.precision = precision
-                return {}
-    return encoder.settle(faces)
+    def _write(self, path: Path, identity: dict[str, Any], measured: dict[str, Any]) -> Path:
+        writer = TableWriter(
+            path,
+            identity=identity,
+            classes=self.dataset.expressions,
+            vote_columns=self.dataset.vote_columns,
+            rows=len(self.listing.faces),
+            shard_rows=self.request.shard_rows,
+        )
+        with writer:
+            size = (writer.settled or {}).get("batch_size", self.request.batch_size or self.encoder.batch_size)
+            task = Task(str(self.name), self.dataset, size, views=self.views)
+            counts = Counts()
+            if writer.missing():
+                counts = self._encode(replace(task, known=self._known(identity)), writer)
+            return writer.assemble(self._provenance(counts, size) | {"precision": measured})
 
+    def _known(self, identity: dict[str, Any]) -> dict[str, KnownFeatures]:
+        """The features that can be reused from other tables."""
+        tables = [table for table in find_tables(self.cache) if table.identity["encoder"] == identity["encoder"]]
+        return {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in self.views.names}
 
-def _print_cost_of_views(views: Views, listing: Listing, encoder: Encoder, faces: Sequence[NDArray[np.uint8]]) -> None:
-    """Prints the time and space that the views need if no table has them, estimated from one batch of `faces`."""
-    batch = np.stack(faces)
-    encoder.encode_images(batch)  # warm-up
-    start = time.perf_counter()
-    encoder.encode_images(batch)
-    rate = len(batch) / (time.perf_counter() - start)
-    count = views.count * len(listing.faces)
-    size = count * encoder.dimension * (4 if encoder.precision == "fp32" else 2) / 2**20
-    cost = f"at most {count:,} encodings, {count / rate:,.0f} s and {size:,.0f} MiB"
-    print(f"views: {views.recipe.name} x {views.count}: {cost}; cached views are reused", file=sys.stderr)
+    def _encode(self, task: Task, writer: TableWriter) -> Counts:
+        request = self.request
+        if request.engine == "local":
+            return extract_shards(self.listing, task, self.encoder, writer=writer)
+        from fercache.extraction.cluster import extract_on_cluster
 
+        return extract_on_cluster(
+            self.listing, task, self.encoder, writer=writer, request=request.encoder, address=request.address
+        )
 
-def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
-    """The first few readable `faces`, preprocessed for the encoder. Raises FercacheError when none is readable."""
-    squares: list[NDArray[np.uint8]] = []
-    reasons: list[str] = []
-    for result in (prepare(face, encoder) for face in faces):
-        if isinstance(result, Prepared):
-            squares.append(result.views[0])
-        else:
-            reasons.append(f"{result.id} ({result.reason})")
-        if len(squares) == FACES_TO_SETTLE_ON:
-            break
-    if not squares:
-        raise FercacheError(f"{name}: none of the {len(faces)} images can be read: {', '.join(reasons[:3])} ...")
-    return squares
+    def _provenance(self, counts: Counts, batch_size: int) -> dict[str, Any]:
+        """How the table was made. A dataset plugin's code is only here: the identity has every face that it lists."""
+        encoder, root = self.encoder, self.request.root
+        origins = {"dataset_from": registry.origin("datasets", self.name.family), "encoder_from": encoder.origin}
+        return {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "device": encoder.device,
+            "layout": encoder.layout,
+            "batch_size": batch_size,
+            "encoder": encoder.name,
+            "encoder_request": self.request.encoder.stored(),
+            "root": _whole_path(root) if root else None,
+            "seen": list(encoder.seen),
+            **asdict(counts),
+            **{what: asdict(origin) for what, origin in origins.items() if origin},
+        }
 
-
-def _write_table(
-    path: Path,
-    identity: dict[str, Any],
-    name: DatasetName,
-    dataset: Dataset,
-    listing: Listing,
-    encoder: Encoder,
-    settings: Settings,
-    request: ExtractRequest,
-    measured: dict[str, Any],
-    views: Views,
-) -> Path:
-    same_encoder = [t for t in find_tables(settings.cache) if t.identity["encoder"] == identity["encoder"]]
-    writer = TableWriter(
-        path,
-        identity=identity,
-        classes=dataset.expressions,
-        vote_columns=dataset.vote_columns,
-        rows=len(listing.faces),
-        shard_rows=request.shard_rows,
-    )
-    with writer:
-        batch_size = (writer.settled or {}).get("batch_size", request.batch_size or encoder.batch_size)
-        tables = same_encoder if writer.missing() else []
-        known = {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in views.names}
-        task = Task(str(name), dataset, batch_size, views)
-        if request.engine == "ray" and writer.missing():
-            from fercache.extraction.cluster import extract_on_cluster
-
-            weights = request.encoder.weights and request.encoder.weights.resolve()
-            same = request.encoder.but(precision=encoder.precision, weights=weights)
-            counts = extract_on_cluster(listing, task, same, encoder.key_identity(), writer, known, request.address)
-        else:
-            counts = extract_shards(listing, task, encoder, writer, known)
-        origins = _origins(name, encoder)
-        return writer.assemble(_provenance(request, encoder, counts, batch_size, measured) | origins)
-
-
-def _write_copies(table: Path, key: str, listing: Listing, encoder: Encoder) -> None:
-    path = copies_path(table)
-    if not path.exists():
-        copies = encode_copies(listing.faces, encoder)
-        if copies is not None:
-            write_copies(path, key, copies)
-
-
-def _provenance(
-    request: ExtractRequest, encoder: Encoder, counts: Counts, batch_size: int, measured: dict[str, Any]
-) -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
-        "device": encoder.device,
-        "precision": measured,
-        "layout": encoder.layout,
-        "batch_size": batch_size,
-        "encoder": encoder.name,
-        "encoder_request": request.encoder.stored(),
-        "root": _whole_path(request.root) if request.root else None,
-        "seen": list(encoder.seen),
-        **asdict(counts),
-    }
-
-
-def _origins(name: DatasetName, encoder: Encoder) -> dict[str, Any]:
-    """The origins of a dataset and an encoder that are plugins from outside.
-
-    The dataset's code is not in the identity, which already holds every image and label.
-    """
-    found = {"dataset_from": registry.origin("datasets", name.family), "encoder_from": encoder.origin}
-    return {what: asdict(origin) for what, origin in found.items() if origin}
+    def write_copies(self, table: Path) -> None:
+        """Encodes the copies that calibrate an audit of the table, unless they exist."""
+        path = copies_path(table)
+        if not path.exists() and (copies := encode_copies(self.listing.faces, self.encoder)) is not None:
+            write_copies(path, key_of(self.identity), copies)
 
 
 def _whole_path(root: Path) -> str:
     return address_of(root) or str(root.resolve())
 
 
-def store_crops(
-    cache: Path, table: Path, table_identity: dict[str, Any], listing: Listing, encoder: Encoder, side: int
-) -> Path:
-    """The path of the square crops of a table's faces, cut as the encoder cuts them; written unless they exist."""
-    identity = crops_identity(table_identity, encoder.geometry(), side)
-    path = crops_path(cache, table, side, key_of(identity))
-    with suppress(UsageError):  # absent, or damaged
-        read_crops(path)
-        note_asked(path, _crops_asked(cache))
-        return path
-    columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
-    cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side)
-    write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
-    note_asked(path, _crops_asked(cache))
-    return path
-
-
-def _note_asked(settings: Settings, path: Path) -> None:
+def _note_asked(cache: Path, path: Path) -> None:
     """Notes the request: `train` and `evaluate` use the table that was requested last."""
-    noted = note_asked(path, (table.asked for table in find_tables(settings.cache) if table.path != path))
+    noted = note_asked(path, (table.asked for table in find_tables(cache) if table.path != path))
     table = read_info(path)
-    first = first_of(find_tables(settings.cache), table)
+    first = first_of(find_tables(cache), table)
     if not noted and first.clean_key != table.clean_key:
         print(
             f"warning: {path.parent} is not writable, so `train` and `evaluate` use {first.path.name}, "
             "which was requested later.",
             file=sys.stderr,
         )
-
-
-def _crops_asked(cache: Path) -> list[datetime]:
-    return [last_asked(path) for path in crop_files(cache)]

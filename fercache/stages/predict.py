@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.encoders import PLAIN, Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
-from fercache.extraction.local import Prepared, prepared_faces
+from fercache.extraction.prepare import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
 from fercache.loading.runs import load_run
 from fercache.loading.tables import find_run, same_encoder

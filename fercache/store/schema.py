@@ -13,7 +13,8 @@ SCHEMA = 1
 CLEAN = "clean"
 """The unchanged view of a face; others are augmented."""
 
-_TEXT = ("id", "split", "subject", "group")
+TEXT = ("id", "split", "subject", "group")
+"""Columns of text."""
 _HASHES = ("file_sha256", "pixel_sha256")
 _VIEW = "features/"
 
@@ -58,7 +59,7 @@ class Columns:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The columns by their names in the file; `votes` only if there are any."""
-        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*_TEXT, "label", *_HASHES)}
+        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*TEXT, "label", *_HASHES)}
         if self.votes is not None:
             columns["votes"] = self.votes
         return columns | {f"{_VIEW}{view}": array for view, array in self.features.items()}
@@ -66,12 +67,12 @@ class Columns:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Columns":
         """The inverse of `arrays`; unknown names are ignored. Raises ValueError if one is missing."""
-        if missing := [name for name in (*_TEXT, "label", *_HASHES) if name not in arrays]:
+        if missing := [name for name in (*TEXT, "label", *_HASHES) if name not in arrays]:
             raise ValueError(f"'{missing[0]}' is missing")
         features = {name: arrays[f"{_VIEW}{name}"] for name in views_of(arrays)}
         if not features:
             raise ValueError("it holds no features")
-        plain = {name: arrays[name] for name in (*_TEXT, "label", *_HASHES)}
+        plain = {name: arrays[name] for name in (*TEXT, "label", *_HASHES)}
         return cls(**plain, votes=arrays.get("votes"), features=features)
 
 
@@ -92,7 +93,7 @@ def check_columns(columns: Columns, classes: tuple[str, ...], vote_columns: tupl
 
 def _expected(name: str) -> tuple[tuple[str, ...], tuple[int | None, ...]]:
     """Types, and sizes of the other axes (None: any)."""
-    if name in _TEXT:
+    if name in TEXT:
         return ("|O",), ()
     if name == "label":
         return ("<i2",), ()

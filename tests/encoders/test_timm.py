@@ -160,14 +160,6 @@ def test_wrong_names(name: str, expected: str) -> None:
         load(name, None)
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"), [({"preprocessing": "center"}, "preset"), ({"precision": "int8"}, "int8")]
-)
-def test_wrong_options(options: dict[str, str], expected: str, file: Path) -> None:
-    with pytest.raises(UsageError, match=expected):
-        load(SMALL, file, **options)
-
-
 def test_without_a_network_a_file_is_asked_for_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbones, "reachable", lambda url: False)
     monkeypatch.setattr(backbones, "fetched_before", lambda repository, filenames: None)

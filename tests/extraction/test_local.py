@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
-from fercache.extraction import local
+from fercache.extraction import local, prepare
 from fercache.extraction.listing import list_faces
-from fercache.extraction.local import CLEAN_VIEW, Task, extract_shards
+from fercache.extraction.local import Task, extract_shards
 from fercache.store.shards import TableWriter
-from fercache.store.tables import KnownFeatures, read_table
+from fercache.store.tables import read_table
 
 DATASET = SimpleNamespace(expressions=("anger",), vote_columns=())
 
@@ -56,8 +56,7 @@ def faces(count: int) -> list[FaceImage]:
 def extracted(path: Path, encoder: Any, count: int = 100) -> NDArray[np.float32]:
     names = {"classes": DATASET.expressions, "vote_columns": ()}
     with TableWriter(path, identity={"encoder": {}}, rows=count, shard_rows=30, **names) as writer:
-        known = {name: KnownFeatures((), name) for name in CLEAN_VIEW.names}
-        extract_shards(list_faces("faces", faces(count)), Task("faces", DATASET, 4), encoder, writer, known)
+        extract_shards(list_faces("faces", faces(count)), Task("faces", DATASET, 4), encoder, writer=writer)
         return read_table(writer.assemble({})).columns.features["clean"].ravel()
 
 
@@ -78,7 +77,7 @@ def test_one_at_a_time_where_the_encoder_says_so(tmp_path: Path) -> None:
 
 def test_few_images_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow encoder holds the threads that decode back."""
-    monkeypatch.setattr(local, "READ_AHEAD", 32)
+    monkeypatch.setattr(prepare, "READ_AHEAD", 32)
     encoder, encoded, ahead = Slow(), 0, []
     encode = encoder.encode_images
 
@@ -89,17 +88,17 @@ def test_few_images_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return encode(some)
 
     read = 0
-    original = local.prepare
+    original = prepare.prepare
 
-    def prepare(*args: Any, **more: Any) -> Any:
+    def counted(*args: Any, **more: Any) -> Any:
         nonlocal read
         read += 1
         return original(*args, **more)
 
     monkeypatch.setattr(encoder, "encode_images", counting)
-    monkeypatch.setattr(local, "prepare", prepare)
+    monkeypatch.setattr(prepare, "prepare", counted)
     extracted(tmp_path / "t.h5", encoder, 250)
-    assert max(ahead) <= 32 + local.PER_TASK + 4 * local.BATCHES_AHEAD * encoder.at_once + 30
+    assert max(ahead) <= 32 + prepare.PER_TASK + 4 * local.BATCHES_AHEAD * encoder.at_once + 30
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -124,7 +123,7 @@ def test_a_failure_to_write_is_heard_of(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_abandoned_generator_does_not_wait_for_its_threads() -> None:
     """The garbage collector closes it wherever it happens to come by, with locks of threads held or not."""
     held = threading.Event()
-    stream = local.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)
+    stream = prepare.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)
     next(stream)
     start = time.monotonic()
     stream.close()

@@ -49,7 +49,8 @@ def child(name, run, fatal):
     logger = logging.getLogger("fercache.phases")
     logger.setLevel(logging.DEBUG)
     logger.handlers = [Phases((work / f"{name}.{run}.log").open("w"), fatal)]
-    extract(Settings(cache=work / name), ExtractRequest("folder:faces", root, exact, batch_size=8, shard_rows=rows))
+    request = ExtractRequest(dataset="folder:faces", root=root, encoder=exact, batch_size=8, shard_rows=rows)
+    extract(Settings(cache=work / name), request)
 
 for line in sys.stdin:
     name, fatal = json.loads(line)

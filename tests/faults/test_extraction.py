@@ -12,7 +12,7 @@ import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.errors import FercacheError
-from fercache.extraction import local
+from fercache.extraction import prepare
 from fercache.store import atomic
 from fercache.store.tables import FeatureTable, parts_folder, read_table
 from tests.faults.kills import same
@@ -44,19 +44,19 @@ def whole(tmp_path: Path, root: Path, pixel_encoder: type[PixelEncoder]) -> Feat
 
 def begun(cache: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An extraction that was ended after some shards; the folder of what it left."""
-    real, shards = local.prepare, []
+    real, shards = prepare.prepare, []
 
     def until_the_fourth(*args: object, **more: object) -> object:
         shards.append(1)
-        if len(shards) > 3 * ROWS + 5:
+        if len(shards) > prepare.SAMPLE + 3 * ROWS + 5:
             raise KeyboardInterrupt
         return real(*args, **more)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(local, "prepare", until_the_fourth)
-        patch.setattr(local, "READ_AHEAD", 1)
-        patch.setattr(local, "PER_TASK", 1)
-        patch.setattr(local, "WORKERS", 1)
+        patch.setattr(prepare, "prepare", until_the_fourth)
+        patch.setattr(prepare, "READ_AHEAD", 1)
+        patch.setattr(prepare, "PER_TASK", 1)
+        patch.setattr(prepare, "WORKERS", 1)
         extracted(cache, root)
     (parts,) = (cache / "features").glob("*/*.parts")
     assert 1 <= len(list(parts.glob("*.h5"))) < FACES // ROWS

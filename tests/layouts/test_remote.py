@@ -16,9 +16,9 @@ import pytest
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.datasets import FaceImage
 from fercache.errors import UsageError
+from fercache.extraction.prepare import SAMPLE
 from fercache.layouts import remote
 from fercache.settings import load_settings
-from fercache.stages.extract import FACES_TO_SETTLE_ON
 from fercache.store.tables import read_table
 from tests.datasets.miniatures.own_images import manifest
 from tests.datasets.miniatures.webdataset import shards
@@ -97,11 +97,11 @@ def test_an_address_gives_what_the_local_folder_gives(
 
 def test_every_image_is_fetched_once(tmp_path: Path, server: str, pixel_encoder: type[PixelEncoder]) -> None:
     """Listing fetches none. The first are looked at before, to settle on a precision."""
-    save(tmp_path / "set", FACES_TO_SETTLE_ON + 20)
+    save(tmp_path / "set", SAMPLE + 20)
     names = [path.name for path in sorted((tmp_path / "set").iterdir())]
     (tmp_path / "set" / "faces.csv").write_text("\n".join(["path,label", *(f"{name},happy" for name in names)]))
     features(tmp_path / "cache", "manifest:mine", Path(f"{server}/set/faces.csv"))
-    fetched = [Handler.fetched[f"/set/{name}"] for name in names[FACES_TO_SETTLE_ON:]]
+    fetched = [Handler.fetched[f"/set/{name}"] for name in names[SAMPLE:]]
     assert fetched == [1] * 20
 
 

@@ -9,7 +9,7 @@ import pytest
 from fercache import Settings
 from fercache.errors import FercacheError
 from fercache.loading.tables import find_table
-from fercache.store import locks
+from fercache.store import shards
 from fercache.store.tables import find_tables
 from tests.audits.planted import draw_folder, extracted, first_of
 
@@ -52,8 +52,8 @@ def test_a_finished_table_needs_no_lock(settings: Settings, tmp_path: Path, monk
     root = draw_folder(tmp_path / "mine", 0, {"train": 1})
     table = extracted(settings, "folder:mine", root)
 
-    def refuse(path: Path) -> int:
+    def refuse(path: Path) -> None:
         raise FercacheError(f"Cannot write {path}: read-only file system.")
 
-    monkeypatch.setattr(locks, "_acquire", refuse)
+    monkeypatch.setattr(shards, "holding", refuse)
     assert extracted(settings, "folder:mine", root) == table

@@ -18,6 +18,7 @@ from fercache.errors import FercacheError, UsageError
 from fercache.extraction import local
 from fercache.extraction.listing import Listing, list_faces
 from fercache.identity import content_hash
+from fercache.stages import _precision
 from fercache.store.tables import read_info, read_table
 from tests.datasets.miniatures.rafdb import official
 from tests.images.test_decode import DAMAGED, EXACT, image
@@ -158,7 +159,7 @@ def test_an_image_that_is_replaced_meanwhile_is_never_taken_for_the_old_one(
     old = changing.read_bytes()
     with monkeypatch.context() as patch:
         after_listing(patch, lambda: Image.fromarray(image(99)).save(changing))
-        with pytest.raises(FercacheError, match=r"happy/035\.png has changed since it was listed"):
+        with pytest.raises(FercacheError, match=r"happy/035\.png changed during extraction"):
             extract(settings, request(root, shard_rows=10))
     changing.write_bytes(old)
     columns = read_table(extract(settings, request(root))).columns
@@ -207,9 +208,9 @@ def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
     with monkeypatch.context() as patch:
         patch.setattr(PixelEncoder, "precision", "fp16")
         extract(settings, request(root))
-    monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("bf16",))
+    monkeypatch.setattr(_precision, "reduced_precisions", lambda device: ("bf16",))
     assert read_info(extract(settings, request(root))).identity["encoder"]["precision"] == "fp16"
-    with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
+    with pytest.raises(UsageError, match="has a table in fp16, which cpu does not support"):
         extract(settings, request(root, views=1))
 
 

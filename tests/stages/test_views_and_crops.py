@@ -16,7 +16,8 @@ from fercache.extraction.crops import cut_faces
 from fercache.identity import pixel_hash
 from fercache.images.corruptions import corruptions
 from fercache.images.views import RECIPES, draw_view, load_recipe
-from fercache.stages import extract as stage
+from fercache.stages import _crops, _precision
+from fercache.stages.extract import _Extraction
 from fercache.store.crops import Crops, crop_files, find_crops, read_crops
 from fercache.store.tables import FeatureTable, read_info, read_table
 from tests.images.test_decode import image
@@ -57,7 +58,7 @@ def recipe_file(folder: Path, seed: int) -> Path:
 def test_only_new_views_are_encoded(
     settings: Settings, root: Path, pixel_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_print_cost_of_views", lambda *measured: None)  # it encodes some for itself
+    monkeypatch.setattr(_Extraction, "_print_cost_of_views", lambda *measured: None)  # it encodes some for itself
     clean = table_of(settings, root)
     assert pixel_encoder.encoded == N
     two = table_of(settings, root, views=2)
@@ -143,7 +144,7 @@ def test_more_views_keep_the_precision_that_was_settled(
         return {"precision": precision}
 
     monkeypatch.setattr(pixel_encoder, "settle", settle)
-    monkeypatch.setattr(stage, "reduced_precisions", lambda device: ("fp16", "bf16"))
+    monkeypatch.setattr(_precision, "reduced_precisions", lambda device: ("fp16", "bf16"))
     precision = "fp16"
     first = table_of(settings, root, views=1)
     precision = "bf16"
@@ -178,7 +179,7 @@ def test_crops_that_are_there_are_kept_and_come_first(
     large = crops_of(settings, table_of(settings, root, crops=24)).info.path
     assert small != large
     content = small.read_bytes()
-    monkeypatch.setattr(stage, "cut_faces", lambda *asked: pytest.fail("the images are read again"))
+    monkeypatch.setattr(_crops, "cut_faces", lambda *asked: pytest.fail("the images are read again"))
     for views in (0, 0, 2):  # tables with other views are of the same faces
         assert crops_of(settings, table_of(settings, root, views=views, crops=16)).info.path == small
         assert crops_of(settings, table_of(settings, root, views=views, crops=24)).info.path == large
@@ -244,5 +245,5 @@ def test_an_image_that_changes_meanwhile_is_reported(tmp_path: Path, root: Path,
     hashes = np.stack([np.frombuffer(pixel_hash(image(row)), np.uint8) for row in range(N)])
     assert sum(len(cut.pixels) for cut in cut_faces(faces, hashes, PixelEncoder(), 16)) == N
     harm(paths[3])  # type: ignore[operator]
-    with pytest.raises(FercacheError, match=r"003\.png has changed while its crops were stored"):
+    with pytest.raises(FercacheError, match=r"003\.png changed while its crops were stored"):
         list(cut_faces(faces, hashes, PixelEncoder(), 16))

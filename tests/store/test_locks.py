@@ -1,6 +1,7 @@
 """One writer at a time; a dead process releases its lock."""
 
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import FercacheError
-from fercache.store import locks
 from fercache.store.locks import holder, holding
 from fercache.store.tables import lock_path, read_table
 from fercache.store.verify import verify
@@ -74,18 +74,31 @@ def test_the_lock_is_held_to_the_end_and_then_gone(tmp_path: Path) -> None:
 
 
 def test_a_lock_file_removed_while_we_wait_is_not_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, real, calls = tmp_path / "table.lock", locks._try_lock, []
+    path, real, calls = tmp_path / "table.lock", fcntl.flock, []
 
-    def removed_first(descriptor: int) -> None:
+    def removed_first(descriptor: int, operation: int) -> None:
         if not calls:
             path.unlink()
         calls.append(descriptor)
-        real(descriptor)
+        real(descriptor, operation)
 
-    monkeypatch.setattr(locks, "_try_lock", removed_first)
+    monkeypatch.setattr(fcntl, "flock", removed_first)
     with holding(path):
         assert len(calls) == 2
         assert path.exists()
+
+
+def test_a_forked_child_that_leaves_the_block_does_not_release_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "table.lock"
+    child = 0
+    with holding(path):
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            assert path.exists()
+            assert holder(path)["pid"] == os.getpid()
+    if not child:
+        os._exit(0)
 
 
 def test_an_unreadable_holder_is_still_a_holder(tmp_path: Path) -> None:
@@ -99,14 +112,19 @@ def test_an_unreadable_holder_is_still_a_holder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "said"),
-    [(errno.ENOLCK, "no file locks.*local disk"), (errno.ENOTSUP, "local disk"), (errno.EIO, "Cannot")],
+    [
+        (errno.ENOLCK, "no file locks.*local disk"),
+        (errno.ENOTSUP, "local disk"),
+        (errno.ENOSYS, "local disk"),
+        (errno.EIO, "Cannot"),
+    ],
 )
 def test_a_file_system_without_locks_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
-    def refuse(_: int) -> None:
+    def refuse(*_: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(locks, "_try_lock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(FercacheError, match=said), holding(tmp_path / "table.lock"):
         pass

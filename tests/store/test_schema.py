@@ -49,7 +49,7 @@ def test_labels_have_classes_and_votes_have_names() -> None:
     check_columns(replace(ROWS, votes=None), CLASSES, ())
     with pytest.raises(ValueError, match="not one of the 2 classes"):
         check_columns(ROWS, CLASSES[:2], VOTE_COLUMNS)
-    with pytest.raises(ValueError, match="none of the 3 classes"):
+    with pytest.raises(ValueError, match="is not one of the 3 classes"):
         check_columns(replace(ROWS, label=ROWS.label - np.int16(1)), CLASSES, VOTE_COLUMNS)
     with pytest.raises(ValueError, match="2 columns of votes, and 0 names"):
         check_columns(ROWS, CLASSES, ())

@@ -12,7 +12,7 @@ from open_clip.constants import IMAGENET_MEAN, IMAGENET_STD
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from torch import Tensor, nn
 
-from fercache.encoders import OWN, NetworkEncoder, Preprocessing, TextEncoder, check_preset, square_side
+from fercache.encoders import OWN, NetworkEncoder, Preprocessing, TextEncoder, square_side
 from fercache.encoders._resizing import kernels
 from fercache.errors import UsageError
 from fercache.options.extract import EncoderRequest
@@ -88,7 +88,7 @@ class _Projected(nn.Module):
 
 def preprocessing_named(preset: str, own: PreprocessCfg, name: str) -> PreprocessCfg:
     """The model's `own`, or the preset's. Raises UsageError for an unknown preset, or a wrong size for imagenet-224."""
-    if check_preset(preset) == OWN:
+    if preset == OWN:
         return own
     if image_side(own) != 224:
         raise UsageError(f"--preprocessing imagenet-224 needs an encoder of 224 pixels; {name} has {image_side(own)}.")

@@ -1,0 +1,140 @@
+"""Read, decode, crop, hash and render faces, many at a time."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fercache.datasets import FaceImage
+from fercache.encoders import Encoder
+from fercache.errors import FercacheError
+from fercache.extraction.listing import UNREAD
+from fercache.identity import content_hash, pixel_hash
+from fercache.images.colours import Unreadable
+from fercache.images.decode import looks_like_no_face
+from fercache.images.views import CLEAN as CLEAN_RECIPE
+from fercache.images.views import Recipe, draw_view, view_names
+from fercache.store.schema import CLEAN, Quarantined
+
+Result = TypeVar("Result")
+
+SAMPLE = 32
+"""Faces by which an encoder's precision and speed are measured."""
+PER_TASK = 32
+"""Faces per decoding task: handing over single small images costs more than decoding them."""
+WORKERS = max(1, (os.cpu_count() or 1) - 1)
+"""Decoding threads. One more would mostly wait for the interpreter's lock."""
+READ_AHEAD = 512
+"""Faces decoded ahead of the encoder; this bounds memory, together with waiting batches and shards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A face ready to be encoded: its views, each (S, S, 3) uint8, and hashes of the file and the decoded image.
+
+    `crop` is the clean view at another side, if requested.
+    """
+
+    views: tuple[NDArray[np.uint8], ...]
+    crop: NDArray[np.uint8] | None
+    file_sha256: bytes
+    pixel_sha256: bytes
+    warning: str | None
+
+
+@dataclass(frozen=True)
+class Views:
+    """The clean view, and the first `count` of a recipe."""
+
+    recipe: Recipe = CLEAN_RECIPE
+    count: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in the table, the clean view first."""
+        return (CLEAN, *view_names(self.recipe, self.count))
+
+    def render(self, pixels: NDArray[np.uint8], pixel_sha256: bytes, encoder: Encoder) -> tuple[NDArray[np.uint8], ...]:
+        """All views of a decoded image, each (S, S, 3)."""
+        drawn = (draw_view(self.recipe, number, pixel_sha256) for number in range(self.count + 1))
+        return tuple(view.on_square(encoder.preprocess(view.on_image(pixels))) for view in drawn)
+
+
+CLEAN_VIEW = Views()
+
+
+def prepare(
+    face: FaceImage, encoder: Encoder, views: Views = CLEAN_VIEW, crop_side: int | None = None
+) -> Prepared | Quarantined:
+    """One face. An unreadable image becomes a line of the quarantine list."""
+    try:
+        data = face.read()
+        pixels = face.pixels(data)
+    except Unreadable as error:
+        return Quarantined(face.id, str(error))
+    except OSError as error:
+        return Quarantined(face.id, f"{UNREAD}: {error.strerror or error}")
+    pixel_sha256 = pixel_hash(pixels)
+    return Prepared(
+        views=views.render(pixels, pixel_sha256, encoder),
+        crop=None if crop_side is None else encoder.preprocess(pixels, crop_side),
+        file_sha256=content_hash(data),
+        pixel_sha256=pixel_sha256,
+        warning=looks_like_no_face(pixels) if face.corruption is None else None,
+    )
+
+
+def prepared_faces(
+    faces: Sequence[FaceImage],
+    encoder: Encoder,
+    views: Views = CLEAN_VIEW,
+    crop_side: int | None = None,
+    workers: int | None = None,
+) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
+    """`prepare` in threads, in order, with about READ_AHEAD faces in memory."""
+    return in_threads(faces, partial(prepare, encoder=encoder, views=views, crop_side=crop_side), workers)
+
+
+def in_threads(
+    faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int | None = None
+) -> Iterator[tuple[FaceImage, Result]]:
+    """Each face with the result of `do`, called in threads; in order, with about READ_AHEAD faces in memory."""
+
+    def do_some(some: Sequence[FaceImage]) -> list[tuple[FaceImage, Result]]:
+        return [(face, do(face)) for face in some]
+
+    pool = ThreadPoolExecutor(workers or WORKERS)
+    waiting: deque[Future[list[tuple[FaceImage, Result]]]] = deque()
+    try:
+        for begin in range(0, len(faces), PER_TASK):
+            waiting.append(pool.submit(do_some, faces[begin : begin + PER_TASK]))
+            if len(waiting) * PER_TASK >= READ_AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        # After an error the garbage collector closes this generator, possibly while a thread lock is held:
+        # waiting for a thread then could deadlock.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
+    """The first SAMPLE `faces` that can be read, as the encoder takes them. Raises FercacheError when none can."""
+    squares: list[NDArray[np.uint8]] = []
+    reasons: list[str] = []
+    for result in (prepare(face, encoder) for face in faces):
+        if isinstance(result, Prepared):
+            squares.append(result.views[0])
+        else:
+            reasons.append(f"{result.id} ({result.reason})")
+        if len(squares) == SAMPLE:
+            break
+    if not squares:
+        raise FercacheError(f"{name}: none of the {len(faces)} images can be read: {', '.join(reasons[:3])} ...")
+    return squares
