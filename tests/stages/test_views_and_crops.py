@@ -12,11 +12,12 @@ from PIL import Image
 from fercache import Settings, extract
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError, UsageError
+from fercache.extraction import crops
 from fercache.extraction.crops import cut_faces
 from fercache.identity import pixel_hash
 from fercache.images.corruptions import corruptions
 from fercache.images.views import RECIPES, draw_view, load_recipe
-from fercache.stages import _crops, _precision
+from fercache.stages import _precision
 from fercache.stages.extract import _Extraction
 from fercache.store.crops import Crops, crop_files, find_crops, read_crops
 from fercache.store.tables import FeatureTable, read_info, read_table
@@ -179,7 +180,7 @@ def test_crops_that_are_there_are_kept_and_come_first(
     large = crops_of(settings, table_of(settings, root, crops=24)).info.path
     assert small != large
     content = small.read_bytes()
-    monkeypatch.setattr(_crops, "cut_faces", lambda *asked: pytest.fail("the images are read again"))
+    monkeypatch.setattr(crops, "cut_faces", lambda *asked, **more: pytest.fail("the images are read again"))
     for views in (0, 0, 2):  # tables with other views are of the same faces
         assert crops_of(settings, table_of(settings, root, views=views, crops=16)).info.path == small
         assert crops_of(settings, table_of(settings, root, views=views, crops=24)).info.path == large
