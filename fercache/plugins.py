@@ -1,7 +1,7 @@
-"""Plugins from outside of the package: entry points of installed distributions, files and folders that a user names.
+"""Plugins from outside: entry points of installed distributions, and files and folders named by the user.
 
-None is run before it is needed. A folder is a package, so that a plugin there imports a helper beside it by
-`from ._helper import ...`; as with ours, `_name.py` is no plugin.
+Plugins are imported on demand. A folder is a package, so its plugins can import helpers beside them with
+`from ._helper import ...`; like in the built-in packages, `_name.py` is not a plugin.
 """
 
 import hashlib
@@ -31,19 +31,19 @@ CONTRACTS: Mapping[str, tuple[str, str]] = {
     "trunks": ("fercache.trunks", "Trunk"),
     "report_sections": ("fercache.reporting.sections", "Section"),
 }
-"""Kind -> the package of ours, and the class in it that a plugin of that kind is made of."""
+"""Kind -> the built-in package, and its base class for plugins of that kind."""
 CLASSES = ("encoders", "heads", "trunks")
-"""Kinds whose plugin is a class; of the others it is an instance."""
+"""Kinds whose plugins are classes; the others' are instances."""
 
 _named: dict[Path, str] = {}
-"""The files and folders to take plugins from, and where the user named them."""
+"""The files and folders to load plugins from, and where the user named them."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a plugin comes from: its file, the SHA-256 of its code, and what installed it (`my-plugins 1.0`).
+    """Where a plugin comes from: its file, the SHA-256 of its code, and its distribution (`my-plugins 1.0`).
 
-    The code is the file, together with those modules of its package that it uses.
+    The code is the file, together with the modules of its package that it uses.
     """
 
     file: str
@@ -52,7 +52,7 @@ class Origin:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What counts of it in a key: what the file holds, not where it lies."""
+        """The part that counts in a key: the file's content, not its path."""
         return {"sha256": self.sha256} | ({"distribution": self.distribution} if self.distribution else {})
 
     def __str__(self) -> str:
@@ -60,13 +60,13 @@ class Origin:
 
 
 def same_code(one: Origin | None, other: Origin | None) -> bool:
-    """Whether two plugins have the same code, as far as is known: all of ours (None) have."""
+    """Whether two plugins have the same code, as far as is known; built-in ones (None) always do."""
     return (one and one.identity) == (other and other.identity)
 
 
 @dataclass(frozen=True)
 class Outside:
-    """A plugin from outside, in a `module`. `source` is how messages call it, `remedy` how to be rid of it."""
+    """A plugin from outside, in a `module`. Messages name its `source`, and `remedy` to fix or remove it."""
 
     name: str
     source: str
@@ -77,7 +77,7 @@ class Outside:
 
     @cached_property
     def plugin(self) -> Any:
-        """The plugin object. Raises UsageError when its code fails or offers no plugin."""
+        """The plugin object. Raises UsageError if its code fails or defines no plugin."""
         try:
             found = self.fetch()
         except (Exception, SystemExit) as error:
@@ -86,14 +86,14 @@ class Outside:
         plugin = getattr(found, "plugin", None) if isinstance(found, ModuleType) else found
         if plugin is None:
             raise UsageError(
-                f"{self.source} has no `plugin`. End the file with `plugin = MyHead` (a head, an encoder, a trunk) or "
-                "`plugin = MyFaces()` (a dataset), `plugin = Section(...)`; call a file of helpers _name.py."
+                f"{self.source} defines no `plugin`. End the file with `plugin = MyHead` (head, encoder or trunk), "
+                "`plugin = MyFaces()` (dataset) or `plugin = Section(...)`; name a file of helpers _name.py."
             )
         return plugin
 
     @cached_property
     def origin(self) -> Origin:
-        """Where it comes from. Of a package that a distribution installs, the module in which its class stands."""
+        """Where it comes from. In a distribution's package, the module that defines its class counts."""
         its_class = _class_of(self.plugin).__module__
         in_package = bool(self.distribution) and _top(its_class) == _top(self.module)
         module = sys.modules[its_class if in_package else self.module]
@@ -101,31 +101,31 @@ class Outside:
 
 
 def use_plugins(paths: Iterable[Path | str], named_by: str = "use_plugins") -> None:
-    """Makes the plugins of files and folders known; `named_by` is where a user named them.
+    """Registers the plugins of files and folders; `named_by` is where the user named them.
 
-    Raises UsageError for one that is not there, or is no Python file.
+    Raises UsageError for a path that does not exist or is not a Python file.
     """
     for path in (Path(path).resolve() for path in paths):
         where = f"{named_by}: {path}"
         if not path.exists():
-            raise UsageError(f"{where}: there is no such file or folder. Correct the path, or remove it.")
+            raise UsageError(f"{where}: the path does not exist. Correct it, or remove it.")
         if path.is_file() and (path.suffix != ".py" or "." in path.stem):
-            raise UsageError(f"{where}: a plugin is a Python file, such as my_head.py, or a folder of them.")
+            raise UsageError(f"{where}: a plugin is a Python file, such as my_head.py, or a folder of such files.")
         if path.is_file() and path.name.startswith("_"):
-            raise UsageError(f"{where}: a file whose name begins with _ is no plugin. Rename it.")
+            raise UsageError(f"{where}: files whose names begin with _ are not plugins. Rename the file.")
         if path.is_dir() and not any(_stems(path)):
-            raise UsageError(f"{where}: this folder holds no Python file. Name the folder that has the plugins.")
+            raise UsageError(f"{where}: this folder has no Python files. Name the folder that has the plugins.")
         _named[path] = named_by
         _package_of(path if path.is_dir() else path.parent)
 
 
 def used_plugins() -> tuple[str, ...]:
-    """The files and folders that plugins are taken from, for another process to use as well."""
+    """The files and folders that plugins are loaded from, to be passed to another process."""
     return tuple(map(str, _named))
 
 
 def forget_plugins() -> None:
-    """Forgets every file and folder, and what was loaded from them: a changed file can then be used again."""
+    """Forgets every file and folder and what was loaded from them, so that changed files can be loaded again."""
     for folder in {path if path.is_dir() else path.parent for path in _named}:
         package = _package_of(folder)
         for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
@@ -138,24 +138,22 @@ def forget_plugins() -> None:
 def from_outside(kind: str) -> Iterator[Outside]:
     """The plugins of a kind: entry points, then files in the order in which they were named.
 
-    Raises UsageError for a name that the names of files and options could not hold.
+    Raises UsageError for a name that does not fit file names and options.
     """
     of_files = [outside for outside, its_kind in _file_plugins(used_plugins()) if its_kind == kind]
     for outside in (*_entry_plugins(kind), *of_files):
         if not re.fullmatch(r"[\w-]+", outside.name):
-            raise UsageError(
-                f"{outside.source}: '{outside.name}' is no name of a plugin: use letters, digits, - and _."
-            )
+            raise UsageError(f"{outside.source}: '{outside.name}' is not a plugin name: use letters, digits, - and _.")
         yield outside
 
 
 def check_kind(outside: Outside, kind: str) -> Any:
-    """The plugin of an `outside` one that must be of a `kind`. Raises UsageError where it is not."""
+    """Loads a plugin from outside. Raises UsageError if it is not of the `kind`."""
     plugin = outside.plugin
     if kind_of(plugin) != kind:
         module, name = CONTRACTS[kind]
         raise UsageError(
-            f"{outside.source} is a {_class_of(plugin).__name__}, expected is a subclass of {module}.{name}. "
+            f"{outside.source} is a {_class_of(plugin).__name__}, expected a subclass of {module}.{name}. "
             f"{outside.remedy}"
         )
     _check_form(outside, plugin, kind)
@@ -163,9 +161,9 @@ def check_kind(outside: Outside, kind: str) -> Any:
 
 
 def kind_of(plugin: Any) -> str | None:
-    """The kind whose contract `plugin` is made of, None where it is of no kind. Imports nothing."""
+    """The kind of `plugin` by its base class, or None. Imports nothing."""
     for kind, (module, name) in CONTRACTS.items():
-        contract = getattr(sys.modules.get(module), name, None)  # what is made of it has imported it
+        contract = getattr(sys.modules.get(module), name, None)  # a subclass has imported it
         if contract is not None and issubclass(_class_of(plugin), contract):
             return kind
     return None
@@ -173,7 +171,7 @@ def kind_of(plugin: Any) -> str | None:
 
 @cache
 def _file_plugins(paths: tuple[str, ...]) -> list[tuple[Outside, str]]:
-    """With the kind of each, for which all of them are run. Raises UsageError for a plugin of no kind."""
+    """All plugins of files, with their kinds; imports all of them. Raises UsageError for a plugin of no kind."""
     found: dict[str, tuple[Outside, str]] = {}
     for path in map(Path, paths):
         folder, stems = (path, list(_stems(path))) if path.is_dir() else (path.parent, [path.stem])
@@ -181,11 +179,11 @@ def _file_plugins(paths: tuple[str, ...]) -> list[tuple[Outside, str]]:
             plugin, kind = outside.plugin, kind_of(outside.plugin)
             if kind is None:
                 raise UsageError(
-                    f"{outside.source}: `plugin` is a {_class_of(plugin).__name__}, which is no Dataset, Encoder, "
-                    "Head, Trunk or Section of fercache. Make it a subclass of one."
+                    f"{outside.source}: `plugin` is a {_class_of(plugin).__name__}, expected a Dataset, Encoder, Head, "
+                    "Trunk or Section of fercache. Make it a subclass of one of them."
                 )
             _check_form(outside, plugin, kind)
-            found.setdefault(outside.module, (outside, kind))  # a file may also be in a folder that is named
+            found.setdefault(outside.module, (outside, kind))  # a file and its folder may both be named
     return list(found.values())
 
 
@@ -213,7 +211,7 @@ def _from_entry(point: EntryPoint) -> Outside:
     return Outside(
         name=point.name.replace("_", "-"),
         source=f"the entry point {point.name} = {point.value} of {distribution or 'a distribution'}",
-        remedy=f"Install it again: pip install --force-reinstall {name}; or remove it: pip uninstall {name}.",
+        remedy=f"Reinstall it: pip install --force-reinstall {name}; or remove it: pip uninstall {name}.",
         module=point.module,
         distribution=distribution,
         fetch=point.load,
@@ -221,13 +219,13 @@ def _from_entry(point: EntryPoint) -> Outside:
 
 
 def _check_form(outside: Outside, plugin: Any, kind: str) -> None:
-    """Raises UsageError for an instance where a class is expected or the reverse, and for an abstract class."""
+    """Raises UsageError for an instance instead of a class, or the reverse, and for an abstract class."""
     name = _class_of(plugin).__name__
     if isinstance(plugin, type) != (kind in CLASSES):
         raise UsageError(f"{outside.source}: write `plugin = {name}{'' if kind in CLASSES else '()'}`.")
     if inspect.isabstract(plugin):
-        lacking = ", ".join(sorted(plugin.__abstractmethods__))
-        raise UsageError(f"{outside.source}: {name} does not define {lacking}. See CONTRIBUTING.md.")
+        missing = ", ".join(sorted(plugin.__abstractmethods__))
+        raise UsageError(f"{outside.source}: {name} does not define {missing}. See CONTRIBUTING.md.")
 
 
 def _class_of(plugin: Any) -> type:
@@ -240,7 +238,7 @@ def _stems(folder: Path) -> Iterator[str]:
 
 
 def _package_of(folder: Path) -> str:
-    """The name of the package that a folder's files are modules of; the same in every process that sees the folder."""
+    """The package name for the modules of a folder; the same in every process that has the folder."""
     name = f"fercache_plugins_{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
         spec = ModuleSpec(name, None, is_package=True)
@@ -250,8 +248,8 @@ def _package_of(folder: Path) -> str:
 
 
 def _line(error: BaseException) -> str:
-    """Where in the user's code it was raised."""
-    if isinstance(error, SyntaxError):  # its text says where
+    """The place in the user's code where `error` was raised."""
+    if isinstance(error, SyntaxError):  # its text has the place
         return ""
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [f for f in frames if "importlib" not in f.filename and Path(f.filename).parent != Path(__file__).parent]
@@ -259,7 +257,7 @@ def _line(error: BaseException) -> str:
 
 
 def _code_hash(module: ModuleType) -> str:
-    """The SHA-256 of the module's file; where it uses others of its package, one of all of theirs."""
+    """The SHA-256 of the module's file, combined with those of the modules of its package that it uses."""
     used: dict[str, ModuleType] = {}
     waiting = [module]
     while waiting:
@@ -272,7 +270,7 @@ def _code_hash(module: ModuleType) -> str:
 
 
 def _modules_used(module: ModuleType) -> Iterator[ModuleType]:
-    """The modules of the same package that the names in a module come from."""
+    """The modules of the same package that a module imports names from."""
     for value in list(vars(module).values()):
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str) and _top(name) == _top(module.__name__) and name in sys.modules:

@@ -15,7 +15,7 @@ class SelectionPolicy(StrEnum):
     """How the snapshot of a run is selected; see `scoring/selection.py`.
 
     `source-val` is best on source validation, `source-1se` the first within one standard error of that,
-    `source-shifted` best on changed images of it; `oracle` is best on the target itself, as the papers' code selects.
+    `source-shifted` best on shifted images of it; `oracle` is best on the target itself, as the papers' code selects.
     """
 
     SOURCE_VAL = "source-val"
@@ -26,4 +26,4 @@ class SelectionPolicy(StrEnum):
 
 
 DEFAULT, FALLBACK = SelectionPolicy.SOURCE_SHIFTED, SelectionPolicy.SOURCE_VAL
-"""What headlines, tests of differences and `predict` go by, and what they go by where a run cannot serve that."""
+"""The selection policy of headlines, tests and `predict`, and the one for runs without shifted images."""

@@ -1,7 +1,7 @@
-"""What there is: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/ registers itself.
+"""All plugins by name: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/ registers itself.
 
-`my_head.py` is `my-head` on the command line; the module says what it offers by the name `plugin`. Plugins from outside
-of the package (`plugins.py`) stand beside ours; where they have the name of one of ours, ours is taken.
+`my_head.py` is `my-head` on the command line; the module defines its plugin as `plugin`. Plugins from outside
+(`plugins.py`) are listed beside the built-in ones; if names clash, the built-in plugin is used.
 """
 
 import importlib
@@ -20,34 +20,31 @@ KINDS = tuple(PACKAGES)
 
 @cache
 def own_names(kind: str) -> tuple[str, ...]:
-    """The names of the package's own plugins of one of `KINDS`, sorted; imports none of them."""
+    """The sorted names of the built-in plugins of one of `KINDS`; imports none of them."""
     package = importlib.import_module(PACKAGES[kind])
     found = (module.name for module in pkgutil.iter_modules(package.__path__))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """All registered names of one of `KINDS`, sorted; imports none of ours. Raises UsageError for a broken plugin."""
+    """The sorted names of all plugins of one of `KINDS`; imports no built-in one. Raises UsageError for broken ones."""
     return tuple(sorted((*own_names(kind), *_outside(kind))))
 
 
 def load(kind: str, name: str) -> Any:
-    """The `plugin` that is called `name`. Raises UsageError, naming the nearest, when there is none."""
+    """The plugin `name`. Raises UsageError, with the nearest known name, if there is none."""
     outside = _outside(kind)
     if name in own_names(kind):
         return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}").plugin
     if name in outside:
         return check_kind(outside[name], kind)
     raise UsageError(
-        f"There is no {_called(kind)} called '{name}'. {nearest(name, names(kind))} For one of your own: --plugin FILE."
+        f"There is no {_singular(kind)} '{name}'. {nearest(name, names(kind))} To use your own: --plugin FILE."
     )
 
 
 def origin(kind: str, name: str) -> Origin | None:
-    """Where the plugin from outside comes from that is called `name`, or knows that `--encoder` or `trunk`.
-
-    None for one of ours.
-    """
+    """The origin of the plugin `name`, or of the one that knows this `--encoder` or `trunk`; None if built in."""
     outside = _outside(kind)
     if outside and kind in ("encoders", "trunks") and name not in names(kind):
         name = _family_name(kind, name) or name
@@ -56,25 +53,25 @@ def origin(kind: str, name: str) -> Origin | None:
 
 def encoder_family(name: str) -> Any:
     """The encoder plugin that knows an `--encoder` value. Raises UsageError if none does."""
-    return _family("encoders", name, "Or ViT-B-32/openai as open_clip names them, or timm/resnet50.")
+    return _family("encoders", name, "Or an open_clip name such as ViT-B-32/openai, or timm/resnet50.")
 
 
 def trunk_family(name: str) -> Any:
     """The trunk plugin that knows a `trunk` setting. Raises UsageError if none does."""
-    return _family("trunks", name, "Or a timm architecture such as resnet18.")
+    return _family("trunks", name, "Or a timm backbone such as resnet18.")
 
 
 def _family(kind: str, name: str, otherwise: str) -> Any:
     if family := _family_name(kind, name):
         return load(kind, family)
     raise UsageError(
-        f"No {_called(kind)} is called '{name}'. {nearest(name, names(kind))} {otherwise} "
-        f"`fercache list {kind}` shows all. For one of your own: --plugin FILE."
+        f"There is no {_singular(kind)} '{name}'. {nearest(name, names(kind))} {otherwise} "
+        f"`fercache list {kind}` shows all. To use your own: --plugin FILE."
     )
 
 
 def _family_name(kind: str, name: str) -> str | None:
-    """The plugin that knows a name; ours are asked first."""
+    """The plugin that knows a name; built-in ones first."""
     families = (*own_names(kind), *_outside(kind))
     return next((family for family in families if load(kind, family).knows(name)), None)
 
@@ -85,21 +82,21 @@ def _outside(kind: str) -> Mapping[str, Outside]:
 
 @cache
 def _without_clashes(kind: str, plugins: tuple[Outside, ...]) -> dict[str, Outside]:
-    """By name. Of two with one name the first is taken, ours before all; the other is named on standard error."""
+    """The plugins by name. Of two with the same name the first is used, built-in ones first, with a warning."""
     found: dict[str, Outside] = {}
     for plugin in plugins:
         name = plugin.name
         if name not in own_names(kind) and name not in found:
             found[name] = plugin
             continue
-        taken = found[name].source if name in found else f"fercache's own ({PACKAGES[kind]})"
+        used = found[name].source if name in found else f"the built-in one ({PACKAGES[kind]})"
         print(
-            f"warning: two {_called(kind)}s are called '{name}': {taken} is taken, and {plugin.source} is not. "
-            "Rename that one.",
+            f"warning: two {_singular(kind)}s have the name '{name}': {used} is used, {plugin.source} is not. "
+            "Rename the latter.",
             file=sys.stderr,
         )
     return found
 
 
-def _called(kind: str) -> str:
+def _singular(kind: str) -> str:
     return kind.removesuffix("s").replace("_", " ")

@@ -108,7 +108,7 @@ def test_a_changed_head_is_trained_again_and_its_earlier_runs_are_read_with_a_wa
     assert re.search(rf"warning: {first.name} was trained with .*my_head.py, .* which has changed since", scored.err)
     assert run("evaluate").code == 0
     compared = run("compare")
-    assert "head code=" in compared.out, "methods of one name are told apart by their code"
+    assert "head code=" in compared.out, "methods of one name are distinguished by their code"
     predicted = run("predict", "faces", "--run", first.name)
     assert predicted.code == 0
     (examples / "fercache.toml").write_text('plugins = ["my_encoder.py", "my_faces.py"]\n')

@@ -1,4 +1,4 @@
-"""Plugins from outside: what is found, and what is refused with which sentence."""
+"""Plugins from outside: which are found, and which are refused with which message."""
 
 import pickle
 import re
@@ -64,7 +64,7 @@ def test_the_hash_is_of_the_file_and_of_the_helpers_that_it_uses(tmp_path: Path)
     assert len({before, helper_changed, sha256()}) == 3
 
 
-def test_ours_win_over_a_clash_of_names_and_the_first_over_later_ones(
+def test_of_plugins_with_one_name_built_in_ones_win_then_the_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(tmp_path, {"knn.py": HEAD, "one/mine.py": HEAD, "two/mine.py": HEAD})
@@ -72,10 +72,14 @@ def test_ours_win_over_a_clash_of_names_and_the_first_over_later_ones(
     assert registry.load("heads", "knn").__module__ == "fercache.heads.knn"
     origin = registry.origin("heads", "mine")
     assert origin is not None and origin.file == str(tmp_path / "one" / "mine.py")
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2, "each clash once"
-    assert "'knn'" in said[0] and "fercache's own (fercache.heads)" in said[0] and str(tmp_path / "knn.py") in said[0]
-    assert str(tmp_path / "one" / "mine.py") in said[1] and str(tmp_path / "two" / "mine.py") in said[1]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 2, "each clash once"
+    assert (
+        "'knn'" in printed[0]
+        and "the built-in one (fercache.heads)" in printed[0]
+        and str(tmp_path / "knn.py") in printed[0]
+    )
+    assert str(tmp_path / "one" / "mine.py") in printed[1] and str(tmp_path / "two" / "mine.py") in printed[1]
 
 
 @pytest.mark.parametrize(
@@ -86,13 +90,13 @@ def test_ours_win_over_a_clash_of_names_and_the_first_over_later_ones(
         ("def", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("raise ValueError('two\\nlines.')", r"ValueError: two lines \("),
-        ("Plugin = 1", "has no `plugin`"),
-        ("plugin = 1", "`plugin` is a int, which is no Dataset, Encoder, Head"),
+        ("Plugin = 1", "defines no `plugin`"),
+        ("plugin = 1", "`plugin` is a int, expected a Dataset, Encoder, Head"),
         (DATASET.replace("plugin = Stripes()", "plugin = Stripes"), r"write `plugin = Stripes\(\)`"),
         ("from fercache.heads import FittedHead\nclass A(FittedHead): ...\nplugin = A", "A does not define .*logits"),
     ],
 )
-def test_a_plugin_that_is_none_is_named_with_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_broken_plugin_is_named_with_the_remedy(tmp_path: Path, text: str, sentence: str) -> None:
     write(tmp_path, {"mine.py": text})
     use_plugins([tmp_path / "mine.py"], "--plugin")
     with pytest.raises(UsageError, match=f"{re.escape(str(tmp_path / 'mine.py'))}.*{sentence}"):
@@ -103,17 +107,17 @@ def test_a_plugin_that_is_none_is_named_with_what_to_do(tmp_path: Path, text: st
     ("value", "sentence"),
     [
         ("gone_package.head:MyHead", "gone_package.*my-plugins 1.0 cannot be loaded.*pip uninstall my-plugins"),
-        ("fercache.trunks.mlp:MLP", "expected is a subclass of fercache.heads.Head"),
+        ("fercache.trunks.mlp:MLP", "expected a subclass of fercache.heads.Head"),
         ("fercache.heads.knn:Missing", "AttributeError"),
     ],
 )
-def test_an_entry_point_that_is_none_is_named(
+def test_a_broken_entry_point_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, sentence: str
 ) -> None:
     monkeypatch.syspath_prepend(install(tmp_path, {"heads": {"mine": value}}))
     with pytest.raises(UsageError, match=sentence):
         registry.load("heads", "mine")
-    assert registry.load("heads", "knn"), "ours do not suffer"
+    assert registry.load("heads", "knn"), "built-in ones still load"
 
 
 def test_a_file_in_a_folder_that_is_named_as_well_is_one_plugin(
@@ -126,19 +130,19 @@ def test_a_file_in_a_folder_that_is_named_as_well_is_one_plugin(
 
 def test_a_name_that_no_file_of_a_run_could_have_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(install(tmp_path, {"heads": {"my/head": "fercache.heads.knn:KNN"}}))
-    with pytest.raises(UsageError, match="'my/head' is no name of a plugin"):
+    with pytest.raises(UsageError, match="'my/head' is not a plugin name"):
         registry.names("heads")
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("absent.py", "there is no such file or folder"),
-        ("absent/", "there is no such file or folder"),
+        ("absent.py", "the path does not exist"),
+        ("absent/", "the path does not exist"),
         ("notes.txt", "a plugin is a Python file"),
         ("my.head.py", "a plugin is a Python file"),
-        ("_mine.py", "begins with _"),
-        ("empty", "holds no Python file"),
+        ("_mine.py", "begin with _ are not plugins"),
+        ("empty", "has no Python files"),
     ],
 )
 def test_a_path_without_plugins_is_refused_when_it_is_named(tmp_path: Path, name: str, sentence: str) -> None:
@@ -148,7 +152,7 @@ def test_a_path_without_plugins_is_refused_when_it_is_named(tmp_path: Path, name
         load_settings(tmp_path)
 
 
-def test_a_plugin_is_named_on_the_command_line_and_listed_with_where_it_is_from(run: Run, tmp_path: Path) -> None:
+def test_a_plugin_is_named_on_the_command_line_and_listed_with_its_origin(run: Run, tmp_path: Path) -> None:
     write(tmp_path, {"my_head.py": HEAD, "broken.py": "import no_such_package"})
     listed = run("list", "heads", "--plugin", "my_head.py")
     assert listed.code == 0, listed.err

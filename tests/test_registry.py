@@ -31,7 +31,7 @@ def test_the_registry_loads_nothing_heavy() -> None:
 
 
 @given(st.lists(st.sampled_from(["knn", "zero-shot", "mine", "theirs", "another"]), max_size=8))
-def test_of_equal_names_the_first_is_taken_and_ours_before_all(called: list[str]) -> None:
+def test_of_equal_names_the_first_is_used_and_built_in_ones_before_all(called: list[str]) -> None:
     plugins = tuple(
         Outside(name=name, source=str(place), remedy="", module="", distribution="", fetch=object)
         for place, name in enumerate(called)

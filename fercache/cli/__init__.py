@@ -1,4 +1,4 @@
-"""The command line: one command a file, loaded when it is called, so that `--help` answers at once."""
+"""The command line: one file per command, imported when it is called, so that `--help` is fast."""
 
 import gc
 import importlib
@@ -14,18 +14,18 @@ from fercache.errors import FercacheError, nearest
 
 COMMANDS = {
     "extract": "Encode face images and prompts, once.",
-    "train": "Train heads on a feature table.",
-    "evaluate": "Score runs on targets they never saw.",
-    "compare": "Put all records into tables and a page.",
-    "import-predictions": "Put anybody's predictions beside your own.",
-    "demo": "All of it on synthetic faces, in three minutes.",
-    "run": "An experiment from a TOML file, all stages.",
-    "predict": "Name the expression in your own face pictures.",
-    "audit": "Copies, swapped labels and doubtful ones in your sets.",
-    "datasets": "What is known, where it is, what was found.",
-    "list": "Encoders, heads, trunks, tables, runs.",
-    "cache": "Care of the cache: verify, repair.",
-    "bench": "How fast this machine is: train, extract.",
+    "train": "Train heads on cached features.",
+    "evaluate": "Score runs on unseen targets.",
+    "compare": "Compare scores in tables and on a page.",
+    "import-predictions": "Score the predictions of any model.",
+    "demo": "Run a complete example in three minutes.",
+    "run": "Run an experiment from a TOML file.",
+    "predict": "Predict the expression in your own face images.",
+    "audit": "Find copies, swapped labels and doubtful labels.",
+    "datasets": "List known datasets and check your files.",
+    "list": "List encoders, heads, trunks, tables or runs.",
+    "cache": "Verify and repair the cache.",
+    "bench": "Measure the speed of this machine.",
 }
 
 
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"fercache.cli.{cmd_name.replace('-', '_')}").command
-        return _speaking_first(command, f"fercache {cmd_name}")
+        return _prepared(command, f"fercache {cmd_name}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -57,18 +57,18 @@ PLUGIN = click.Option(
     ["--plugin", "plugins"],
     multiple=True,
     metavar="FILE",
-    help="Use the head, dataset, encoder, trunk or section of this file or folder; repeatable.",
+    help="File or folder of plugins: heads, datasets, encoders, trunks, sections; repeatable.",
 )
 
 
-def _speaking_first(command: click.Command, name: str) -> click.Command:
-    """The same command with `--plugin`; it first says on standard error that it begins, since loading takes seconds."""
-    spoken = copy(command)
-    if isinstance(spoken, click.Group):
-        spoken.commands = {key: _speaking_first(sub, f"{name} {key}") for key, sub in spoken.commands.items()}
-        if not spoken.invoke_without_command:
-            return spoken
-    spoken.params = [*command.params, PLUGIN]
+def _prepared(command: click.Command, name: str) -> click.Command:
+    """The same command with `--plugin`, and a line on standard error when it starts, since loading takes seconds."""
+    prepared = copy(command)
+    if isinstance(prepared, click.Group):
+        prepared.commands = {key: _prepared(sub, f"{name} {key}") for key, sub in prepared.commands.items()}
+        if not prepared.invoke_without_command:
+            return prepared
+    prepared.params = [*command.params, PLUGIN]
 
     def callback(*given: Any, plugins: tuple[str, ...] = (), **named: Any) -> Any:
         if click.get_current_context().invoked_subcommand is None:
@@ -76,15 +76,15 @@ def _speaking_first(command: click.Command, name: str) -> click.Command:
         _use_plugins(plugins)
         return command.callback(*given, **named) if command.callback else None
 
-    spoken.callback = callback
-    return spoken
+    prepared.callback = callback
+    return prepared
 
 
 def _use_plugins(files: tuple[str, ...]) -> None:
     from fercache.plugins import use_plugins
     from fercache.settings import load_settings
 
-    load_settings()  # makes those of fercache.toml known
+    load_settings()  # registers the plugins of fercache.toml
     use_plugins(files, "--plugin")
 
 
@@ -92,21 +92,21 @@ def _use_plugins(files: tuple[str, ...]) -> None:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="fercache")
 def cli(debug: bool) -> None:
-    """Facial expression recognition on unseen domains, from CLIP features that are computed once.
+    """Facial expression recognition on unseen domains, from CLIP features computed once.
 
-    Without options, extract, train, evaluate and compare in a row run an example on synthetic faces.
+    Run extract, train, evaluate and compare in this order; without options they use synthetic faces.
     """
 
 
 def main() -> None:
     """Runs the command line; turns errors into one message and an exit code."""
-    gc.set_threshold(100_000)  # libraries make a million objects that stay: going through them is a fifth of the start
+    gc.set_threshold(100_000)  # libraries create a million lasting objects; collecting them is a fifth of the start
     debug = "--debug" in sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends us wants what Ctrl-C wants
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        _end("Interrupted. Finished shards and runs are kept; the same command goes on from there.", 130)
+        _end("Interrupted. Finished shards and runs are kept; the same command continues from there.", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -117,14 +117,14 @@ def main() -> None:
     except MemoryError:
         if debug:
             raise
-        _end("There was not enough memory. What was finished is kept; --debug shows more.", 1)
+        _end("Out of memory. Finished work is kept; --debug shows more.", 1)
     except BrokenPipeError:
-        os._exit(1)  # whoever read our output has gone; the interpreter would complain once more on exit
+        os._exit(1)  # the reader of our output is gone; a normal exit would print another error
     except OSError as error:
         if debug:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"{where}{error.strerror or error}. What was finished is kept; --debug shows more.", 1)
+        _end(f"{where}{error.strerror or error}. Finished work is kept; --debug shows more.", 1)
 
 
 def _end(message: str, code: int) -> None:

@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 @click.command("audit")
 @takes(AuditRequest)
 def command(request: AuditRequest) -> None:
-    """Check extracted SETS: copies within and between them, swapped labels, doubtful labels."""
+    """Check extracted DATASETS for copies within and between them, swapped label names and doubtful labels."""
     from fercache.datasets import every_set
     from fercache.settings import load_settings
     from fercache.stages.audit import audit
 
-    found = audit(load_settings(), request.but(sets=every_set(request.sets)))
-    _say_copies(found)
-    _say_verdicts(found)
-    _say_labels(found)
+    found = audit(load_settings(), request.but(datasets=every_set(request.datasets)))
+    _print_copies(found)
+    _print_verdicts(found)
+    _print_labels(found)
     click.echo(f"lists: {found.folder}/duplicates.csv, leaks.csv, suspects-*.csv")
     if found.sheet:
         click.echo(f"closest pairs: {found.sheet}")
 
 
-def _say_copies(found: "Audit") -> None:
-    # Of two places the larger one holds the smaller one's pictures; the list has the other direction as well.
+def _print_copies(found: "Audit") -> None:
+    # One line per pair of places: the smaller one in the larger one. The CSV file has both directions.
     leaks = [leak for leak in found.leaks if leak.images <= leak.images_of_other]
     where = [f"{leak.place} in {'itself' if leak.place == leak.other else leak.other}" for leak in leaks]
     width = max(map(len, where), default=0)
-    columns = f"{'images':>8}{'identical':>11}{'nearly':>8}{'share':>8}{'another label':>15}" if leaks else ""
+    columns = f"{'images':>8}{'identical':>11}{'near':>8}{'share':>8}{'other label':>15}" if leaks else ""
     click.echo(click.style(f"{'copies':{width + 2}}", bold=True) + columns)
     for place, leak in zip(where, leaks, strict=True):
         share = f"{(leak.identical + leak.near) / leak.images:.1%}"
@@ -44,46 +44,50 @@ def _say_copies(found: "Audit") -> None:
     for (one, other), limit in found.calibrations.items():
         between = f"within {one}" if one == other else f"between {one} and {other}"
         if limit.threshold == 1:
-            click.echo(f"  {between}: too few faces, or too alike, to tell near copies; only identical ones looked for")
+            click.echo(
+                f"  {between}: too few or too similar faces to find near copies; searched for identical ones only"
+            )
             continue
-        kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in limit.found.items()) or "nobody knows"
+        kinds = ", ".join(f"{kind} {share:.0%}" for kind, share in limit.found.items()) or "unknown"
         click.echo(
-            f"  {between}: nearly is a cosine from {limit.threshold:.2f} on, which {limit.rate:.0e} of other pairs "
-            f"reach; at most {limit.expected_by_chance:.1f} pairs are chance"
+            f"  {between}: near copies have a cosine of {limit.threshold:.2f} or more, which {limit.rate:.0e} of other "
+            f"pairs reach; at most {limit.expected_by_chance:.1f} pairs are chance"
         )
-        click.echo(f"    of copies made on purpose it finds: {kinds}")
+        click.echo(f"    share of known copies found: {kinds}")
 
 
-def _say_verdicts(found: "Audit") -> None:
+def _print_verdicts(found: "Audit") -> None:
     click.secho("label names", bold=True)
     for (one, other), verdict in found.verdicts.items():
         if verdict is None:
-            click.echo(f"  {one} and {other} share too few expressions to compare")
+            click.echo(f"  {one} and {other}: too few common expressions to compare")
         elif verdict.permuted:
             swapped = [f"{name} and {its} are swapped" for name, its in verdict.swaps]
             others = [pair for pair in verdict.permuted if not {pair, pair[::-1]} & set(verdict.swaps)]
-            told = "; ".join([*swapped, *(f"what {other} calls {name} is {its} in {one}" for name, its in others)])
-            sure = f"mean cosine better by {verdict.margin:.2f}, in {verdict.sure:.0%} of resamples"
-            click.secho(f"  {one} and {other} disagree: {told} ({sure})", fg="red")
+            pairs = "; ".join([*swapped, *(f"{name} of {other} is {its} of {one}" for name, its in others)])
+            sure = f"mean cosine higher by {verdict.margin:.2f}, in {verdict.sure:.0%} of resamples"
+            click.secho(f"  {one} and {other} disagree: {pairs} ({sure})", fg="red")
         elif verdict.agrees:
             click.secho(f"  {one} and {other} agree", fg="green")
         else:
-            click.echo(f"  {one} and {other}: too unlike to tell (one assignment in {verdict.sure:.0%} of resamples)")
+            click.echo(
+                f"  {one} and {other}: too different to compare (same assignment in {verdict.sure:.0%} of resamples)"
+            )
     if not found.verdicts:
-        click.echo("  name a second set to compare with")
+        click.echo("  name a second dataset to compare with")
 
 
-def _say_labels(found: "Audit") -> None:
+def _print_labels(found: "Audit") -> None:
     click.secho("raters and suspects", bold=True)
     for name, ceiling in found.ceilings.items():
         click.echo(
-            f"  {name}: one rater predicts the majority of the others in {ceiling.accuracy:.1%}, "
+            f"  {name}: one rater predicts the majority of the others with accuracy {ceiling.accuracy:.1%}, "
             f"mean class recall {ceiling.uar:.1%}"
         )
     for name, twice in found.rerated.items():
         click.echo(
-            f"  {name}: of {twice.pairs:,} pairs of identical pictures {twice.other_votes:,} have different votes; "
-            f"of {twice.labelled:,} with two majorities {twice.other_label:,} have two labels"
+            f"  {name}: {twice.other_votes:,} of {twice.pairs:,} pairs of identical images have different votes; "
+            f"{twice.other_label:,} of the {twice.labelled:,} pairs with labels have two different ones"
         )
     for name, count in found.suspects.items():
-        click.echo(f"  {name}: {count:,} labels that a model of the other faces contradicts")
+        click.echo(f"  {name}: {count:,} doubtful labels, contradicted by a model of the other faces")

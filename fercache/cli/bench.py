@@ -14,9 +14,10 @@ def command() -> None:
 @command.command("train")
 @takes(TrainingBenchRequest)
 def train_command(request: TrainingBenchRequest) -> None:
-    """Train sigmoid-mask on random features, with our loop and with a plain loop, alternating.
+    """Measure the speed of training.
 
-    Also prints the time of its matrix products alone.
+    Trains sigmoid-mask on random features, alternating between our loop and a plain loop. Also prints the time of the
+    matrix products alone.
     """
     from fercache.bench.training import bench_training
     from fercache.settings import load_settings
@@ -31,15 +32,16 @@ def train_command(request: TrainingBenchRequest) -> None:
 @command.command("extract")
 @takes(ExtractionBenchRequest)
 def extract_command(request: ExtractionBenchRequest) -> None:
-    """Encode synthetic faces: each stage alone, all stages, and the loop one would write without fercache.
+    """Measure the speed of extraction.
 
-    Also prints the time of the encoder's matrix products alone.
+    Encodes synthetic faces: each stage alone, all stages, and a plain loop without fercache. Also prints the time of
+    the encoder's matrix products alone.
     """
     from fercache.bench.extraction import bench_extraction
     from fercache.settings import load_settings
 
     path, table = bench_extraction(load_settings(), request)
     click.echo(table.to_string(index=False, na_rep="-"))
-    click.echo("encode_ratio, end_to_end_ratio: the rate of encode, and of end to end, over that of the line")
-    click.echo("peak_mib: most memory of this process (getrusage) until its first end to end was over")
+    click.echo("encode_ratio, end_to_end_ratio: the rate of encode, and of end to end, over the rate of the line")
+    click.echo("peak_mib: peak memory of this process (getrusage) after its first end to end")
     click.echo(f"table: {path}")

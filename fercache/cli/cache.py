@@ -7,12 +7,15 @@ import click
 
 @click.group("cache")
 def command() -> None:
-    """Care of the cache."""
+    """Verify and repair the cache."""
 
 
 @command.command("verify")
 def verify_command() -> None:
-    """Check every table, prompt table and run against its checksums; exit code 1 when something is wrong."""
+    """Check every file against its checksums.
+
+    Exits with code 1 if a table, prompt table or run is damaged.
+    """
     from fercache.runtime.progress import progress
     from fercache.settings import load_settings
     from fercache.store.tables import find_tables
@@ -25,22 +28,23 @@ def verify_command() -> None:
         click.echo(f"{problem.path}: {problem.what}\n  {problem.remedy}")
     if problems:
         sys.exit(1)
-    click.echo(f"{cache}: {len(find_tables(cache))} tables, nothing wrong.")
+    click.echo(f"{cache}: {len(find_tables(cache))} tables, no problems found.")
 
 
 @command.command("repair")
 def repair_command() -> None:
-    """Make damaged tables, copies and crops again; exit code 1 when something is left to do by hand.
+    """Recreate damaged tables, copies and crops.
 
-    Damaged files are set aside, not deleted. The pictures and the encoder's weights must be where they were.
+    Damaged files are set aside, not deleted. The images and the encoder's weights must be where they were. Exits with
+    code 1 if a file cannot be repaired.
     """
     from fercache.settings import load_settings
     from fercache.stages.repair import repair
 
     left = 0
     for found in repair(load_settings()):
-        click.echo(f"{found.path}: {found.told}")
+        click.echo(f"{found.path}: {found.message}")
         left += not found.done
     if left:
         sys.exit(1)
-    click.echo("Nothing is left to do.")
+    click.echo("The cache has no damaged files.")

@@ -9,9 +9,10 @@ from fercache.options.compare import CompareRequest
 @click.command("compare")
 @takes(CompareRequest)
 def command(request: CompareRequest) -> None:
-    """Put the records of RUNS (default: all) side by side: a table here, CSV files and a page in reports/.
+    """Compare the scores of RUNS, by default all.
 
-    With two runs, also how they differ: settings, scores with intervals, and the faces whose prediction changed.
+    Prints a table, and writes CSV files and a page to reports/. Two runs are also compared in detail: settings, scores
+    with intervals, and faces whose prediction changed.
     """
     from fercache.reporting.two_runs import pair_table
     from fercache.settings import load_settings

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 @click.group("datasets", invoke_without_command=True)
-@click.option("--csv", "as_csv", is_flag=True, help="The check as CSV.")
-@click.option("--markdown", is_flag=True, help="All that is known of every set, as docs/datasets.md.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the counts as CSV.")
+@click.option("--markdown", is_flag=True, help="Print docs/datasets.md: the description of every known dataset.")
 @click.pass_context
 def command(ctx: click.Context, as_csv: bool, markdown: bool) -> None:
-    """Every known set, where it lies, and what is found there against what is expected."""
+    """List known datasets and check your files.
+
+    Shows the root of every dataset, and its image counts compared with the expected ones.
+    """
     if ctx.invoked_subcommand:
         return
     from fercache.settings import load_settings
@@ -31,16 +34,20 @@ def command(ctx: click.Context, as_csv: bool, markdown: bool) -> None:
         _write_csv(list(check_all(load_settings())))
     else:
         for checked in check_all(load_settings()):
-            _say(checked)
-        click.echo('roots: [datasets] in fercache.toml, e.g. rafdb = "/data/RAF-DB"; more: fercache datasets show NAME')
+            _print(checked)
+        click.echo('Set roots under [datasets] in fercache.toml, e.g. rafdb = "/data/RAF-DB".')
+        click.echo("next: fercache datasets show NAME")
 
 
 @command.command("show")
 @click.argument("name")
-@click.option("--root", type=click.Path(path_type=Path), help="Where it lies; counts what is found there.")
-@click.option("--csv", "as_csv", is_flag=True, help="The check as CSV.")
+@click.option("--root", type=click.Path(path_type=Path), help="Folder of the dataset, to count its images.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the counts as CSV.")
 def show_command(name: str, root: Path | None, as_csv: bool) -> None:
-    """What a set is, where to ask for it, the layout expected, and what is missing."""
+    """Describe the dataset NAME.
+
+    Shows where to get it, its expected layout, and which images are missing.
+    """
     from fercache import registry
     from fercache.datasets import DatasetName
     from fercache.settings import load_settings
@@ -53,32 +60,32 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
         return
     dataset = registry.load("datasets", DatasetName.parse(name).family)
     click.secho(name, bold=True)
-    _say_paragraph("", about(dataset))
-    _say_paragraph("", " ".join((type(dataset).__doc__ or "").split()))
+    _print_paragraph("", about(dataset))
+    _print_paragraph("", " ".join((type(dataset).__doc__ or "").split()))
     facts = {
-        "images": ", ".join(f"{split or 'in all'} {total:,}" for split, total in totals(dataset).items()),
+        "images": ", ".join(f"{split or 'all'} {total:,}" for split, total in totals(dataset).items()),
         "scored": dataset.target_split or "all faces",
         "labels": ", ".join(dataset.expressions),
         "domains": ", ".join(dataset.domains or ()),
         "layout": dataset.layout,
         "licence": dataset.licence,
-        "ask at": dataset.homepage,
+        "homepage": dataset.homepage,
         "cite": dataset.citation,
     }
-    for fact, told in facts.items():
-        if told:
-            _say_paragraph(fact, told)
+    for fact, text in facts.items():
+        if text:
+            _print_paragraph(fact, text)
     for checked in found:
-        _say(checked)
+        _print(checked)
 
 
-def _say_paragraph(fact: str, told: str) -> None:
-    begin = f"{fact + ':' if fact else '':9}"
-    wrapped = click.wrap_text(told, 110, begin, " " * 9)
-    click.echo(wrapped if " " in told else begin + told)  # an address must stay in one piece
+def _print_paragraph(fact: str, text: str) -> None:
+    begin = f"{fact + ':' if fact else '':10}"
+    wrapped = click.wrap_text(text, 110, begin, " " * 10)
+    click.echo(wrapped if " " in text else begin + text)  # keep an address in one piece
 
 
-def _say(checked: "Checked") -> None:
+def _print(checked: "Checked") -> None:
     where = checked.root or ("" if checked.findings else "no root yet")
     click.echo(f"{click.style(checked.name, bold=True)}  {where}  {_verdict(checked.findings)}".rstrip())
     if checked.problem:
@@ -97,16 +104,16 @@ def _verdict(findings: Sequence["Finding"]) -> str:
 
 
 def _lines(split: str, findings: Sequence["Finding"]) -> Iterator[str]:
-    """A line per split, and one per label file where there are several."""
+    """One line per split, or per label file where there are several."""
     for file, of_file in groupby(findings, key=lambda finding: finding.label.rpartition(":")[0]):
-        told = "  ".join(_count(finding) for finding in of_file)
-        yield f"  {split or 'all':10} {f'{file}: ' if file else ''}{told}"
+        counts = "  ".join(_count(finding) for finding in of_file)
+        yield f"  {split or 'all':10} {f'{file}: ' if file else ''}{counts}"
 
 
 def _count(finding: "Finding") -> str:
     name = finding.label.rpartition(":")[2].strip()
-    told = finding.expected is not None and not (name and finding.agrees)
-    expected = f" of {finding.expected:,}" if told else ""
+    shown = finding.expected is not None and not (name and finding.agrees)
+    expected = f" of {finding.expected:,}" if shown else ""
     colour = None if finding.expected is None else "green" if finding.agrees else "red"
     return (f"{name} " if name else "") + click.style(f"{finding.found:,}{expected}", fg=colour)
 

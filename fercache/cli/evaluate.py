@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @takes(EvaluateRequest)
 def command(request: EvaluateRequest) -> None:
-    """Score runs on targets: logits, accuracy, mean class recall, confusion, intervals, for every selection policy."""
+    """Score runs on unseen targets, for every selection policy.
+
+    Writes logits, accuracy, mean class recall, confusion matrix and intervals.
+    """
     from fercache.datasets import every_set
     from fercache.records import read_record
     from fercache.scoring.selection import headline
@@ -33,10 +36,10 @@ def command(request: EvaluateRequest) -> None:
             scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}, {record.selection}"
             click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
     if not records:
-        click.echo("Every run has its records already; --again scores them once more.")
+        click.echo("All runs are already scored; use --again to score them again.")
     click.echo("next: fercache compare")
 
 
 def _faces(record: "Record") -> str:
-    copies = "" if record.duplicates is None else f", {record.duplicates:,} of them in the source's train split"
+    copies = "" if record.duplicates is None else f", {record.duplicates:,} of them copies of training faces"
     return f"{record.target_label}: {record.kept:,} faces scored{copies}{left_out(record.dropped)}"

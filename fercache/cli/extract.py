@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 def command(request: ExtractRequest, folders: tuple[str, ...]) -> None:
     """Encode a dataset's faces, and the prompts, into HDF5 tables in the cache.
 
-    An interrupted call keeps what it finished; the same command continues from there.
+    Finished shards survive an interrupt; the same command continues from there.
     """
     if folders:
         known = shlex.join(["fercache", "extract", "--dataset", "folder:NAME", "--root", *folders[:1]])
-        raise UsageError(f"{folders[0]}: name the dataset: {known} (class folders), or another of `fercache datasets`.")
+        raise UsageError(f"{folders[0]}: name the dataset. For class folders: {known}; see also `fercache datasets`.")
     from fercache.datasets import every_set
     from fercache.settings import load_settings
     from fercache.stages.extract import extract
@@ -52,7 +52,7 @@ def _print_table(settings: "Settings", request: ExtractRequest, table: "TableInf
     rate = f", {done['encoded'] / done['seconds']:.0f} faces/s on {done['device']}" if done["encoded"] else ""
     work = f"{done['encoded']} encoded, {done['copied']} copied{rate}"
     if done["date"] < begun:
-        work = f"as extracted on {done['date'][:10]}"
+        work = f"already extracted on {done['date'][:10]}"
     unreadable = f"; {done['quarantined']} unreadable, see {table.path.with_suffix('.quarantine.csv')}"
     if request.crops is not None:
         found = find_crops(settings.cache, table)[0]

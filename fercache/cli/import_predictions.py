@@ -10,7 +10,10 @@ from fercache.options.import_predictions import ImportRequest
 @takes(ImportRequest)
 @renamed("policy", "votes")
 def command(request: ImportRequest) -> None:
-    """Score predictions of any model: a CSV FILE with `id` and logits or probabilities, a column per expression."""
+    """Score the predictions of any model.
+
+    FILE is a CSV file with a column `id` and one column per expression, of logits or probabilities.
+    """
     from fercache.records import read_record
     from fercache.settings import load_settings
     from fercache.stages.import_predictions import import_predictions

@@ -6,17 +6,20 @@ from fercache.errors import UsageError
 
 KINDS = ("encoders", "heads", "trunks", "datasets", "report-sections", "tables", "runs")
 
-ENCODERS = """open-clip takes any architecture and tag: --encoder ViT-B-32/openai, or with --weights FILE
-timm takes any of timm's, without text: --encoder timm/resnet50, or with --weights FILE"""
-TRUNKS = "timm takes any of timm's backbones, on crops: --trunk resnet18, swin_tiny_patch4_window7_224, ..."
+ENCODERS = """open-clip: any architecture and tag, e.g. --encoder ViT-B-32/openai, or with --weights FILE
+timm: any timm backbone, without text, e.g. --encoder timm/resnet50, or with --weights FILE"""
+TRUNKS = "timm: any timm backbone, on crops, e.g. --trunk resnet18 or swin_tiny_patch4_window7_224"
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.argument("kind", type=click.Choice(KINDS), required=False, metavar="KIND")
 def command(kind: str | None) -> None:
-    """What there is of KIND."""
+    """List available plugins, tables or runs.
+
+    KIND is encoders, heads, trunks, datasets, report-sections, tables or runs.
+    """
     if kind is None:
-        raise UsageError(f"Say of what: {', '.join(f'fercache list {each}' for each in KINDS)}.")
+        raise UsageError(f"Name a kind: {', '.join(f'fercache list {each}' for each in KINDS)}.")
     {"tables": _tables, "runs": _runs}.get(kind, lambda: _plugins(kind))()
 
 

@@ -1,4 +1,4 @@
-"""Click options made from the fields of a request, and what several commands print."""
+"""Click options made from the fields of a request, and output shared by several commands."""
 
 import shlex
 import types
@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from fercache.errors import UsageError, first_problem
-from fercache.options import Options
+from fercache.options import DEVICE, Options
 
 if TYPE_CHECKING:
     from fercache.records import Record
 
 
 def takes(model: type[Options]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The command gets `request`, a `model` made from its options; other options of the command are passed on.
+    """Decorates a command: it gets `request`, a `model` made from its options, besides its own options.
 
     Wrong values raise UsageError, which names the option.
     """
@@ -43,7 +43,7 @@ def takes(model: type[Options]) -> Callable[[Callable[..., None]], Callable[...,
 
 
 def _fields(model: type[Options], place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, FieldInfo]]:
-    """Every field, those of nested models too: its place, its parameter in click, and itself. Inherited ones last."""
+    """Every field, including nested models': its place, its click parameter, and the field. Inherited ones last."""
     own = [name for name in model.model_fields if name in model.__annotations__]
     for name in dict.fromkeys((*own, *model.model_fields)):
         field = model.model_fields[name]
@@ -88,7 +88,7 @@ def _help(field: FieldInfo, shown: str | bool) -> str:
 
 
 def _click_type(field: FieldInfo) -> tuple[Any, bool]:
-    """What click parses a value as, and whether the option may be given several times."""
+    """The click type of a field, and whether its option is repeatable."""
     kinds = [kind for kind in get_args(field.annotation) if kind is not types.NoneType]
     optional = get_origin(field.annotation) in (Union, types.UnionType)
     kind: Any = kinds[0] if optional else field.annotation
@@ -96,7 +96,7 @@ def _click_type(field: FieldInfo) -> tuple[Any, bool]:
     reads_text = any(type(each).__name__ == "BeforeValidator" for each in field.metadata)
     if get_origin(kind) is tuple and not reads_text:
         return _scalar(get_args(kind)[0], limits), True
-    if reads_text:  # the field's own validator reads what was typed
+    if reads_text:  # the field's own validator parses the text
         return str, _extra(field, "metavar") == "NAME=VALUE" or kind is str
     return _scalar(kind, limits), False
 
@@ -115,7 +115,7 @@ def _scalar(kind: Any, limits: Mapping[Any, Any]) -> Any:
 
 
 def _request(model: type[Options], values: Mapping[tuple[str, ...], Any]) -> Options:
-    """Fields whose option was not given keep their default."""
+    """The request; fields without a given option keep their default."""
     nested: dict[str, Any] = {}
     for place, value in values.items():
         if value not in (None, ()):
@@ -138,7 +138,7 @@ def _typed(given: Any) -> str:
 
 
 def renamed(old: str, new: str, **more: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """An option `old` of earlier versions, hidden, which sets `new` and says so on standard error."""
+    """A hidden option `old` of earlier versions that sets `new`, with a note on standard error."""
 
     def note(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value not in (None, ()):
@@ -149,24 +149,24 @@ def renamed(old: str, new: str, **more: Any) -> Callable[[Callable[..., None]], 
 
 
 def device_option(command: Callable[..., None]) -> Callable[..., None]:
-    """--device, of commands whose request has more than options."""
-    return click.option("--device", default="auto", help="auto, cuda, mps or cpu. [default: auto]")(command)
+    """`--device`, for commands whose request is not made of options alone."""
+    return click.option("--device", default="auto", help=f"{DEVICE} [default: auto]")(command)
 
 
 def next_command(command: str, **options: str | None) -> str:
-    """The line that says what to type next, with those options that have a value."""
+    """The line with the next command, with those options that have a value."""
     given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
     return f"next: {shlex.join(['fercache', command, *given])}"
 
 
 def left_out(dropped: Mapping[str, int]) -> str:
-    """The end of a sentence that says how many faces were left out and why, empty where none was."""
+    """The end of a sentence: how many faces were left out and why; empty if none."""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(dropped.items()) if count)
     return f"; left out: {reasons}" if reasons else ""
 
 
 def show_report(page: Path, records: Sequence["Record"], class_mix: Mapping[str, float] | None = None) -> None:
-    """The report's table, and where its files are."""
+    """Prints the report's table and the paths of its files."""
     from fercache.records import frame
     from fercache.reporting.boards import mix_notes
     from fercache.reporting.leave_one_out import as_one_source

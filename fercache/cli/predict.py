@@ -13,7 +13,10 @@ from fercache.output_paths import shown
 @takes(PredictRequest)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all probabilities to this file.")
 def command(request: PredictRequest, csv_file: Path | None) -> None:
-    """Predict the expression in face images: PATHS are files or folders, cropped to the face."""
+    """Predict the expression in face images.
+
+    PATHS are image files, or folders of them; the images must be cropped to the face.
+    """
     from contextlib import nullcontext
 
     from fercache.errors import InterruptedWorkError

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def command(experiment: Path | None, show_list: bool, dry_run: bool, device: str) -> None:
     """Run EXPERIMENT, a TOML file or the name of a shipped one: extract, train, evaluate and compare.
 
-    Steps that are done are skipped; after an interrupt the same command continues.
+    Finished steps are skipped; after an interrupt the same command continues from there.
     """
     from fercache.errors import UsageError
     from fercache.experiments.config import load_experiment
@@ -41,7 +41,7 @@ def command(experiment: Path | None, show_list: bool, dry_run: bool, device: str
 
 
 def _show(outcome: "Outcome") -> None:
-    """The table and the page. Raises FercacheError, which lists them, when steps failed."""
+    """Prints the table and the page. Raises FercacheError with the list of failed steps, if there are any."""
     from fercache.errors import FercacheError
 
     if outcome.page is not None:
@@ -49,6 +49,6 @@ def _show(outcome: "Outcome") -> None:
     if outcome.failures:
         listed = "".join(f"\n  {failure.title}: {failure.reason}" for failure in outcome.failures)
         raise FercacheError(
-            f"Steps that failed or were skipped: {len(outcome.failures)}. The others are kept, and the same command "
+            f"Steps that failed or were skipped: {len(outcome.failures)}. Finished steps are kept; the same command "
             f"retries these.{listed}"
         )

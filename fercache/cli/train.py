@@ -8,11 +8,11 @@ from fercache.options.train import TrainRequest
 
 @click.command("train")
 @takes(TrainRequest)
-@click.option("--trunk", help="mlp on cached features (default), or a timm backbone on crops: resnet18, ...")
-@click.option("--trunk-weights", help="Weights file for the backbone, or `pretrained` for timm's own.")
+@click.option("--trunk", help="mlp on cached features (default), or a timm backbone on crops, e.g. resnet18.")
+@click.option("--trunk-weights", help="Weights file of the backbone, or `pretrained` for timm's weights.")
 @renamed("policy", "votes")
 def command(request: TrainRequest, trunk: str | None, trunk_weights: str | None) -> None:
-    """Train heads on the cached features of one source. Finished runs are not trained again."""
+    """Train heads on the cached features of one source. Finished runs are skipped."""
     from fercache.loading.run_config import read_config
     from fercache.settings import load_settings
     from fercache.stages.train import train
@@ -22,9 +22,9 @@ def command(request: TrainRequest, trunk: str | None, trunk_weights: str | None)
     for folder in folders:
         click.echo(folder)
     _, config = read_config(folders[0])
-    copies = f" ({config.validation_copies:,} more show what is trained on)" if config.validation_copies else ""
+    copies = f" (without {config.validation_copies:,} copies of training faces)" if config.validation_copies else ""
     click.echo(
-        f"{config.source}: {config.train_rows:,} faces trained on, {config.validation_rows:,} of source validation"
+        f"{config.source}: {config.train_rows:,} training faces, {config.validation_rows:,} of source validation"
         + copies
         + left_out(config.dropped)
     )

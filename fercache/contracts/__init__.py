@@ -1,4 +1,4 @@
-"""What every plugin promises, as functions for its author's tests: each returns a sentence per broken promise.
+"""The contract of every kind of plugin, as functions for its author's tests: each returns the broken promises.
 
     from fercache.contracts import check_head
 

@@ -1,4 +1,4 @@
-"""Whether a head can see faces that it is not given: by what it imports, and by what it opens."""
+"""Whether a head can read faces that it is not given: by its imports, and by the files that it opens."""
 
 import ast
 import inspect
@@ -14,7 +14,7 @@ LEAD_TO_FACES = (
     *("audits", "bench", "cli", "datasets", "experiments", "extraction"),
     *("loading", "records", "registry", "reporting", "stages", "store"),
 )
-"""The packages of fercache by which one can come to the cache, or to images."""
+"""The packages of fercache that give access to the cache or to images."""
 TRUSTED = ("abc", "builtins", "fercache", "torch")
 _PYTHONS_OWN = ("/proc", "/sys", "/dev", "/etc", sys.prefix, sys.base_prefix)
 
@@ -23,19 +23,17 @@ _heard = False
 
 
 def ways_to_faces(plugin: type) -> list[str]:
-    """What the modules that define a class import of LEAD_TO_FACES, and h5py; TRUSTED ones may."""
+    """What the modules that define a class and its bases, except TRUSTED ones, import of LEAD_TO_FACES and h5py."""
     names = {each.__module__ for each in plugin.__mro__}
-    modules = [
-        sys.modules[name] for name in names if name.partition(".")[0] not in ("abc", "builtins", "fercache", "torch")
-    ]
+    modules = [sys.modules[name] for name in names if name.partition(".")[0] not in TRUSTED]
     return sorted({name for module in modules for name in _imported(module) if _leads_to_faces(name)})
 
 
 def _imported(module: Any) -> Iterator[str]:
-    """The modules, and names in them, that the code of a module imports, at its top or later."""
+    """The modules and names that the code of a module imports, at the top or inside of functions."""
     try:
         source = inspect.getsource(module)
-    except (OSError, TypeError):  # of a class that was typed in, not written in a file
+    except (OSError, TypeError):  # a class without a file, e.g. from an interactive session
         return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -46,19 +44,19 @@ def _imported(module: Any) -> Iterator[str]:
 
 def _leads_to_faces(name: str) -> bool:
     top, _, below = name.partition(".")
-    room = fercache.HOME.get(below, below).partition(".")[0]
-    return top == "h5py" or (top == "fercache" and room in LEAD_TO_FACES)
+    package = fercache.HOME.get(below, below).partition(".")[0]
+    return top == "h5py" or (top == "fercache" and package in LEAD_TO_FACES)
 
 
 @contextmanager
 def watched_files() -> Iterator[list[str]]:
-    """The files and folders that the body opens, but for those of Python, its libraries and the system."""
+    """The files and folders that the body opens, except those of Python, its libraries and the system."""
     global _heard
     opened: list[str] = []
     if not _heard:
-        sys.addaudithook(_hear)  # cannot be removed, so there is one for all
+        sys.addaudithook(_hear)  # cannot be removed, so it is added once
         _heard = True
-    h5py = sys.modules.get("h5py")  # HDF5 opens files without Python's knowledge
+    h5py = sys.modules.get("h5py")  # HDF5 opens files without audit events
     plain = h5py.File.__init__ if h5py else None
 
     def noted(self: Any, name: Any, *given: Any, **named: Any) -> None:
@@ -86,7 +84,7 @@ def _hear(event: str, given: tuple[Any, ...]) -> None:
 
 
 def _is_pythons_own(file: Path) -> bool:
-    """Importing and starting threads reads it."""
+    """Whether a file is read by imports or when threads start."""
     return (
         file.suffix in (".py", ".pyc", ".so")
         or any(file.is_relative_to(place) for place in _PYTHONS_OWN)

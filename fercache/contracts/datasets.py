@@ -1,4 +1,4 @@
-"""What every dataset promises, checked against a miniature of it whose contents are known."""
+"""The contract of datasets, checked on a miniature with known content."""
 
 import pickle
 import tempfile
@@ -18,9 +18,9 @@ from fercache.votes import voted_labels
 
 @dataclass(frozen=True)
 class Miniature:
-    """Where a small copy of a dataset's layout is, and the true expression of every id in it (None: no label).
+    """A small copy of a dataset's layout at `root`, and the true expression of every id in it (None: no label).
 
-    `label_file` is the one that the truth is from, where a dataset has several.
+    `label_file` is the source of the truth, if a dataset has several.
     """
 
     root: Path | None
@@ -30,9 +30,9 @@ class Miniature:
 
 
 def check_dataset(dataset: Dataset, miniature: Miniature) -> list[str]:
-    """One sentence for each promise of the contract that `dataset` does not keep; [] for a good one.
+    """One sentence per broken promise of `dataset`; [] if it keeps all of them.
 
-    Raises UsageError where the dataset refuses the miniature.
+    Raises UsageError if the dataset refuses the miniature.
     """
     with tempfile.TemporaryDirectory() as empty:
         return _broken_promises(dataset, miniature, Path(empty))
@@ -54,22 +54,22 @@ def _broken_promises(dataset: Dataset, miniature: Miniature, empty: Path) -> lis
 def _about_itself(dataset: Dataset) -> Iterator[str]:
     for name in ("licence", "homepage", "citation", "layout"):
         if not isinstance(getattr(dataset, name, None), str):
-            yield f"says no {name}"
+            yield f"has no {name}"
     for name in ("licence", "layout"):
         if not getattr(dataset, name, ""):
             yield f"has an empty {name}"
     if dataset.target_split not in ("", *SPLITS):
-        yield f"is scored on a split {dataset.target_split!r}"
+        yield f"has an unknown target split {dataset.target_split!r}"
     if not dataset.expressions or len(set(dataset.expressions)) < len(dataset.expressions):
-        yield "has no expressions, or one twice"
+        yield "has no expressions, or lists one twice"
     if not set(dataset.expressions) <= set(EXPRESSIONS):
         yield "has expressions that are not canonical names"
     for column in dataset.vote_columns:
         file, colon, name = column.partition(":")
         if not (file and colon and name):
-            yield f"has a vote column {column} that is not FILE:NAME"
+            yield f"has a vote column {column}, expected FILE:NAME"
     if dataset.needs_root and dataset.may_show_faces:
-        yield "may show faces that come from outside of the project"
+        yield "may show faces, although its images are not part of the package"
 
 
 def _about_faces(dataset: Dataset, faces: list[FaceImage]) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _about_faces(dataset: Dataset, faces: list[FaceImage]) -> Iterator[str]:
         if not face.id or not face.id.isprintable():
             yield f"has an id that cannot be printed: {face.id!r}"
         if face.split not in ("", *SPLITS):
-            yield f"has a split {face.split!r}"
+            yield f"has an unknown split {face.split!r}"
         if face.label is not None and face.label not in dataset.expressions:
             yield f"has a label {face.label!r} that is not in its expressions"
         if len(face.votes or ()) != len(dataset.vote_columns):
@@ -90,7 +90,7 @@ def _about_faces(dataset: Dataset, faces: list[FaceImage]) -> Iterator[str]:
         if face.fingerprint is not None and len(_fingerprint(face)) != 32:
             yield "has a fingerprint that is not 32 bytes"
         if any("=" not in part for part in face.group.split(";") if part):
-            yield f"has a group that is not column=value: {face.group!r}"
+            yield f"has a group {face.group!r}, expected column=value"
 
 
 def _fingerprint(face: FaceImage) -> bytes:
@@ -100,7 +100,7 @@ def _fingerprint(face: FaceImage) -> bytes:
 def _about_order(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
     again = list(dataset.faces(miniature.root, miniature.domain))
     if [(f.id, f.split, f.label, f.votes) for f in faces] != [(f.id, f.split, f.label, f.votes) for f in again]:
-        yield "lists something else the second time"
+        yield "lists other faces the second time"
 
 
 def _labels(dataset: Dataset, faces: list[FaceImage], label_file: str | None = None) -> list[str | None]:
@@ -117,10 +117,10 @@ def _about_truth(dataset: Dataset, miniature: Miniature, faces: list[FaceImage])
         return
     found = dict(zip([face.id for face in faces], _labels(dataset, faces, miniature.label_file), strict=True))
     for id in sorted(found.keys() ^ miniature.truth.keys()):
-        yield f"{'invents' if id in found else 'leaves out'} {id}"
+        yield f"{'lists an unknown' if id in found else 'leaves out'} {id}"
     for id in sorted(found.keys() & miniature.truth.keys()):
         if found[id] != miniature.truth[id]:
-            yield f"calls {id} {found[id]}, which is {miniature.truth[id]}"
+            yield f"labels {id} as {found[id]}, expected {miniature.truth[id]}"
 
 
 def _about_check(dataset: Dataset, miniature: Miniature, faces: list[FaceImage]) -> Iterator[str]:
@@ -132,13 +132,13 @@ def _about_check(dataset: Dataset, miniature: Miniature, faces: list[FaceImage])
     for finding in findings:
         listed = _count(dataset, faces, finding)
         if listed is not None and finding.found != listed:
-            yield f"finds {finding.found} of {finding.split} {finding.label} in its check, not {listed}"
+            yield f"finds {finding.found} of {finding.split} {finding.label} in its check, expected {listed}"
     if {finding.split for finding in findings} < {face.split for face in faces}:
         yield "does not check every split"
 
 
 def _count(dataset: Dataset, faces: list[FaceImage], finding: Finding) -> int | None:
-    """What a finding should have found; None for lines that are not among the faces."""
+    """The expected count of a finding; None for entries that are not among the faces."""
     rows = [face for face in faces if finding.split in ("", face.split)]
     if finding.label.startswith(LEFT_OUT):
         return None

@@ -1,4 +1,4 @@
-"""Small random features in which expressions are separable, and lie near the embeddings of their texts."""
+"""Small random features with separable expressions, each near its text embedding."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -17,13 +17,13 @@ NORM = 10.0
 
 @cache
 def text_of(expression: str) -> Tensor:
-    """(D,) the expression's text embedding, the same whatever the order of the expressions."""
+    """(D,) the expression's text embedding, independent of the order of expressions."""
     generator = torch.Generator().manual_seed(EXPRESSIONS.index(expression))
     return NORM * torch.nn.functional.normalize(torch.randn(DIMENSION, generator=generator), dim=0)
 
 
 def task(expressions: Sequence[str] = SEVEN, with_text: bool = True) -> Task:
-    """The task of telling `expressions` apart."""
+    """The task of classifying `expressions`."""
     if not with_text:
         return Task(tuple(expressions), DIMENSION)
     return Task(tuple(expressions), DIMENSION, torch.stack([text_of(e) for e in expressions]), LOGIT_SCALE)
@@ -32,7 +32,7 @@ def task(expressions: Sequence[str] = SEVEN, with_text: bool = True) -> Task:
 def faces(
     count: int, seed: int, expressions: Sequence[str] = SEVEN, shown: Sequence[str] = SEVEN, soft: bool = False
 ) -> Batch:
-    """`count` faces that show the expressions `shown` in turn, labelled by their places in `expressions`.
+    """`count` faces that cycle through the expressions `shown`, labelled by their indices in `expressions`.
 
     The features do not depend on the order of `expressions`. `soft` spreads a fifth of each label over all of them.
     """

@@ -1,4 +1,4 @@
-"""What every head promises, checked on small separable data, on the CPU."""
+"""The contract of heads, checked on small separable data, on the CPU."""
 
 import random
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ OTHER_ORDER = tuple(sorted(SEVEN, reverse=True))
 
 
 class Subject:
-    """The head under test, trained once for all the checks that only look at it."""
+    """The head under test, trained once for all checks that do not change it."""
 
     def __init__(self, plugin: type[Head]) -> None:
         self.plugin = plugin
         self.settings = plugin.Settings()
         if isinstance(self.settings, FitSettings):
-            # As many steps as with a larger dataset.
+            # Small batches, for as many steps as on a larger dataset.
             self.settings = self.settings.model_copy(update={"batch_size": 24})
         self.briefly = self.settings.model_copy(update={"epochs": 2} if hasattr(self.settings, "epochs") else {})
         self.test = faces(140, seed=3)
@@ -49,7 +49,7 @@ class Subject:
 
 
 def check_head(plugin: type[Head]) -> list[str]:
-    """One sentence for each promise of the contract that the head does not keep; [] for a good one."""
+    """One sentence per broken promise of the head; [] if it keeps all of them."""
     if about_itself := list(_about_itself(plugin)):
         return about_itself
     subject = Subject(plugin)
@@ -77,7 +77,7 @@ def _about_itself(plugin: type[Head]) -> Iterator[str]:
         yield "is trained by gradient descent, but its settings are not FitSettings"
     try:
         plugin.Settings(no_such_setting=1)  # type: ignore[call-arg]
-        yield "accepts settings that it does not know"
+        yield "accepts unknown settings"
     except ValidationError:
         pass
     try:
@@ -87,9 +87,9 @@ def _about_itself(plugin: type[Head]) -> Iterator[str]:
 
 
 def _about_imports(subject: Subject) -> Iterator[str]:
-    """A head is given the faces that it learns from; it must have no way to others."""
+    """A head gets its training faces as arguments; it must not be able to read others."""
     for name in ways_to_faces(subject.plugin):
-        yield f"imports {name}, by which it can read the faces that it is scored on"
+        yield f"imports {name}, which can read the target's faces"
 
 
 def _about_files(subject: Subject) -> Iterator[str]:
@@ -97,7 +97,7 @@ def _about_files(subject: Subject) -> Iterator[str]:
         subject.train_briefly(seed=1)
         _all_readouts(subject.build().eval(), subject.test)
     for file in dict.fromkeys(opened):
-        yield f"opens {file} while it trains or scores: a head sees the faces that it is given, and nothing else"
+        yield f"opens {file} in training or scoring: a head may read only the faces that it is given"
 
 
 def _about_text(subject: Subject) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _about_text(subject: Subject) -> Iterator[str]:
         return
     try:
         build_head(subject.plugin, task(with_text=False), subject.settings, seed=1)
-        yield "needs text, but is built without any"
+        yield "needs text, but is built without it"
     except UsageError:
         pass
 
@@ -118,7 +118,7 @@ def _about_outputs(subject: Subject) -> Iterator[str]:
             mask = head.mask(few)
             for name, scores in _all_readouts(head, few).items():
                 if scores.shape != (count, len(SEVEN)) or not torch.isfinite(scores).all():
-                    yield f"gives {name} logits of shape {tuple(scores.shape)} for {count} faces, or not finite ones"
+                    yield f"returns {name} logits of shape {tuple(scores.shape)} for {count} faces, or not finite ones"
             if mask is not None and (mask.shape != (count, DIMENSION) or mask.min() < 0 or mask.max() > 1):
                 yield "has a mask that is not (B, D) in [0, 1]"
 
@@ -126,7 +126,7 @@ def _about_outputs(subject: Subject) -> Iterator[str]:
 def _about_learning(subject: Subject) -> Iterator[str]:
     right = (_predict(subject.trained, subject.test) == subject.test.labels).float().mean()
     if right < 0.6:
-        yield f"names {right:.0%} of faces that are easy to tell apart"
+        yield f"classifies only {right:.0%} of easily separable faces correctly"
 
 
 def _about_order(subject: Subject) -> Iterator[str]:
@@ -134,17 +134,17 @@ def _about_order(subject: Subject) -> Iterator[str]:
     named = [SEVEN[i] for i in _predict(subject.trained, subject.test)]
     renamed = [OTHER_ORDER[i] for i in _predict(other, subject.test)]
     if np.mean([one == two for one, two in zip(named, renamed, strict=True)]) < 0.85:
-        yield "names other expressions when they come in another order"
+        yield "predicts other expressions when their order changes"
 
 
 def _about_storing(subject: Subject) -> Iterator[str]:
     state = subject.trained.state_dict()
     if not state:
-        yield "has nothing to store"
+        yield "has an empty state_dict"
     other = subject.build(seed=2)
     other.load_state_dict({name: tensor.clone() for name, tensor in state.items()})
     if not _same_logits(subject.trained, other, subject.test):
-        yield "gives other logits after its state was stored and loaded"
+        yield "returns other logits after its state is stored and loaded"
 
 
 def _about_seeds(subject: Subject) -> Iterator[str]:
@@ -153,9 +153,9 @@ def _about_seeds(subject: Subject) -> Iterator[str]:
     torch.manual_seed(200)
     two = subject.train_briefly(seed=5)
     if not _same_snapshots(one, two):
-        yield "has other weights after training again with the same seed"
+        yield "has other weights after training with the same seed again"
     if not subject.plugin.seeded and not _same_snapshots(one, subject.train_briefly(seed=6)):
-        yield "says that nothing in it is random, but its weights depend on the seed"
+        yield "has seeded = False, but its weights depend on the seed"
 
 
 def _about_global_state(subject: Subject) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _about_global_state(subject: Subject) -> Iterator[str]:
     subject.train_briefly(seed=1)
     _all_readouts(subject.build(), subject.test)
     if _global_state() != before:
-        yield "draws from a global random generator"
+        yield "uses a global random generator"
 
 
 def _about_other_faces(subject: Subject) -> Iterator[str]:
@@ -174,11 +174,11 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
         alone = [_all_readouts(head, test.rows(torch.tensor([row]))) for row in range(9)]
     for name, scores in together.items():
         if not torch.equal(scores, again[name]):
-            yield f"gives other {name} logits when asked again"
+            yield f"returns other {name} logits for the same faces when called again"
         if not torch.allclose(scores[:9], torch.cat([part[name] for part in alone]), rtol=1e-3, atol=1e-3):
-            yield f"gives a face other {name} logits when other faces are there: it reads the target as a whole"
+            yield f"returns {name} logits that depend on the other faces: it uses the target as a whole"
     if any(not torch.equal(tensor, state[name]) for name, tensor in head.state_dict().items()):
-        yield "changes its state when it is read"
+        yield "changes its state in scoring"
 
 
 def _about_its_batch(subject: Subject) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What every trunk promises."""
+"""The contract of trunks, checked on small random faces."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,13 +12,13 @@ SIDE = 32
 
 
 def seen(count: int, seed: int = 1) -> Faces:
-    """Faces with features and random crops; a trunk looks at what it needs."""
+    """Faces with features and random crops; a trunk reads either."""
     crops = torch.randint(256, (count, SIDE, SIDE, 3), generator=torch.Generator().manual_seed(seed))
     return Faces(faces(count, seed).features, crops.to(torch.uint8))
 
 
 class Subject:
-    """A family under test, built for each check."""
+    """The family under test, built for each check."""
 
     def __init__(self, plugin: type[Trunk], name: str) -> None:
         self.plugin = plugin
@@ -29,10 +29,7 @@ class Subject:
 
 
 def check_trunk(plugin: type[Trunk], name: str) -> list[str]:
-    """One sentence for each promise of the contract that the family does not keep; [] for a good one.
-
-    `name` is a small trunk of it.
-    """
+    """One sentence per broken promise of the family; [] if it keeps all of them. `name` is a small trunk of it."""
     torch.manual_seed(0)
     subject = Subject(plugin, name)
     if about_output := list(_about_output(subject)):
@@ -58,7 +55,7 @@ def _about_output(subject: Subject) -> Iterator[str]:
         if output.shape != (count, trunk.width):
             yield f"turns {count} faces into {tuple(output.shape)} of width {trunk.width}"
         elif not torch.isfinite(output).all():
-            yield "gives what is not finite"
+            yield "returns values that are not finite"
 
 
 def _about_names(subject: Subject) -> Iterator[str]:
@@ -68,7 +65,7 @@ def _about_names(subject: Subject) -> Iterator[str]:
         yield "knows every name"
     try:
         subject.plugin(subject.name, DIMENSION, SIDE, {"no_such_option": 1})
-        yield "accepts options that it does not know"
+        yield "accepts unknown options"
     except UsageError:
         pass
 
@@ -78,7 +75,7 @@ def _about_what_it_sees(subject: Subject) -> Iterator[str]:
     trunk, both = subject.build().eval(), seen(5)
     other_pixels = Faces(both.features, seen(5, seed=2).crops)
     if torch.equal(trunk(both), trunk(other_pixels)) == trunk.needs_crops:
-        yield "does not look at pixels" if trunk.needs_crops else "looks at pixels that it says it does not need"
+        yield "ignores pixels, but has needs_crops" if trunk.needs_crops else "reads pixels without needs_crops"
 
 
 @torch.no_grad()
@@ -88,7 +85,7 @@ def _about_zero(subject: Subject) -> Iterator[str]:
         return
     trunk.zero_output()
     if trunk(seen(5)).abs().max() > 0:
-        yield "is not zero where a residual head starts"
+        yield "does not return zeros after zero_output"
 
 
 @torch.no_grad()
@@ -96,18 +93,18 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
     trunk, together = subject.build().eval(), seen(9)
     alone = torch.cat([trunk(part) for part in together.parts(1)])
     if not torch.allclose(trunk(together), alone, rtol=1e-3, atol=1e-3):
-        yield "turns a face into something else when other faces are there"
+        yield "returns values that depend on the other faces"
 
 
 @torch.no_grad()
 def _about_batches_in_training(subject: Subject) -> Iterator[str]:
-    """Only batch normalisation may look at a batch, and only in training."""
+    """Only batch normalisation may use other faces of a batch, and only in training."""
     trunk, together = subject.build().train(), seen(9)
     normalises = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in trunk.modules())
     first = Faces(together.features[:4], together.crops[torch.arange(4)] if together.crops is not None else None)
     differs = not torch.allclose(trunk(together)[:4], trunk(first), rtol=1e-3, atol=1e-3)
     if differs != normalises:
-        yield "does not normalise by the batch in training" if normalises else "looks at the batch in training"
+        yield "does not normalise by the batch in training" if normalises else "uses other faces in training"
 
 
 def _about_gradients(subject: Subject) -> Iterator[str]:
@@ -118,7 +115,7 @@ def _about_gradients(subject: Subject) -> Iterator[str]:
     trunk(seen(9)).square().sum().backward()
     for name, parameter in trunk.named_parameters():
         if parameter.grad is None or not parameter.grad.abs().max() > 0:
-            yield f"has a parameter {name} that no gradient reaches"
+            yield f"has a parameter {name} without a gradient"
 
 
 @torch.no_grad()
@@ -126,7 +123,7 @@ def _about_storing(subject: Subject) -> Iterator[str]:
     one, two = subject.build().eval(), subject.build().eval()
     two.load_state_dict(one.state_dict())
     if not torch.equal(one(seen(5)), two(seen(5))):
-        yield "gives something else after its state was stored and loaded"
+        yield "returns other values after its state is stored and loaded"
 
 
 @torch.no_grad()
@@ -135,4 +132,4 @@ def _about_global_state(subject: Subject) -> Iterator[str]:
     before = torch.get_rng_state()
     trunk(seen(5))
     if not torch.equal(torch.get_rng_state(), before):
-        yield "draws from the global generator"
+        yield "uses the global random generator"

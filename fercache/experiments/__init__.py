@@ -1,1 +1,1 @@
-"""Experiments: TOML files of many trainings, as steps that are done, stale or missing."""
+"""Experiments: TOML files of many trainings, run as steps that are done, stale or missing."""

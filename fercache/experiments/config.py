@@ -1,7 +1,7 @@
-"""An experiment as a TOML file: what is trained on what, scored on what, and shown in which report.
+"""The TOML file of an experiment: sources, heads, targets and the report.
 
-A key is called as the option of `extract` and `train` that it stands for. Wrong names, settings, grids and
-sources are found when it is read, before anything is extracted; what only a set itself can tell, when it is used.
+Keys have the names of the matching options of `extract` and `train`. Wrong names, settings, grids and sources are found
+when the file is read, before anything is extracted; what only the dataset's files can show, when they are used.
 """
 
 import itertools
@@ -31,13 +31,13 @@ from fercache.toml_files import is_file, read_toml
 from fercache.weights.timm_backbone import PRETRAINED
 
 ENCODER_KEYS = {"encoder" if name == "name" else name: name for name in EncoderOptions.model_fields}
-"""Keys of a file, and the fields of `EncoderOptions`."""
+"""Key in the file -> field of `EncoderOptions`."""
 MOST_METHODS = 10_000
-"""Of an experiment: more would take years, and memory before anything is trained."""
+"""The limit of an experiment: more methods would take years, and too much memory before training starts."""
 
 
 class HeadEntry(Options):
-    """A head, its trunk, the `settings` that are fixed, and a `grid` of others: every combination is a method."""
+    """A head, its trunk, fixed `settings`, and a `grid` of values: every combination is a method."""
 
     head: str
     trunk: str | None = None
@@ -46,12 +46,12 @@ class HeadEntry(Options):
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings that do not vary, the trunk among them."""
+        """The settings that do not vary, including the trunk."""
         return self.settings | ({} if self.trunk is None else {"trunk": self.trunk})
 
     @property
     def methods(self) -> int:
-        """How many combinations there are."""
+        """The number of combinations."""
         return math.prod(map(len, self.grid.values()))
 
     def combinations(self) -> Iterator[dict[str, Any]]:
@@ -60,31 +60,31 @@ class HeadEntry(Options):
             yield self.fixed | dict(zip(self.grid, values, strict=True))
 
     @model_validator(mode="after")
-    def _says_everything_once(self) -> "HeadEntry":
+    def _check_repeats(self) -> "HeadEntry":
         if self.trunk is not None and "trunk" in self.settings:
-            raise ValueError("trunk stands beside settings and in them; write it once")
+            raise ValueError("trunk is set twice, in settings and outside of them; set it once")
         for name, values in self.grid.items():
             if not values:
-                raise ValueError(f"grid.{name} is empty; name the values to try, or leave it out")
+                raise ValueError(f"grid.{name} is empty; list the values to try, or leave it out")
             if name in self.fixed:
-                raise ValueError(f"{name} is fixed by settings, so the grid cannot vary it; write it in one of them")
+                raise ValueError(f"{name} is in settings and in the grid; remove it from one of them")
         if self.methods > MOST_METHODS:
-            raise ValueError(f"the grid has {self.methods:,} methods; at most {MOST_METHODS:,} can be asked for")
+            raise ValueError(f"the grid has {self.methods:,} methods; at most {MOST_METHODS:,} are allowed")
         for name, values in self.grid.items():
             if any(value in values[:place] for place, value in enumerate(values)):
-                raise ValueError(f"grid.{name} holds a value twice")
+                raise ValueError(f"grid.{name} has a value twice")
         return self
 
 
 class Statistics(Options):
-    """What scores are compared with (`baseline`, a head), and whether faces are also scored without duplicates."""
+    """The `baseline`, a head, that scores are compared with, and whether to score without duplicates as well."""
 
     baseline: str | None = None
     exclude_duplicates: bool = False
 
 
 class Experiment(ContentOptions, LearningOptions):
-    """The content of a file; see `pipelines/README.md`. A file has the encoder's options beside the others."""
+    """The content of a file; see `pipelines/README.md`. In the file, the encoder's options are top-level keys."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
     about: str = ""
@@ -116,26 +116,26 @@ class Experiment(ContentOptions, LearningOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _nothing_is_empty(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _check_empty(cls, given: dict[str, Any]) -> dict[str, Any]:
         for name in ("sources", "leave_one_out", "targets", "seeds", "selection", "heads"):
             if name in given and not given[name]:
-                raise ValueError(f"{name} is empty; name one or more, or leave it out")
+                raise ValueError(f"{name} is empty; list one or more, or leave it out")
         return given
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Experiment":
+    def _check_combinations(self) -> "Experiment":
         if bool(self.sources) == bool(self.leave_one_out):
             raise ValueError("write either sources or leave_one_out")
         if (methods := sum(entry.methods for entry in self.heads)) > MOST_METHODS:
-            raise ValueError(f"heads: they are {methods:,} methods; at most {MOST_METHODS:,} can be asked for")
+            raise ValueError(f"heads: there are {methods:,} methods; at most {MOST_METHODS:,} are allowed")
         if len(self.leave_one_out) == 1:
-            raise ValueError("leave_one_out needs two sets or more")
+            raise ValueError("leave_one_out needs two or more datasets")
         for name in ("seeds", "selection"):
             given = getattr(self, name)
             if repeated := [value for place, value in enumerate(given) if value in given[:place]]:
-                raise ValueError(f"{name}: {repeated[0]} is there twice; name every one once")
+                raise ValueError(f"{name}: {repeated[0]} is listed twice; list each once")
         if self.selection == (SelectionPolicy.ORACLE,):
-            raise ValueError("selection: oracle looks at the target, so it stands beside the others, never alone")
+            raise ValueError("selection: oracle selects on the target itself, so it is only allowed beside others")
         return self
 
     @property
@@ -146,7 +146,7 @@ class Experiment(ContentOptions, LearningOptions):
 
 @dataclass(frozen=True)
 class Trial:
-    """A source, one set or several (`A & B`), and the targets that what is trained on it is scored on."""
+    """A source, one dataset or several (`A & B`), and the targets of the runs trained on it."""
 
     source: str
     targets: tuple[str, ...]
@@ -154,20 +154,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Variant:
-    """A head with the settings that the file gives it; `needs_crops`: it looks at pixels."""
+    """A head with the settings of the file; `needs_crops`: it reads pixels."""
 
     head: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     needs_crops: bool = False
 
     def __str__(self) -> str:
-        told = [f"{name}={value}" for name, value in self.settings.items() if name != "trunk"]
-        told = [str(self.settings["trunk"]), *told] if "trunk" in self.settings else told
-        return self.head + (f" ({', '.join(told)})" if told else "")
+        listed = [f"{name}={value}" for name, value in self.settings.items() if name != "trunk"]
+        listed = [str(self.settings["trunk"]), *listed] if "trunk" in self.settings else listed
+        return self.head + (f" ({', '.join(listed)})" if listed else "")
 
 
 def load_experiment(file: Path) -> Experiment:
-    """Reads a file. Raises UsageError, which names the file, for whatever could not run as it is written."""
+    """Reads a file. Raises UsageError, which names the file, for anything that could not run."""
     content = read_toml(file)
     try:
         experiment = Experiment.model_validate(content)
@@ -180,11 +180,11 @@ def load_experiment(file: Path) -> Experiment:
 
 
 def trials(experiment: Experiment) -> tuple[Trial, ...]:
-    """What is trained on, and scored on what. Raises UsageError for names that mean nothing, or a score that would."""
+    """The sources and their targets. Raises UsageError for unknown names, and for targets that are trained on."""
     asked = tuple(dict.fromkeys(every_set(experiment.targets)))
     domains = experiment.leave_one_out
     if domains:
-        _source(POOL.join(domains))  # each of them is there, and once
+        _source(POOL.join(domains))  # raises for unknown or repeated ones
         left_out = [(POOL.join(d for d in domains if d != domain), _whole(domain)) for domain in domains]
         found = [Trial(_source(pool), tuple(dict.fromkeys((target, *asked)))) for pool, target in left_out]
     else:
@@ -194,19 +194,19 @@ def trials(experiment: Experiment) -> tuple[Trial, ...]:
         found = [Trial(source, asked or _untrained(source, everything)) for source in sources]
     for trial in found:
         if not trial.targets:
-            raise UsageError(f"{trial.source} leaves nothing to be scored on. Name targets = [...].")
+            raise UsageError(f"No target is left for the source {trial.source}. Add targets = [...].")
         if trained := [target for target in trial.targets if target not in _untrained(trial.source, trial.targets)]:
             raise UsageError(
-                f"The target {trained[0]} is what {trial.source} trains on, so its score would mean nothing. "
-                "Name another split, as in NAME@SPLIT, or another set."
+                f"The source {trial.source} trains on the target {trained[0]}, so its score would mean nothing. "
+                "Name another split, NAME@SPLIT, or another dataset."
             )
     return tuple(found)
 
 
 def variants(experiment: Experiment) -> tuple[Variant, ...]:
-    """Every head with every combination of its grid, each once. Raises UsageError for settings that it does not take.
+    """Every head with every combination of its grid, each once. Raises UsageError for settings that do not fit it.
 
-    A head that looks at pixels takes the crops of the experiment.
+    Heads that read pixels use the crops of the experiment.
     """
     found: dict[tuple[str, str], Variant] = {}
     for number, entry in enumerate(experiment.heads, 1):
@@ -217,16 +217,16 @@ def variants(experiment: Experiment) -> tuple[Variant, ...]:
             needs_crops = bool(plugin.needs_crops(settings))
             if needs_crops and "crops" not in given:
                 given = given | {"crops": experiment.crops}
-            _check_pictures(experiment, settings, needs_crops, where=where)
+            _check_crops(experiment, settings, needs_crops, where=where)
             variant = Variant(entry.head, given, needs_crops)
             found.setdefault((entry.head, settings.model_dump_json()), variant)
     return tuple(found.values())
 
 
 def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettings:
-    """The settings of a head. Raises UsageError for one that it does not have, and for a value that it does not take.
+    """The settings of a head. Raises UsageError for an unknown setting or an invalid value.
 
-    `where` says in the message which head is meant.
+    `where` is the place of the head in the message.
     """
     model: type[HeadSettings] = registry.load("heads", head).Settings
     for name in given:
@@ -240,27 +240,27 @@ def head_settings(head: str, given: Mapping[str, Any], where: str) -> HeadSettin
 
 
 def _check(experiment: Experiment) -> None:
-    """Everything that the types do not say."""
+    """Checks everything that the types do not."""
     registry.encoder_family(experiment.encoder.name)
     weights = experiment.encoder.weights
     if weights and not exists(weights):
-        raise UsageError(f"weights = {weights}: there is no such file in {Path.cwd()}.")
+        raise UsageError(f"weights = {weights}: the file does not exist; relative paths start at {Path.cwd()}.")
     prompt_set(experiment.prompts)
     load_recipe(experiment.recipe)
     _check_splits_and_labels(experiment)
     chosen = variants(experiment)
     if experiment.crops and not any(variant.needs_crops for variant in chosen):
-        raise UsageError('crops are for heads that look at pixels, and none does. Give one a trunk = "resnet18".')
+        raise UsageError('crops are for heads that read pixels, and none does. Give a head trunk = "resnet18".')
     recipe = load_recipe(experiment.recipe).name
     if experiment.views and not any(_recipe_of(variant) == recipe for variant in chosen):
         raise UsageError(
-            f'views are for heads that draw from them, and none does. Give one settings = {{ recipe = "{recipe}" }}.'
+            f'views are for heads that train on them, and none does. Give a head settings = {{ recipe = "{recipe}" }}.'
         )
     _check_baseline(experiment, chosen)
 
 
 def _check_splits_and_labels(experiment: Experiment) -> None:
-    """As far as they are known of a set without looking at it."""
+    """Checks splits and label files as far as they are known without the datasets' files."""
     found = trials(experiment)
     names = {name for trial in found for name in (*source_names(trial.source), *map(DatasetName.parse, trial.targets))}
     label_files: set[str] = set()
@@ -271,8 +271,8 @@ def _check_splits_and_labels(experiment: Experiment) -> None:
         if name.split and splits and name.split not in splits:
             raise UsageError(f"{name}: {name.whole} has no split '{name.split}'. {nearest(name.split, splits)}")
     if experiment.labels and experiment.labels not in label_files:
-        known = nearest(experiment.labels, label_files) if label_files else "None of its sets has several."
-        raise UsageError(f"labels: no set here has label files called '{experiment.labels}'. {known}")
+        known = nearest(experiment.labels, label_files) if label_files else "None of its datasets has several."
+        raise UsageError(f"labels: no dataset of the experiment has the label file '{experiment.labels}'. {known}")
 
 
 def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
@@ -282,29 +282,31 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
     fitting = [str(variant) for variant in chosen if variant.head == baseline]
     if not fitting:
         known = {variant.head for variant in chosen}
-        raise UsageError(f"statistics.baseline: no head here is '{baseline}'. {nearest(baseline, known)}")
+        raise UsageError(f"statistics.baseline: '{baseline}' is not a head here. {nearest(baseline, known)}")
     if len(fitting) > 1:
-        raise UsageError(f"statistics.baseline: '{baseline}' is several methods here: {'; '.join(fitting)}.")
+        raise UsageError(f"statistics.baseline: '{baseline}' has several methods here: {'; '.join(fitting)}.")
     if len(chosen) == 1:
-        raise UsageError(f"statistics.baseline: '{baseline}' is the only method here, so nothing is compared with it.")
+        raise UsageError(f"statistics.baseline: '{baseline}' is the only method here; add one to compare with it.")
     if not {DEFAULT, FALLBACK}.intersection(experiment.selection):
         raise UsageError(f"statistics.baseline: methods are compared by {DEFAULT}, else {FALLBACK}; add them.")
 
 
-def _check_pictures(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
+def _check_crops(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
     side, weights = getattr(settings, "crops", None), getattr(settings, "trunk_weights", RANDOM)
     if weights not in (RANDOM, PRETRAINED) and not is_file(Path(weights)):
-        raise UsageError(f"{where}: trunk_weights = {weights}: there is no such file in {Path.cwd()}.")
-    if needs_crops and experiment.crops is None:
-        raise UsageError(f"{where} looks at pixels: write crops = SIDE, such as 112, above the heads.")
-    if side not in (None, experiment.crops):
-        raise UsageError(f"{where}: its crops = {side} are not those of the experiment, crops = {experiment.crops}.")
-    drawn = settings.recipe if isinstance(settings, FitSettings) else CLEAN.name
-    made = load_recipe(experiment.recipe).name if experiment.views else CLEAN.name
-    if drawn not in (CLEAN.name, made):
         raise UsageError(
-            f"{where} draws views of the recipe {drawn}, which are not made. Write views = 4 and "
-            f'recipe = "{drawn}" above the heads.'
+            f"{where}: trunk_weights = {weights}: the file does not exist; relative paths start at {Path.cwd()}."
+        )
+    if needs_crops and experiment.crops is None:
+        raise UsageError(f"{where} reads pixels: write crops = SIDE, such as 112, above the heads.")
+    if side not in (None, experiment.crops):
+        raise UsageError(f"{where}: crops = {side} differs from the experiment's crops = {experiment.crops}.")
+    wanted = settings.recipe if isinstance(settings, FitSettings) else CLEAN.name
+    extracted = load_recipe(experiment.recipe).name if experiment.views else CLEAN.name
+    if wanted not in (CLEAN.name, extracted):
+        raise UsageError(
+            f"{where} trains on views of the recipe {wanted}, which are not extracted. Write views = 4 and "
+            f'recipe = "{wanted}" above the heads.'
         )
 
 
@@ -313,16 +315,19 @@ def _recipe_of(variant: Variant) -> str:
 
 
 def _source(text: str) -> str:
-    """A source in its one spelling. Raises UsageError for sets that do not exist, or are there twice."""
+    """A source in its canonical spelling. Raises UsageError for unknown or repeated datasets."""
     names = source_names(text)
     for name in names:
         family = registry.load("datasets", name.family)
         if family.domains and not name.domain:
             one = ", ".join(f"{name.family}:{domain}" for domain in family.domains)
-            raise UsageError(f"The source {name} is several sets: {one}. Name one of them, or several in a list.")
+            raise UsageError(f"The source {name} has several domains: {one}. Name one of them, or several in a list.")
         check_domain(family, name.family, name.domain)
         if name.corruption and len(corruptions(name.corruption)) > 1:
-            raise UsageError(f"The source {name} is several sets; write the severity, as in {name.clean}+blur:3.")
+            raise UsageError(
+                f"The source {name} has several severities: write one, as in {name.clean}+"
+                f"{corruptions(name.corruption)[0].name}:3."
+            )
     return POOL.join(map(str, names))
 
 
@@ -331,13 +336,13 @@ def _whole(name: str) -> str:
 
 
 def _untrained(source: str, targets: Sequence[str]) -> tuple[str, ...]:
-    """The targets, each once, without those that the source trains on, as far as their names say."""
+    """The targets, each once, without those that the source trains on, judged by name."""
     parts = source_names(source)
     return tuple(dict.fromkeys(target for target in targets if not _is_trained_on(DatasetName.parse(target), parts)))
 
 
 def _is_trained_on(target: DatasetName, parts: Sequence[DatasetName]) -> bool:
-    """Whether the split that is scored is one that is trained on: `train` unless another is named."""
+    """Whether the scored split is a training split; that is `train` unless the source names another."""
     scored = target.split or registry.load("datasets", target.family).target_split or "test"
     return any(target.clean == part.clean and scored == (part.split or "train") for part in parts)
 
@@ -361,16 +366,16 @@ def _complaint(error: ValidationError) -> str:
     return f"{where}: {message}." if where else f"{message}."
 
 
-_POOLED = 'write the names of datasets, and lists of one or more names for pooled ones: ["rafdb", ["sfew"]]'
+_POOLED = 'write the names of datasets, with an inner list for each pool: ["rafdb", ["ferplus", "sfew"]]'
 
 
 def _listed(given: Any) -> str:
-    """What was given, as a list in TOML."""
+    """A value as a list in TOML."""
     return f'["{given}"]' if isinstance(given, str) else f"[{given}]"
 
 
 def _where(place: Sequence[str | int]) -> str:
-    """`("heads", 1, "settings")` as a reader finds it."""
+    """`("heads", 1, "settings")` -> `[[heads]] number 2, settings`."""
     if place and place[0] == "heads" and len(place) > 1:
         rest = ".".join(map(str, place[2:]))
         return f"[[heads]] number {int(place[1]) + 1}" + (f", {rest}" if rest else "")

@@ -1,9 +1,9 @@
-"""What there is of an experiment's steps, looked up without reading a picture or loading an encoder.
+"""What exists of an experiment's steps, looked up without reading an image or loading an encoder.
 
-A table counts as out of date when a file of the set's root or of the encoder's weights was written, or put where it is,
-after it, which is cheap to see; what a manifest points at outside of its root, and a root at an address, are not
-looked at. `extract` itself compares contents: where nothing has changed it encodes nothing, and the table counts as
-fresh again. Prompts are compared by what they say.
+A table is out of date when a file of the dataset's root or of the encoder's weights was written or moved there later.
+That is cheap to check; files that a manifest lists outside of its root, and remote roots, are not checked. `extract`
+itself compares contents: if nothing has changed, it encodes nothing and the table is up to date again. Prompts are
+compared by content.
 """
 
 import os
@@ -37,18 +37,18 @@ from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import RECIPE, TableInfo, find_tables
 
 Runs: TypeAlias = Mapping[int, Sequence[Path]]
-"""The folders of the runs of each training, by the number of its step."""
+"""The run folders of each training, by step number."""
 
 
 def take_inventory(settings: Settings, steps: Sequence[Step]) -> tuple[Found, ...]:
-    """What there is of each step, in their order."""
+    """What exists of each step, in order."""
     tables = find_tables(settings.cache)
     found: list[Found] = []
     for step in steps:
         runs = {number: there.runs for number, there in enumerate(found)}
         try:
             found.append(_look(settings, steps, step, tables=tables, runs=runs))
-        except UsageError as error:  # a file that cannot be read; the other steps can be told about
+        except UsageError as error:  # an unreadable file; the other steps can still be looked up
             found.append(Found(1, 0, wrong=str(error)))
     return tuple(found)
 
@@ -66,7 +66,7 @@ def _look(settings: Settings, steps: Sequence[Step], step: Step, tables: Sequenc
 
 
 def table_of(request: ExtractRequest, tables: Sequence[TableInfo]) -> TableInfo | None:
-    """The newest of the tables that was extracted by such a request; one with views serves those who ask for none."""
+    """The newest table that fits a request; a table with views also serves requests without."""
     name = DatasetName.parse(request.dataset)
     fitting = (table for table in tables if holds(table, name) and _is_by(table, request.encoder))
     if not request.views:
@@ -88,39 +88,38 @@ def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[T
     if changed := _changed_since(settings, request, table):
         return Found(1, 1, changed=f"{changed} is newer than {table.path.name}")
     if later := _taken_instead(request, table, tables):
-        return Found(1, 1, changed=f"{later.path.name} was extracted later, so that is what `train` takes")
+        return Found(1, 1, changed=f"{later.path.name} was requested later, so `train` uses it instead")
     return Found(1, 1, wrong=_lacks(settings, request, table))
 
 
 def _nowhere(settings: Settings, request: ExtractRequest) -> str:
-    """Why a set that is not extracted cannot be, or not at once, as far as that is known."""
+    """Why a dataset cannot be extracted, or what has to be downloaded first; empty if neither is known."""
     name = DatasetName.parse(request.dataset)
     try:
         root_of(settings, name, registry.load("datasets", name.family), given=request.root)
         address = registry.encoder_family(request.encoder.name).unfetched(request.encoder)
     except UsageError as error:
         return str(error)
-    told = f"the weights of {request.encoder.name} are not on this machine: they will be fetched from {address}"
-    return told if address else ""
+    return f"the weights of {request.encoder.name} will be downloaded from {address}" if address else ""
 
 
 def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:
-    """What stands beside a table and is not there."""
+    """What is missing beside a table: crops, shifted images or prompts; empty if nothing is."""
     if request.crops and request.crops not in [info.side for info in find_crops(settings.cache, table)]:
-        return f"there are no crops of {request.crops} pixels"
+        return f"crops of {request.crops} pixels are missing"
     name = DatasetName.parse(request.dataset)
     wants_shifted = request.shifted and has_spare_validation(table.splits, name)
     if wants_shifted and find_shifted(settings.cache, table, name, split="validation") is None:
-        return "there are no changed pictures of its validation split"
+        return "shifted images of its validation split are missing"
     try:
         find_prompts(settings.cache, table, request.prompts)
     except UsageError:
-        return f"the prompts {request.prompts} are not embedded as they are now"
+        return f"the prompts {request.prompts} are not embedded, or have changed since"
     return ""
 
 
 def _taken_instead(request: ExtractRequest, table: TableInfo, tables: Sequence[TableInfo]) -> TableInfo | None:
-    """A newer table of the same set and encoder with other features: the newest is what `train` and `evaluate` take."""
+    """A newer table of the same dataset and encoder with other features, which `train` and `evaluate` would use."""
     name, encoder = DatasetName.parse(request.dataset), table.provenance["encoder"]
     same = [t for t in tables if holds(t, name) and t.provenance["encoder"] == encoder]
     if same[0].clean_key != table.clean_key:
@@ -131,7 +130,7 @@ def _taken_instead(request: ExtractRequest, table: TableInfo, tables: Sequence[T
 
 
 def _changed_since(settings: Settings, request: ExtractRequest, table: TableInfo) -> Path | None:
-    """The first file found that the table is made of and that was written after it."""
+    """The first file found that the table depends on and that was written after it."""
     name = DatasetName.parse(request.dataset)
     root = settings.root_of(str(name.clean)) if registry.load("datasets", name.family).needs_root else None
     written = table.asked.timestamp() * 1e9
@@ -140,32 +139,32 @@ def _changed_since(settings: Settings, request: ExtractRequest, table: TableInfo
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """The root, and all below it; a folder's own time tells of files that were taken away."""
+    """The root and everything below it; a folder's own time reveals removed files."""
     yield root
     for folder, folders, files in os.walk(root):
         yield from (Path(folder, name) for name in (*folders, *files))
 
 
 def _time_of(path: Path) -> int:
-    """When its content was written, or it was moved or copied there with its old date, whichever was later."""
+    """When the content was written or the file was moved there with its old date, whichever was later."""
     try:
         found = path.stat()
-    except OSError:  # gone, or a link to nowhere: whoever extracts says so
+    except OSError:  # removed, or a broken link, which extraction reports
         return 0
     return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 def on_tables(steps: Sequence[Step], step: Train, tables: Sequence[TableInfo]) -> TrainRequest:
-    """The step's request, its encoder named as the cache names it: checkpoints of one architecture differ in that.
+    """The step's request with the cache's name of the encoder, which differs between checkpoints of an architecture.
 
-    Raises UsageError where a set of the source is not extracted.
+    Raises UsageError if a dataset of the source is not extracted.
     """
     requests = [each.request for number in step.needs if isinstance(each := steps[number], Extract)]
     found = {request.dataset: table_of(request, tables) for request in requests}
     names = [table.provenance["encoder"] for table in found.values() if table is not None]
     if len(names) < len(found):
         lacking = ", ".join(name for name, table in found.items() if table is None)
-        raise UsageError(f"{lacking}: not extracted as the experiment asks for it")
+        raise UsageError(f"{lacking}: not extracted with the experiment's options")
     return step.request.but(encoder=names[0])
 
 
@@ -198,10 +197,9 @@ def _wanted(step: Train) -> Wanted:
 
 
 def _nearest_change(settings: Settings, wanted: Wanted, folder: Path) -> list[str] | None:
-    """How what is wanted differs from the run that is most like it, `prompts: faces -> ke2nt`; None without a run.
+    """How the wanted run differs from the most similar one, `prompts: faces -> ke2nt`; None without a similar run.
 
-    A run is like the one planned where its folder differs in the key alone. Empty: it learned from other faces or
-    features.
+    A similar run's folder name differs in the key alone. Empty: it was trained on other faces or features.
     """
     beginning = folder.name.rpartition("-")[0] + "-"
     alike = _readable([run for run in find_runs(settings.cache) if run.name.startswith(beginning)])
@@ -210,7 +208,7 @@ def _nearest_change(settings: Settings, wanted: Wanted, folder: Path) -> list[st
 
 
 def finished_runs(step: Step, runs: Runs) -> list[Path]:
-    """The folders of the runs that a step needs and that are whole."""
+    """The folders of the finished runs that a step needs."""
     return [folder for number in step.needs for folder in runs.get(number, ()) if is_finished(folder)]
 
 
@@ -230,10 +228,10 @@ def _scores_found(
 
 
 def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> list[Record]:
-    """What the report shows: the experiment's runs on its targets and their splits, by the policies that it names.
+    """The report's records: the experiment's runs on its targets and splits, by its selection policies.
 
-    Scores without duplicates are among them only where it asks for them. Runs that cannot be read have none: whoever
-    scores them says why.
+    Includes scores without duplicates only if the experiment asks for them. Leaves out unreadable runs; scoring them
+    reports why.
     """
     tables = find_tables(settings.cache)
     found: list[Record] = []
@@ -263,11 +261,11 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     if made.baseline != step.baseline:
         return Found(1, 1, changed=f"it compares with {made.baseline or 'no baseline'}")
     if made.about != step.about:
-        return Found(1, 1, changed="it says something else of what it is about")
+        return Found(1, 1, changed="its `about` text is another")
     present = outside_sections()
     if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
-        return Found(1, 1, changed=f"sections from outside have changed: {', '.join(changed)}")
+        return Found(1, 1, changed=f"plugin sections have changed: {', '.join(changed)}")
     records = records_of(settings, steps, step, runs=runs)
     if made.records_key != records_key(records):
-        return Found(1, 1, changed="it shows other scores than there are")
+        return Found(1, 1, changed="its scores are out of date")
     return Found(1, 1)

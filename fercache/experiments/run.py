@@ -1,4 +1,4 @@
-"""An experiment, from pictures to its report: what is there is kept, what is missing or stale is done."""
+"""Running an experiment, from images to its report: finished steps are skipped, missing and stale ones are run."""
 
 import sys
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from fercache.store.tables import find_tables
 
 @dataclass(frozen=True)
 class RunRequest:
-    """Which experiment, and on which device."""
+    """An experiment and a device."""
 
     experiment: Experiment
     device: str = "auto"
@@ -43,7 +43,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Failure:
-    """A step that could not be done, and why."""
+    """A failed step and the reason."""
 
     title: str
     reason: str
@@ -51,7 +51,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The page with the records that it shows, as far as there are any, and what failed or had to be left out."""
+    """The page and its records, if there are any, and the steps that failed or were skipped."""
 
     page: Path | None
     records: list[Record]
@@ -59,15 +59,15 @@ class Outcome:
 
 
 def plan(settings: Settings, experiment: Experiment) -> list[tuple[Step, Status]]:
-    """Every step of an experiment with its state; nothing is done."""
+    """Every step of an experiment with its state; runs nothing."""
     steps = expand(experiment)
     return list(zip(steps, states(steps, take_inventory(settings, steps)), strict=True))
 
 
 def run(settings: Settings, request: RunRequest) -> Outcome:
-    """Does what is not done, in order. A step that fails is noted, and the others go on, with what there is.
+    """Runs the steps that are not done, in order. After a failed step, the others continue with what exists.
 
-    An interrupt stops it at once; called again, it goes on from there.
+    An interrupt stops it at once; another call continues from there.
     """
     steps = expand(request.experiment)
     inventory = take_inventory(settings, steps)
@@ -75,28 +75,28 @@ def run(settings: Settings, request: RunRequest) -> Outcome:
         settings, steps, request.device, runs={n: found.runs for n, found in enumerate(inventory)}, failures={}
     )
     for number, (step, status) in enumerate(zip(steps, states(steps, inventory), strict=True)):
-        told = f"[{number + 1}/{len(steps)}] {step.title}"
+        title = f"[{number + 1}/{len(steps)}] {step.title}"
         if status.state == State.DONE:
-            _say(f"{told}: done before")
+            _print(f"{title}: already done")
             continue
         try:
-            if reason := work.cannot(step):
+            if reason := work.reason_to_skip(step):
                 work.failures[number] = Failure(step.title, reason)
-                _say(f"{told}: {reason}")
+                _print(f"{title}: {reason}")
             else:
-                _say(f"{told} ...")
+                _print(f"{title} ...")
                 work.do(number, step)
-        except Exception as error:  # whatever it is, the other steps need not suffer
-            work.failures[number] = Failure(step.title, _told(error))
-            _say(f"{told}: failed: {_told(error)}")
+        except Exception as error:  # any error: the other steps still run
+            work.failures[number] = Failure(step.title, _message(error))
+            _print(f"{title}: failed: {_message(error)}")
     return work.outcome()
 
 
 @dataclass
 class _Work:
-    """What is known while the steps are done: the runs of each training, and the failures, by number of the step.
+    """The state while steps run: the runs of each training, and the failures, by step number.
 
-    `shown` is the page with its records, once it has been written.
+    `shown` is the page with its records, once written.
     """
 
     settings: Settings
@@ -106,10 +106,10 @@ class _Work:
     failures: dict[int, Failure]
     shown: tuple[Path, list[Record]] | None = None
 
-    def cannot(self, step: Step) -> str:
-        """Why a step has nothing to work on. Training needs all its tables; scores and reports take what there is."""
+    def reason_to_skip(self, step: Step) -> str:
+        """Why a step cannot run. Training needs all its tables; scores and reports use what exists."""
         failed = [self.failures[number].title for number in step.needs if number in self.failures]
-        return f"skipped, because of '{failed[0]}'" if failed and not self._has_work(step) else ""
+        return f"skipped, because '{failed[0]}' did not finish" if failed and not self._has_work(step) else ""
 
     def _has_work(self, step: Step) -> bool:
         match step:
@@ -120,13 +120,13 @@ class _Work:
         return False
 
     def _targets(self, step: Evaluate) -> tuple[str, ...]:
-        """Those whose table could be made."""
+        """The targets whose table could be extracted."""
         failed = [self.steps[number] for number in step.needs if number in self.failures]
         lost = [each.request.dataset for each in failed if isinstance(each, Extract)]
         return tuple(target for target in step.targets if table_name(target) not in lost)
 
     def do(self, number: int, step: Step) -> None:
-        """One step, by its stage."""
+        """Runs one step by its stage."""
         match step:
             case Extract(request=request):
                 extract(self.settings, request.but(encoder=request.encoder.but(device=self.device)))
@@ -143,7 +143,7 @@ class _Work:
             self.runs[number] = train(self.settings, request.but(device=self.device))
         except Exception:
             with suppress(FercacheError):
-                self.runs[number] = planned_runs(self.settings, request)  # others of them may be whole
+                self.runs[number] = planned_runs(self.settings, request)  # some of them may be finished
             raise
 
     def _evaluate(self, step: Evaluate) -> None:
@@ -160,7 +160,7 @@ class _Work:
         self.shown = write_report(records, folder, self.settings.cache, request=shown), records
 
     def outcome(self) -> Outcome:
-        """What there is at the end."""
+        """The outcome after the last step."""
         last = self.steps[-1]
         assert isinstance(last, Compare)
         failed = tuple(self.failures[number] for number in sorted(self.failures))
@@ -173,10 +173,10 @@ class _Work:
         return self.settings.report(step.name) / PAGE, records_of(self.settings, self.steps, step, runs=self.runs)
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _told(error: Exception) -> str:
-    """An error in one line; of one that nobody foresaw the kind as well."""
+def _message(error: Exception) -> str:
+    """An error as text; of an unexpected one with its type."""
     return str(error) if isinstance(error, FercacheError) else f"{type(error).__name__}: {error}"

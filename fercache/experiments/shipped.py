@@ -14,24 +14,24 @@ FOLDER = Path(__file__).parent / "pipelines"
 
 
 def shipped_experiments() -> dict[str, str]:
-    """The name of each, and the first sentence about it."""
+    """The name of each, and the first sentence of its `about` text."""
     about = {file.stem: " ".join(read_toml(file)["about"].split()) for file in sorted(FOLDER.glob("*.toml"))}
     return {name: re.split(r"(?<=[a-z0-9])\. (?=[A-Z])", text)[0].rstrip(".") + "." for name, text in about.items()}
 
 
 def experiment_file(text: Path) -> Path:
-    """The file that is meant: a file of the user's, else a shipped one by name. Raises UsageError for neither."""
+    """The user's file, else the shipped experiment of that name. Raises UsageError for neither."""
     shipped = FOLDER / f"{text}.toml"
     if text.suffix or len(text.parts) > 1 or is_file(text):
         return text
     if not is_file(shipped):
         known = nearest(str(text), shipped_experiments())
-        raise UsageError(f"There is no file {text}, and no shipped experiment of that name. {known}")
+        raise UsageError(f"There is no file {text} and no shipped experiment of that name. {known}")
     return shipped
 
 
 def demo(settings: Settings, device: str = "auto") -> tuple[Path, list[Record]]:
-    """`pipelines/demo.toml`: from studio to the other synthetic domains; returns the page and its records.
+    """Runs `pipelines/demo.toml`, from studio to the other synthetic domains; returns the page and its records.
 
     Raises FercacheError when a step failed.
     """

@@ -1,4 +1,4 @@
-"""An experiment as steps in their order, and the state of each. Nothing here looks at a disk."""
+"""The ordered steps of an experiment, and the state of each. Nothing here reads files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from fercache.scoring.selection import BY_SHIFTED
 
 @dataclass(frozen=True)
 class Extract:
-    """A data set's table, with the crops and views that the experiment takes from it."""
+    """A dataset's table, with the crops and views that the experiment needs."""
 
     title: str
     request: ExtractRequest
@@ -26,7 +26,7 @@ class Extract:
 
 @dataclass(frozen=True)
 class Train:
-    """A method on a source, with all its seeds. `needs` are the numbers of the source's tables."""
+    """A method on a source, with all its seeds. `needs` are the step numbers of the source's tables."""
 
     title: str
     request: TrainRequest
@@ -36,7 +36,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Everything that is trained on a source, on its targets. `needs` are the numbers of both."""
+    """All runs of a source on its targets. `needs` are the step numbers of the runs and all tables."""
 
     title: str
     targets: tuple[str, ...]
@@ -47,7 +47,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Compare:
-    """The report on all of it. `needs` are the numbers of what is scored."""
+    """The report on all scores. `needs` are the step numbers of the evaluations."""
 
     title: str
     name: str
@@ -62,7 +62,7 @@ Step: TypeAlias = Extract | Train | Evaluate | Compare
 
 
 def expand(experiment: Experiment) -> tuple[Step, ...]:
-    """The steps, in an order in which each finds what it needs."""
+    """The steps, each after the steps that it needs."""
     found, chosen = trials(experiment), variants(experiment)
     steps: list[Step] = []
     table: dict[str, int] = {}
@@ -75,11 +75,11 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
         trained = tuple(range(len(steps), len(steps) + len(chosen)))
         steps += [_train(experiment, trial, variant, sources=sources) for variant in chosen]
         targets = tuple(table[table_name(name)] for name in trial.targets)
-        title = f"evaluate what is trained on {trial.source}, {_count(len(trial.targets), 'target')}"
+        title = f"evaluate runs of {trial.source}, {_count(len(trial.targets), 'target')}"
         scored.append(len(steps))
         unique = experiment.statistics.exclude_duplicates
         steps.append(Evaluate(title, trial.targets, unique, (*trained, *dict.fromkeys((*sources, *targets)))))
-    title = f"compare in the report {experiment.report_name}"
+    title = f"compare in report {experiment.report_name}"
     baseline = experiment.statistics.baseline
     steps.append(
         Compare(
@@ -95,16 +95,16 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
 
 
 def table_name(name: str) -> str:
-    """What is extracted for a source or target: of a clean set all splits, of a spoilt one those that are named."""
+    """The dataset to extract for a source or target: all splits if clean, only the named split if corrupted."""
     parsed = DatasetName.parse(name)
     return str(parsed if parsed.corruption else parsed.whole)
 
 
 def _extractions(experiment: Experiment, found: Sequence[Trial]) -> list[ExtractRequest]:
-    """Sources with views, targets without: they are scored on clean pictures."""
+    """Sources with views, targets without: targets are scored on clean images."""
     sources = [table_name(str(name)) for trial in found for name in source_names(trial.source)]
     targets = [table_name(name) for trial in found for name in trial.targets]
-    if experiment.statistics.exclude_duplicates:  # seen in the clean pictures
+    if experiment.statistics.exclude_duplicates:  # found in the clean images
         targets = [each for name in targets for each in (str(DatasetName.parse(name).clean), name)]
     encoder = EncoderRequest(**experiment.encoder.part(EncoderOptions))
     content = experiment.part(ContentOptions)
@@ -144,7 +144,7 @@ def _count(number: int, what: str) -> str:
 
 
 class State(StrEnum):
-    """Of a step: `stale` is what was done with something that has changed since."""
+    """The state of a step; `stale`: something that it used has changed since."""
 
     DONE = "done"
     STALE = "stale"
@@ -153,9 +153,9 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a step: `there` of the `wanted` pieces, what has `changed` since, and what is `wrong`.
+    """What exists of a step: `there` of `wanted` pieces, what has `changed` since, and what is `wrong`.
 
-    `runs` are the folders that training would return, those that are not there yet among them.
+    `runs` are the folders that training would return, existing or not.
     """
 
     wanted: int
@@ -166,25 +166,25 @@ class Found:
 
 
 Inventory: TypeAlias = Sequence[Found]
-"""What there is of each step, in their order."""
+"""What exists of each step, in order."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """A step's state, and why: empty for one that is done."""
+    """A step's state and the reason, empty if done."""
 
     state: State
     reason: str = ""
 
 
 def states(steps: Sequence[Step], inventory: Inventory) -> tuple[Status, ...]:
-    """The state of each step: one that needs what is missing or stale is not done either."""
+    """The state of each step: a step is not done if it needs a missing or stale one."""
     found: list[Status] = []
     for step, there in zip(steps, inventory, strict=True):
         own = _own_status(step, there)
         waits = [number for number in step.needs if found[number].state != State.DONE]
         if own.state == State.DONE and waits:
-            own = Status(State.STALE, f"it comes after '{steps[waits[0]].title}'")
+            own = Status(State.STALE, f"it needs '{steps[waits[0]].title}'")
         found.append(own)
     return tuple(found)
 
@@ -194,5 +194,5 @@ def _own_status(step: Step, found: Found) -> Status:
         return Status(State.STALE, found.changed)
     if found.there == found.wanted and not found.wrong:
         return Status(State.DONE)
-    told = f"{found.there} of {found.wanted} {step.unit}s are there" if found.wanted > 1 else f"there is no {step.unit}"
-    return Status(State.MISSING, found.wrong or told)
+    reason = f"{found.there} of {found.wanted} {step.unit}s exist" if found.wanted > 1 else f"no {step.unit} yet"
+    return Status(State.MISSING, found.wrong or reason)

@@ -1,1 +1,1 @@
-"""What stages read: tables, sources, targets and runs of the cache."""
+"""Reading the cache for the stages: tables, sources, targets and runs."""

@@ -1,4 +1,4 @@
-"""Rows of feature tables and crop files, as training and scoring take them: features, crops, augmented views."""
+"""Rows of feature tables and crop files as batches for training and scoring: features, crops, augmented views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from fercache.store.tables import RECIPE, FeatureTable, TableInfo
 from fercache.trunks import Faces
 
 USUAL_SIDE = 112
-"""What messages suggest: KE2NT's crops; CAFE's are 224."""
+"""The side that messages suggest: KE2NT's; CAFE's is 224."""
 
 
 @dataclass(frozen=True)
 class StoredCrops:
-    """Crops (N, S, S, 3), read as they are asked for: face i is row `rows[i]` of `files[file[i]]`."""
+    """Crops (N, S, S, 3), read on demand: face i is row `rows[i]` of `files[file[i]]`."""
 
     files: tuple[Crops, ...]
     file: NDArray[np.int64]
@@ -46,7 +46,7 @@ class StoredCrops:
 
 @dataclass(frozen=True)
 class AugmentedCrops:
-    """The same crops, face i in view `view[i]` of a recipe: rendered anew as the encoder was shown it."""
+    """The same crops, face i in view `view[i]` of a recipe, rendered exactly as for the encoder."""
 
     stored: StoredCrops
     recipe: Recipe
@@ -84,7 +84,7 @@ class StoredViews:
 
 
 def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
-    """Faces to be read, on the device; their crops stay where they are until they are asked for."""
+    """Faces on the device; their crops are read on demand."""
     features = _on(device, faces.features)
     if crops is None:
         return Faces(features)
@@ -93,7 +93,7 @@ def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
 
 
 def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
-    """The same with their labels."""
+    """The same with labels."""
     plain = as_faces(faces, crops, device)
     soft = None if faces.distribution is None else torch.from_numpy(faces.distribution).to(device)
     labels = torch.from_numpy(faces.truth).to(device)
@@ -101,14 +101,14 @@ def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
 
 
 def stored_views(table: FeatureTable, faces: LabelledFaces, device: str) -> StoredViews:
-    """All views that the table has of the faces, of whatever recipe it has."""
+    """All views of the faces in the table, of the table's recipe."""
     recipe = Recipe.model_validate(table.identity[RECIPE])
     views = [CLEAN, *view_names(recipe, len(table.columns.features) - 1)]
     return StoredViews(torch.stack([_on(device, table.columns.features[view][faces.row]) for view in views]), recipe)
 
 
 def pooled(batches: Sequence[Batch], expressions: int) -> Batch:
-    """The faces of several sets as one batch, in that order. A set without soft labels has all weight on one."""
+    """The faces of several datasets as one batch, in that order. Without soft labels, a label has all the weight."""
     if len(batches) == 1:
         return batches[0]
     soft = [batch.distribution for batch in batches]
@@ -133,7 +133,7 @@ def _pooled_crops(crops: Sequence[StoredCrops]) -> StoredCrops | None:
 
 
 def pooled_views(views: Sequence[StoredViews]) -> StoredViews:
-    """The views of several sets, in that order; they have the same recipe and number of views."""
+    """The views of several datasets, in that order, with the same recipe and number of views."""
     return StoredViews(torch.cat([each.features for each in views], dim=1), views[0].recipe)
 
 
@@ -142,24 +142,25 @@ def _on(device: str, features: NDArray[np.floating]) -> Tensor:
 
 
 def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
-    """The crops of a table's faces, of the side S asked for, or those asked for last.
+    """The crops of a table's faces, of `side` pixels, or by default those requested last.
 
-    Raises UsageError, with the command that makes them, without any.
+    Raises UsageError, with the command that creates them, if there are none.
     """
-    there = find_crops(cache, table)
-    fitting = [info for info in there if side in (None, info.side)]
+    stored = find_crops(cache, table)
+    fitting = [info for info in stored if side in (None, info.side)]
     if not fitting:
         dataset = table.identity["dataset"]
         of_side = f" of {side} pixels" if side else ""
-        known = f" There are some of {', '.join(sorted({str(info.side) for info in there}))} pixels." if there else ""
+        sides = ", ".join(sorted({str(info.side) for info in stored}))
+        known = f" It has crops of {sides} pixels." if stored else ""
         raise UsageError(
-            f"This trunk looks at pixels, and {dataset} has no crops{of_side} beside its features.{known} "
-            f"Add them; nothing is encoded again: {extract_command(table)} --crops {side or USUAL_SIDE}"
+            f"This trunk reads pixels, but {dataset} has no stored crops{of_side}.{known} "
+            f"Add them; no face is encoded again: {extract_command(table)} --crops {side or USUAL_SIDE}"
         )
     taken = fitting[0].side
     if others := sorted({info.side for info in fitting} - {taken}):
         say_once(
-            f"{table.identity['dataset']} has crops of several sides: those of {taken} pixels are taken, which were "
-            f"asked for last, not those of {', '.join(map(str, others))}. Choose with --set crops=SIDE."
+            f"{table.identity['dataset']} has crops of several sides: using those of {taken} pixels, which were "
+            f"requested last, not those of {', '.join(map(str, others))}. Choose with --set crops=SIDE."
         )
     return read_crops(fitting[0].path)

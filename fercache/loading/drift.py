@@ -1,4 +1,4 @@
-"""How far a run's targets are from its source, in the features of tables."""
+"""The distance of a run's targets from its source, in features."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from fercache.store.tables import FeatureTable, TableInfo
 
 
 class Drifts:
-    """Of targets from sources, each pair looked at once; `read` gives a table by its path."""
+    """The drift of targets from sources, measured once per pair; `read` loads a table by its path."""
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable]) -> None:
         self._paths = {table.clean_key: table.path for table in tables}
@@ -24,14 +24,14 @@ class Drifts:
         self._found: dict[tuple[str, ...], Drift | None] = {}
 
     def of(self, target: Target, source: Sequence[SourcePart]) -> Drift | None:
-        """From all faces of the split that is trained on to all of the split that is scored, labelled or not.
+        """The drift from all faces of the source split to all faces of the scored split, labelled or not.
 
-        None where the source is not in the cache any more, and where there are too few faces.
+        None if the source is no longer in the cache or there are too few faces.
         """
         trained = [text for part in source for text in (part.key, part.split)]
         key = (*trained, target.table.clean_key, target.name.split)
         if key not in self._found:
-            # Seeded by the source: its halves, and so the noise floor, are the same for all targets of a size.
+            # Seeded by the source: its halves, and so the noise floor, are the same for all targets of equal size.
             self._found[key] = self._measure(target, source, seed_from("drift", *trained))
         return self._found[key]
 
@@ -40,7 +40,7 @@ class Drifts:
             return None
         try:
             tables = [self._read(self._paths[part.key]) for part in source]
-        except UsageError:  # damaged; `cache verify` tells
+        except UsageError:  # damaged; `cache verify` reports it
             return None
         parts = zip(tables, source, strict=True)
         ours = [table.columns.features[CLEAN][split_rows(table, part.split)] for table, part in parts]

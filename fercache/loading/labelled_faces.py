@@ -1,4 +1,4 @@
-"""The labelled faces of one split of a table: what training and evaluation both start from."""
+"""The labelled faces of one split of a table, for training and evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from fercache.votes import Labels, named_labels, voted_labels
 
 
 @dataclass(frozen=True)
-class LabelPolicy:
-    """How a set's words become labels: the expressions that count, the policy for votes, the file they are in."""
+class Labelling:
+    """How a dataset's labels are read: the expressions that count, the vote policy, and the label file."""
 
     expressions: tuple[str, ...]
-    policy: str = "majority"
+    vote_policy: str = "majority"
     label_file: str | None = None
 
 
 @dataclass(frozen=True)
 class LabelledFaces:
-    """Rows with a label: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels or None.
+    """Labelled rows: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels (N, L) or None.
 
-    `row` (N,) is where a face stands in its table; `group` (N,) is as the table has it, `column=value;...`.
+    `row` (N,) is a face's row in its table; `group` (N,) is the table's text, `column=value;...`.
     """
 
     row: NDArray[np.int64]
@@ -55,27 +55,27 @@ class LabelledFaces:
         )
 
 
-def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, policy: LabelPolicy) -> Labels:
-    """The labels of some rows of a table, by its votes if it has any. Raises UsageError for an unknown label file."""
+def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, labelling: Labelling) -> Labels:
+    """The labels of some rows of a table, from its votes if it has any. Raises UsageError for an unknown label file."""
     columns = table.columns
     if columns.votes is None:
-        return named_labels(policy.expressions, table.classes, columns.label[rows])
+        return named_labels(labelling.expressions, table.classes, columns.label[rows])
     return voted_labels(
-        policy.expressions,
+        labelling.expressions,
         columns.votes[rows],
         table.vote_columns,
-        policy=policy.policy,
-        label_file=policy.label_file,
+        policy=labelling.vote_policy,
+        label_file=labelling.label_file,
     )
 
 
-def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: LabelPolicy) -> LabelledFaces:
+def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling: Labelling) -> LabelledFaces:
     """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
     rows = table.columns
     chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
     if not chosen.any():
-        raise UsageError(f"{name} has no faces; the splits of this set are {_listed(table)}.")
-    labels = labels_of(table, chosen, policy)
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
+    labels = labels_of(table, chosen, labelling)
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
         row=kept,
@@ -90,7 +90,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, policy: L
 
 
 def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
-    """The `rows` (a mask or slice) of a table, for a search for copies, with what its own copies look like."""
+    """The `rows` (a mask or slice) of a table for a search for copies, with the changed copies stored beside it."""
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
     return Faces(

@@ -1,4 +1,4 @@
-"""What tables were made of: where a set lies, and some of its faces."""
+"""The original images behind tables: a dataset's root, and faces by id."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -12,15 +12,15 @@ from fercache.store.tables import FeatureTable, TableInfo
 
 
 def known_root(settings: Settings, name: DatasetName, tables: Iterable[TableInfo | FeatureTable]) -> Path | None:
-    """Where a set lies (`fercache.toml`), else lay when the first of the `tables` that is of it was extracted."""
+    """A dataset's root from `fercache.toml`, else from the first of the `tables` that was extracted from it."""
     roots = (table.provenance["root"] for table in tables if table.identity["dataset"] == str(name.whole))
     return settings.root_of(str(name.clean)) or next((Path(root) for root in roots if root), None)
 
 
 def faces_with(ids: Iterable[str], name: DatasetName, root: Path | None) -> Iterator[FaceImage]:
-    """Those of a set that have these ids, spoilt as the set is; it is listed no further than to the last of them.
+    """The faces of a dataset with these ids, corrupted if the name says so; stops listing after the last of them.
 
-    Raises UsageError or OSError where the set does not lie at `root`; none are found where nobody knows the root.
+    Yields nothing without a known root. Raises UsageError or OSError if the dataset is not at `root`.
     """
     dataset, wanted = registry.load("datasets", name.family), set(ids)
     corruption = corruptions(name.corruption)[0] if name.corruption else None

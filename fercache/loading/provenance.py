@@ -1,4 +1,4 @@
-"""What a run has seen of a target: by declared relations between sets, and by identical pixels in the cache."""
+"""Which target faces a run has seen: by declared relations between datasets, and by identical pixels in the cache."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,14 +16,14 @@ from fercache.loading.targets import Target, TrainedOn
 from fercache.records.relations import declared_by_text
 from fercache.store.tables import FeatureTable, TableInfo
 
-Pictures = NDArray[np.bytes_]
+PixelHashes = NDArray[np.bytes_]
 """(N,) SHA-256 of pixels."""
 
 
 class Provenance:
-    """Looks the images of sets up in the tables of a cache; each pair of sets is compared once.
+    """Looks up the images of datasets in the tables of a cache; compares each pair of datasets once.
 
-    `read` gives a table by its path. Pixels are the same whatever encoder a table is by.
+    `read` loads a table by its path. The pixels are the same in the tables of all encoders.
     """
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable]) -> None:
@@ -32,9 +32,9 @@ class Provenance:
         self._found: dict[tuple[SourcePart, bool, str, str], NDArray[np.bool_] | None] = {}
 
     def of(self, target: Target, encoder_seen: Sequence[str], source: Sequence[SourcePart]) -> Target:
-        """The target with what was seen of its faces by an encoder and by a head that was trained on `source`.
+        """The target, with which of its faces the encoder, and a head trained on `source`, have seen.
 
-        Sets of an encoder that no plugin reads are left out: nothing can be said of them.
+        Leaves out an encoder's datasets that no plugin reads.
         """
         of_encoder = [text.partition("@") for text in encoder_seen if _is_known(text)]
         found = [
@@ -48,37 +48,37 @@ class Provenance:
         key = (part, of_head, target.table.clean_key, target.name.split)
         if key not in self._found:
             self._found[key] = self._compare(part, target, of_head)
-        there = self._found[key]
+        identical = self._found[key]
         return TrainedOn(
             by="source" if of_head else "encoder",
             through=f"{part.name}@{part.split}" if part.split and not of_head else part.name,
             how=declared_by_text(str(target.name.whole), part.name),
-            identical=None if there is None else there[target.faces.row],
+            identical=None if identical is None else identical[target.faces.row],
         )
 
     def _compare(self, part: SourcePart, target: Target, of_head: bool) -> NDArray[np.bool_] | None:
-        """(N,) Which rows of the target's table have a picture that was trained on; None where nothing can tell."""
-        scored, table = self._pictures(target.table, target.name), self._table(part)
+        """(N,) The rows of the target's table whose image was trained on; None if that cannot be determined."""
+        scored, table = self._hashes_of(target.table, target.name), self._table(part)
         if scored is None or table is None:
             return None
-        there = self._pictures(table, DatasetName.parse(part.name))
-        if there is None:
+        trained = self._hashes_of(table, DatasetName.parse(part.name))
+        if trained is None:
             return None
         rows = source_rows(table, part, target.name) if of_head else split_rows(table, part.split)
-        return np.isin(scored, there[rows])
+        return np.isin(scored, trained[rows])
 
     def _table(self, part: SourcePart) -> FeatureTable | None:
-        """The one with the part's key; without a key the newest that has the set."""
+        """The table with the part's key; without a key, the dataset's newest table."""
         try:
             name = DatasetName.parse(part.name)
             fitting = (t for t in self._tables if (t.clean_key == part.key if part.key else holds(t, name)))
             info = next(fitting, None)
             return None if info is None else self._read(info.path)
-        except UsageError:  # no name of ours, or a damaged table, of which `cache verify` tells
+        except UsageError:  # an unknown dataset, or a damaged table, which `cache verify` reports
             return None
 
-    def _pictures(self, table: FeatureTable, name: DatasetName) -> Pictures | None:
-        """Of every row; of a corrupted set the pictures it was made from, None where these are not in the cache."""
+    def _hashes_of(self, table: FeatureTable, name: DatasetName) -> PixelHashes | None:
+        """The hash of every row's clean image; None if a corrupted dataset's clean table is not in the cache."""
         if not name.corruption:
             return _digests(table)
         clean = self._table(SourcePart(name=str(name.clean), split="", key=""))
@@ -89,15 +89,16 @@ class Provenance:
 
 
 def split_rows(table: FeatureTable, split: str) -> NDArray[np.bool_]:
-    """(N,) The rows of a split; all where none is named."""
+    """(N,) The rows of a split; all rows for ""."""
     rows: NDArray[np.bool_] = np.equal(table.columns.split, split) if split else np.ones(len(table.columns.id), bool)
     return rows
 
 
 def source_rows(table: FeatureTable, part: SourcePart, target: DatasetName) -> NDArray[np.bool_]:
-    """(N,) The rows of a source's `table` that a run has seen: train, and source validation, which chooses its weights.
+    """(N,) The rows of a source's `table` that a run has seen: training rows, and source validation, by which it
+    selects snapshots.
 
-    Not those of the split that is scored, where a set's own validation split is the `target`.
+    Without the scored split, if the dataset's own validation split is the `target`.
     """
     rows, name = split_rows(table, part.split), DatasetName.parse(part.name)
     if part.split == "train" and has_spare_validation(set(table.columns.split), name):
@@ -107,11 +108,11 @@ def source_rows(table: FeatureTable, part: SourcePart, target: DatasetName) -> N
     return rows
 
 
-def _digests(table: FeatureTable) -> Pictures:
-    digests: Pictures = np.ascontiguousarray(table.columns.pixel_sha256).view("S32").ravel()
+def _digests(table: FeatureTable) -> PixelHashes:
+    digests: PixelHashes = np.ascontiguousarray(table.columns.pixel_sha256).view("S32").ravel()
     return digests
 
 
 def _is_known(name: str) -> bool:
-    """Whether a set of an encoder is one of ours."""
+    """Whether a plugin reads an encoder's training dataset."""
     return name.partition("@")[0].partition(":")[0] in registry.names("datasets")

@@ -1,4 +1,4 @@
-"""What a run was trained on and how: the content of its `config.json`."""
+"""A run's configuration: the content of its `config.json`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,16 +16,16 @@ from fercache.store.runs import Run, read_run
 SCHEMA = 1
 TRAIN_AGAIN = "Delete the folder and run the same `fercache train` again."
 KEY_VERSION = 2
-"""Under version 1 (which such runs do not name) all chance in training followed from the whole key, so that equal
-seeds of two methods had nothing in common; since version 2 it follows from the seed, and the key from the rows."""
+"""In version 1 (not stored in such runs), random numbers in training depended on the whole key, so that equal seeds of
+two methods had nothing in common; since version 2 they depend on the seed alone, and the key depends on the rows."""
 NO_TRUNK = "none"
 ORIGINS = ("head_from", "trunk_from")
-"""The fields that say which plugins from outside a run has."""
+"""The fields with the origins of a run's plugins from outside."""
 VALIDATION, CROSS_VALIDATION, LAST_EPOCH = "source validation", "cross-validation", "last epoch"
 
 
 class SourcePart(BaseModel):
-    """One of the sets that a run was trained on; `key` is that of the clean table."""
+    """One of the datasets that a run was trained on; `key` is the clean key of its table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +35,7 @@ class SourcePart(BaseModel):
 
 
 class RunConfig(LearningOptions):
-    """Everything needed to repeat a run, and to build its head again."""
+    """Everything needed to repeat a run and to rebuild its head."""
 
     model_config = ConfigDict(populate_by_name=True, allow_inf_nan=True)
 
@@ -44,7 +44,7 @@ class RunConfig(LearningOptions):
     name: str
     key: str
     method_key: str
-    """The key of everything but the seed: what a mean over seeds is taken over."""
+    """The key of everything but the seed; means over seeds group runs by it."""
     encoder: str
     encoder_identity: dict[str, Any]
     encoder_request: dict[str, Any]
@@ -53,10 +53,10 @@ class RunConfig(LearningOptions):
     source_split: str
     source_key: str
     pool: list[SourcePart] = Field(default_factory=list)
-    """The sets of a source that is made of several; their splits are alike, or joined by commas."""
+    """The datasets of a pooled source."""
     head: str
     head_from: Origin | None = None
-    """Of a head from outside; None for ours."""
+    """The origin of a head from outside; None for a built-in one."""
     trunk: str
     trunk_from: Origin | None = None
     settings: dict[str, Any]
@@ -65,7 +65,7 @@ class RunConfig(LearningOptions):
     dimension: Annotated[int, Field(ge=1, le=2**20)]
     crop_side: Annotated[int, Field(ge=1, le=4096)] | None = None
     views: int = 0
-    """Augmented views of its recipe that each epoch drew from."""
+    """Number of augmented views that epochs drew from."""
     votes: VotePolicy = Field(VotePolicy.MAJORITY, alias="policy")
     labels: str | None = Field(None, alias="label_file")
     prompts: str | None
@@ -74,9 +74,9 @@ class RunConfig(LearningOptions):
     train_rows: Annotated[int, Field(ge=1, le=2**40)]
     validation_rows: Annotated[int, Field(ge=1, le=2**40)]
     validation_copies: int | None = None
-    """Faces of source validation whose picture is trained on; left out unless they were kept. None: not looked for."""
+    """Source validation faces whose image is also in the training rows; left out unless kept. None: not searched."""
     chosen_by: str = VALIDATION
-    """Source validation; or, where it has too few faces of an expression, cross-validation, or the last epoch."""
+    """Source validation; if it has too few faces of an expression, cross-validation or the last epoch."""
     dropped: dict[str, int]
     versions: dict[str, str]
     device: str
@@ -87,11 +87,11 @@ class RunConfig(LearningOptions):
     def _can_be_asked(cls, given: dict[str, Any]) -> dict[str, Any]:
         for name, kinds in (("name", str), ("weights", str | None), ("preprocessing", str)):
             if name not in given or not isinstance(given[name], kinds):
-                raise ValueError(f"it has no '{name}' that is text")
+                raise ValueError(f"'{name}' is missing or not text")
         return given
 
     def changes(self, settings: Mapping[str, Any], options: LearningOptions, prompts: str) -> dict[str, str]:
-        """Field by field, what is asked for now where this run had something else: {"prompts": "faces -> ke2nt"}."""
+        """The fields whose requested value differs from this run's: {"prompts": "faces -> ke2nt"}."""
         then = {"settings." + name: value for name, value in self.settings.items()} | self.part(LearningOptions)
         now = {"settings." + name: value for name, value in settings.items()} | dict(options.part(LearningOptions))
         if self.prompts is not None:
@@ -102,29 +102,29 @@ class RunConfig(LearningOptions):
     @model_validator(mode="before")
     @classmethod
     def _find_classes(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Runs of earlier versions do not say how many expressions were asked for."""
+        """Runs of earlier versions do not store the requested number of expressions."""
         return {"classes": 8 if "contempt" in given.get("expressions", ()) else 7} | given
 
     @property
     def too_few(self) -> bool:
-        """Whether source validation has too few faces of an expression to choose anything by them."""
+        """Whether source validation has too few faces of an expression to choose by."""
         return self.chosen_by != VALIDATION
 
     @property
     def rows_chosen_by(self) -> int:
-        """Faces whose scores a candidate or an epoch is chosen by."""
+        """Number of faces whose scores a candidate or an epoch is chosen by."""
         return self.train_rows if self.chosen_by == CROSS_VALIDATION else self.validation_rows
 
     @property
     def parts(self) -> list[SourcePart]:
-        """The sets that the source is made of."""
+        """The datasets of the source."""
         return self.pool or [SourcePart(name=self.source, split=self.source_split, key=self.source_key)]
 
 
 def read_config(folder: Path) -> tuple[Run, RunConfig]:
-    """A finished run with its configuration.
+    """Reads a finished run and its configuration.
 
-    Raises UsageError when the folder holds none, one of a newer schema, or one that does not belong there.
+    Raises UsageError for a folder without a finished run, a newer schema, and a run with another folder's name.
     """
     run = read_run(folder)
     schema = run.config.get("schema_version", SCHEMA)
@@ -143,7 +143,7 @@ def read_config(folder: Path) -> tuple[Run, RunConfig]:
 
 
 def _complaint(history: Sequence[Mapping[str, Any]]) -> str:
-    """What a history lacks by which a snapshot could be chosen, empty where it is whole."""
+    """Why no snapshot could be chosen by a history; empty if one can."""
     if not any(row.get("snapshot") for row in history):
         return "names no 'snapshot'"
     for name in ("epoch", "validation_accuracy", "validation_uar"):

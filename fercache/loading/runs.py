@@ -22,7 +22,7 @@ TASK = "task"
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run and its head; `load_snapshot` chooses which of the kept weights the head has."""
+    """A run and its head; `load_snapshot` sets the head's weights."""
 
     run: Run
     config: RunConfig
@@ -31,26 +31,26 @@ class LoadedRun:
 
     @property
     def snapshots(self) -> tuple[str, ...]:
-        """Names of the kept weights, in order of training."""
+        """Names of the snapshots, in order of training."""
         return tuple(name for name in self.run.snapshots() if name != TASK)
 
     def load_snapshot(self, name: str) -> None:
-        """Gives the head the weights `name`. Raises UsageError where they are another head's."""
+        """Loads the snapshot `name` into the head. Raises UsageError if it does not fit."""
         state = {key: torch.from_numpy(value) for key, value in self.run.snapshot(name).items()}
         try:
             self.head.load_state_dict(state)
         except RuntimeError as error:
             reason = " ".join(str(error).split())
-            raise UsageError(f"{self.run.folder}: its weights {name} do not fit its config.json: {reason}") from None
+            raise UsageError(f"{self.run.folder}: snapshot {name} does not fit config.json: {reason}") from None
         self.head.eval()
 
 
 def load_run(folder: Path, device: str = "auto") -> LoadedRun:
-    """Builds the head of a finished run. Raises UsageError when the folder holds none that can be built."""
+    """Builds the head of a finished run. Raises UsageError if it cannot be built."""
     run, config = read_config(folder)
     check_head(folder, config)
     plugin = registry.load("heads", config.head)
-    _say_changed_code(config)
+    _warn_changed_code(config)
     try:
         text = torch.from_numpy(run.snapshot(TASK)["text"]) if TASK in run.snapshots() else None
         task = Task(
@@ -67,34 +67,34 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
         problem = first_problem(error)
         raise UsageError(f"{folder}/config.json: settings.{problem.name}: {problem.message}. {TRAIN_AGAIN}") from None
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise UsageError(f"{folder}: the head {config.head} cannot be built from it: {error}. {TRAIN_AGAIN}") from None
+        raise UsageError(f"{folder}: the head {config.head} cannot be built: {error}. {TRAIN_AGAIN}") from None
     return LoadedRun(run, config, head, where)
 
 
 def check_head(folder: Path, config: RunConfig) -> None:
-    """Raises UsageError for a run whose head is a plugin that is not here."""
+    """Raises UsageError for a run whose head is an unknown plugin."""
     if config.head not in registry.names("heads"):
         where = f" It was trained with {config.head_from}." if config.head_from else ""
         raise UsageError(
-            f"{folder} is a run of the head '{config.head}', which is not known here.{where} Name its file with "
-            "--plugin FILE or in `plugins` of fercache.toml, or move the folder away."
+            f"{folder} is a run of the unknown head '{config.head}'.{where} Name its file with --plugin FILE or in "
+            "`plugins` of fercache.toml, or move the folder away."
         )
 
 
 def origins_of(head: str, trunk: str) -> dict[str, Origin | None]:
-    """Where a head and its trunk come from now, by the fields of RunConfig; None of ours."""
+    """The current origins of a head and its trunk, by field of RunConfig; None for built-in ones."""
     found = registry.origin("trunks", trunk) if trunk != NO_TRUNK else None
     return {"head_from": registry.origin("heads", head), "trunk_from": found}
 
 
-def _say_changed_code(config: RunConfig) -> None:
-    """One line where the head or trunk of a run is another plugin than it was trained with, or has changed."""
+def _warn_changed_code(config: RunConfig) -> None:
+    """Prints one line if the head or trunk of a run is now another plugin, or its code has changed."""
     for what, now in origins_of(config.head, config.trunk).items():
         then: Origin | None = getattr(config, what)
         if not same_code(then, now):
             part = what.removesuffix("_from")
             say_once(
-                f"warning: {config.name} was trained with the {part} of {then or 'fercache'}, and is read with that of "
-                f"{now or 'fercache'}{', which has changed since' if str(then) == str(now) else ''}. Its scores may "
-                "not be those of what was trained; `fercache train` trains it again."
+                f"warning: {config.name} was trained with the {part} of {then or 'fercache'} and is now loaded with "
+                f"that of {now or 'fercache'}{', which has changed since' if str(then) == str(now) else ''}. Its "
+                "scores may differ; `fercache train` trains it again."
             )

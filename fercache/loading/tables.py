@@ -1,4 +1,4 @@
-"""Which table is meant: by data set and encoder, the one that was extracted last."""
+"""Finding tables, prompts and runs in the cache. Of several tables, the one requested last counts."""
 
 import re
 import shlex
@@ -25,67 +25,67 @@ from fercache.store.tables import RECIPE, TableInfo, find_tables
 
 DEFAULT_ENCODER = "bundled"
 NAMED = 3
-"""Runs that a message names, since their names are long."""
+"""Number of runs that a message names; their names are long."""
 
 
 def slug_of(encoder: str) -> str:
-    """An `--encoder` value as it stands in folder names, as far as it says; a folder's name stays as it is."""
+    """An `--encoder` value as in folder names; a folder's own name is returned unchanged."""
     return "--".join(re.sub("[^a-z0-9-]+", "-", part) for part in re.split("[/.]", encoder.lower()))
 
 
 def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLEAN) -> TableInfo:
-    """The table of `dataset` extracted last with `encoder` (default: the bundled one, else the only one there is).
+    """The last requested table of `dataset` by `encoder` (default: the bundled one, else the only one in the cache).
 
-    With a `recipe`, the one with its views. Raises UsageError, with the command that makes it, when there is none, or
-    when several encoders fit.
+    With a `recipe`, the table with its views. Raises UsageError, with the command that creates it, if there is none,
+    and if several encoders fit.
     """
     name = DatasetName.parse(dataset)
     family = registry.load("datasets", name.family)
     check_domain(family, name.family, name.domain)
-    there = find_tables(cache)
-    tables = [table for table in there if holds(table, name)]
+    cached = find_tables(cache)
+    tables = [table for table in cached if holds(table, name)]
     encoders = dict.fromkeys(t.provenance["encoder"] for t in tables)
     fitting = [e for e in encoders if encoder and (e == slug_of(encoder) or e.startswith(slug_of(encoder) + "--"))]
     if encoder is None:
         fitting = [DEFAULT_ENCODER] if DEFAULT_ENCODER in encoders else list(encoders)
     if not fitting:
         with_encoder = f" --encoder {encoder}" if encoder else ""
-        known = f" Tables of it exist for: {', '.join(encoders)}." if encoders else ""
+        known = f" It has tables by: {', '.join(encoders)}." if encoders else ""
         root = " --root ROOT" if family.needs_root else ""
-        known += _similar(name, there)
+        known += _similar(name, cached)
         raise UsageError(
             f"{name.whole} has not been extracted{' with ' + encoder if encoder else ''}.{known} "
             f"Run: fercache extract --dataset {name if name.corruption else name.whole}{with_encoder}{root}"
         )
     if len(fitting) > 1:
-        raise UsageError(f"Several encoders have a table of {dataset}. Choose with --encoder: {', '.join(fitting)}.")
+        raise UsageError(f"{dataset} has tables by several encoders. Choose with --encoder: {', '.join(fitting)}.")
     tables = [t for t in tables if t.provenance["encoder"] == fitting[0]]
     tables = tables if recipe == CLEAN else _with_views(tables, recipe)
-    return first_of(tables, tables[0], tell=True)
+    return first_of(tables, tables[0], warn=True)
 
 
-def first_of(tables: Sequence[TableInfo], like: TableInfo, *, tell: bool = False) -> TableInfo:
-    """Of the tables of a set and encoder the one that was asked for last, which is the one that counts.
+def first_of(tables: Sequence[TableInfo], like: TableInfo, *, warn: bool = False) -> TableInfo:
+    """The first (last requested) of the `tables` with the same dataset and encoder as `like`.
 
-    With `tell`, one line says so where they differ in more than views.
+    With `warn`, prints one line if others differ from it in more than views.
     """
-    same = [t for t in tables if _set_and_encoder(t) == _set_and_encoder(like)]
+    same = [t for t in tables if _dataset_and_encoder(t) == _dataset_and_encoder(like)]
     others = [t for t in same if t.clean_key != same[0].clean_key]
-    if tell and others:
-        _say_taken(same[0], others)
+    if warn and others:
+        _warn_of_others(same[0], others)
     return same[0]
 
 
-def _set_and_encoder(table: TableInfo) -> tuple[Any, ...]:
+def _dataset_and_encoder(table: TableInfo) -> tuple[Any, ...]:
     identity = table.identity
     return identity["dataset"], identity.get("split"), table.provenance["encoder"]
 
 
-def _say_taken(taken: TableInfo, others: Sequence[TableInfo]) -> None:
+def _warn_of_others(taken: TableInfo, others: Sequence[TableInfo]) -> None:
     older = ", ".join(f"{table.path.name} ({_when(table)})" for table in others)
     say_once(
-        f"{taken.identity['dataset']} has tables that differ, by the same encoder: {taken.path.name} is taken, which "
-        f"was asked for last ({_when(taken)}), not {older}. To take another, extract as for that one again; to drop "
+        f"{taken.identity['dataset']} has different tables by the same encoder: using {taken.path.name}, which was "
+        f"requested last ({_when(taken)}), not {older}. To use another one, repeat its `fercache extract`; to remove "
         f"one, delete its file in {taken.path.parent}.",
     )
 
@@ -98,24 +98,24 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
     of_recipe = [table for table in tables if table.identity.get(RECIPE, {}).get("name") == recipe]
     if not of_recipe:
         has = sorted({table.identity[RECIPE]["name"] for table in tables if RECIPE in table.identity})
-        known = f" It has those of: {', '.join(has)}." if has else ""
-        known += "" if recipe in RECIPES else " One of your own goes by the name in its file."
+        known = f" It has views of: {', '.join(has)}." if has else ""
+        known += "" if recipe in RECIPES else " Name your own recipe by the name in its file."
         asked = recipe if recipe in RECIPES else "FILE"
         raise UsageError(
             f"{tables[0].identity['dataset']} has no views of the recipe '{recipe}'.{known} "
-            f"Add them; only they are encoded: {extract_command(tables[0])} --views 4 --recipe {asked}"
+            f"Add them; only new images are encoded: {extract_command(tables[0])} --views 4 --recipe {asked}"
         )
     return of_recipe
 
 
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
-    """What to type to come back to a table and add to it, or for another encoder's features of the same faces."""
+    """The command that extracts a table's faces, with its encoder or another."""
     asked = EncoderRequest(name=encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
     return command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
 
 
 def command_to_extract(dataset: str, encoder: EncoderRequest, root: str | None = None) -> str:
-    """What to type for an encoder's features of a set."""
+    """The command that extracts a dataset with an encoder."""
     given = {"dataset": dataset, "root": root, "encoder": encoder.name}
     given |= {"weights": str(encoder.weights or ""), "preprocessing": encoder.preprocessing}
     usual = {"encoder": DEFAULT_ENCODER, "preprocessing": OWN}
@@ -124,19 +124,19 @@ def command_to_extract(dataset: str, encoder: EncoderRequest, root: str | None =
 
 
 def _similar(name: DatasetName, tables: Sequence[TableInfo]) -> str:
-    """A question, where another set that was extracted is called nearly so."""
+    """`Did you mean`, if the cache has a dataset with a similar name."""
     close = get_close_matches(str(name.whole), {table.identity["dataset"] for table in tables}, n=1)
     return f" Did you mean '{close[0]}'?" if close and close[0] != str(name.whole) else ""
 
 
 def holds(table: TableInfo, name: DatasetName) -> bool:
-    """Whether a table is of the set and may have the split; a spoilt set's table may hold a single one."""
+    """Whether a table is of the dataset and may have the split; a corrupted dataset's table may hold one split only."""
     split = table.identity.get("split")
     return table.identity["dataset"] == str(name.whole) and (not split or name.split in ("", split))
 
 
 def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -> TableInfo | None:
-    """The table of a set's `split` in the changed pictures that `source-shifted` selects by; None without one."""
+    """The table of a dataset's `split` in the shifted images that `source-shifted` selects by, or None."""
     wanted = replace(name.clean, corruption=SHIFTED, split=split)
     encoder = table.identity["encoder"]
     fitting = (t for t in find_tables(cache) if holds(t, wanted) and same_encoder(t.identity["encoder"], encoder))
@@ -144,7 +144,7 @@ def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -
 
 
 def find_run(finished: Sequence[Path], name: str) -> Path:
-    """A run by its name, its folder, or its key's first digits. Raises UsageError when none or several fit."""
+    """A run by its name, its folder, or the key at the name's end. Raises UsageError if none or several match."""
     wanted = Path(name).name
     fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
     if len(fitting) == 1:
@@ -155,14 +155,14 @@ def find_run(finished: Sequence[Path], name: str) -> Path:
             "the same `fercache train` again."
         )
     if not finished:
-        raise UsageError(f"There is no run '{name}', since none is finished. Run: fercache train")
-    how = "Name one, by its name or by the key at its end; `fercache list runs` has all."
+        raise UsageError(f"There is no run '{name}'; no run is finished. Run: fercache train")
+    how = "Give a run's name, or the key at its end; `fercache list runs` shows all."
     similar = fitting or [folder for folder in finished if wanted in folder.name]
     if similar:
-        raise UsageError(f"'{name}' fits {len(similar)} runs, the latest first: {_latest(similar)}. {how}")
+        raise UsageError(f"'{name}' matches {len(similar)} runs, latest first: {_latest(similar)}. {how}")
     close = get_close_matches(wanted, [folder.name for folder in finished], n=1, cutoff=0.5)
     meant = f"Did you mean '{close[0]}'? " if close else ""
-    raise UsageError(f"No finished run is called '{name}'. {meant}The latest are: {_latest(finished)}. {how}")
+    raise UsageError(f"There is no finished run '{name}'. {meant}The latest runs: {_latest(finished)}. {how}")
 
 
 def _latest(runs: Sequence[Path]) -> str:
@@ -172,16 +172,15 @@ def _latest(runs: Sequence[Path]) -> str:
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether features of both may be used together; every precision agrees with fp32, so none counts."""
+    """Whether features of both may be used together; precision does not count, since all agree with fp32."""
     return {**one, "precision": ""} == {**other, "precision": ""}
 
 
 def find_prompts(cache: Path, table: TableInfo, name: str) -> PromptTable | None:
-    """The table of a prompt set in the space of a feature table; None when its encoder knows no text.
+    """The prompt set's table by the encoder of a feature table; None if that encoder has no prompt tables.
 
-    A built-in set and a file are known by what they say now, so another file of the same name is another set; the name
-    alone of a file that was embedded means its newest table. Raises UsageError when the encoder has prompt tables, but
-    not this one.
+    Built-in sets and files are compared by their current content; the bare name of a file means its newest table.
+    Raises UsageError if the encoder has prompt tables, but not this one.
     """
     folder = cache / "prompts" / table.provenance["encoder"]
     encoder = table.identity["encoder"]
@@ -197,10 +196,10 @@ def find_prompts(cache: Path, table: TableInfo, name: str) -> PromptTable | None
         same = [found for found, label in zip(fitting, labels, strict=True) if label == name]
     if not same:
         changed = set_label(name) in labels
-        told = "are not embedded as they are now" if changed else "are not embedded"
+        state = "have changed since they were embedded" if changed else "are not embedded"
         known = "" if changed else f" {nearest(name, set(labels))}"
         raise UsageError(
-            f"The prompts '{name}' {told} by {table.provenance['encoder']}.{known} "
+            f"The prompts '{name}' {state} by {table.provenance['encoder']}.{known} "
             f"Run: {extract_command(table)} --prompts {name}"
         )
     return same[0]

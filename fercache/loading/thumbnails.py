@@ -1,4 +1,4 @@
-"""Small pictures of faces for reports: of made-up faces always, of real people only where somebody asks for them."""
+"""Thumbnails of faces for reports: of synthetic faces always, of real people only on request."""
 
 import base64
 import io
@@ -26,18 +26,18 @@ QUALITY = 80
 
 
 def images_of(settings: Settings, show_real: bool) -> FaceImages:
-    """What shows the faces of a target, by its data set's name and their ids, as data URIs of 72 x 72 pixels.
+    """A function from a target's name and face ids to thumbnails: data URIs of 72 x 72 pixels, by id.
 
-    Pictures are cut and spoilt as for the encoder. Left out are those that cannot be read, those of a set of which
-    nobody knows where it lies, and, unless `show_real`, those of every set that may show real people.
+    Images are cut and corrupted as for the encoder. Left out are unreadable images, datasets without a known root, and,
+    unless `show_real`, all datasets that may show real people.
     """
 
     @cache
     def tables() -> list[TableInfo]:
         return find_tables(settings.cache)
 
-    def pictures(target: str, ids: Sequence[str]) -> Mapping[str, str]:
-        with suppress(UsageError, OSError):  # a set that is not known any more, or lies elsewhere
+    def images(target: str, ids: Sequence[str]) -> Mapping[str, str]:
+        with suppress(UsageError, OSError):  # an unknown dataset, or one that was moved
             name = DatasetName.parse(target)
             dataset: Dataset = registry.load("datasets", name.family)
             if dataset.may_show_faces or show_real:
@@ -45,7 +45,7 @@ def images_of(settings: Settings, show_real: bool) -> FaceImages:
                 return dict(_thumbnails(name, root, ids))
         return {}
 
-    return pictures
+    return images
 
 
 def _thumbnails(name: DatasetName, root: Path | None, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -55,8 +55,8 @@ def _thumbnails(name: DatasetName, root: Path | None, ids: Sequence[str]) -> Ite
 
 
 def thumbnail(pixels: NDArray[np.uint8]) -> str:
-    """A data URI of a picture (H, W, 3), its middle square where it is not square itself, as encoders look at it."""
-    picture = ImageOps.fit(Image.fromarray(pixels), (SIDE, SIDE), Image.Resampling.BICUBIC)
+    """A data URI of the central square of an image (H, W, 3), which is what encoders see."""
+    image = ImageOps.fit(Image.fromarray(pixels), (SIDE, SIDE), Image.Resampling.BICUBIC)
     stream = io.BytesIO()
-    picture.save(stream, "JPEG", quality=QUALITY, optimize=True)
+    image.save(stream, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -1,4 +1,4 @@
-"""Why runs are not scored: the cache holds nothing that they did not learn from, or features of another encoder."""
+"""Why runs are not scored: the cache holds no unseen faces, or only features of another encoder."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,35 +14,33 @@ from fercache.options.extract import EncoderRequest
 from fercache.store.tables import TableInfo
 
 ALWAYS_THERE = "synthetic:webcam"
-"""A set that needs no files."""
+"""A dataset that needs no files."""
 
 
 def whole_name(table: TableInfo) -> str:
-    """What the table is called as a target: a corrupted set's with its split."""
+    """The table's name as a target; a corrupted dataset's has its split."""
     split = table.identity.get("split")
     return f"{table.identity['dataset']}@{split}" if split else str(table.identity["dataset"])
 
 
 def scored_by_default(tables: Sequence[TableInfo]) -> list[DatasetName]:
-    """The sets of the tables, without those that snapshots are chosen by: those are targets where named."""
+    """The datasets of the tables, except the shifted images that snapshots are selected by: targets only if named."""
     names = [DatasetName.parse(name) for name in sorted(set(map(whole_name, tables)))]
     return [name for name in names if name.corruption != SHIFTED]
 
 
 def nothing_to_score(configs: Sequence[RunConfig], tables: Sequence[TableInfo]) -> str:
-    """Why no run can be scored on any set of the cache, and what to do about it; "" where one can be."""
+    """Why no run can be scored on any dataset of the cache, and the remedy; empty if one can."""
     if any(_can_be_scored(config, table) for config in configs for table in tables):
         return ""
     encoder = EncoderRequest.of(configs[0].encoder_request)
     own = {whole_name(t) for c in configs for t in tables if same_encoder(t.identity["encoder"], c.encoder_identity)}
-    reason = f"no set in the cache was extracted with their encoder, {configs[0].encoder}"
+    reason = f"no dataset in the cache was extracted with their encoder, {configs[0].encoder}"
     if own:
-        reason = (
-            f"the cache holds only what they were trained on ({', '.join(sorted(own))}), and no split to test them on"
-        )
+        reason = f"the cache holds only the datasets they were trained on ({', '.join(sorted(own))}), and no test split"
     return (
-        f"There is nothing to score the runs on: {reason}. Extract another set, e.g. "
-        f"`{command_to_extract(ALWAYS_THERE, encoder)}`, then type `fercache evaluate`. Or give the source a test "
+        f"There is no target to score the runs on: {reason}. Extract another dataset, e.g. "
+        f"`{command_to_extract(ALWAYS_THERE, encoder)}`, then run `fercache evaluate`. Or give the source a test "
         "split (for a folder: train/EXPRESSION/ and test/EXPRESSION/ below its root), extract it and train again."
     )
 
@@ -52,7 +50,7 @@ def _can_be_scored(config: RunConfig, table: TableInfo) -> bool:
         return False
     try:
         splits = [unseen_split(table.splits, name, config.parts) for name in scored_by_default([table])]
-    except UsageError:  # it was trained on
+    except UsageError:  # its faces were trained on
         return False
     return bool(splits)
 
@@ -60,7 +58,7 @@ def _can_be_scored(config: RunConfig, table: TableInfo) -> bool:
 def on_other_features(
     configs: Sequence[RunConfig], names: Sequence[DatasetName], tables: Sequence[TableInfo]
 ) -> Iterator[str]:
-    """A sentence for each encoder of the runs, on the sets that were not extracted with it but with others."""
+    """One sentence per encoder of the runs about the datasets that were extracted with other encoders only."""
     by_encoder: dict[str, list[RunConfig]] = {}
     for config in configs:
         by_encoder.setdefault(key_of({**config.encoder_identity, "precision": ""}), []).append(config)
@@ -71,10 +69,10 @@ def on_other_features(
 
 
 def _of_others(encoder: Mapping[str, object], name: DatasetName, tables: Sequence[TableInfo]) -> TableInfo | None:
-    """A table of the set, where there is none of that encoder."""
-    there = [table for table in tables if holds(table, name)]
-    own = any(same_encoder(table.identity["encoder"], encoder) for table in there)
-    return None if own or not there else there[0]
+    """A table of the dataset by another encoder, if there is none by this one."""
+    fitting = [table for table in tables if holds(table, name)]
+    own = any(same_encoder(table.identity["encoder"], encoder) for table in fitting)
+    return None if own or not fitting else fitting[0]
 
 
 def _sentence(runs: Sequence[RunConfig], lacking: Mapping[str, TableInfo]) -> str:
@@ -82,12 +80,13 @@ def _sentence(runs: Sequence[RunConfig], lacking: Mapping[str, TableInfo]) -> st
     asked, extracted = (EncoderRequest.of(by) for by in (run.encoder_request, table.provenance["encoder_request"]))
     others = ", ".join(sorted({each.provenance["encoder"] for each in lacking.values()}))
     count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
-    fact = f"{', '.join(lacking)}: not scored by {count} on the features of {run.encoder}, since extracted with"
+    unscored = f"so {count} on the features of {run.encoder} cannot be scored there"
     if asked == extracted.but(device=asked.device, precision=asked.precision):
         source = " ".join(f"--source {shlex.quote(part.name)}" for part in run.parts)
         return (
-            f"{fact} another version of {others}. Extract the source with that one as well, then train again: "
+            f"{', '.join(lacking)}: extracted with another version of {others}, {unscored}. Extract the source with "
+            "that version as well, then train again: "
             f"fercache train {source} --head {run.head}"
         )
     again = command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
-    return f"{fact} {others} only. Run: {again}"
+    return f"{', '.join(lacking)}: extracted with {others} only, {unscored}. Run: {again}"

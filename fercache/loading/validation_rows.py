@@ -1,4 +1,4 @@
-"""Which rows are held out to choose by: about as many of each class, and whole subjects."""
+"""Which rows are held out for validation: stratified by class, subjects kept whole."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 
 def split_validation(index: NDArray[np.int64], subject: NDArray[Any], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """(N,) whether a row is held out: a `fraction` of each class, whole subjects where `subject` (N,) is not empty.
+    """(N,) whether a row is held out: a `fraction` of each class, in whole subjects where `subject` (N,) is not empty.
 
-    `index` (N,) is the class, negative for a row without one, which is never held out. Depends on the arguments alone.
-    Of two rows or more, some are held out and some are not; a single subject, for want of others, is split by rows.
+    `index` (N,) is the class; rows without one (negative) are never held out. Depends on the arguments alone.
+    Of two or more rows, some are held out and some are not; a single subject is split by rows.
     """
     labelled = np.flatnonzero(index >= 0)
     counts = _counts_per_unit(index[labelled], subject[labelled])
@@ -26,9 +26,9 @@ def split_validation(index: NDArray[np.int64], subject: NDArray[Any], fraction: 
 
 
 def split_folds(index: NDArray[np.int64], subject: NDArray[Any], folds: int) -> NDArray[np.int64]:
-    """(N,) the number of a fold: each about as large a part of each class, and whole subjects, as `split_validation`.
+    """(N,) the fold of each row: stratified by class, subjects kept whole, as in `split_validation`.
 
-    There are fewer where there are fewer faces or subjects. Depends on the arguments alone.
+    With fewer faces or subjects than `folds`, there are fewer folds. Depends on the arguments alone.
     """
     fold, left = np.zeros(len(index), dtype=np.int64), np.arange(len(index))
     for number in range(1, folds):
@@ -40,7 +40,7 @@ def split_folds(index: NDArray[np.int64], subject: NDArray[Any], folds: int) -> 
 
 @dataclass(frozen=True)
 class _UnitCounts:
-    """`unit` (N,) which unit a row is of, a subject or a lone row; `classes` (U, L) rows of each class in each unit."""
+    """`unit` (N,) is the unit of a row, a subject or a lone row; `classes` (U, L) counts the rows of each class."""
 
     unit: NDArray[np.int64]
     classes: NDArray[np.int64]
@@ -61,12 +61,12 @@ def _counts_per_unit(index: NDArray[np.int64], subject: NDArray[Any]) -> _UnitCo
 
 
 def _choose_units(classes: NDArray[np.int64], fraction: float, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """Goes through the units in random order and takes each that brings the class counts nearer to the wanted ones."""
+    """Visits the units in random order and takes each that brings the class counts nearer to the wanted ones."""
     chosen = np.zeros(len(classes), dtype=bool)
     missing = fraction * classes.sum(axis=0)
     for unit in generator.permutation(len(classes)):
         if missing.max() <= 0.5 or chosen.sum() == len(classes) - 1:
-            break  # no unit can bring the counts nearer, or there would be none left to train on
+            break  # no unit can bring the counts nearer, or none would be left to train on
         if ((missing - classes[unit]) ** 2).sum() < (missing**2).sum():
             chosen[unit] = True
             missing = missing - classes[unit]

@@ -1,7 +1,7 @@
-"""The options of every command: one model a command, one field an option.
+"""The options of every command: one model per command, one field per option.
 
 The command line, the Python API, experiment files and stored configurations take names, types, limits and help texts
-from these fields alone. Nothing here imports torch, so that `--help` answers at once.
+from these fields alone. Nothing here imports torch, so that `--help` is fast.
 """
 
 from typing import Any, Self
@@ -9,6 +9,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from fercache.policies import VotePolicy
+
+DEVICE = "Device to compute on: auto, cuda, mps or cpu."
 
 
 class Options(BaseModel):
@@ -21,16 +23,16 @@ class Options(BaseModel):
         return type(self)(**{**dict(self), **changes})
 
     def part(self, model: "type[Options]") -> dict[str, Any]:
-        """The fields that this model has from another one, by name."""
+        """The values of the fields of another `model` that this one has as well, by name."""
         return {name: getattr(self, name) for name in model.model_fields}
 
 
 def option(default: Any, text: str, *, flag: str = "", metavar: str = "", shown: str = "", **more: Any) -> Any:
     """A field with its help text.
 
-    `flag` is its name on the command line where that is another than the field's; an `argument=True` has none. `shown`
-    is the default as help shows it. `more` are limits (`ge`, `le`), and
-    `in_key=False` where another part of a run's key covers it.
+    `flag` is its name on the command line if not the field's name; `argument=True` makes it a positional argument.
+    `shown` is the default as shown in the help. `more` are limits (`ge`, `le`), and `in_key=False` if another part of a
+    run's key covers the field.
     """
     extra: dict[str, Any] = {"flag": flag, "metavar": metavar, "shown": shown}
     extra |= {name: more.pop(name) for name in ("argument", "in_key") if name in more}
@@ -39,19 +41,19 @@ def option(default: Any, text: str, *, flag: str = "", metavar: str = "", shown:
 
 def device_option() -> Any:
     """`device`, the same for every command."""
-    return option("auto", "auto, cuda, mps or cpu.")
+    return option("auto", DEVICE)
 
 
 def encoder_option() -> Any:
-    """`encoder`, of commands that read features."""
+    """`encoder`, for commands that read features."""
     return option(None, "Encoder whose features to use. [default: bundled, else the only one in the cache]")
 
 
 def labels_option() -> Any:
-    """`labels`, of commands that read labels."""
+    """`labels`, for commands that read labels."""
     return option(None, "Label file to use, for datasets with several (ferplus: fer2013new, folders).", in_key=False)
 
 
 def votes_option(text: str) -> Any:
-    """`votes`, of commands that read labels."""
+    """`votes`, for commands that read labels."""
     return option(VotePolicy.MAJORITY, text, in_key=False)

@@ -32,31 +32,31 @@ def _read_class_mix(given: Any) -> Any:
             )
     if abs(sum(mix.values()) - 1) > 0.005:
         raise ValueError(
-            f"shares must add up to 1, found {sum(mix.values()):.4g}. Expressions that are not named have none"
+            f"shares must add up to 1, found {sum(mix.values()):.4g}. Expressions that are not listed have share 0"
         )
     return mix
 
 
 class CompareRequest(Options):
-    """Which records to compare, in which report; an empty field means all.
+    """Which records to compare, in which report; empty filters mean all.
 
-    `targets` are labels, datasets with or without a split, or several by one name: `synthetic`, `ferplus+blur`,
+    `targets` are target labels, datasets with or without a split, or groups: `synthetic`, `ferplus+blur`,
     `ferplus+all`. `baseline` is a head or a run.
     """
 
     runs: tuple[str, ...] = option((), "Runs to compare.", argument=True)
     name: str = option("latest", "Folder in reports/.")
-    baseline: str | None = option(None, "Head or run that all other methods are tested against, face by face.")
-    sources: tuple[str, ...] = option((), "Only runs trained on it; repeatable.", flag="source")
-    targets: tuple[str, ...] = option((), "Only scores on it, NAME[@SPLIT]; repeatable.", flag="target")
-    heads: tuple[str, ...] = option((), "Only this head; repeatable.", flag="head")
+    baseline: str | None = option(None, "Head or run to test all other methods against, face by face.")
+    sources: tuple[str, ...] = option((), "Only runs trained on this source; repeatable.", flag="source")
+    targets: tuple[str, ...] = option((), "Only scores on this target, NAME[@SPLIT]; repeatable.", flag="target")
+    heads: tuple[str, ...] = option((), "Only runs of this head; repeatable.", flag="head")
     selections: tuple[SelectionPolicy, ...] = option(
-        (), "Only records of this selection policy; repeatable.", flag="selection"
+        (), "Only scores of this selection policy; repeatable.", flag="selection"
     )
-    about: str = option("", "Text for the top of the page.")
+    about: str = option("", "Text at the top of the page.")
     class_mix: Annotated[Mapping[str, float] | None, BeforeValidator(_read_class_mix)] = option(
         None,
         "Also show accuracy under this class mix, e.g. happiness=0.4,neutral=0.6.",
         metavar="NAME=SHARE,...",
     )
-    thumbnails: bool = option(False, "Show images of real faces too; synthetic ones are always shown.")
+    thumbnails: bool = option(False, "Also show images of real people; synthetic faces are always shown.")

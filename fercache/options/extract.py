@@ -11,14 +11,18 @@ from fercache.options import Options, device_option, option
 
 
 class EncoderOptions(Options):
-    """An encoder and how it computes. `name` is `FAMILY`, or an architecture and tag as open_clip writes them."""
+    """An encoder and how it computes. `name` is a family, or an architecture and tag in open_clip's notation."""
 
-    name: str = option("bundled", "bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder")
-    weights: Path | None = option(None, "A checkpoint file for that architecture.")
-    preprocessing: Literal["clip", "imagenet-224"] = option(
-        "clip", "clip: the model's own. imagenet-224: as in the papers' code."
+    name: str = option(
+        "bundled", "Encoder: bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder"
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = option("auto", "auto: the fastest that agrees with fp32.")
+    weights: Path | None = option(None, "Checkpoint file of the encoder.")
+    preprocessing: Literal["clip", "imagenet-224"] = option(
+        "clip", "Preprocessing: clip is the model's own, imagenet-224 that of the papers' code."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto", "Precision; auto is the fastest that agrees with fp32."
+    )
 
 
 class EncoderRequest(EncoderOptions):
@@ -27,7 +31,7 @@ class EncoderRequest(EncoderOptions):
     device: str = device_option()
 
     def stored(self) -> dict[str, Any]:
-        """As JSON, to ask for the same again from any folder."""
+        """As JSON, to repeat the request from any folder."""
         return {**self.model_dump(), "weights": str(self.weights.resolve()) if self.weights else None}
 
     @classmethod
@@ -42,35 +46,39 @@ class EncoderRequest(EncoderOptions):
 
 
 class ContentOptions(Options):
-    """What a feature table holds beside the clean features. Experiments have these options too.
+    """What a feature table holds besides the clean features. Experiments have these options too.
 
     `prompts` is a TOML file or a built-in set; the built-in sets are always encoded. `crops` is the side of the crops
     stored for trunks that look at pixels.
     """
 
     prompts: str = option("faces", "Prompt set: faces, ke2nt, or a TOML file.")
-    views: int = option(0, "Augmented views to encode beside the clean one.", ge=0, le=64)
-    recipe: str = option("cafe", "How views are made: cafe, ke2nt, or a TOML file.")
-    crops: int | None = option(None, "Also store crops of this side, for trunks that look at pixels.", ge=16, le=512)
+    views: int = option(0, "Augmented views to encode besides the clean one.", ge=0, le=64)
+    recipe: str = option("cafe", "Recipe of the views: cafe, ke2nt, or a TOML file.")
+    crops: int | None = option(
+        None, "Also store crops of this side in pixels, for trunks that read pixels.", ge=16, le=512
+    )
 
 
 class ExtractRequest(ContentOptions):
-    """What to encode, and with what.
+    """Which dataset to encode, and with which encoder.
 
-    `shifted` adds a table of the validation split in changed images, by which the policy `source-shifted` selects.
+    `shifted` adds a table of the validation split in shifted images, for the selection policy `source-shifted`.
     """
 
     dataset: str = option(
         "synthetic:studio",
-        "NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.",
+        "Dataset to encode, NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.",
         shown="synthetic, all domains",
     )
-    root: Path | None = option(None, "Where the dataset is. [default: as in fercache.toml]")
+    root: Path | None = option(None, "Folder of the dataset. [default: as in fercache.toml]")
     encoder: EncoderRequest = EncoderRequest()
-    shifted: bool = option(True, "Also encode changed images of the validation split, to select snapshots by.")
-    batch_size: int | None = option(None, "Images per batch. [default: by the device]", ge=1, le=65536)
-    shard_rows: int = option(2048, "Images per shard, the unit that an interrupt keeps.", ge=1)
-    engine: Literal["local", "ray"] = option("local", "Where to encode.")
+    shifted: bool = option(
+        True, "Also encode shifted images of the validation split, to select snapshots by. [default: shifted]"
+    )
+    batch_size: int | None = option(None, "Images per batch. [default: depends on the device]", ge=1, le=65536)
+    shard_rows: int = option(2048, "Images per shard; finished shards survive an interrupt.", ge=1)
+    engine: Literal["local", "ray"] = option("local", "Encode on this machine or on a Ray cluster.")
     address: str | None = option(
-        None, "Address of a Ray cluster. [default: the one this machine belongs to, else a new one]"
+        None, "Address of the Ray cluster. [default: the cluster of this machine, else a new one]"
     )

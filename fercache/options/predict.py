@@ -13,14 +13,14 @@ _RENAMED = "note: --prompts now takes a prompt set; write --sentence for text. T
 
 
 class PredictRequest(Options):
-    """Images and folders of images. Without a `run`: text similarity, with a prompt set or with `sentences`."""
+    """Image files and folders. Without a `run`: text similarity, with a prompt set or with `sentences`."""
 
     paths: tuple[Path, ...] = option(..., "Image files and folders.", argument=True)
     run: str | None = option(None, "Name or key of a run. [default: text similarity, without training]")
     prompts: Annotated[str | None, BeforeValidator(lambda given: given)] = option(
         None, "Prompt set: faces, ke2nt, or a TOML file. [default: the seven basic expressions of faces]"
     )
-    sentences: tuple[str, ...] = option((), "Text to choose from; give two or more.", flag="sentence")
+    sentences: tuple[str, ...] = option((), "Sentence to choose from; give two or more.", flag="sentence")
     encoder: EncoderRequest = EncoderRequest()
 
     @model_validator(mode="before")

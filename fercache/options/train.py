@@ -21,7 +21,7 @@ def _read_seeds(given: Any) -> Any:
         if not (first.isdecimal() and (last or first).isdecimal()) or int(last or first) < int(first):
             raise ValueError("write one seed (7), a range (0-4), or a list (0,2,5)")
         if int(last or first) - int(first) >= MOST_SEEDS:
-            raise ValueError(f"at most {MOST_SEEDS:,} seeds can be named")
+            raise ValueError(f"at most {MOST_SEEDS:,} seeds are allowed")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(seeds))
 
@@ -46,9 +46,9 @@ Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_read_seeds), Field(min_leng
 
 
 class LearningOptions(Options):
-    """What changes what a run learns, beside its source, head and seed. Experiments and stored runs have these too.
+    """Options that change a run besides its source, head and seed. Experiments and stored runs have these too.
 
-    A field is part of a run's key wherever it is not at its default, unless it says `in_key=False`.
+    A field that is not at its default is part of a run's key, unless it is marked `in_key=False`.
     """
 
     classes: Annotated[int, Field(ge=7, le=8)] = option(7, "Number of expressions; 8 adds contempt.", in_key=False)
@@ -62,7 +62,7 @@ class LearningOptions(Options):
     )
 
     def identity(self) -> dict[str, Any]:
-        """The fields that belong to a run's key, where they are not at their defaults."""
+        """The fields that belong to a run's key and are not at their defaults."""
         return {
             name: getattr(self, name)
             for name, field in LearningOptions.model_fields.items()
@@ -71,17 +71,24 @@ class LearningOptions(Options):
 
 
 class TrainRequest(LearningOptions):
-    """What to train on which source: one dataset, or several pooled, `A & B`.
+    """Which heads to train on which source: one dataset, or several pooled, `A & B`.
 
     `set` overrides head settings by name; the values may be strings.
     """
 
-    heads: tuple[str, ...] = option(("sigmoid-mask", "text-similarity"), "Head to train; repeatable.", flag="head")
+    heads: tuple[str, ...] = option(
+        ("sigmoid-mask", "text-similarity"),
+        "Head to train; repeatable.",
+        flag="head",
+        shown="sigmoid-mask and text-similarity",
+    )
     source: Annotated[str, BeforeValidator(_read_source)] = option(
-        "synthetic:studio", "Dataset to train on, NAME[@SPLIT]; repeatable, several are pooled."
+        "synthetic:studio",
+        "Dataset to train on, NAME[@SPLIT]; repeatable, several are pooled.",
+        shown="synthetic:studio",
     )
     encoder: str | None = encoder_option()
-    seeds: Seeds = option((0, 1, 2, 3, 4), "One seed (7), a range (0-4) or a list (0,2,5).", shown="0-4")
+    seeds: Seeds = option((0, 1, 2, 3, 4), "Seeds: one (7), a range (0-4) or a list (0,2,5).", shown="0-4")
     set: Annotated[Mapping[str, Any], BeforeValidator(_read_pairs)] = option(
         {}, "Setting of a head, e.g. learning_rate=1e-3; repeatable.", metavar="NAME=VALUE"
     )

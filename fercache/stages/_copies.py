@@ -1,4 +1,4 @@
-"""The faces of a target of which a source has a copy."""
+"""The target faces that have a copy in the source."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +19,7 @@ from fercache.store.tables import FeatureTable, TableInfo
 
 
 class Copies:
-    """Which faces of a target have their image in what a source trains on; each pair of tables is searched once."""
+    """Which target faces have a copy among the source's training rows; searches each pair of tables once."""
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:
         self._tables = {table.clean_key: table for table in tables}
@@ -41,8 +41,8 @@ class Copies:
     def _search(self, run: str, part: SourcePart, scored: TableInfo, split: str) -> frozenset[str]:
         if part.key not in self._tables:
             raise UsageError(
-                f"{run} was trained on a table of {part.name} that is not in the cache any more, so "
-                f"which faces are in both cannot be seen. Run: fercache extract --dataset {part.name}"
+                f"{run} was trained on a table of {part.name} that is no longer in the cache, so duplicates of its "
+                f"faces cannot be found. Run: fercache extract --dataset {part.name}"
             )
         source, target = self._read(self._tables[part.key].path), self._read(scored.path)
         rows = split_rows(target, split)
@@ -51,7 +51,7 @@ class Copies:
         return frozenset(target.columns.id[rows][find_pairs(ours, theirs, device=self._device).right])
 
     def _clean(self, target: Target) -> TableInfo:
-        """The target's table, or that of the set it was made from: copies are hard to see in corrupted pictures."""
+        """The target's table, or its clean dataset's: copies are hard to recognise in corrupted images."""
         own, encoder = self._tables[target.table.clean_key], target.table.identity["encoder"]
         if not target.name.corruption:
             return own
@@ -60,7 +60,7 @@ class Copies:
         clean = next(fitting, None)
         if clean is None:
             raise UsageError(
-                f"Which faces of {target.name} are duplicates is seen in {target.name.clean}, which is not in the "
+                f"Duplicates in {target.name} are found in its clean images, and {target.name.clean} is not in the "
                 f"cache. Run: fercache extract --dataset {target.name.clean}"
             )
         return clean

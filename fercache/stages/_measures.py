@@ -1,4 +1,4 @@
-"""How good logits are on a target's faces: scores, intervals, calibration, abstention, groups."""
+"""The measures of logits on a target's faces: scores, intervals, calibration, abstention, groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from fercache.scoring.intervals import score_intervals
 from fercache.scoring.metrics import predict, score
 
 MOST_VALUES = 20
-"""A column of groups with more values than that is no grouping: an age in years, a file's name."""
+"""A column with more values is not a grouping: an age in years, a file name."""
 
 
 def measures(
@@ -22,7 +22,7 @@ def measures(
     expressions: Sequence[str],
     known: Sequence[str],
 ) -> dict[str, Any]:
-    """The fields of a record that say how good the `logits` of every readout, (N, L), are on N `faces`."""
+    """The fields of a record that measure the `logits` of every readout, (N, L), on N `faces`."""
     main, truth = logits[MAIN], faces.truth
     predicted = predict(main, expressions, known)
     named = faces.subject != ""
@@ -52,7 +52,7 @@ def _group(
 
 
 def _groups(group: NDArray[np.object_]) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """By column and value, the rows of `group` (N,), `column=value;...`, that have it."""
+    """The rows of each value of each column in `group` (N,), `column=value;...`."""
     rows: dict[str, dict[str, list[int]]] = {}
     for row, text in enumerate(group):
         for pair in filter(None, text.split(";")):

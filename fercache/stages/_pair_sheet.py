@@ -1,4 +1,4 @@
-"""A picture of pairs that an audit takes for one picture, so that a person can see whether they are."""
+"""A sheet of image pairs that an audit takes for copies, to be checked by eye."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,32 +19,32 @@ from fercache.store.tables import FeatureTable
 
 SIDE, GAP, CAPTION, HEADING, ACROSS = 96, 14, 50, 44, 4
 EACH = 12
-"""Pairs that are shown of the closest ones, and of those that only just count."""
+"""Number of pairs shown of the closest ones, and of those just above the threshold."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A face by its set and id, and what its label says."""
+class LabelledImage:
+    """An image by its dataset and id, with its label."""
 
     dataset: str
     id: str
     label: str
 
 
-Pair = tuple[Picture, Picture, float]
+Pair = tuple[LabelledImage, LabelledImage, float]
 
 
 def write_pair_sheet(
     path: Path, settings: Settings, pairs: Sequence[Pair], tables: Mapping[DatasetName, FeatureTable]
 ) -> Path | None:
-    """The first EACH of `pairs` and the last ones, as PNG; None where there are none, or no picture can be found.
+    """Writes the first and the last EACH of `pairs` as a PNG; None without pairs or readable images.
 
-    Pictures are read from where the set lies now (`fercache.toml`), or lay when it was extracted.
+    Reads the images from the dataset's root in `fercache.toml`, else from the root it was extracted from.
     """
     distinct = _distinct(pairs)
-    groups = {"the closest pairs": distinct[:EACH], "pairs that only just count": distinct[EACH:][-EACH:]}
+    groups = {"closest pairs": distinct[:EACH], "pairs just above the threshold": distinct[EACH:][-EACH:]}
     shown = [pair for group in groups.values() for pair in group]
-    pixels = _read_pictures(settings, tables, {picture for pair in shown for picture in pair[:2]})
+    pixels = _read_images(settings, tables, {image for pair in shown for image in pair[:2]})
     if not pixels:
         path.unlink(missing_ok=True)
         return None
@@ -64,8 +64,8 @@ def write_pair_sheet(
 
 
 def _distinct(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs whose pictures are in none before: of a picture that is there five times one pair tells enough."""
-    shown: set[Picture] = set()
+    """The pairs whose images are in no earlier pair: of an image with five copies, one pair is enough."""
+    shown: set[LabelledImage] = set()
     kept = []
     for pair in pairs:
         if shown.isdisjoint(pair[:2]):
@@ -74,29 +74,31 @@ def _distinct(pairs: Sequence[Pair]) -> list[Pair]:
     return kept
 
 
-def _read_pictures(
-    settings: Settings, tables: Mapping[DatasetName, FeatureTable], wanted: set[Picture]
-) -> dict[Picture, NDArray[np.uint8]]:
-    """Those of the wanted pictures that can be found and read."""
+def _read_images(
+    settings: Settings, tables: Mapping[DatasetName, FeatureTable], wanted: set[LabelledImage]
+) -> dict[LabelledImage, NDArray[np.uint8]]:
+    """The pixels of the `wanted` images that can be read."""
     found = {}
     for name, table in tables.items():
-        here = {picture.id: picture for picture in wanted if picture.dataset == str(name.whole)}
-        with suppress(UsageError, OSError):  # the set does not lie there any more
+        here = {image.id: image for image in wanted if image.dataset == str(name.whole)}
+        with suppress(UsageError, OSError):  # the dataset is no longer there
             for face in faces_with(here, name, known_root(settings, name, [table])):
                 with suppress(Unreadable, OSError):
                     found[here[face.id]] = face.pixels(face.read())
     return found
 
 
-def _draw_pair(sheet: Image.Image, x: int, y: int, pair: Pair, pixels: Mapping[Picture, NDArray[np.uint8]]) -> None:
+def _draw_pair(
+    sheet: Image.Image, x: int, y: int, pair: Pair, pixels: Mapping[LabelledImage, NDArray[np.uint8]]
+) -> None:
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
-    for place, picture in enumerate(pair[:2]):
+    for place, image in enumerate(pair[:2]):
         at = (x + place * (SIDE + 2), y)
-        if picture in pixels:
-            sheet.paste(Image.fromarray(pixels[picture]).resize((SIDE, SIDE)), at)
+        if image in pixels:
+            sheet.paste(Image.fromarray(pixels[image]).resize((SIDE, SIDE)), at)
         else:
             pen.rectangle((*at, at[0] + SIDE - 1, at[1] + SIDE - 1), fill="lightgrey")
-        pen.text((at[0], y + SIDE + 2), picture.label or "no label", "black", font)
-        pen.text((at[0], y + SIDE + 16), picture.id[-16:], "dimgrey", font)
-    places = " / ".join(dict.fromkeys(picture.dataset for picture in pair[:2]))
-    pen.text((x, y + SIDE + 30), f"{pair[2]:.2f}  {places}", "dimgrey", font)
+        pen.text((at[0], y + SIDE + 2), image.label or "no label", "black", font)
+        pen.text((at[0], y + SIDE + 16), image.id[-16:], "dimgrey", font)
+    datasets = " / ".join(dict.fromkeys(image.dataset for image in pair[:2]))
+    pen.text((x, y + SIDE + 30), f"{pair[2]:.2f}  {datasets}", "dimgrey", font)

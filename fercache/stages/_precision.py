@@ -1,4 +1,4 @@
-"""Precision `auto`: that of an earlier table of the same faces, else the one that the encoder measures."""
+"""Precision `auto`: the one of an earlier table of the same faces, else the encoder measures it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ from fercache.store.tables import clean_key_of, find_tables, parts_folder, table
 
 
 def keep_precision(cache: Path, name: DatasetName, identity: Mapping[str, Any], encoder: Encoder) -> bool:
-    """Gives the encoder the precision of a finished or unfinished table with these faces; False if there is none.
+    """Gives the encoder the precision of a finished or unfinished table of the same faces; False if there is none.
 
-    `identity` is that of the table, in any precision; augmented views make no difference. Raises UsageError if
-    something is left to encode and this device does not have that precision.
+    `identity` is the table's, in any precision; augmented views make no difference. Raises UsageError if faces are left
+    to encode and this device does not support that precision.
     """
     finished = {table.clean_key for table in find_tables(cache)}
     for precision in PRECISIONS:
@@ -25,8 +25,8 @@ def keep_precision(cache: Path, name: DatasetName, identity: Mapping[str, Any], 
         if clean_key_of(same) in finished or parts_folder(table).exists():
             if not table.exists() and precision not in ("fp32", *reduced_precisions(encoder.device)):
                 raise UsageError(
-                    f"{name} has a table in {precision}, which {encoder.device} cannot compute in. Extract it on a "
-                    "device like the first, or with --precision fp32 for a table of its own."
+                    f"{name} has a table in {precision}, which {encoder.device} does not support. Extract it on a "
+                    "device that does, or with --precision fp32 for another table."
                 )
             encoder.precision = precision
             return True

@@ -1,4 +1,4 @@
-"""feature tables -> leaks between sets and splits, labels in another order, labels that nobody believes."""
+"""feature tables -> leaks between datasets and splits, swapped label names, doubtful labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.labelled_faces import LabelPolicy, labels_of, searched_faces
+from fercache.loading.labelled_faces import Labelling, labels_of, searched_faces
 from fercache.loading.tables import find_table, same_encoder
 from fercache.options.audit import AuditRequest
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
-from fercache.stages._pair_sheet import Pair, Picture, write_pair_sheet
+from fercache.stages._pair_sheet import LabelledImage, Pair, write_pair_sheet
 from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 NO_LABEL = ""
 IDENTICAL, NEAR = "identical", "near"
 _SIDE = ("set", "split", "id", "label")
-"""What is said of each of a pair's two images; the second one's columns begin with `other_`."""
+"""Columns of each image in a pair; those of the second image begin with `other_`."""
 
 
 @dataclass(frozen=True)
-class AuditedSet:
-    """A set's rows as the audits see them. `index` (N,) points into EXPRESSIONS by the majority policy, -1 for none."""
+class AuditedDataset:
+    """The rows of a dataset for the audits. `index` (N,) points into EXPRESSIONS, by majority vote; -1: no label."""
 
     name: DatasetName
     table: FeatureTable
@@ -60,9 +60,9 @@ class AuditedSet:
 
 @dataclass(frozen=True)
 class Leak:
-    """Images of one place (set and split) that are in another one as well, or again in the same.
+    """Images of one place (dataset and split) with copies in another place, or in the same.
 
-    `near` counts those that are there changed a little only; `conflicting` those whose label differs from a twin's.
+    `near` counts images with slightly changed copies only; `conflicting`, images whose label differs from a copy's.
     """
 
     place: str
@@ -76,7 +76,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, and the folder with all of it as CSV files."""
+    """The findings, and the folder that holds them as CSV files."""
 
     folder: Path
     leaks: list[Leak]
@@ -89,12 +89,12 @@ class Audit:
 
 
 def audit(settings: Settings, request: AuditRequest) -> Audit:
-    """Looks at the feature tables of the sets, and writes `reports/audit-<sets>/`.
+    """Audits the feature tables of datasets; writes `reports/audit-<datasets>/`.
 
-    Raises UsageError for a set that was not extracted, faces that are named twice, and sets of several encoders.
+    Raises UsageError for a dataset that is not extracted, overlapping splits, and tables of different encoders.
     """
     device = resolve_device(request.device)
-    names = [DatasetName.parse(text) for text in request.sets]
+    names = [DatasetName.parse(text) for text in request.datasets]
     folder = settings.new_report(request.name or "-".join(["audit", *(_place(n.slug, n.split) for n in names)]))
     tables = _read_tables(settings, request)
     sets = [_audited(name, table) for name, table in tables.items()]
@@ -125,29 +125,30 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
 
 
 def _read_tables(settings: Settings, request: AuditRequest) -> dict[DatasetName, FeatureTable]:
-    names = [DatasetName.parse(text) for text in request.sets]
+    names = [DatasetName.parse(text) for text in request.datasets]
     for one, other in combinations(names, 2):
         if one.whole == other.whole and (one.split == other.split or "" in (one.split, other.split)):
-            raise UsageError(f"{one} and {other} have faces in common: name each once, it is compared with itself.")
+            raise UsageError(f"{one} and {other} overlap. Name each face once; every dataset is compared with itself.")
     tables = {n: read_table(find_table(settings.cache, str(n), request.encoder).path) for n in names}
     first, *others = tables
     for other in others:
         if not same_encoder(tables[first].identity["encoder"], tables[other].identity["encoder"]):
             raise UsageError(
                 f"{first} and {other} were extracted with different encoders, whose features cannot be compared. "
-                "Extract both with one, and name it with --encoder."
+                "Extract both with one encoder, and name it with --encoder."
             )
     return tables
 
 
-def _audited(name: DatasetName, table: FeatureTable) -> AuditedSet:
+def _audited(name: DatasetName, table: FeatureTable) -> AuditedDataset:
     columns = table.columns
     rows = columns.split == name.split if name.split else slice(None)
     if not len(columns.id[rows]):
-        raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(set(columns.split)))}.")
+        known = ", ".join(sorted(set(columns.split)))
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {known}.")
     votes = None if columns.votes is None else columns.votes[rows]
-    index = labels_of(table, rows, LabelPolicy(EXPRESSIONS)).index
-    return AuditedSet(
+    index = labels_of(table, rows, Labelling(EXPRESSIONS)).index
+    return AuditedDataset(
         name=name,
         table=table,
         faces=searched_faces(table, rows),
@@ -158,7 +159,7 @@ def _audited(name: DatasetName, table: FeatureTable) -> AuditedSet:
     )
 
 
-def _find_all_pairs(sets: Sequence[AuditedSet], device: str) -> dict[tuple[int, int], Pairs]:
+def _find_all_pairs(sets: Sequence[AuditedDataset], device: str) -> dict[tuple[int, int], Pairs]:
     jobs = list(combinations_with_replacement(range(len(sets)), 2))
     with progress("look for copies", sum(len(sets[i].faces) for i, _ in jobs), "face") as bar:
         return {
@@ -167,8 +168,8 @@ def _find_all_pairs(sets: Sequence[AuditedSet], device: str) -> dict[tuple[int, 
         }
 
 
-def _listed(sets: Sequence[AuditedSet], pairs: Mapping[tuple[int, int], Pairs]) -> "pd.DataFrame":
-    """A row per pair, pixel for pixel first, then by cosine."""
+def _listed(sets: Sequence[AuditedDataset], pairs: Mapping[tuple[int, int], Pairs]) -> "pd.DataFrame":
+    """One row per pair: identical images first, then by cosine."""
     import pandas as pd
 
     parts = []
@@ -185,8 +186,8 @@ def _listed(sets: Sequence[AuditedSet], pairs: Mapping[tuple[int, int], Pairs]) 
     return listed.sort_values(["kind", "cosine"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
-def _leaks(sets: Sequence[AuditedSet], listed: "pd.DataFrame") -> list[Leak]:
-    """For every ordered pair of places, the images of the first that are in the second, where there are any."""
+def _leaks(sets: Sequence[AuditedDataset], listed: "pd.DataFrame") -> list[Leak]:
+    """For every ordered pair of places with copies, the images of the first that are in the second."""
     images = {
         _place(str(one.name.whole), split): int((one.split == split).sum())
         for one in sets
@@ -221,7 +222,7 @@ def _place(name: str, split: str) -> str:
 
 
 def _rows(listed: "pd.DataFrame") -> Iterator[tuple[str, float, bool, Sequence[str], Sequence[str]]]:
-    """Kind, cosine, whether the labels conflict, and what is said of both sides."""
+    """Kind, cosine, whether the labels conflict, and the columns _SIDE of both images."""
     names = ("kind", "cosine", "conflicting", *_SIDE, *(f"other_{column}" for column in _SIDE))
     for kind, cosine, conflicting, *sides in zip(*(listed[name].tolist() for name in names), strict=True):
         yield kind, cosine, conflicting, sides[: len(_SIDE)], sides[len(_SIDE) :]
@@ -233,8 +234,8 @@ def _frame(leaks: Sequence[Leak]) -> "pd.DataFrame":
     return pd.DataFrame(leaks, columns=list(Leak.__dataclass_fields__))
 
 
-def _votes(one: AuditedSet) -> Iterator[tuple[str, list[str], NDArray[np.int16]]]:
-    """By set and label file: what was voted for, and the votes (N, V)."""
+def _votes(one: AuditedDataset) -> Iterator[tuple[str, list[str], NDArray[np.int16]]]:
+    """For every label file: its title, the V options that raters voted for, and the votes (N, V)."""
     columns = [column.partition(":") for column in one.table.vote_columns]
     for file in dict.fromkeys(file for file, _, _ in columns):
         chosen = [i for i, (of, _, _) in enumerate(columns) if of == file]
@@ -242,26 +243,26 @@ def _votes(one: AuditedSet) -> Iterator[tuple[str, list[str], NDArray[np.int16]]
             yield f"{one.name}, {file}", [columns[i][2] for i in chosen], one.votes[:, chosen]
 
 
-def _ceilings(one: AuditedSet) -> Iterator[tuple[str, Ceiling]]:
+def _ceilings(one: AuditedDataset) -> Iterator[tuple[str, Ceiling]]:
     for name, names, votes in _votes(one):
         ceiling = annotator_ceiling(votes, names, EXPRESSIONS)
         if ceiling is not None:
             yield name, ceiling
 
 
-def _rerated(one: AuditedSet, within: Pairs) -> Iterator[tuple[str, Rerated]]:
+def _rerated(one: AuditedDataset, within: Pairs) -> Iterator[tuple[str, Rerated]]:
     left, right = within.left[within.identical], within.right[within.identical]
     for name, names, votes in _votes(one):
         yield name, rerated(votes[left], votes[right], names)
 
 
-def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> int:
-    """`suspects-<set>[@<split>].csv`: faces whose label is not believed, and those with a twin of another label."""
+def _write_suspects(one: AuditedDataset, listed: "pd.DataFrame", folder: Path) -> int:
+    """Writes the faces with doubtful labels to `suspects-<dataset>[@<split>].csv`; returns how many there are."""
     import pandas as pd
 
     found = suspect_labels(*one.labelled())
     rows = np.flatnonzero(one.index >= 0)[found.row]
-    told = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "id": one.id[rows],
             "split": one.split[rows],
@@ -271,29 +272,29 @@ def _write_suspects(one: AuditedSet, listed: "pd.DataFrame", folder: Path) -> in
             "probability_of_suggested": found.of_suggested,
         }
     )
-    told["twin_of_another_label"] = told["id"].map(_conflicts_of(str(one.name.whole), listed)).fillna("")
+    frame["twin_of_another_label"] = frame["id"].map(_conflicts_of(str(one.name.whole), listed)).fillna("")
     if one.votes is not None:
         for column, votes in zip(one.table.vote_columns, one.votes[rows].T, strict=True):
-            told[column] = votes
+            frame[column] = votes
     path = folder / f"suspects-{_place(one.name.slug, one.name.split)}.csv"
-    write_text(path, csv_text(told, "%.4g"))
-    return len(told)
+    write_text(path, csv_text(frame, "%.4g"))
+    return len(frame)
 
 
 def _conflicts_of(name: str, listed: "pd.DataFrame") -> dict[str, str]:
-    """By id, the twins (set, id, label) that have another label."""
+    """The copies (dataset, id, label) with another label, by id."""
     twins: dict[str, list[str]] = {}
     for _, _, conflicting, here, there in _rows(listed):
         for (own, _, id, _), (other, _, other_id, label) in ((here, there), (there, here)):
             if conflicting and own == name:
                 twins.setdefault(id, []).append(f"{other} {other_id} {label}")
-    return {id: "; ".join(told) for id, told in twins.items()}
+    return {id: "; ".join(copies) for id, copies in twins.items()}
 
 
 def _closest(listed: "pd.DataFrame") -> list[Pair]:
     """The near pairs, closest first."""
     return [
-        (Picture(name, id, label), Picture(other, other_id, other_label), cosine)
+        (LabelledImage(name, id, label), LabelledImage(other, other_id, other_label), cosine)
         for kind, cosine, _, (name, _, id, label), (other, _, other_id, other_label) in _rows(listed)
         if kind == NEAR
     ]

@@ -1,4 +1,4 @@
-"""Where every set lies, and what is found there against what is known of it."""
+"""Where every dataset is, and its counts compared with the expected ones."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ NAMED_COUNTS = 6
 
 @dataclass(frozen=True)
 class Checked:
-    """A set, its root, and its findings; or why there are none: no root is known, or it is none of the set's."""
+    """A dataset, its root and its findings; without findings, no root is known or `problem` says what is wrong."""
 
     name: str
     root: Path | None
@@ -27,7 +27,7 @@ class Checked:
 
 
 def check_all(settings: Settings) -> Iterator[Checked]:
-    """Every set that needs no root, every one whose root is known, and the others, without findings."""
+    """Checks every dataset that needs no root or whose root is known; yields the others without findings."""
     roots = _roots(settings)
     known, unknown = _with_roots(roots)
     for family in registry.names("datasets"):
@@ -41,22 +41,22 @@ def check_all(settings: Settings) -> Iterator[Checked]:
 
 
 def _roots(settings: Settings) -> dict[str, Path]:
-    """Where sets lie: by `fercache.toml`, else where they lay when they were extracted."""
+    """The roots of datasets: from `fercache.toml`, else those they were extracted from."""
     tables = [table for table in find_tables(settings.cache) if table.provenance.get("root")]
     extracted = {t.identity["dataset"]: Path(t.provenance["root"]) for t in reversed(tables)}
-    there = {name: root for name, root in extracted.items() if DatasetName.parse(name).clean == DatasetName.parse(name)}
-    return {name: root for name, root in there.items() if root.exists()} | settings.datasets
+    clean = {name: root for name, root in extracted.items() if DatasetName.parse(name).clean == DatasetName.parse(name)}
+    return {name: root for name, root in clean.items() if root.exists()} | settings.datasets
 
 
 def _with_roots(roots: Mapping[str, Path]) -> tuple[list[DatasetName], list[Checked]]:
-    """The sets whose root is known, and what `fercache.toml` calls a set that is none."""
+    """The datasets whose root is known, and the unknown names in `fercache.toml`."""
     known, unknown = [], []
     for text, root in roots.items():
         try:
             name = DatasetName.parse(text)
             registry.load("datasets", name.family)
             if name != name.clean:
-                raise UsageError(f"'{text}' has a root of its own; roots are of whole sets: write '{name.clean}'.")
+                raise UsageError(f"'{text}' has a root, but roots belong to whole datasets: write '{name.clean}'.")
         except UsageError as error:
             unknown.append(Checked(text, root, problem=str(error)))
         else:
@@ -65,7 +65,7 @@ def _with_roots(roots: Mapping[str, Path]) -> tuple[list[DatasetName], list[Chec
 
 
 def check_one(settings: Settings, text: str, root: Path | None = None) -> list[Checked]:
-    """A set, or each domain of it. Raises UsageError for a name that is not known."""
+    """Checks a dataset, or each of its domains. Raises UsageError for an unknown name."""
     name = DatasetName.parse(text)
     dataset = registry.load("datasets", name.family)
     domains = dataset.domains if dataset.domains and not name.domain else (name.domain,)
@@ -85,7 +85,7 @@ def _check(dataset: Dataset, name: DatasetName, root: Path | None) -> Checked:
 
 
 def rows(checked: Sequence[Checked]) -> Iterator[dict[str, Any]]:
-    """One row per finding, or per set that has none, for a CSV file."""
+    """One row per finding, or per dataset without findings, for a CSV file."""
     for one in checked:
         if not one.findings:
             yield {"set": one.name, "root": one.root or "", "problem": one.problem or "no root yet"}
@@ -102,12 +102,12 @@ def rows(checked: Sequence[Checked]) -> Iterator[dict[str, Any]]:
 
 
 def warn_of_other_counts(name: DatasetName, findings: Sequence[Finding]) -> None:
-    """One line where a known dataset has other counts than it should, in all or of an expression."""
+    """Prints one line when the counts of a known dataset, in all or by expression, are not as expected."""
     other = sorted(
         (f for f in findings if not f.agrees), key=lambda f: (bool(f.label), -abs(f.found - (f.expected or 0)))
     )
     if other:
-        told = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
-        more = f" and {len(told) - NAMED_COUNTS} more" if len(told) > NAMED_COUNTS else ""
-        listed = ", ".join(told[:NAMED_COUNTS]) + more
+        counts = [f"{f.found:,} of {f.expected:,} {f.split} {f.label or 'images'}".replace("  ", " ") for f in other]
+        more = f" and {len(counts) - NAMED_COUNTS} more" if len(counts) > NAMED_COUNTS else ""
+        listed = ", ".join(counts[:NAMED_COUNTS]) + more
         print(f"warning: {name.clean} has {listed}; see `fercache datasets show {name.clean}`.", file=sys.stderr)

@@ -20,15 +20,15 @@ from fercache.store.runs import find_runs, is_finished
 from fercache.store.tables import find_tables
 
 _UNFINISHED = (
-    "{} has records, but is no finished run: it has no file 'done'. Delete it and run the same `fercache train` and "
-    "`fercache evaluate` again."
+    "{} has records, but the run is not finished: it has no file 'done'. Delete it and run the same `fercache train` "
+    "and `fercache evaluate` again."
 )
 
 
 def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[Path, list[Record]]:
-    """Writes `reports/<name>/`; returns the page and the records it shows.
+    """Writes `reports/<name>/`; returns the page and its records.
 
-    Raises UsageError when there is nothing to compare, and for a name that no record has.
+    Raises UsageError when there are no records, and for a name that no record has.
     """
     asked = request or CompareRequest()
     _check_about(asked.about)
@@ -45,17 +45,17 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
 
 
 def _check_about(text: str) -> None:
-    """Raises UsageError for what no page can hold."""
+    """Raises UsageError for text that cannot be written in UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"--about {text!r} holds what is no character. Write it in UTF-8.") from None
+        raise UsageError(f"--about {text!r} contains invalid characters. Write it in UTF-8.") from None
 
 
 def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:
-    """What differs between two runs, and by how much on which target; `flips.csv`, beside the page, has the faces.
+    """Compares two runs, target by target, and writes the faces whose prediction changed to `flips.csv`.
 
-    Returns that file. Raises UsageError for a run without records.
+    Returns that file and the comparison. Raises UsageError for a run without records.
     """
     first, second = (_records_of(settings, [run]) for run in runs)
     pair = compare_pair(first, second, settings.cache)
@@ -69,8 +69,8 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
             close = get_close_matches(run, {path.parent.parent.name for path in there}, n=1)
             meant = f" Did you mean {close[0]}?" if close else ""
             raise UsageError(
-                f"There are no records of a run '{run}'.{meant} `fercache list runs` names the runs; a run goes by its "
-                "name or by the key at its end."
+                f"There are no records of a run '{run}'.{meant} Give a run's name, or the key at its end; "
+                "`fercache list runs` shows all."
             )
     paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
     if not paths:
@@ -85,7 +85,7 @@ def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
 
 
 def _what_is_missing(settings: Settings) -> str:
-    """Why there are no records."""
+    """Why there are no records, and the command to run."""
     from fercache.loading.run_config import read_config
     from fercache.loading.unscored import nothing_to_score  # loads torch, which a report needs nowhere else
 
@@ -106,7 +106,7 @@ def _chosen(records: list[Record], request: CompareRequest) -> list[Record]:
 def _having(
     what: str, wanted: Sequence[str], records: list[Record], names_of: Callable[[Record], Sequence[str]]
 ) -> list[Record]:
-    """The records of which one of the names is wanted; `names_of` gives the usual one first."""
+    """The records that have one of the `wanted` names; `names_of` lists a record's names, the usual one first."""
     there = {name for record in records for name in names_of(record)}
     for name in wanted:
         if name not in there:
@@ -125,7 +125,7 @@ def _target_names(record: Record) -> list[str]:
 
 
 def _unfinished_run(record: Path) -> Path | None:
-    """The run's folder where it is not whole: the record is about weights that may be others. Imports have no run."""
+    """The run's folder if the run is unfinished: its weights may have changed since. Imported records have no run."""
     folder = record.parent.parent
     return folder if (folder / "config.json").exists() and not is_finished(folder) else None
 

@@ -1,4 +1,4 @@
-"""Prompts -> prompt tables, and warnings: too long, of words that the encoder does not know, or alike."""
+"""prompts -> embeddings, with warnings for prompts that an encoder cuts, does not know or cannot tell apart."""
 
 import sys
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ from fercache.store.asked import last_asked, note_asked
 from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 
 UNKNOWN = 10
-"""Words that a message names."""
+"""Number of unknown words that a message names."""
 SAME = 1 - 1e-6
-"""Cosine from which on two texts are one to an encoder."""
+"""Cosine at which an encoder cannot tell two texts apart."""
 
 
 def embed(encoder: TextEncoder, prompts: Prompts) -> dict[str, NDArray[np.float32]]:
@@ -52,9 +52,9 @@ def write_prompt_tables(cache: Path, encoder: TextEncoder, asked: str) -> None:
 
 
 def check_prompts(encoder: TextEncoder, prompts: Prompts, embedded: Mapping[str, NDArray[np.float32]]) -> None:
-    """Warns of what the encoder does not read of the prompts. Raises UsageError where it cannot tell two of them apart.
+    """Warns of prompts that the encoder reads only in part. Raises UsageError if it cannot tell two names apart.
 
-    Two names are compared by the mean of their sentences, as `embed` has them.
+    Names are compared by the mean of their `embedded` sentences (S, D).
     """
     for sentence in dict.fromkeys(sentence for sentences in prompts.values() for sentence in sentences):
         for remark in _remarks(encoder, sentence):
@@ -64,8 +64,8 @@ def check_prompts(encoder: TextEncoder, prompts: Prompts, embedded: Mapping[str,
     for one, other in combinations(units, 2):
         if float(units[one] @ units[other]) >= SAME:
             raise UsageError(
-                f"To {encoder.name} '{_short(one)}' and '{_short(other)}' are the same, so it cannot choose between "
-                f"them.{_why(encoder, prompts, one)} Write them so that they differ in words that it reads."
+                f"{encoder.name} cannot tell '{_short(one)}' and '{_short(other)}' apart."
+                f"{_why(encoder, prompts, one)} Make them differ in words that the encoder reads."
             )
 
 
@@ -73,7 +73,7 @@ def _remarks(encoder: TextEncoder, sentence: str) -> list[str]:
     cut, unknown = encoder.cut_from(sentence), encoder.unknown_words(sentence)
     prompt, remarks = f"prompt '{_short(sentence)}'", []
     if cut:
-        remarks.append(f"{prompt} is too long for {encoder.name}: cut from '{_short(cut)}' on.")
+        remarks.append(f"{prompt} is too long for {encoder.name}: cut at '{_short(cut)}'.")
     if unknown:
         remarks.append(f"{prompt}: {encoder.name} does not know {', '.join(unknown[:UNKNOWN])}.")
     return remarks

@@ -11,7 +11,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.loading.batches import crops_of
 from fercache.loading.drift import Drifts
-from fercache.loading.labelled_faces import LabelPolicy
+from fercache.loading.labelled_faces import Labelling
 from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.runs import check_head, load_run
@@ -34,10 +34,10 @@ Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo]]
 
 
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
-    """Scores every run on every target that has no record yet; returns the paths of the new records.
+    """Scores every run on every target without a record; returns the paths of the new records.
 
-    A run is not scored on what it was trained on. Raises UsageError for a run or target that does not exist, when no
-    run can be scored on a target asked for, and when there is nothing at all to score the runs on.
+    Never scores a run on its own training faces. Raises UsageError for an unknown run or target, when no run can be
+    scored on a requested target, and when the cache holds no target at all.
     """
     configs, broken = _readable(_chosen_runs(settings, request))
     tables = find_tables(settings.cache)
@@ -45,7 +45,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
         raise UsageError(reason)
     jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables=tables)]
     _refuse_unscored_targets(settings, request, [t for _, t in jobs], configs=list(configs.values()), tables=tables)
-    _say_what_has_other_features(request, list(configs.values()), tables)
+    _print_other_features(request, list(configs.values()), tables)
     missing, scored = _missing(request, jobs, configs, broken=broken)
     any_scored = bool(scored)
     written: list[Path] = []
@@ -61,7 +61,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 continue
             try:
                 config = configs[folder]
-                labels = LabelPolicy(tuple(config.expressions), config.votes, config.labels)
+                labels = Labelling(tuple(config.expressions), config.votes, config.labels)
                 target = read_target(read(info.path), name, labels, trained_on=config.parts)
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
@@ -77,13 +77,13 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 written += score_run(load(folder, request.device), target)
             except UsageError as error:
                 broken[folder] = str(error)
-    _tell_broken(request, broken, any_scored=any_scored or bool(written))
-    _tell_skipped(request, skipped, scored)
+    _report_broken(request, broken, any_scored=any_scored or bool(written))
+    _report_skipped(request, skipped, scored)
     return written
 
 
 def _readable(folders: Sequence[Path]) -> tuple[dict[Path, RunConfig], dict[Path, str]]:
-    """The configurations of the runs whose head can be built, and why others cannot be scored."""
+    """The configurations of runs whose head can be built, and the reasons why the others cannot be scored."""
     configs: dict[Path, RunConfig] = {}
     broken: dict[Path, str] = {}
     for folder in folders:
@@ -104,7 +104,7 @@ def _missing(
     configs: Mapping[Path, RunConfig],
     broken: dict[Path, str],
 ) -> tuple[list[Job], set[str]]:
-    """What has no records yet, and the targets that something has been scored on; adds to the `broken` runs."""
+    """The jobs without records, and the targets that a run was scored on before; adds to the `broken` runs."""
     missing: list[Job] = []
     scored: set[str] = set()
     for folder, target in jobs:
@@ -118,16 +118,16 @@ def _missing(
     return missing, scored
 
 
-def _tell_broken(request: EvaluateRequest, broken: Mapping[Path, str], *, any_scored: bool) -> None:
-    """Runs that could not be scored, and why. Raises UsageError where they were asked for, or were all there are."""
+def _report_broken(request: EvaluateRequest, broken: Mapping[Path, str], *, any_scored: bool) -> None:
+    """Prints why runs could not be scored. Raises UsageError if they were requested, or if nothing was scored."""
     for folder, reason in broken.items():
         if request.runs or not any_scored:
             raise UsageError(reason)
         print(f"skipped: the run {folder.name}: {reason}", file=sys.stderr)
 
 
-def _tell_skipped(request: EvaluateRequest, skipped: Sequence[tuple[str, str]], scored: Collection[str]) -> None:
-    """Targets and why a run was not scored there. Raises UsageError for a target asked for on which none could be."""
+def _report_skipped(request: EvaluateRequest, skipped: Sequence[tuple[str, str]], scored: Collection[str]) -> None:
+    """Prints why targets were skipped. Raises UsageError for a requested target on which no run could be scored."""
     for name, reason in skipped:
         if request.targets and name not in scored:
             raise UsageError(reason)
@@ -155,11 +155,11 @@ def _chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
 def targets_of(
     settings: Settings, request: EvaluateRequest, config: RunConfig, tables: Sequence[TableInfo]
 ) -> list[tuple[DatasetName, TableInfo]]:
-    """The run's targets, with the table of each that was asked for last."""
+    """The run's targets, each with its table that was requested last."""
     fitting = [table for table in tables if same_encoder(table.identity["encoder"], config.encoder_identity)]
     names = [DatasetName.parse(target) for target in request.targets] or scored_by_default(fitting)
     holding = [(name, [table for table in fitting if holds(table, name)]) for name in names]
-    return [(name, first_of(tables, tables[0], tell=True)) for name, tables in holding if tables]
+    return [(name, first_of(tables, tables[0], warn=True)) for name, tables in holding if tables]
 
 
 def _refuse_unscored_targets(
@@ -173,13 +173,11 @@ def _refuse_unscored_targets(
     for target in request.targets:
         name = DatasetName.parse(target)
         if str(name) not in scored:
-            find_table(settings.cache, target, request.encoder)  # says how to extract it, when that is what is missing
+            find_table(settings.cache, target, request.encoder)  # if it was not extracted, raises with the command
             raise UsageError("\n".join(on_other_features(configs, [name], tables)))
 
 
-def _say_what_has_other_features(
-    request: EvaluateRequest, configs: Sequence[RunConfig], tables: Sequence[TableInfo]
-) -> None:
+def _print_other_features(request: EvaluateRequest, configs: Sequence[RunConfig], tables: Sequence[TableInfo]) -> None:
     names = [DatasetName.parse(target) for target in request.targets] or scored_by_default(tables)
     for sentence in on_other_features(configs, names, tables):
         print(sentence, file=sys.stderr)
@@ -188,23 +186,23 @@ def _say_what_has_other_features(
 def records_on(
     folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig
 ) -> tuple[list[Record], list[UsageError]]:
-    """A run's records about the target's present table and its split, and why others cannot be read.
+    """A run's records of the target's current table and split, and the errors of unreadable ones.
 
-    There are none where it has no such split.
+    Both are empty if the target has no such split.
     """
     name, table = target
     try:
         split = name.split or target_split(table.splits, name, config.parts)
     except UsageError:
-        return [], []  # whoever scores it says what is wrong
+        return [], []  # scoring raises the error
     records, errors = read_records(record_files(folder, name, split))
     return [record for record in records if record.keys["target"] == table.clean_key], errors
 
 
 def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
-    """Whether every policy's record is there, can be read, and is about the target's present table.
+    """Whether every selection policy has a readable record of the target's current table.
 
-    Raises UsageError for a record of a newer version, which must not be written over.
+    Raises UsageError for a record of a newer version, which must not be overwritten.
     """
     records, errors = records_on(folder, target, config)
     for error in errors:
@@ -216,6 +214,6 @@ def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunCo
     if None in plain or not request.exclude_duplicates:
         return None not in plain
     looked = all(record is not None and record.duplicates is not None for record in plain)
-    # Where no face is a duplicate, or every one is, there is nothing to score once more.
+    # Where no face or every face is a duplicate, there is no second score.
     wanted = {policy for policy, r in zip(policies, plain, strict=True) if r and r.duplicates not in (0, r.kept)}
     return looked and all((policy, True) in present for policy in wanted)

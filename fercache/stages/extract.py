@@ -26,7 +26,7 @@ from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED, Corruption, corruptions
 from fercache.images.views import load_recipe
 from fercache.layouts.remote import address_of, exists, shown
-from fercache.loading.earlier_versions import say_encoded_again
+from fercache.loading.earlier_versions import warn_encoded_again
 from fercache.loading.tables import first_of
 from fercache.options.extract import ExtractRequest
 from fercache.prompts import set_label
@@ -43,10 +43,10 @@ from fercache.store.tables import RECIPE, KnownFeatures, find_tables, read_info,
 
 
 def extract(settings: Settings, request: ExtractRequest) -> Path:
-    """Encodes a data set and the prompts; returns the path of the feature table, complete.
+    """Encodes a dataset and the prompts; returns the path of the finished feature table.
 
-    Work that an earlier call finished is kept. Raises UsageError for wrong names, roots, weights, and FercacheError
-    when no face can be read or another process is writing the table.
+    Keeps the work of earlier calls. Raises UsageError for wrong names, roots and weights, and FercacheError when no
+    face can be read or another process is writing the table.
     """
     views = _views(request)
     check_length("The prompt set", set_label(request.prompts))
@@ -56,7 +56,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     corruption = _corruption(name)
     root = root_of(settings, name, dataset, given=request.root)
     if request.engine == "ray" and root is not None:
-        root = Path(_whole_path(root))  # workers stand in other folders
+        root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
     faces = _faces(name, dataset, root)
     if corruption is not None:
@@ -81,18 +81,19 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
 
 
 def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path | None) -> Path | None:
-    """Where the set lies: the option, then `fercache.toml`. Raises UsageError when neither says."""
+    """The root of a dataset: the option, else `fercache.toml`. Raises UsageError when neither names one."""
     if not dataset.needs_root:
         return None
     whole = str(name.clean)
     root = given or settings.root_of(whole)
     if root is None:
         raise UsageError(
-            f'Where is {whole}? Give --root, or write `[datasets]` and `"{whole}" = "..."` in fercache.toml.'
+            f'The root of {whole} is not known. Give --root, or add `"{whole}" = "..."` below `[datasets]` in '
+            "fercache.toml."
         )
     if not exists(root):
         raise UsageError(
-            f"{shown(root)} does not exist; --root must be where {whole} lies. See `fercache datasets show {whole}`."
+            f"{shown(root)} does not exist; --root must be the folder of {whole}. See `fercache datasets show {whole}`."
         )
     return root
 
@@ -100,14 +101,14 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
 def _views(request: ExtractRequest) -> Views:
     recipe = load_recipe(request.recipe)
     if request.views and not recipe.steps:
-        raise UsageError(f"The recipe {recipe.name} changes nothing, so its views would all be the clean one.")
+        raise UsageError(f"The recipe {recipe.name} changes nothing, so all its views would be the clean one.")
     return Views(recipe, request.views) if request.views else CLEAN_VIEW
 
 
 def _corruption(name: DatasetName) -> Corruption | None:
-    """What a name says its pictures are spoilt by. Raises UsageError for an unknown one, and without a severity.
+    """The corruption in a dataset's name, or None. Raises UsageError for an unknown one or a missing severity.
 
-    A whole set with a split is refused as well: its table holds all splits.
+    Also refuses a split of a clean dataset: its table holds all splits.
     """
     if not name.corruption:
         if name.split:
@@ -120,7 +121,7 @@ def _corruption(name: DatasetName) -> Corruption | None:
 
 
 def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> list[FaceImage]:
-    """All faces of a dataset; a warning says if there should be more, or others."""
+    """All faces of a dataset, with a warning if their counts are not as expected."""
     faces = list(dataset.faces(root, name.domain))
     if dataset.expected(root, name.domain):
         warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
@@ -130,12 +131,12 @@ def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> list[FaceI
 def _corrupted(
     name: DatasetName, dataset: Dataset, faces: Sequence[FaceImage], corruption: Corruption
 ) -> tuple[DatasetName, list[FaceImage]]:
-    """The split of a set that is asked for (default: what it is scored on), spoilt, and the name with that split."""
+    """The corrupted faces of the named split (default: the target split), and the name with that split."""
     there = {face.split for face in faces}
     split = name.split or default_split(there, dataset.target_split, str(name))
     chosen = [replace(face, corruption=corruption) for face in faces if split in ("", face.split)]
     if not chosen:
-        raise UsageError(f"{name} has no faces; the splits of this set are {', '.join(sorted(there))}.")
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {', '.join(sorted(there))}.")
     return replace(name, split=split), chosen
 
 
@@ -153,11 +154,11 @@ class _Extraction:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """That of the table, in the encoder's present precision."""
+        """The identity of the table, with the encoder's current precision."""
         return table_identity(self.name, self.listing, self.encoder, views=self.views)
 
     def run(self) -> Path:
-        """Settles the precision, then writes the prompt tables and the feature table, of which it returns the path."""
+        """Settles the precision and writes the prompt tables and the feature table; returns the path of the latter."""
         encoder, request = self.encoder, self.request
         sample = first_faces(self.listing.faces, encoder, str(self.name))
         auto = request.encoder.precision == "auto"
@@ -168,24 +169,22 @@ class _Extraction:
         identity = self.identity
         path = table_path(self.cache, encoder.name, self.name.slug, key=key_of(identity))
         if not path.exists():
-            say_encoded_again(find_tables(self.cache), identity, encoder=encoder.name, faces=len(self.listing.faces))
-            self._say_what_views_cost(np.stack(sample))
+            warn_encoded_again(find_tables(self.cache), identity, encoder=encoder.name, faces=len(self.listing.faces))
+            self._print_cost_of_views(np.stack(sample))
         return self._write(path, identity, measured)
 
-    def _say_what_views_cost(self, batch: NDArray[np.uint8]) -> None:
-        """What there is to expect if no table has them yet, by the rate at which a batch of faces is encoded."""
+    def _print_cost_of_views(self, batch: NDArray[np.uint8]) -> None:
+        """Prints the time and space that the views need if no table has them, estimated from one batch of faces."""
         if not self.views.count:
             return
-        self.encoder.encode_images(batch)  # a first time, to warm up
+        self.encoder.encode_images(batch)  # warm-up
         start = time.perf_counter()
         self.encoder.encode_images(batch)
         rate = len(batch) / (time.perf_counter() - start)
         count = self.views.count * len(self.listing.faces)
         size = count * self.encoder.dimension * (4 if self.encoder.precision == "fp32" else 2) / 2**20
-        told = f"{count:,} encodings, about {count / rate:,.0f} s, {size:,.0f} MiB"
-        print(
-            f"views: {self.views.recipe.name} x {self.views.count}: {told}, less what is there already", file=sys.stderr
-        )
+        cost = f"at most {count:,} encodings, {count / rate:,.0f} s and {size:,.0f} MiB"
+        print(f"views: {self.views.recipe.name} x {self.views.count}: {cost}; cached views are reused", file=sys.stderr)
 
     def _write(self, path: Path, identity: dict[str, Any], measured: dict[str, Any]) -> Path:
         writer = TableWriter(
@@ -204,7 +203,7 @@ class _Extraction:
             return writer.assemble(self._provenance(counts, size) | {"precision": measured})
 
     def _known(self, identity: dict[str, Any]) -> dict[str, KnownFeatures]:
-        """The features that other tables have."""
+        """The features that can be reused from other tables."""
         tables = [table for table in find_tables(self.cache) if table.identity["encoder"] == identity["encoder"]]
         return {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in self.views.names}
 
@@ -219,7 +218,7 @@ class _Extraction:
         )
 
     def _provenance(self, counts: Counts, batch_size: int) -> dict[str, Any]:
-        """How the table came about; code of a dataset from outside is here, as the identity has all that it lists."""
+        """How the table was made. A dataset plugin's code is only here: the identity has every face that it lists."""
         encoder, root = self.encoder, self.request.root
         origins = {"dataset_from": registry.origin("datasets", self.name.family), "encoder_from": encoder.origin}
         return {
@@ -237,7 +236,7 @@ class _Extraction:
         }
 
     def write_copies(self, table: Path) -> None:
-        """Encodes the copies by which an audit of the table is calibrated, unless they are there."""
+        """Encodes the copies that calibrate an audit of the table, unless they exist."""
         path = copies_path(table)
         if not path.exists() and (copies := encode_copies(self.listing.faces, self.encoder)) is not None:
             write_copies(path, key_of(self.identity), copies)
@@ -248,13 +247,13 @@ def _whole_path(root: Path) -> str:
 
 
 def _note_asked(cache: Path, path: Path) -> None:
-    """What was asked for last is what `train` takes."""
+    """Notes the request: `train` and `evaluate` use the table that was requested last."""
     noted = note_asked(path, (table.asked for table in find_tables(cache) if table.path != path))
     table = read_info(path)
     first = first_of(find_tables(cache), table)
     if not noted and first.clean_key != table.clean_key:
         print(
-            f"warning: {path.parent} cannot be written, so `train` and `evaluate` take {first.path.name}, "
-            "which was asked for later.",
+            f"warning: {path.parent} is not writable, so `train` and `evaluate` use {first.path.name}, "
+            "which was requested later.",
             file=sys.stderr,
         )

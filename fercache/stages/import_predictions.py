@@ -1,4 +1,4 @@
-"""A CSV of anybody's predictions -> records, which stand in the same tables as our own runs'."""
+"""A CSV file of any model's predictions -> records beside those of runs."""
 
 import re
 import sys
@@ -16,7 +16,7 @@ from fercache.errors import UsageError, check_file_name, check_length
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.identity import file_hash, key_of
 from fercache.layouts.own_lists import named_rows
-from fercache.loading.labelled_faces import LabelPolicy
+from fercache.loading.labelled_faces import Labelling
 from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import SourcePart
 from fercache.loading.tables import find_table, holds
@@ -42,10 +42,10 @@ Logits = dict[str, NDArray[np.float32]]
 
 
 def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]:
-    """Writes a record, and the predictions it is about, for each model of the file; returns the records' paths.
+    """Writes a record and the predictions of each model in the file; returns the records' paths.
 
-    The file is a CSV with a column `id`, a column for each expression, logits or probabilities, and perhaps `model`.
-    Raises UsageError for a file that is none, unknown or missing ids, and a target whose faces are not in the cache.
+    The file is a CSV with a column `id`, a column per expression of logits or probabilities, and optionally `model`.
+    Raises UsageError for an unreadable file, unknown or missing ids, and a target that is not extracted.
     """
     models = _by_model(request, _read(request.file))
     name = DatasetName.parse(request.target)
@@ -55,15 +55,15 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
         _read_one(request, model, part, table=table, name=name, provenance=provenance) for model, part in models.items()
     ]
     for _, record, _ in read:
-        _say_what_is_replaced(settings, record)
+        _print_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
 
 
 def _by_model(request: ImportRequest, rows: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
-    """The lines of each model. Raises UsageError where nothing says whose they are, and for a name that is none."""
+    """The lines of each model. Raises UsageError for a missing or unsuitable model name."""
     if MODEL not in rows:
         if not request.model:
-            raise UsageError(f"{request.file} has no column '{MODEL}'. Say whose predictions they are: --model NAME.")
+            raise UsageError(f"{request.file} has no column '{MODEL}'. Name the model: --model NAME.")
         _check_model(request.model, "--model")
         return {request.model.strip(): rows}
     for line, model in rows[MODEL].drop_duplicates().items():
@@ -72,14 +72,14 @@ def _by_model(request: ImportRequest, rows: "pd.DataFrame") -> "dict[str, pd.Dat
 
 
 def _check_model(text: str, place: str) -> None:
-    """Raises UsageError for what would tear a table's line apart."""
+    """Raises UsageError for a name that would break a table's line."""
     if not text.isprintable() or not text.strip():
-        raise UsageError(f"{place}: {text!r} is no name for a model. Write one line of ordinary characters.")
+        raise UsageError(f"{place}: {text!r} is not a model name. Write one line of printable characters.")
     check_length(f"{place}: the model's name", text)
 
 
 def _labels_of(settings: Settings, name: DatasetName) -> Path:
-    """A table with the target's labels; those of all encoders are alike, so the last one serves."""
+    """A table with the target's labels; they are the same for all encoders, so any table will do."""
     there = next((table for table in find_tables(settings.cache) if holds(table, name)), None)
     return (there or find_table(settings.cache, str(name), None)).path
 
@@ -92,16 +92,16 @@ def _read_one(
     name: DatasetName,
     provenance: Provenance,
 ) -> tuple[Target, Record, Logits]:
-    """The record of one model's predictions, with what it is about."""
+    """The target, record and logits of one model's predictions."""
     sources = source_names(request.source)
     _warn_of_unknown(sources)
     column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
-    target = read_target(table, name, LabelPolicy(expressions, request.votes, request.labels), trained_on=trained_on)
+    target = read_target(table, name, Labelling(expressions, request.votes, request.labels), trained_on=trained_on)
     target = provenance.of(target, (), trained_on)
     if not target.known:
-        raise UsageError(f"{request.file} and {name} share no expression; {name} knows {', '.join(table.classes)}.")
+        raise UsageError(f"{request.file} and {name} share no expression; {name} has {', '.join(table.classes)}.")
     numbers = rows[[column_of[expression] for expression in expressions]]
     logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target=target)]}
     method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
@@ -124,7 +124,7 @@ def _read_one(
         seed=request.seed,
         selection=request.selection,
         snapshot=IMPORTED,
-        policy=target.policy,
+        policy=target.vote_policy,
         classes=expressions,
         kept=len(target.faces.truth),
         dropped=dict(target.faces.dropped),
@@ -141,11 +141,11 @@ def _read_one(
     return target, record, logits
 
 
-def _say_what_is_replaced(settings: Settings, record: Record) -> None:
+def _print_replaced(settings: Settings, record: Record) -> None:
     path = record_path(settings.cache / "runs" / record.run, record)
     before, _ = read_records([path])
     if before and before[0].keys != record.keys:
-        print(f"{record.head} on {record.target_label}: replaces what was imported before", file=sys.stderr)
+        print(f"{record.head} on {record.target_label}: replaces the earlier import", file=sys.stderr)
 
 
 def _write_one(settings: Settings, target: Target, record: Record, logits: Logits) -> Path:
@@ -156,12 +156,12 @@ def _write_one(settings: Settings, target: Target, record: Record, logits: Logit
 
 @cache
 def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
-    """A model may have been trained on a set that is not known here, but a typo makes a table of its own."""
+    """Warns of unknown source names: a model may be trained on any dataset, but the name may be a typo."""
     for name in sources:
         try:
             check_domain(registry.load("datasets", name.family), name.family, name.domain)
         except UsageError as error:
-            print(f"warning: --source {name}: {error} It is taken as it is.", file=sys.stderr)
+            print(f"warning: --source {name}: {error} The name is kept as given.", file=sys.stderr)
 
 
 def _write_predictions(path: Path, target: Target, record: Record, logits: Logits) -> None:
@@ -179,14 +179,14 @@ def _write_predictions(path: Path, target: Target, record: Record, logits: Logit
 
 
 def _options(request: ImportRequest, model: str) -> dict[str, str]:
-    """What the command needs to be typed again."""
+    """The options that repeat the import."""
     given = {"file": str(request.file), "model": model, "target": request.target, "source": request.source}
     given |= {"seed": str(request.seed), "selection": request.selection, "policy": request.votes}
     return given | ({"labels": request.labels} if request.labels else {})
 
 
 def _read(file: Path) -> "pd.DataFrame":
-    """The file's rows by the lines where they stand, ids as text. Raises UsageError for what is no such file."""
+    """The file's rows, indexed by line number, with ids as text. Raises UsageError for an unsuitable file."""
     import pandas as pd
 
     try:
@@ -196,7 +196,7 @@ def _read(file: Path) -> "pd.DataFrame":
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror or error}.") from error
     if not found:
-        raise UsageError(f"{file} has no line below its header; expected one per face.")
+        raise UsageError(f"{file} has no lines below its header; expected one per face.")
     rows = pd.DataFrame([cells for _, cells in found], index=[line for line, _ in found]).replace("", None)
     named: dict[str, str] = {}
     for column in (column for column in rows if column not in (ID, MODEL)):
@@ -219,7 +219,7 @@ def _read(file: Path) -> "pd.DataFrame":
 
 
 def _as_logits(file: Path, rows: "pd.DataFrame") -> NDArray[np.float32]:
-    """(N, L) logits; probabilities become their logarithms, which a softmax turns back."""
+    """(N, L) logits; probabilities become their logarithms, which a softmax reverses."""
     numbers: NDArray[np.float64] = rows.to_numpy(float)
     sums = numbers.sum(axis=1)
     if numbers.min() < 0 or numbers.max() > 1:
@@ -231,14 +231,14 @@ def _as_logits(file: Path, rows: "pd.DataFrame") -> NDArray[np.float32]:
     off = np.abs(sums - 1)
     if off.max() > SUM_TOLERANCE:
         raise UsageError(
-            f"{file}, line {rows.index[off.argmax()]}: numbers between 0 and 1 are taken for probabilities, but these "
+            f"{file}, line {rows.index[off.argmax()]}: numbers between 0 and 1 are read as probabilities, but these "
             f"add up to {sums[off.argmax()]:.4g}. Write probabilities of all the model's classes, or logits."
         )
     return np.log(np.maximum(numbers, 1e-12)).astype(np.float32)
 
 
 def _places(request: ImportRequest, rows: "pd.DataFrame", table: FeatureTable, target: Target) -> NDArray[np.int64]:
-    """The rows of the file that are the target's faces, in their order."""
+    """The rows of the file that hold the target's faces, in the target's order."""
     ids = rows[ID].tolist()
     place = {id: row for row, id in enumerate(ids)}
     if len(place) < len(ids):
@@ -253,8 +253,8 @@ def _places(request: ImportRequest, rows: "pd.DataFrame", table: FeatureTable, t
     missing = [id for id in target.faces.id if id not in place]
     if missing:
         raise UsageError(
-            f"{request.file}: {len(missing):,} of the {len(target.faces.id):,} faces of {target.name} that are scored "
-            f"have no prediction, such as {_some(missing)}. A score needs them all."
+            f"{request.file}: {len(missing):,} of the {len(target.faces.id):,} scored faces of {target.name} have no "
+            f"prediction, such as {_some(missing)}. A score needs a prediction for every face."
         )
     return np.array([place[id] for id in target.faces.id])
 

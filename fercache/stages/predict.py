@@ -1,4 +1,4 @@
-"""One's own face pictures -> expressions with probabilities."""
+"""face images -> expressions with probabilities."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +31,11 @@ from fercache.trunks import Faces
 
 BATCH = 64
 FEW = 32
-"""Faces for which it takes longer to lay a network out for inference than to do without."""
+"""Below this number of faces, optimising the network's memory layout costs more time than it saves."""
 
 
 class Classifier:
-    """An encoder and what turns its features, and crops of `crop_side`, into probabilities of `names`."""
+    """An encoder, and a function from its features (and crops of `crop_side`) to logits of `names`."""
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class Classifier:
 
 
 class Predictions:
-    """The predictions of `total` images, made while they are asked for; `names` are all that have a probability."""
+    """The predictions of `total` images, computed on iteration; `names` are the possible answers."""
 
-    def __init__(self, classifier: Classifier, pictures: Sequence[Path]) -> None:
-        self.names, self.total = classifier.names, len(pictures)
-        self._classifier, self._pictures = classifier, pictures
+    def __init__(self, classifier: Classifier, images: Sequence[Path]) -> None:
+        self.names, self.total = classifier.names, len(images)
+        self._classifier, self._images = classifier, images
 
     def batches(self) -> Iterator[list[Prediction]]:
         """In the order of the images."""
-        faces = [FaceImage(id=shown(path), read=partial(read_plain, str(path))) for path in self._pictures]
+        faces = [FaceImage(id=shown(path), read=partial(read_plain, str(path))) for path in self._images]
         with progress("predict", len(faces), "face") as bar:
             for batch in _batches(faces, self._classifier):
                 yield _predict_batch(batch, self._classifier)
@@ -82,16 +82,16 @@ class Predictions:
 def predict(settings: Settings, request: PredictRequest) -> Predictions:
     """A prediction per image, in order. Raises UsageError when a path does not exist or holds no image."""
     if request.run and (request.prompts or request.sentences):
-        raise UsageError("--run uses a trained head, --prompts and --sentence use text: give one of them.")
-    pictures = [picture for path in request.paths for picture in _pictures(path)]
+        raise UsageError("--run uses a trained head; --prompts and --sentence use text: give one or the other.")
+    images = [image for path in request.paths for image in _images(path)]
     classifier = _of_run(settings, request) if request.run else _of_text(request)
-    if len(pictures) < FEW:
+    if len(images) < FEW:
         classifier.encoder.layout = PLAIN
-    return Predictions(classifier, pictures)
+    return Predictions(classifier, images)
 
 
-def _pictures(path: Path) -> list[Path]:
-    """All files of a folder: what is no image is named as such, not passed over."""
+def _images(path: Path) -> list[Path]:
+    """All files of a folder: files that are not images are reported as unreadable, not skipped."""
     if not path.exists():
         raise UsageError(f"{path} does not exist.")
     if path.is_file():
@@ -107,18 +107,18 @@ def _pictures(path: Path) -> list[Path]:
 def _of_text(request: PredictRequest) -> Classifier:
     encoder = load_encoder(request.encoder)
     if not isinstance(encoder, TextEncoder):
-        raise UsageError(f"{encoder.name} knows no text; give a trained head with --run.")
-    sets = prompts_to_choose_from(request.prompts, request.sentences)
-    embedded = embed(encoder, sets)
+        raise UsageError(f"{encoder.name} cannot encode text; give a trained head with --run.")
+    prompts = prompts_to_choose_from(request.prompts, request.sentences)
+    embedded = embed(encoder, prompts)
     if request.prompts or request.sentences:
-        check_prompts(encoder, sets, embedded)
+        check_prompts(encoder, prompts, embedded)
     text = torch.from_numpy(np.stack([rows.mean(axis=0) for rows in embedded.values()]))
     directions = torch.nn.functional.normalize(text, dim=1)
 
     def logits(faces: Faces) -> torch.Tensor:
         return encoder.logit_scale * torch.nn.functional.normalize(faces.features, dim=1) @ directions.T
 
-    return Classifier(encoder, list(sets), logits)
+    return Classifier(encoder, list(prompts), logits)
 
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
@@ -132,7 +132,7 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     if not same_encoder(encoder.key_identity(), loaded.config.encoder_identity):
         raise FercacheError(
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
-            "changed since. Put the old weights back, or extract and train again."
+            "changed since. Restore the old weights, or extract and train again."
         )
     return Classifier(encoder, config.expressions, loaded.head.logits, device=loaded.device, crop_side=config.crop_side)
 

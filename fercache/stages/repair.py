@@ -1,4 +1,4 @@
-"""What `cache verify` finds damaged -> made again, where the cache itself says what was asked for."""
+"""damaged files -> the same files, recreated by the requests that the cache has stored."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from fercache.store.verify import Problem, verify
 
 @dataclass(frozen=True)
 class Repair:
-    """A file that was not as it should be; `done`: it has been made again, else `told` says what is left to do."""
+    """A damaged file: repaired or removed if `done`; otherwise `message` gives the reason and the remedy."""
 
     path: Path
     done: bool
-    told: str
+    message: str
 
 
 def repair(settings: Settings) -> Iterator[Repair]:
-    """Makes damaged tables, copies and crops again, by the same request; what was damaged is set aside first.
+    """Recreates damaged tables, copies and crops by their original requests; sets the damaged files aside first.
 
-    A table's good rows are not kept: its checksums are of whole columns. Rows that another table has are copied.
+    Intact rows of a damaged table are not kept, because checksums cover whole columns. Rows of other tables are reused.
     """
     for path in remove_abandoned(settings.cache):
         yield Repair(path, True, "removed: the process that wrote it is gone")
@@ -42,11 +42,11 @@ def repair(settings: Settings) -> Iterator[Repair]:
         else:
             aside.setdefault(request, []).append(problem.path)
     for request, paths in aside.items():
-        yield from _made_again(settings, request, paths)
+        yield from _recreate(settings, request, paths)
 
 
 def _files_of(settings: Settings, table: TableInfo) -> Mapping[Path, ExtractRequest]:
-    """The files that come of extracting a table, and what to ask for to get each."""
+    """The files that belong to a table, each with the request that creates it."""
     asked = request_of(table)
     if asked is None:
         return {}
@@ -55,7 +55,7 @@ def _files_of(settings: Settings, table: TableInfo) -> Mapping[Path, ExtractRequ
 
 
 def request_of(table: TableInfo) -> ExtractRequest | None:
-    """What was asked for when a table was extracted; None where its views are of a recipe in somebody's own file."""
+    """The request that a table was extracted by; None if its views are of a recipe in a user's file."""
     identity, provenance = table.identity, table.provenance
     recipe = identity.get(RECIPE, {}).get("name", ExtractRequest().recipe)
     if recipe not in RECIPES:
@@ -74,22 +74,22 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
     )
 
 
-def _made_again(settings: Settings, request: ExtractRequest, paths: list[Path]) -> Iterator[Repair]:
+def _recreate(settings: Settings, request: ExtractRequest, paths: list[Path]) -> Iterator[Repair]:
     aside = {path: set_aside(path) for path in paths}
     try:
         extract(settings, request)
-        why = "the pictures, or what they are encoded with, have changed since"
+        why = "the images or the encoder have changed since"
     except FercacheError as error:
         why = str(error)
     for path, damaged in aside.items():
         if path.exists():
-            yield Repair(path, True, f"made again; what was damaged is {damaged.name}")
+            yield Repair(path, True, f"repaired; the damaged file is now {damaged.name}")
         else:
-            damaged.replace(path)  # as it was: `verify` goes on telling of it
-            yield Repair(path, False, f"it cannot be made again: {why}")
+            damaged.replace(path)  # back in place, so that `verify` keeps reporting it
+            yield Repair(path, False, f"cannot be repaired: {why}")
 
 
 def _left(settings: Settings, problem: Problem) -> str:
-    """What a person has to do: the file does not say any more what was asked for, or only they know."""
+    """What the user has to do, because the request is lost with the file or was never stored."""
     lost = problem.path in {*table_files(settings.cache), *crop_files(settings.cache)}
-    return f"what it was made of cannot be read either. {problem.remedy}" if lost else problem.remedy
+    return f"the request that created it cannot be read either. {problem.remedy}" if lost else problem.remedy

@@ -54,7 +54,7 @@ Masks = Callable[[str], NDArray[np.float32] | None]
 
 @dataclass(frozen=True)
 class _Scored:
-    """A run's answers about the faces of a target; `seconds` is the time that they took."""
+    """A run's outputs on a target; `seconds` is how long they took."""
 
     loaded: LoadedRun
     target: Target
@@ -67,11 +67,11 @@ class _Scored:
         tested = cache(lambda snapshot: _test_masks(self.loaded, self.target, self.masks(snapshot)))
         chosen = {policy: self._choose(policy) for policy in policies_of(self.loaded.run.history)}
         for snapshot in dict.fromkeys(chosen.values()):
-            self._refuse_no_numbers(snapshot)
+            self._check_finite(snapshot)
         return [self._record(policy, snapshot, tested(snapshot)) for policy, snapshot in chosen.items()]
 
     def without_duplicates(self) -> "_Scored":
-        """The same logits and masks, of the faces that are no duplicates."""
+        """The same logits and masks, without the duplicates."""
         assert self.target.duplicate is not None
         kept = ~self.target.duplicate
         logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in self.logits.items()}
@@ -82,16 +82,16 @@ class _Scored:
 
         return replace(self, target=self.target.without_duplicates(), logits=logits, masks=masks)
 
-    def _refuse_no_numbers(self, snapshot: str) -> None:
+    def _check_finite(self, snapshot: str) -> None:
         if not np.isfinite(self.logits[snapshot][MAIN]).all():
             name, folder = self.loaded.config.name, self.loaded.run.folder
             raise FercacheError(
-                f"{name}: the weights {snapshot} give logits that are no numbers on {self.target.name}; its "
-                f"training went astray. Delete {folder} and train it with a lower learning rate."
+                f"{name}: training diverged: the logits of snapshot {snapshot} on {self.target.name} are not finite. "
+                f"Delete {folder} and train with a lower learning rate."
             )
 
     def _choose(self, policy: str) -> str:
-        """The snapshot; only the oracle is told how each does on the target."""
+        """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
         run, config, target = self.loaded.run, self.loaded.config, self.target
         if policy != "oracle":
             return choose(policy, run.history, config.rows_chosen_by, too_few=config.too_few)
@@ -121,7 +121,7 @@ class _Scored:
             seeded=loaded.head.seeded,
             selection=policy,
             snapshot=snapshot,
-            policy=target.policy,
+            policy=target.vote_policy,
             duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
             without_duplicates=target.unique,
             classes=tuple(config.expressions),
@@ -142,7 +142,7 @@ class _Scored:
 
 
 def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
-    """Writes every selection policy's record, and the predictions it was scored on; returns the records' paths."""
+    """Writes a record and its predictions for every selection policy; returns the records' paths."""
     start, folder = time.perf_counter(), loaded.run.folder
     faces = as_faces(target.faces, target.crops, loaded.device)
     logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
@@ -209,7 +209,7 @@ def _write_predictions(
 
 
 def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], count: int) -> NDArray[np.float32]:
-    """(L, D); NaN for an expression that the target does not show."""
+    """(L, D) mean masks; NaN for an expression without faces in the target."""
     means = np.full((count, masks.shape[1]), np.nan, dtype=np.float32)
     for expression in np.unique(truth):
         means[expression] = masks[truth == expression].mean(axis=0)
@@ -217,30 +217,30 @@ def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], c
 
 
 def _keys(config: RunConfig) -> dict[str, str]:
-    """What runs differ in that are called alike: data, weights and kernels, words of prompts, code from outside."""
+    """The keys of everything that may differ between runs of one name: data, weights, kernels, prompts, plugins."""
     encoder = config.encoder_identity
     kernels = encoder.get("preprocessing", {}).get("kernels")
     found = {"weights": encoder.get("weights_sha256"), "kernels": kernels, "prompts": config.prompts_key}
     found |= {"encoder code": encoder.get("plugin", {}).get("sha256")}
     found |= {"head code": config.head_from and config.head_from.sha256}
     found |= {"trunk code": config.trunk_from and config.trunk_from.sha256}
-    there = {name: str(key) for name, key in found.items() if key}
-    return {"run": config.key, "source": config.source_key, **there}
+    present = {name: str(key) for name, key in found.items() if key}
+    return {"run": config.key, "source": config.source_key, **present}
 
 
 def _not_default(head: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The settings that are not the head's own for the trunk that it has."""
+    """The settings that differ from the head's defaults for its trunk."""
     plugin = registry.load("heads", head)
     trunk = {name: value for name, value in settings.items() if name == "trunk"}
     try:
         defaults = plugin.Settings.model_validate(trunk).model_dump(mode="json")
-    except ValidationError:  # a head of somebody's own, with a setting that has to be given
+    except ValidationError:  # a head from outside with a required setting
         defaults = trunk
     return tuple(name for name, value in settings.items() if name not in defaults or value != defaults[name])
 
 
 def _extract_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache extract` needs beyond the data set to make the features again."""
+    """The options of `fercache extract`, except the dataset, that reproduce the features."""
     precision = config.encoder_identity.get("precision", "auto")
     request = EncoderRequest.of(config.encoder_request, precision=precision).model_dump()
     asked = {"encoder": request.pop("name"), **request}
@@ -248,14 +248,14 @@ def _extract_options(config: RunConfig) -> dict[str, str]:
         recipe = config.settings["recipe"]
         asked |= {"views": config.views, "recipe": recipe if recipe in RECIPES else f"{recipe}.toml"}
     asked["crops"] = config.crop_side
-    if config.prompts not in (None, *BUILT_IN):  # those are always embedded
+    if config.prompts not in (None, *BUILT_IN):  # built-in sets are always embedded
         asked["prompts"] = _prompts_option(config)
     usual = EncoderRequest().model_dump()
     return {name: str(value) for name, value in asked.items() if value and value != usual.get(name)}
 
 
 def _train_options(config: RunConfig) -> dict[str, str]:
-    """What `fercache train` needs beyond source, head, seeds and settings to train the run again."""
+    """The options of `fercache train`, except head, seeds and settings, that reproduce the run."""
     splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
     options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": str(config.votes)}
     for name, field in LearningOptions.model_fields.items():
@@ -268,5 +268,5 @@ def _train_options(config: RunConfig) -> dict[str, str]:
 
 
 def _prompts_option(config: RunConfig) -> str:
-    """A set of one's own goes by the name of its file."""
+    """`--prompts`: a built-in set's name, or a user's file."""
     return str(config.prompts) if config.prompts in BUILT_IN else f"{config.prompts}.toml"

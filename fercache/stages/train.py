@@ -19,7 +19,7 @@ from fercache import registry
 from fercache.errors import FercacheError, UsageError, check_file_name, first_problem, nearest
 from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
-from fercache.loading.earlier_versions import Wanted, say_trained_again
+from fercache.loading.earlier_versions import Wanted, warn_trained_again
 from fercache.loading.run_config import (
     CROSS_VALIDATION,
     KEY_VERSION,
@@ -62,65 +62,65 @@ USUALLY_CALLED = {
     "class_weights": "balance",
     "sampler": "balance",
 }
-"""What training scripts call settings that have other names here."""
+"""Common names of settings in training scripts, and their names here."""
 
 
 def train(settings: Settings, request: TrainRequest) -> list[Path]:
     """Trains every head with every seed; returns the run folders. Finished runs are not trained again.
 
-    On a processor as many runs side by side as it has cores, one core each: faster than all cores on one run after the
-    other. Trunks on pixels, and accelerators, take one run at a time.
-    Raises UsageError for an unknown head or setting, and for a source that was not extracted or has too few labels.
+    A CPU trains one run per core in parallel, which is faster than all cores on one run at a time. Accelerators, and
+    trunks on pixels, train one run at a time.
+    Raises UsageError for an unknown head or setting, and for a source that is not extracted or has too few labels.
     """
     remove_abandoned(settings.cache / "runs")
     plans = _plans(settings, request)
     jobs = _jobs(request, plans)
-    for plan in plans:  # also refuses, before anything is trained, a name that is too long
+    for plan in plans:  # refuses names that are too long before anything is trained
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
         asked = plan.settings.model_dump(mode="json")
         wanted = Wanted(asked, request, set_label(request.prompts), origins=plan.origins, chosen_by=plan.chosen_by)
-        say_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
-    _say_few({id(plan.source): plan.source for plan in plans}.values())
+        warn_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
+    _warn_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
-    side_by_side = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
-    with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(side_by_side) as in_turn:
+    parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
+    with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(parallel) as run_all:
         watched = _Watched(bar, len(missing))
 
         def run(job: tuple[Plan, int]) -> Path:
             return _train_one(settings, request, *job, watched)
 
         try:
-            return list(in_turn(run, jobs))
+            return list(run_all(run, jobs))
         finally:
             watched.stopped.set()  # an interrupt waits for a step, not for all runs
 
 
-def _say_few(sources: Iterable[Source]) -> None:
+def _warn_few(sources: Iterable[Source]) -> None:
     for source in sources:
         if source.few:
             say_once(
                 f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
-                f"Candidates (C, k, alpha, beta) are chosen by cross-validation in {FOLDS} folds over the faces that "
-                "are trained on, and of heads that are trained step by step the last epoch counts."
+                f"Candidates (C, k, alpha, beta) are chosen by {FOLDS}-fold cross-validation over the training faces; "
+                "heads trained by gradient descent keep their last epoch."
             )
 
 
 class _Watched:
-    """The bar of several runs at a time, and whether they are to stop."""
+    """The progress bar of parallel runs, and the signal to stop them."""
 
     def __init__(self, bar: Bar, runs: int) -> None:
         self.stopped = Event()
         self._bar, self._runs, self._done, self._one = bar, runs, 0, Lock()
 
     def step(self, faces: int) -> None:
-        """So many faces more were trained on. Raises FercacheError once all are to stop."""
+        """Counts more trained faces. Raises FercacheError once training is stopped."""
         if self.stopped.is_set():
-            raise FercacheError("Training was stopped; nothing is kept of runs that were not finished.")
+            raise FercacheError("Training was stopped; unfinished runs are discarded.")
         with self._one:
             self._bar.update(faces)
 
     def finish(self, left: int) -> None:
-        """A run is done, that has not told of `left` of its faces."""
+        """Counts a finished run, and `left` faces that it did not count."""
         with self._one:
             self._done += 1
             self._bar.set_postfix_str(f"{self._done} of {self._runs} runs", refresh=False)
@@ -128,9 +128,9 @@ class _Watched:
 
 
 @contextmanager
-def _workers(side_by_side: bool) -> Iterator[Callable[..., Iterator[Path]]]:
-    """A `map` that works side by side, a thread for each core, computing alone; or one run after the other."""
-    if not side_by_side:
+def _workers(parallel: bool) -> Iterator[Callable[..., Iterator[Path]]]:
+    """A `map`: in parallel, with one thread per core and one core per thread; or one run at a time."""
+    if not parallel:
         yield map
         return
     threads = torch.get_num_threads()
@@ -139,12 +139,12 @@ def _workers(side_by_side: bool) -> Iterator[Callable[..., Iterator[Path]]]:
         yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)  # MKL's number is everybody's
+        torch.set_num_threads(threads)  # MKL has one number for the whole process
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A head to be trained: whatever can be wrong with it has been found before the first run starts."""
+    """A head to train, validated before the first run starts."""
 
     name: str
     plugin: type[Head]
@@ -153,7 +153,7 @@ class Plan:
     source: Source
     task: Task
     options: dict[str, Any]
-    """Of the request, what belongs to the key."""
+    """The request's options that belong to the key."""
 
     @property
     def trunk(self) -> str:
@@ -162,47 +162,47 @@ class Plan:
 
     @property
     def origins(self) -> dict[str, Origin | None]:
-        """Where the head and its trunk come from, as `RunConfig` says it; None of ours."""
+        """The origins of the head and its trunk, by field of `RunConfig`; None for built-in ones."""
         return origins_of(self.name, self.trunk)
 
     @property
     def chosen_by(self) -> str:
-        """What an epoch or a candidate is chosen by, as `RunConfig` says it."""
+        """What epochs or candidates are chosen by; see `RunConfig.chosen_by`."""
         if not self.source.few:
             return VALIDATION
         return LAST_EPOCH if isinstance(self.settings, FitSettings) else CROSS_VALIDATION
 
     @property
     def work(self) -> int:
-        """Faces to train on, each as often as there are epochs."""
+        """Training faces times epochs."""
         epochs = self.settings.epochs if isinstance(self.settings, FitSettings) else 1
         return epochs * len(self.source.faces.train.labels)
 
     @property
     def prompts_key(self) -> str | None:
-        """What changes with the text that the head reads, None for a head that reads none."""
+        """The key of the prompts that the head reads; None for a head without text."""
         prompts = self.source.prompts
         return key_of(prompts.identity) if self.plugin.needs_text and prompts is not None else None
 
     def build(self, seed: int) -> Head:
-        """The head with its initial weights, those of its trunk included."""
+        """The head with its initial weights, including its trunk's."""
         head = build_head(self.plugin, self.task, self.settings, seed=seed)
         _fill_trunk(head, self.settings)
         return head
 
 
 def _plans(settings: Settings, request: TrainRequest) -> list[Plan]:
-    """One per head asked for."""
+    """One plan per requested head."""
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
-    read = cache(partial(read_source, settings, request))  # several heads share what they learn from
+    read = cache(partial(read_source, settings, request))  # heads share their source
     return [
         _plan(name, plugin, chosen[name], options=request.identity(), read=read) for name, plugin in plugins.items()
     ]
 
 
 def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
-    """Each head with each seed; one that draws nothing has a single one."""
+    """Each head with each seed; a head without random parts with the first seed only."""
     return [(p, seed) for p in plans for seed in (request.seeds if p.plugin.seeded else request.seeds[:1])]
 
 
@@ -221,7 +221,7 @@ def _plan(
 
 
 def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, HeadSettings]:
-    """Each head takes the settings it knows; one that no head knows is refused."""
+    """The settings of each head. Raises UsageError for a setting that no head has, and for a wrong value."""
     known = {name for plugin in plugins.values() for name in plugin.Settings.model_fields}
     for name in given:
         if name not in known:
@@ -239,12 +239,12 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
-    """The folders that `train` would return; nothing is trained, and they need not be there. Raises as `train`."""
+    """The folders that `train` would return, existing or not; nothing is trained. Raises as `train`."""
     return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
 
 
 def _run_identity(plan: Plan) -> dict[str, Any]:
-    """Everything that changes a run's numbers, but for its seed."""
+    """Everything that changes a run's numbers, except its seed."""
     choice = {} if plan.chosen_by == VALIDATION else {"chosen_by": plan.chosen_by}
     return {
         **choice,
@@ -346,7 +346,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
         with_text = extract_command(source.table, DEFAULT_ENCODER)
         raise UsageError(
             f"{head_name} compares faces with text, but {source.table.provenance['encoder']} has no prompt table. "
-            f"Take an encoder that knows text, such as the bundled one: {with_text}"
+            f"Use an encoder that encodes text, such as the bundled one: {with_text}"
         )
     crops = source.parts[0].crops
     dimension, side = source.faces.train.features.shape[1], crops.info.side if crops else None
@@ -357,22 +357,25 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
 
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
-    """Settings as they count: of a file of weights what is in it, not where it lies."""
+    """The settings for the key: a weights file counts by its content, not its path."""
     settings = chosen.identity()
     weights = settings.get("trunk_weights", RANDOM)
     if weights == PRETRAINED:
         settings["trunk_weights"] = f"{PRETRAINED} by timm {version('timm')}"
     elif weights != RANDOM:
         if not is_file(Path(weights)):
-            raise UsageError(f"--trunk-weights {weights}: there is no such file; or `{PRETRAINED}` for timm's own.")
+            raise UsageError(
+                f"--trunk-weights {weights}: the file does not exist. Correct the path, or write `{PRETRAINED}` for "
+                "timm's weights."
+            )
         settings["trunk_weights"] = file_hash(Path(weights))
     return settings
 
 
 def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
-    """Gives the trunk the weights that it is to start from."""
+    """Loads the trunk's initial weights."""
     trunk = getattr(head, "trunk", None)
     if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
         unused = trunk.load_weights(chosen.trunk_weights)
         if unused:
-            say_once(f"{chosen.trunk_weights}: not used, as it is no part of {chosen.trunk}: {listed(unused)}")
+            say_once(f"{chosen.trunk_weights}: entries that {chosen.trunk} does not use: {listed(unused)}")

@@ -1,4 +1,4 @@
-"""A CSV file of predictions, which grows as they are made and takes its place when all are there."""
+"""A CSV file of predictions, written as they are made and moved into place when complete."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ from fercache.output_paths import check_output_file, shown
 from fercache.store.atomic import explained, sync_file
 
 PART = ".part"
-"""What the file's name ends in until the last prediction is in it."""
+"""Suffix of the file until it is complete."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Prediction:
 
 
 class PredictionTable:
-    """A line an image: path, the best of `names`, a column of probability for each, why it was unreadable.
+    """One line per image: path, predicted name, one probability column per name, and why it was unreadable.
 
-    Use it in a `with`. What a body that fails had written stays beside `path`, with PART at the end of its name.
+    Use it in a `with`. If the body fails, the lines written so far stay beside `path`, in a file that ends in PART.
     """
 
     def __init__(self, path: Path) -> None:
-        """Makes nothing yet. Raises UsageError where no table can be written to `path`."""
+        """Writes nothing yet. Raises UsageError if no table can be written to `path`."""
         check_output_file(path, ".csv", "--csv")
         self.path, self.rows = path, 0
         self._target = Path(os.path.realpath(path))
@@ -44,7 +44,7 @@ class PredictionTable:
         return self
 
     def write(self, names: Sequence[str], predictions: Sequence[Prediction]) -> None:
-        """Adds lines, which another program can read from then on. Raises FercacheError when the disk takes no more."""
+        """Appends lines and flushes them to the file. Raises FercacheError when they cannot be written."""
         with explained(self.path):
             stream = self._stream or self._begun(names)
             writer = csv.writer(stream)
@@ -70,12 +70,12 @@ class PredictionTable:
             if kind is None:
                 sync_file(self.part)
                 self.part.replace(self._target)
-        if error is not None and not isinstance(error, KeyboardInterrupt):  # which says it at its end
+        if error is not None and not isinstance(error, KeyboardInterrupt):  # the message of an interrupt includes it
             print(self.left, file=sys.stderr)
 
     @property
     def left(self) -> str:
-        """What an interrupted run leaves, as a sentence."""
+        """A sentence about the lines that are left after an interrupt."""
         if not self.rows:
             return "Nothing was written."
-        return f"{shown(self.part)} has the first {self.rows:,} lines; the same command starts again."
+        return f"{shown(self.part)} has the first {self.rows:,} lines; the same command starts from the beginning."

@@ -75,7 +75,7 @@ def test_the_stages_of_an_extraction_are_shown_and_written(run: Run, tmp_path: P
     [
         (("--images", "1"), "--images"),
         (("--rounds", "0"), "--rounds"),
-        (("--encoder", "nonsense"), "No encoder is called 'nonsense'"),
+        (("--encoder", "nonsense"), "There is no encoder 'nonsense'"),
         (("--weights", "absent.safetensors"), "absent.safetensors: no such file"),
     ],
 )

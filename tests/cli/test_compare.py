@@ -65,7 +65,7 @@ def test_every_method_is_compared_with_the_baseline(run: Run, scored: list[str])
     assert not Path("reports/latest/differences.csv").exists()
 
 
-def test_real_faces_are_shown_only_when_asked_for(run: Run, scored: list[str]) -> None:
+def test_real_faces_are_shown_only_on_request(run: Run, scored: list[str]) -> None:
     assert run("compare").code == 0
     page = Path("reports/latest/index.html")
     assert "data:image" not in page.read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_real_faces_are_shown_only_when_asked_for(run: Run, scored: list[str]) -
     assert "data:image" in page.read_text(encoding="utf-8")
 
 
-def test_only_the_selections_asked_for_are_shown_under_what_the_page_is_about(run: Run, scored: list[str]) -> None:
+def test_only_the_requested_selections_are_shown_below_the_about_text(run: Run, scored: list[str]) -> None:
     outcome = run("compare", "--selection", "source-val", "--selection", "last", "--about", "Is one <enough>?")
     assert outcome.code == 0, outcome.err
     assert set(pd.read_csv("reports/latest/results.csv")["selection"]) == {"source-val", "last"}
@@ -138,7 +138,7 @@ def lines_at_the_foot(page: Path) -> list[list[str]]:
 def test_the_commands_at_the_foot_make_the_page_again(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With prompts and a recipe of one's own, another's predictions, and runs on some of the targets alone."""
+    """With the user's own prompts and recipe, imported predictions, and runs on only some of the targets."""
     few = {"train": 4, "test": 2}
     folders = {f"folder:{name}": draw_folder(tmp_path / name, first, few) for first, name in ((0, "one"), (100, "two"))}
     for place in (tmp_path, tmp_path / "again"):
@@ -238,4 +238,4 @@ def test_a_mix_that_is_none_is_refused(run: Run, mix: str, message: str) -> None
 
 def test_what_is_no_text_is_refused_before_anything_is_read(run: Run) -> None:
     outcome = run("compare", "--about", "a\udcff")
-    assert outcome.code == 2 and "--about 'a\\udcff' holds what is no character" in outcome.err
+    assert outcome.code == 2 and "--about 'a\\udcff' contains invalid characters" in outcome.err

@@ -1,4 +1,4 @@
-"""`fercache datasets` shows where sets lie and what is found there."""
+"""`fercache datasets` shows the root of every dataset and what is found there."""
 
 import csv
 import io
@@ -16,14 +16,14 @@ from tests.datasets.miniatures.own_images import folder
 
 @pytest.fixture
 def roots(tmp_path: Path) -> Path:
-    """A working folder with FERPlus, one's own faces, and a root where no RAF-DB is."""
+    """A working folder with FERPlus, a user's folder of faces, and a root without RAF-DB."""
     ferplus(tmp_path / "b")
     folder(tmp_path / "a")
     (tmp_path / "fercache.toml").write_text('[datasets]\nferplus = "b"\n"folder:office" = "a"\nrafdb = "a"\n')
     return tmp_path
 
 
-def test_all_sets_and_what_is_wrong_with_one(run: Run, roots: Path) -> None:
+def test_all_datasets_and_the_problems_of_one(run: Run, roots: Path) -> None:
     outcome = run("datasets")
     assert outcome.code == 0
     assert outcome.err == "fercache datasets: starting\n"
@@ -63,7 +63,7 @@ def test_csv(run: Run, roots: Path) -> None:
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))
-def test_every_set_can_be_shown(run: Run, name: str) -> None:
+def test_every_dataset_can_be_shown(run: Run, name: str) -> None:
     outcome = run("datasets", "show", name)
     assert outcome.code == 0, outcome.err
     dataset = registry.load("datasets", name)
@@ -77,7 +77,7 @@ def test_every_set_can_be_shown(run: Run, name: str) -> None:
         assert outcome.out.rstrip().endswith("no root yet")
 
 
-def test_a_root_of_another_layout_is_said_to_be_one(run: Run, tmp_path: Path) -> None:
+def test_a_root_of_another_layout_is_reported(run: Run, tmp_path: Path) -> None:
     outcome = run("datasets", "show", "rafdb", "--root", tmp_path / "nowhere")
     assert outcome.code == 0
     assert "nowhere" in outcome.out

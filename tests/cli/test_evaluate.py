@@ -1,4 +1,4 @@
-"""`fercache evaluate` says which faces were scored, which were left out and why."""
+"""`fercache evaluate` prints which faces were scored, and which were left out and why."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_with_and_without_duplicates(run: Run, tmp_path: Path) -> None:
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
     assert lines[:2] == [
-        "folder:mine: 74 faces scored, 4 of them in the source's train split",
+        "folder:mine: 74 faces scored, 4 of them copies of training faces",
         "folder:mine without duplicates: 70 faces scored; left out: 4 in the source's train split",
     ]
     assert " on folder:mine: " in lines[2]
@@ -36,7 +36,7 @@ def test_with_and_without_duplicates(run: Run, tmp_path: Path) -> None:
     assert " on folder:mine without duplicates: " in lines[3]
     assert lines[3].endswith("n 70, source-val")
     again = run("evaluate", "--target", "folder:mine", "--exclude-duplicates")
-    assert again.out.startswith("Every run has its records already")
+    assert again.out.startswith("All runs are already scored")
     scores = [line.rpartition(": ")[2].partition("%")[0] for line in lines[2:4]]
     screen = run("compare").out
     assert "duplicates" in screen

@@ -1,4 +1,4 @@
-"""An encoder that knows no text, from one's own checkpoint to a report."""
+"""An encoder without text, from a user's checkpoint to a report."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_a_stored_memory_names_own_images(extracted: Run, studio_folder: Path) -
 
 
 @pytest.mark.parametrize("head", ["text-similarity", "zero-shot", "tip-adapter", "tip-adapter-f"])
-def test_heads_that_need_text_say_so(extracted: Run, head: str) -> None:
+def test_heads_that_need_text_are_refused_without_it(extracted: Run, head: str) -> None:
     outcome = extracted("train", "--source", "folder:studio", "--head", head, "--seeds", "0")
     assert outcome.code == 2
     assert f"{head} compares faces with text, but {ENCODER}" in outcome.err

@@ -1,4 +1,4 @@
-"""`fercache import-predictions`: other models stand in the same tables, and what is wrong with a file is said."""
+"""`fercache import-predictions`: other models appear in the same tables, and errors in files are named."""
 
 import json
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_a_model_without_some_expression_is_scored_on_what_both_know(run: Run, t
     ("damage", "complaint"),
     [
         (lambda t: t.assign(id=["nobody", *t["id"][1:]]), "1 ids are not in manifest:mine, such as 'nobody'"),
-        (lambda t: t[3:], "3 of the 70 faces of manifest:mine@test that are scored have no prediction"),
+        (lambda t: t[3:], "3 of the 70 scored faces of manifest:mine@test have no prediction"),
         (lambda t: pd.concat([t, t[:1]]), "more than once"),
         (lambda t: t.assign(fear=[np.nan, *t["fear"][1:]]), "line 2: fear is 'nan', expected a finite number"),
         (lambda t: t.assign(fear=["much", *t["fear"][1:].astype(str)]), "line 2: fear is 'much'"),
@@ -124,9 +124,12 @@ def test_a_model_without_some_expression_is_scored_on_what_both_know(run: Run, t
         (lambda t: t.drop(columns="id"), "no column id"),
         (lambda t: t[["id", "fear"]], "columns for 1 expressions"),
         (lambda t: t.assign(**{c: 0.4 for c in t if c != "id"}), "these add up to 2.8"),
-        (lambda t: t[:0], "no line below its header"),
+        (lambda t: t[:0], "no lines below its header"),
         (lambda t: t.assign(fear=1e39), "1e+39 is too large for a logit"),
-        (lambda t: t.assign(model=[*["net"] * 4, "two\nlines", *t["id"][5:]]), "line 6: 'two\\nlines' is no name"),
+        (
+            lambda t: t.assign(model=[*["net"] * 4, "two\nlines", *t["id"][5:]]),
+            "line 6: 'two\\nlines' is not a model name",
+        ),
         (
             lambda t: pd.concat([t.assign(model="a"), t.assign(model="b", **{c: 0.4 for c in t if c != "id"})]),
             "line 72: numbers between 0 and 1",
@@ -134,7 +137,7 @@ def test_a_model_without_some_expression_is_scored_on_what_both_know(run: Run, t
         (lambda t: pd.concat([t.assign(model="net"), t.assign(model="net ")]), "more than once"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(run: Run, theirs: Path, damage: object, complaint: str) -> None:
+def test_errors_in_a_file_are_reported(run: Run, theirs: Path, damage: object, complaint: str) -> None:
     assert callable(damage)
     outcome = imported(run, changed(theirs, damage(pd.read_csv(theirs, dtype={"id": str}))), "--model", "their net")
     assert outcome.code == 2
@@ -142,7 +145,7 @@ def test_what_is_wrong_with_a_file_is_said(run: Run, theirs: Path, damage: objec
     assert not any(record.encoder == "imported" for record in records())
 
 
-def test_what_is_wrong_with_a_request_is_said(run: Run, theirs: Path) -> None:
+def test_errors_in_a_request_are_reported(run: Run, theirs: Path) -> None:
     for more, complaint in (
         ((theirs,), "--model NAME"),
         ((theirs.with_name("none.csv"), "--model", "x"), "There is no file"),
@@ -160,7 +163,7 @@ def test_records_of_a_run_that_is_not_finished_are_refused(run: Run, theirs: Pat
     (done,) = Path("cache/runs").glob("*/done")
     done.unlink()
     outcome = run("compare")
-    assert outcome.code == 2 and "has records, but is no finished run" in outcome.err
+    assert outcome.code == 2 and "has records, but the run is not finished" in outcome.err
     config = json.loads((done.parent / "config.json").read_text(encoding="utf-8"))
     assert config["source"] == "manifest:mine"
 
@@ -172,13 +175,13 @@ def test_nothing_of_a_file_is_taken_when_one_of_its_models_is_wrong(run: Run, th
     assert not any(record.encoder == "imported" for record in records())
 
 
-def test_an_import_that_replaces_another_says_so(run: Run, theirs: Path) -> None:
+def test_an_import_that_replaces_another_is_announced(run: Run, theirs: Path) -> None:
     assert "replaces" not in imported(run, theirs, "--model", "net").err
     assert "replaces" not in imported(run, theirs, "--model", "net").err, "the same file again changes nothing"
     table = pd.read_csv(theirs, dtype={"id": str})
     table["fear"] += 1
     assert (
-        "net on manifest:mine: replaces what was imported"
+        "net on manifest:mine: replaces the earlier import"
         in imported(run, changed(theirs, table), "--model", "net").err
     )
 
@@ -186,4 +189,4 @@ def test_an_import_that_replaces_another_says_so(run: Run, theirs: Path) -> None
 @pytest.mark.parametrize("name", ["two\nlines", "bell\a", " "])
 def test_a_name_that_would_tear_a_table_apart_is_refused(run: Run, theirs: Path, name: str) -> None:
     outcome = imported(run, theirs, "--model", name)
-    assert outcome.code == 2 and "is no name for a model" in outcome.err
+    assert outcome.code == 2 and "is not a model name" in outcome.err

@@ -1,4 +1,4 @@
-"""The main job through the command line, on a small folder of drawn faces."""
+"""The main job through the command line, on a small folder of synthetic faces."""
 
 import shutil
 import time
@@ -34,7 +34,7 @@ def test_four_commands_write_tables_and_a_page(run: Run, studio_folder: Path, sk
     printed = train_all(run, "--set", "epochs=5")
     assert len(folders_in(printed)) == 6  # nothing is random in zero-shot and linear-probe
     assert printed[-2:] == [
-        "folder:studio: 84 faces trained on, 21 of source validation",
+        "folder:studio: 84 training faces, 21 of source validation",
         "next: fercache evaluate",
     ]
     evaluated = run("evaluate", "--target", "folder:sketch", "--target", "folder:studio@test")
@@ -64,7 +64,7 @@ def test_what_is_done_is_not_done_again(run: Run, studio_folder: Path, sketch_fo
     assert weights == {folder: (Path(folder) / "head.safetensors").stat().st_mtime_ns for folder in folders}
     assert run("evaluate", "--target", "folder:sketch").code == 0
     again = run("evaluate", "--target", "folder:sketch")
-    assert again.out.startswith("Every run has its records already")
+    assert again.out.startswith("All runs are already scored")
 
 
 def test_same_command_gives_same_bits(run: Run, studio_folder: Path) -> None:
@@ -83,36 +83,36 @@ def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path:
     grown = tmp_path / "grown"
     shutil.copytree(studio_folder, grown)
     assert "140 encoded, 0 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
-    picture = next((grown / "train" / "happiness").iterdir())
-    shutil.copy(picture, grown / "train" / "fear" / "another.png")
-    Image.open(picture).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
+    image = next((grown / "train" / "happiness").iterdir())
+    shutil.copy(image, grown / "train" / "fear" / "another.png")
+    Image.open(image).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
     assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
     time.sleep(1)  # when it was extracted is known to the second
     assert "142 faces (as extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
 
 
 def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:
-    pictures = studio_folder / "test" / "happiness"
-    untrained = run("predict", pictures, "--csv", "faces.csv")
+    images = studio_folder / "test" / "happiness"
+    untrained = run("predict", images, "--csv", "faces.csv")
     assert untrained.code == 0, untrained.err
     table = pd.read_csv("faces.csv")
     assert len(table) == 5
     shares = table.drop(columns=["path", "prediction", "unreadable"])
     assert (shares.sum(axis=1) - 1).abs().max() < 1e-4
     assert (shares.idxmax(axis=1) == table.prediction).all()
-    own = run("predict", pictures, "--sentence", "a smiling face", "--sentence", "a crying face")
+    own = run("predict", images, "--sentence", "a smiling face", "--sentence", "a crying face")
     assert own.out.count("a smiling face") == 5
     run("extract", "--dataset", "folder:studio", "--root", studio_folder)
     folder = run("train", "--source", "folder:studio", "--seeds", "0", "--head", "linear-probe").out.splitlines()[0]
-    trained = run("predict", pictures, "--run", folder)
+    trained = run("predict", images, "--run", folder)
     assert trained.out.count("happiness") >= 4
 
 
 def test_predict_names_every_file_of_a_folder_but_litter(run: Run, studio_folder: Path) -> None:
-    picture = next((studio_folder / "test" / "happiness").iterdir())
+    image = next((studio_folder / "test" / "happiness").iterdir())
     for name in ("b.jfif", "c", "d.JPE", "@eaDir/b.jfif", ".ipynb_checkpoints/a.png", "Thumbs.db"):
         Path("photos", name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(picture, Path("photos", name))
+        shutil.copy(image, Path("photos", name))
     Path("photos/e.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     lines = run("predict", "photos").out.splitlines()
     assert [line.partition(":")[0] for line in lines] == [
@@ -131,7 +131,7 @@ def test_lists_and_datasets_and_verify(run: Run, studio_folder: Path) -> None:
     shown = run("datasets", "show", "folder", "--root", studio_folder)
     assert "happiness" in shown.out
     assert "12" in shown.out
-    assert "nothing wrong" in run("cache", "verify").out
+    assert "no problems found" in run("cache", "verify").out
     table = next(Path("cache/features/bundled").glob("*.h5"))
     data = bytearray(table.read_bytes())
     data[len(data) // 2] ^= 1

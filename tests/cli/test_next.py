@@ -1,4 +1,4 @@
-"""What a command says to type next: it works as it stands, and keeps what was asked for."""
+"""The suggested next command works as printed, and keeps the given options."""
 
 import os
 import shlex
@@ -27,18 +27,18 @@ def faces(tmp_path: Path) -> Path:
     return draw_folder(tmp_path / "my faces", "studio", {"train": 3, "test": 1})
 
 
-def test_prompts_of_ones_own_are_kept(run: Run, faces: Path) -> None:
+def test_the_users_own_prompts_are_kept(run: Run, faces: Path) -> None:
     extracted = run("extract", "--dataset", "folder:mine", "--root", faces, "--prompts", "ke2nt")
-    said = hint(extracted)
-    assert said == ["train", "--source", "folder:mine", "--prompts", "ke2nt"]
-    assert hint(run(*said, "--seeds", "0", "--set", "epochs=1")) == ["evaluate"]
+    command = hint(extracted)
+    assert command == ["train", "--source", "folder:mine", "--prompts", "ke2nt"]
+    assert hint(run(*command, "--seeds", "0", "--set", "epochs=1")) == ["evaluate"]
 
 
 def test_an_encoder_is_kept_and_heads_that_it_cannot_serve_are_left_out(run: Run, faces: Path, tmp_path: Path) -> None:
     weights = save_checkpoint(tmp_path / "mine.safetensors")
     options = ("--encoder", f"timm/{SMALL}", "--weights", weights, "--precision", "fp32")
-    said = hint(run("extract", "--dataset", "folder:mine", "--root", faces, *options))
-    assert said == [
+    command = hint(run("extract", "--dataset", "folder:mine", "--root", faces, *options))
+    assert command == [
         "train",
         "--source",
         "folder:mine",
@@ -47,7 +47,7 @@ def test_an_encoder_is_kept_and_heads_that_it_cannot_serve_are_left_out(run: Run
         "--encoder",
         "timm--test-resnet--mine",
     ]
-    then = hint(run(*said, "--seeds", "0", "--set", "epochs=1"))
+    then = hint(run(*command, "--seeds", "0", "--set", "epochs=1"))
     assert then == ["evaluate", "--encoder", ENCODER]
     assert run(*then).code in (0, 2)
 
@@ -76,8 +76,8 @@ def test_of_many_runs_the_latest_few_are_named(run: Run, tmp_path: Path) -> None
     with pytest.raises(UsageError) as caught:
         find_run(folders, "sigmoid-mask")
     latest = ", ".join(folder.name for folder in folders[:5:-1])
-    assert f"'sigmoid-mask' fits 9 runs, the latest first: {latest} and 6 more. Name one" in str(caught.value)
+    assert f"'sigmoid-mask' matches 9 runs, latest first: {latest} and 6 more. Give a run's name" in str(caught.value)
     assert len(str(caught.value)) < 350
     assert find_run(folders, "00000004") == folders[4]
-    with pytest.raises(UsageError, match="No finished run is called 'nothing'"):
+    with pytest.raises(UsageError, match="There is no finished run 'nothing'"):
         find_run(folders, "nothing")

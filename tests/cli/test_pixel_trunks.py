@@ -68,16 +68,16 @@ def test_a_run_shows_its_progress_within_itself(run: Run, papers: Path, monkeypa
     @contextmanager
     def recorded(what: str, total: int, unit: str) -> Iterator[Any]:
         bars.append((total, []))
-        yield SimpleNamespace(update=bars[-1][1].append, set_postfix_str=lambda text, refresh: told.append(text))
+        yield SimpleNamespace(update=bars[-1][1].append, set_postfix_str=lambda text, refresh: printed.append(text))
 
-    told: list[str] = []
+    printed: list[str] = []
     monkeypatch.setattr("fercache.stages.train.progress", recorded)
     assert len(folders(train(run, "--set", "epochs=2", "--set", "batch_size=16", "--seeds", "0-1"))) == 2
     (total, updates), faces = bars[0], FACES["train"] * len(SEVEN)
     kept = sum(updates)
     assert total == kept and 2 * 2 * (faces - 7) <= kept <= 2 * 2 * faces
     assert len([n for n in updates if n > 0]) >= 2 * 2 * 2  # several a run and epoch
-    assert told == ["1 of 2 runs", "2 of 2 runs"]
+    assert printed == ["1 of 2 runs", "2 of 2 runs"]
     train(run, "--set", "epochs=2", "--set", "batch_size=16", "--seeds", "0-1")
     assert bars[1] == (0, [])
 
@@ -99,9 +99,9 @@ def test_from_images_to_scores_and_back(run: Run, papers: Path) -> None:
     assert set(main["head"]) == {"sigmoid-mask", "text-similarity"}
     assert set(main["trunk"]) == {TRUNK}
     assert (main.n == 14).all() and main.accuracy.between(0, 1).all()
-    picture = next((papers / "test" / "anger").iterdir())
+    image = next((papers / "test" / "anger").iterdir())
     for folder in made:
-        outcome = run("predict", picture, "--run", folder, "--csv", "one.csv")
+        outcome = run("predict", image, "--run", folder, "--csv", "one.csv")
         assert outcome.code == 0, outcome.err
         shares = pd.read_csv("one.csv").drop(columns=["path", "prediction", "unreadable"])
         assert set(shares.columns) == set(SEVEN)
@@ -127,7 +127,7 @@ def test_weights_of_a_face_recognition_network(run: Run, papers: Path, tmp_path:
     outcome = train(run, "--trunk-weights", "celebrities.pth", "--set", "learning_rate=1e-12")
     (filled,) = folders(outcome)
     assert filled != random
-    assert "celebrities.pth: not used, as it is no part of resnet10t: fc.weight, fc.bias" in outcome.err
+    assert "celebrities.pth: entries that resnet10t does not use: fc.weight, fc.bias" in outcome.err
     stored = load_file(filled / "head.safetensors")
     name = next(key for key in stored if key.endswith("trunk.backbone.network.conv1.0.weight"))
     np.testing.assert_allclose(stored[name], state["conv1.0.weight"].numpy(), atol=1e-6)
@@ -141,17 +141,17 @@ def test_weights_of_another_shape_are_refused(run: Run, papers: Path, tmp_path: 
     shape = train(run, "--trunk-weights", "shape.pth")
     refused(shape, "shape.pth does not fit resnet10t", "conv1.0.weight has 2 x 3 instead of 24 x 3 x 3 x 3")
     refused(train(run, "--trunk-weights", "other.pth"), "missing conv1.0.weight", "The file has weight.")
-    refused(train(run, "--trunk-weights", "absent.pth"), "absent.pth: there is no such file")
+    refused(train(run, "--trunk-weights", "absent.pth"), "absent.pth: the file does not exist")
     assert not Path("cache/runs").exists()
 
 
 def test_without_crops_or_views_the_command_is_named(run: Run, papers: Path) -> None:
     extract(run, papers)
     command = f"fercache extract --dataset folder:mine --root {papers}"
-    refused(train(run), "folder:mine has no crops", f"{command} --crops 112")
+    refused(train(run), "folder:mine has no stored crops", f"{command} --crops 112")
     refused(train(run, "--set", "crops=48"), f"{command} --crops 48")
     extract(run, papers, "--crops", 32)
-    refused(train(run, "--set", "crops=48"), "There are some of 32 pixels", f"{command} --crops 48")
+    refused(train(run, "--set", "crops=48"), "It has crops of 32 pixels", f"{command} --crops 48")
     refused(train(run, "--set", "recipe=cafe"), "no views of the recipe 'cafe'", f"{command} --views 4 --recipe cafe")
 
 
@@ -160,11 +160,11 @@ def test_a_target_without_crops_is_reported(run: Run, papers: Path, tmp_path: Pa
     extract(run, papers, "--crops", 32)
     extract(run, other, name="other")
     folders(train(run))
-    refused(run("evaluate", "--target", "folder:other"), "folder:other has no crops of 32 pixels", "--crops 32")
+    refused(run("evaluate", "--target", "folder:other"), "folder:other has no stored crops of 32 pixels", "--crops 32")
 
 
 def test_unknown_names_are_refused(run: Run, papers: Path) -> None:
-    refused(run("train", "--source", "folder:mine", "--trunk", "resnet81"), "No trunk is called 'resnet81'", "resnet18")
+    refused(run("train", "--source", "folder:mine", "--trunk", "resnet81"), "There is no trunk 'resnet81'", "resnet18")
     refused(run("extract", "--dataset", "folder:mine", "--root", papers, "--recipe", "caffe", "--views", 1), "'cafe'")
     refused(train(run, heads=("linear-probe",)), "'trunk' is not a setting of linear-probe")
 

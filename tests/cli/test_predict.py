@@ -19,9 +19,9 @@ from tests.command_line import Run
 def photos(tmp_path: Path, studio_folder: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
-    pictures = sorted((studio_folder / "test" / "happiness").iterdir())
-    for name, picture in zip(("a.png", "b.png", "z.png"), pictures, strict=False):
-        Image.open(picture).save(folder / name)
+    images = sorted((studio_folder / "test" / "happiness").iterdir())
+    for name, image in zip(("a.png", "b.png", "z.png"), images, strict=False):
+        Image.open(image).save(folder / name)
     return folder
 
 
@@ -57,7 +57,7 @@ def test_a_name_that_is_not_utf8_is_in_the_table(run: Run, photos: Path) -> None
     assert "caf\\xe9.png: " in outcome.out
 
 
-def test_an_interrupted_run_keeps_what_it_had_and_says_where(
+def test_an_interrupted_run_keeps_its_lines_and_names_the_file(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("faces.csv").write_text("of an earlier run")

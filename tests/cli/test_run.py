@@ -33,8 +33,8 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def prepared(tmp_path: Path, roots: dict[str, Path]) -> None:
-    told = "".join(f'"{name}" = "{root.as_posix()}"\n' for name, root in roots.items())
-    (tmp_path / "fercache.toml").write_text(f"[datasets]\n{told}")
+    roots_toml = "".join(f'"{name}" = "{root.as_posix()}"\n' for name, root in roots.items())
+    (tmp_path / "fercache.toml").write_text(f"[datasets]\n{roots_toml}")
     (tmp_path / "mine.toml").write_text(FILE)
 
 
@@ -59,7 +59,7 @@ def test_one_command_does_everything_that_is_not_done(run: Run) -> None:
     dry = run("run", "mine.toml", "--dry-run")
     assert {line.split()[0] for line in dry.out.splitlines()} == {"done"}
     again = run("run", "mine.toml")
-    assert again.code == 0 and again.err.count("done before") == 6
+    assert again.code == 0 and again.err.count("already done") == 6
     assert again.out == first.out
 
 
@@ -77,19 +77,19 @@ def test_failures_are_listed_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatc
     assert outcome.code == 1
     assert "page:" in outcome.out
     assert outcome.err.rstrip().endswith(
-        "Steps that failed or were skipped: 1. The others are kept, and the same command retries these.\n"
+        "Steps that failed or were skipped: 1. Finished steps are kept; the same command retries these.\n"
         "  train linear-probe on folder:one, 1 seed: RuntimeError: the memory is full"
     )
 
 
-def test_an_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_interrupt_the_message_says_how_to_continue(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(settings: object, request: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run_stage, "train", interrupted)
     outcome = run("run", "mine.toml")
     assert outcome.code == 130
-    assert "the same command goes on from there" in outcome.err
+    assert "the same command continues from there" in outcome.err
     assert not Path("reports").exists()
 
 

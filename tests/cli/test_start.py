@@ -45,16 +45,16 @@ def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Comma
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_says_first_that_it_begins(
+def test_every_command_first_prints_that_it_starts(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = importlib.import_module(f"fercache.cli.{name.replace('-', '_')}").command
     heard: list[str] = []
     for _, command in leaves(plain, name):
         monkeypatch.setattr(command, "callback", lambda: heard.append(capsys.readouterr().err))
-    said = cli.get_command(click.Context(cli), name)
-    assert said is not None
-    for words, command in leaves(said, name):
+    named = cli.get_command(click.Context(cli), name)
+    assert named is not None
+    for words, command in leaves(named, name):
         assert command.callback is not None
         with click.Context(command):
             command.callback()

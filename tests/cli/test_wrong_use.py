@@ -1,4 +1,4 @@
-"""Wrong use ends in one message that says what to do, exit code 2, and no traceback."""
+"""Wrong use ends in one message with the remedy, exit code 2 and no traceback."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_what_was_never_made_names_the_command_that_makes_it(run: Run, studio_fo
     refused(run("train", "--source", "folder:studio", "--prompts", "nothing"), "faces")
     refused(run("evaluate", "--target", "folder:studio@train"), "trained on")
     refused(run("train", "--source", "folder:studio@gallery"), "'test'")
-    refused(run("predict", "--run", "nothing", studio_folder), "No finished run")
+    refused(run("predict", "--run", "nothing", studio_folder), "There is no finished run")
 
 
 def test_empty_and_unknown_folders(run: Run, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_nothing_readable_is_a_failure(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "faces" / "happy"
     folder.mkdir(parents=True)
     for name in "abc":
-        (folder / f"{name}.jpg").write_text("not a picture")
+        (folder / f"{name}.jpg").write_text("not an image")
     refused(run("extract", "--dataset", "folder", "--root", tmp_path / "faces"), "none of the 3 images", code=1)
 
 
@@ -96,7 +96,7 @@ def test_what_no_system_could_reach_is_reported_in_one_sentence(run: Run, studio
     refused(run("compare", "--name", "a\udcff"), "--name")
 
 
-def test_a_cache_that_cannot_be_read_is_not_said_to_be_empty(run: Run) -> None:
+def test_an_unreadable_cache_is_not_reported_as_empty(run: Run) -> None:
     Path("cache").symlink_to("cache")
     for command in (
         ("list", "tables"),

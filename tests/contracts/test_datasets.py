@@ -29,7 +29,7 @@ EVERY_MINIATURE = pytest.mark.parametrize(
 )
 
 
-def test_every_registered_set_has_a_miniature_and_no_other() -> None:
+def test_every_registered_dataset_has_a_miniature_and_no_other() -> None:
     lacking, unknown = (
         set(registry.names("datasets")) - set(MINIATURES),
         set(MINIATURES) - set(registry.names("datasets")),
@@ -39,7 +39,7 @@ def test_every_registered_set_has_a_miniature_and_no_other() -> None:
 
 
 @EVERY_MINIATURE
-def test_every_data_set_keeps_the_contract(name: str, build: Builder, tmp_path: Path) -> None:
+def test_every_dataset_keeps_the_contract(name: str, build: Builder, tmp_path: Path) -> None:
     assert check_dataset(registry.load("datasets", name), build(tmp_path / "miniature")) == []
 
 
@@ -60,7 +60,7 @@ def test_two_labels_swapped_are_caught(name: str, build: Builder, tmp_path: Path
 
 
 def swapped(dataset: Dataset, first: str, second: str) -> Dataset:
-    """The same set, with the labels, or the columns of votes, of two expressions swapped."""
+    """The same dataset, with the labels, or the columns of votes, of two expressions swapped."""
     other = {first: second, second: first}
     columns = [column.split(":") for column in dataset.vote_columns]
     places = [dataset.vote_columns.index(f"{file}:{other.get(name, name)}") for file, name in columns]
@@ -77,7 +77,7 @@ def swapped(dataset: Dataset, first: str, second: str) -> Dataset:
 
 
 class Edited(Folder):
-    """The folder set, with every face changed by `edit`."""
+    """The folder dataset, with every face changed by `edit`."""
 
     def edit(self, face: FaceImage) -> FaceImage:
         return face
@@ -145,13 +145,13 @@ class ForgetsAFile(FerPlus):
 @pytest.mark.parametrize(
     ("bad", "complaint"),
     [
-        (PermutesClasses(), "which is anger"),
+        (PermutesClasses(), "expected anger"),
         (ReusesIds(), "uses an id twice"),
         (LabelsOutside(), "has a label 'contempt' that is not in its expressions"),
-        (KeepsFolderNames(), "has a split 'valid'"),
+        (KeepsFolderNames(), "has an unknown split 'valid'"),
         (Unlicensed(), "empty licence"),
         (TakesAnyDomain(), "does not refuse an unknown domain"),
-        (ReversesTheSecondTime(), "something else the second time"),
+        (ReversesTheSecondTime(), "other faces the second time"),
         (LeavesOut(), "leaves out"),
         (ChecksWhatItExpects(), "finds 99"),
         (TakesAnything(), "does not refuse the root"),
@@ -159,6 +159,6 @@ class ForgetsAFile(FerPlus):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Dataset) else "",
 )
-def test_a_bad_data_set_is_caught(bad: Dataset, complaint: str, tmp_path: Path) -> None:
+def test_a_bad_dataset_is_caught(bad: Dataset, complaint: str, tmp_path: Path) -> None:
     build = ferplus if isinstance(bad, FerPlus) else folder
     assert any(complaint in promise for promise in check_dataset(bad, build(tmp_path / "miniature")))

@@ -86,14 +86,14 @@ class ForgetsTheGeometry(Bad):
     ("bad", "promise"),
     [
         (Normalises, "normalises its features"),
-        (LooksAtTheBatch, "gives a face other features when the order of faces changes"),
-        (ForgetsThePrecision, "has an identity that does not hold its precision"),
-        (SeesGrey, "gives red and blue the same features"),
+        (LooksAtTheBatch, "returns different features when the order of faces changes"),
+        (ForgetsThePrecision, "has an identity without its precision"),
+        (SeesGrey, "returns the same features for red and blue"),
         (WrongSize, "preprocesses to"),
-        (OneSide, "does not preprocess to the side that is asked for"),
-        (ForgetsTheGeometry, "has a geometry that is no part of its identity's preprocessing"),
+        (OneSide, "does not preprocess to the requested side"),
+        (ForgetsTheGeometry, "has a geometry that is not part of its identity's preprocessing"),
     ],
 )
 def test_a_broken_promise_is_caught(bad: type[Bad], promise: str, requests: dict[str, EncoderRequest]) -> None:
     encoder = bad(registry.encoder_family(requests["open-clip"].name).load(requests["open-clip"]))
-    assert any(told.startswith(promise) for told in check_encoder(encoder))  # type: ignore[arg-type]
+    assert any(text.startswith(promise) for text in check_encoder(encoder))  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ class MeanOfNothing(ShortMask):
 
 
 class DependsOnTheSeed(ZeroShot):
-    """Says that it needs no training, and trains."""
+    """Claims to need no training, and trains."""
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         self.text.add_(torch.randn(self.text.shape, generator=torch.Generator().manual_seed(seed)))
@@ -127,22 +127,22 @@ class Lenient(LinearProbe):
 @pytest.mark.parametrize(
     ("plugin", "promise"),
     [
-        (NextClass, "names 0% of faces that are easy to tell apart"),
-        (PapersOrder, "names other expressions when they come in another order"),
-        (CentredOnTheTarget, "gives a face other main logits when other faces are there"),
-        (reading_heads.OpensATable, "imports fercache.store.tables.find_tables, by which it can read the faces"),
-        (reading_heads.OpensHDF5, "opens target.h5 while it trains or scores"),
-        (reading_heads.LooksForFiles, "opens / while it trains or scores"),
-        (reading_heads.OpensAFile, "opens target.npy while it trains or scores"),
-        (AdaptsToTheTarget, "changes its state when it is read"),
-        (KeptOutsideTheState, "gives other logits after its state was stored and loaded"),
-        (GlobalNoise, "draws from a global random generator"),
-        (GlobalSeed, "has other weights after training again with the same seed"),
+        (NextClass, "classifies only 0% of easily separable faces correctly"),
+        (PapersOrder, "predicts other expressions when their order changes"),
+        (CentredOnTheTarget, "returns main logits that depend on the other faces"),
+        (reading_heads.OpensATable, "imports fercache.store.tables.find_tables, which can read the target's faces"),
+        (reading_heads.OpensHDF5, "opens target.h5 in training or scoring"),
+        (reading_heads.LooksForFiles, "opens / in training or scoring"),
+        (reading_heads.OpensAFile, "opens target.npy in training or scoring"),
+        (AdaptsToTheTarget, "changes its state in scoring"),
+        (KeptOutsideTheState, "returns other logits after its state is stored and loaded"),
+        (GlobalNoise, "uses a global random generator"),
+        (GlobalSeed, "has other weights after training with the same seed again"),
         (NormalisesInPlace, "changes the faces that it is trained on"),
         (MeanOfNothing, "has a loss or gradient that is not finite for neutral faces only"),
-        (DependsOnTheSeed, "says that nothing in it is random, but its weights depend on the seed"),
-        (Lenient, "accepts settings that it does not know"),
+        (DependsOnTheSeed, "has seeded = False, but its weights depend on the seed"),
+        (Lenient, "accepts unknown settings"),
     ],
 )
 def test_a_bad_head_is_caught(plugin: type[Head], promise: str) -> None:
-    assert any(told.startswith(promise) for told in check_head(plugin))
+    assert any(text.startswith(promise) for text in check_head(plugin))

@@ -1,4 +1,4 @@
-"""Experiment files: what they mean, and that every slip is told with the file, the place and the nearest name."""
+"""Experiment files: what they mean, and that every mistake is reported with file, place and nearest name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +43,7 @@ def settings_of(folder: Path, heads: str, top: str = STUDIO) -> list[Mapping[str
 
 
 @pytest.mark.parametrize("file", sorted(PIPELINES.glob("*.toml")), ids=lambda file: file.stem)
-def test_what_is_shipped_can_be_read_and_says_what_it_is(file: Path) -> None:
+def test_shipped_experiments_can_be_read_and_are_described(file: Path) -> None:
     experiment = load_experiment(file)
     assert experiment.name == experiment.report_name == file.stem
     assert len(experiment.about) > 40 and "\n" not in experiment.about
@@ -57,9 +57,9 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
     file = tmp_path / "example.toml"
     file.write_text(readme.split("```toml\n")[1].split("```")[0], encoding="utf-8")
     experiment = load_experiment(file)
-    told = set(Experiment.model_fields) - experiment.model_fields_set
+    left_out = set(Experiment.model_fields) - experiment.model_fields_set
     # Either of the two, and keys that would need a file.
-    assert told <= {"leave_one_out", "weights", "report"}
+    assert left_out <= {"leave_one_out", "weights", "report"}
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
         ('sources = ["ferpluss"]', PLAIN, "There is no dataset called 'ferpluss'. Did you mean 'ferplus'?"),
         (STUDIO + '\nprompts = "face"', PLAIN, "There is no prompt set 'face'. Did you mean 'faces'?"),
         (STUDIO + '\nrecipe = "caf"', PLAIN, "'caf' is neither a recipe nor a file"),
-        (STUDIO + '\nencoder = "bundeled"', PLAIN, "No encoder is called 'bundeled'. Did you mean 'bundled'?"),
+        (STUDIO + '\nencoder = "bundeled"', PLAIN, "There is no encoder 'bundeled'. Did you mean 'bundled'?"),
         (STUDIO + '\nvotes = "majorty"', PLAIN, "votes: there is no 'majorty'. Did you mean 'majority'?"),
         (STUDIO + '\nselection = ["lest"]', PLAIN, "selection.0: there is no 'lest'. Did you mean 'last'?"),
-        (STUDIO, PLAIN + '[statistics]\nbaseline = "knn"', "statistics.baseline: no head here is 'knn'"),
+        (STUDIO, PLAIN + '[statistics]\nbaseline = "knn"', "statistics.baseline: 'knn' is not a head here"),
     ],
 )
 def test_an_unknown_name_is_reported_with_the_nearest(tmp_path: Path, top: str, heads: str, message: str) -> None:
@@ -93,10 +93,10 @@ def test_an_unknown_name_is_reported_with_the_nearest(tmp_path: Path, top: str, 
     ("grid", "message"),
     [
         ("grid = { epochs = [] }", "[[heads]] number 1: grid.epochs is empty"),
-        ("grid = { epochs = [1, 2, 1] }", "[[heads]] number 1: grid.epochs holds a value twice"),
-        ("settings = { epochs = 1 }\ngrid = { epochs = [2, 3] }", "epochs is fixed by settings"),
-        ('trunk = "mlp"\ngrid = { trunk = ["mlp"] }', "trunk is fixed by settings"),
-        ('trunk = "mlp"\nsettings = { trunk = "mlp" }', "trunk stands beside settings and in them"),
+        ("grid = { epochs = [1, 2, 1] }", "[[heads]] number 1: grid.epochs has a value twice"),
+        ("settings = { epochs = 1 }\ngrid = { epochs = [2, 3] }", "epochs is in settings and in the grid"),
+        ('trunk = "mlp"\ngrid = { trunk = ["mlp"] }', "trunk is in settings and in the grid"),
+        ('trunk = "mlp"\nsettings = { trunk = "mlp" }', "trunk is set twice"),
         ("grid = { epochs = [1, 0] }", "epochs = 0: Input should be greater than or equal to 1"),
         ('grid = { mask = ["off", "of"] }', "mask = 'of': Input should be 'sigmoid', 'linear', 'off'"),
         ("grid = { epochs = 3 }", "[[heads]] number 1, grid.epochs: write a list, [3]"),
@@ -119,30 +119,30 @@ def test_a_grid_that_cannot_be_is_refused(tmp_path: Path, grid: str, message: st
         (STUDIO + "\nseeds = []", "seeds is empty"),
         (STUDIO + '\nseeds = "4-0"', "seeds: write one seed (7), a range (0-4), or a list"),
         (STUDIO + '\nseeds = "many"', "seeds: write one seed (7), a range (0-4), or a list"),
-        (STUDIO + '\nselection = ["oracle"]', "never alone"),
-        (STUDIO + '\nselection = ["last", "oracle", "oracle"]', "selection: oracle is there twice"),
-        (STUDIO + "\nseeds = [0, 2, 0]", "seeds: 0 is there twice"),
+        (STUDIO + '\nselection = ["oracle"]', "only allowed beside others"),
+        (STUDIO + '\nselection = ["last", "oracle", "oracle"]', "selection: oracle is listed twice"),
+        (STUDIO + "\nseeds = [0, 2, 0]", "seeds: 0 is listed twice"),
         (STUDIO + "\nseeds = [true]", "seeds.0: Input should be a valid integer"),
         (STUDIO + "\nstatistics = 3", "statistics: write a table, [statistics]"),
         ("sources = [[]]", "sources: write the names of datasets"),
         (STUDIO + '\ntargets = ["synthetic:webcam@tset"]', "no split 'tset'. Did you mean 'test'?"),
-        (STUDIO + '\nlabels = "fer2013new"', "None of its sets has several"),
+        (STUDIO + '\nlabels = "fer2013new"', "None of its datasets has several"),
         ('sources = ["ferplus"]\nlabels = "fer2013nw"', "Did you mean 'fer2013new'?"),
         ('sources = [["rafdb", "sfew", "rafdb"]]', "names rafdb more than once"),
         ('sources = [["ferplus", "ferplus@test"]]', "names ferplus more than once"),
-        ('leave_one_out = ["rafdb"]', "leave_one_out needs two sets or more"),
+        ('leave_one_out = ["rafdb"]', "leave_one_out needs two or more datasets"),
         ('leave_one_out = ["rafdb", "sfew", "rafdb"]', "names rafdb more than once"),
-        ('sources = ["ferplus+blur"]', "The source ferplus+blur is several sets; write the severity"),
+        ('sources = ["ferplus+blur"]', "The source ferplus+blur has several severities: write one"),
         ('sources = ["ferplus"]\ntargets = ["ferplus@train"]', "ferplus@train is what ferplus trains on"),
         ('sources = ["ferplus@test"]\ntargets = ["ferplus"]', "ferplus is what ferplus@test trains on"),
-        ('sources = ["ferplus@test"]', "ferplus@test leaves nothing to be scored on"),
+        ('sources = ["ferplus@test"]', "No target is left for the source ferplus@test"),
         (
             'sources = [["rafdb", "sfew@validation"]]\ntargets = ["sfew+blur:2"]',
             "is what rafdb & sfew@validation trains on",
         ),
-        (STUDIO + '\nweights = "nowhere.pt"', "weights = nowhere.pt: there is no such file"),
-        (STUDIO + "\nviews = 2", "views are for heads that draw from them"),
-        (STUDIO + "\ncrops = 32", "crops are for heads that look at pixels"),
+        (STUDIO + '\nweights = "nowhere.pt"', "weights = nowhere.pt: the file does not exist"),
+        (STUDIO + "\nviews = 2", "views are for heads that train on them"),
+        (STUDIO + "\ncrops = 32", "crops are for heads that read pixels"),
         (STUDIO + "\nclasses = 6", "classes: Input should be greater than or equal to 7"),
     ],
 )
@@ -151,14 +151,14 @@ def test_what_could_not_run_is_refused(tmp_path: Path, top: str, message: str) -
 
 
 def test_views_and_crops_must_be_those_that_are_made(tmp_path: Path) -> None:
-    assert "draws views of the recipe cafe, which are not made" in refused(
+    assert "trains on views of the recipe cafe, which are not extracted" in refused(
         tmp_path, heads=PLAIN + 'settings = { recipe = "cafe" }'
     )
-    assert "draws views of the recipe ke2nt" in refused(
+    assert "trains on views of the recipe ke2nt" in refused(
         tmp_path, STUDIO + "\nviews = 2", PLAIN + 'settings = { recipe = "ke2nt" }'
     )
-    assert "looks at pixels: write crops" in refused(tmp_path, heads=PLAIN + 'trunk = "resnet18"')
-    assert "crops = 64 are not those of the experiment, crops = 32" in refused(
+    assert "reads pixels: write crops" in refused(tmp_path, heads=PLAIN + 'trunk = "resnet18"')
+    assert "crops = 64 differs from the experiment's crops = 32" in refused(
         tmp_path, STUDIO + "\ncrops = 32", PLAIN + 'trunk = "resnet18"\nsettings = { crops = 64 }'
     )
 
@@ -167,7 +167,7 @@ def test_a_baseline_is_one_method(tmp_path: Path) -> None:
     baseline = '[[heads]]\nhead = "linear-probe"\n[statistics]\nbaseline = "sigmoid-mask"'
     assert loaded(tmp_path, heads=PLAIN + baseline).statistics.baseline == "sigmoid-mask"
     two = PLAIN + "grid = { epochs = [1, 2] }\n" + baseline
-    assert "'sigmoid-mask' is several methods here: sigmoid-mask (epochs=1); sigmoid-mask (epochs=2)" in refused(
+    assert "'sigmoid-mask' has several methods here: sigmoid-mask (epochs=1); sigmoid-mask (epochs=2)" in refused(
         tmp_path, heads=two
     )
     assert "methods are compared by source-shifted, else source-val" in refused(
@@ -197,11 +197,11 @@ def test_sources_are_single_or_pooled_and_targets_are_all_that_is_named(tmp_path
     assert trials_of(tmp_path, 'sources = ["ferplus"]\ntargets = ["ferplus"]') == [Trial("ferplus", ("ferplus",))]
 
 
-def test_a_set_without_published_splits_may_be_its_own_target(tmp_path: Path) -> None:
+def test_a_dataset_without_published_splits_may_be_its_own_target(tmp_path: Path) -> None:
     assert trials_of(tmp_path, 'sources = ["ckplus"]') == [Trial("ckplus", ("ckplus",))]
 
 
-def test_corruptions_and_families_are_spread(tmp_path: Path) -> None:
+def test_corruptions_and_families_are_expanded(tmp_path: Path) -> None:
     (blurred,) = trials_of(tmp_path, 'sources = ["rafdb"]\ntargets = ["ferplus+blur@validation"]')
     assert blurred.targets == tuple(f"ferplus+blur:{severity}@validation" for severity in SEVERITIES)
     (all_of_them,) = trials_of(tmp_path, 'sources = ["rafdb"]\ntargets = ["ferplus+all"]')

@@ -32,15 +32,15 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return draw_folders(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture(scope="module")
-def extracted(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Path]) -> Iterator[Path]:
+def extracted(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]) -> Iterator[Path]:
     """A folder with a cache of everything that miniatures encode."""
     folder = tmp_path_factory.mktemp("extracted")
-    settings = settings_in(folder, drawn)
+    settings = settings_in(folder, folders)
     with pytest.MonkeyPatch.context() as patch:
         others = registry.encoder_family
         patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
@@ -53,10 +53,10 @@ def extracted(tmp_path_factory: pytest.TempPathFactory, drawn: dict[str, Path]) 
 
 
 @pytest.fixture
-def settings(tmp_path: Path, extracted: Path, drawn: dict[str, Path]) -> Settings:
+def settings(tmp_path: Path, extracted: Path, folders: dict[str, Path]) -> Settings:
     """A copy of that cache, and the folders themselves."""
     shutil.copytree(extracted / "cache", tmp_path / "cache")
-    return settings_in(tmp_path, drawn)
+    return settings_in(tmp_path, folders)
 
 
 def small(name: str) -> Experiment:
@@ -74,7 +74,7 @@ def done(settings: Settings, wanted: Experiment) -> Outcome:
     return run(settings, RunRequest(wanted, "cpu"))
 
 
-def told(settings: Settings, wanted: Experiment) -> list[str]:
+def plan_lines(settings: Settings, wanted: Experiment) -> list[str]:
     """`state: title` of every step."""
     return [f"{status.state}: {step.title}" for step, status in plan(settings, wanted)]
 
@@ -97,7 +97,7 @@ def test_the_demo_is_what_demo_does() -> None:
         assert request == as_demo.but(heads=request.heads, seeds=seeds)
     (evaluation,) = [step for step in steps if isinstance(step, Evaluate)]
     assert evaluation.targets == tuple(domains)
-    assert steps[-1].title == "compare in the report demo"
+    assert steps[-1].title == "compare in report demo"
 
 
 def test_each_step_needs_only_what_is_before_it_and_titles_differ() -> None:
@@ -144,18 +144,18 @@ def test_states_follow_from_the_inventory_alone() -> None:
     assert states_with(3, Found(2, 1)) == ["done", "done", "done", "missing", "stale", "stale"]
     assert states_with(5, Found(1, 0)) == ["done"] * 5 + ["missing"]
     statuses = states(steps, [*whole[:3], Found(2, 1), *whole[4:]])
-    assert statuses[3].reason == "1 of 2 runs are there"
-    assert statuses[4].reason == f"it comes after '{steps[3].title}'"
+    assert statuses[3].reason == "1 of 2 runs exist"
+    assert statuses[4].reason == f"it needs '{steps[3].title}'"
     assert states(steps, [Found(1, 1, wrong="no crops"), *whole[1:]])[0].reason == "no crops"
 
 
 def test_what_is_done_is_seen_and_not_done_again(settings: Settings) -> None:
     wanted = experiment()
     before = [*["done"] * 2, *["missing"] * 4]
-    assert [line.partition(":")[0] for line in told(settings, wanted)] == before
+    assert [line.partition(":")[0] for line in plan_lines(settings, wanted)] == before
     outcome = done(settings, wanted)
     assert outcome.failures == () and outcome.page == settings.reports / "two" / "index.html"
-    assert {line.partition(":")[0] for line in told(settings, wanted)} == {"done"}
+    assert {line.partition(":")[0] for line in plan_lines(settings, wanted)} == {"done"}
     written = {path: path.stat().st_mtime_ns for path in settings.cache.rglob("*") if path.is_file()}
     page = outcome.page.stat().st_mtime_ns
     assert len(done(settings, wanted).records) == len(outcome.records) == 3 * 2 * 4  # runs x targets x policies
@@ -172,24 +172,24 @@ def test_records_are_read_for_the_page_and_not_again_for_the_outcome(
     assert len(asked) == len(outcome.records) > 0
 
 
-def test_a_new_image_makes_everything_after_it_stale(settings: Settings, drawn: dict[str, Path]) -> None:
+def test_a_new_image_makes_everything_after_it_stale(settings: Settings, folders: dict[str, Path]) -> None:
     root = settings.cache.parent / "grown"
-    shutil.copytree(drawn[FOLDERS[0]], root)
+    shutil.copytree(folders[FOLDERS[0]], root)
     own = settings.model_copy(update={"datasets": settings.datasets | {FOLDERS[0]: root}})
     done(own, experiment())
-    picture = Image.open(next((root / "train" / "anger").iterdir()))
-    picture.rotate(90).save(root / "train" / "anger" / "turned.png")
+    image = Image.open(next((root / "train" / "anger").iterdir()))
+    image.rotate(90).save(root / "train" / "anger" / "turned.png")
     assert state_of(own, experiment(), Extract) == [State.STALE, State.DONE]
     assert state_of(own, experiment(), Train) == [State.STALE, State.STALE]
     reasons = [status.reason for _, status in plan(own, experiment())]
-    assert "is newer than" in reasons[0] and "it comes after" in reasons[2]
+    assert "is newer than" in reasons[0] and "it needs" in reasons[2]
     extract(own, ExtractRequest(dataset=FOLDERS[0], encoder=EncoderRequest(name="pixels")))
     after = plan(own, experiment())
     assert [status.state for _, status in after[:4]] == [State.DONE] * 2 + [State.STALE] * 2
     assert State.DONE not in [status.state for _, status in after[4:]]
     assert after[3][1].reason == "the source has changed since 2 of its 2 runs"
     assert done(own, experiment()).failures == ()
-    assert {line.partition(":")[0] for line in told(own, experiment())} == {"done"}
+    assert {line.partition(":")[0] for line in plan_lines(own, experiment())} == {"done"}
 
 
 def test_a_table_that_train_would_not_take_is_stale(settings: Settings) -> None:
@@ -199,7 +199,7 @@ def test_a_table_that_train_would_not_take_is_stale(settings: Settings) -> None:
     assert state_of(settings, wanted.model_copy(update={"views": 2}), Extract) == [State.MISSING, State.DONE]
     extract(settings, ExtractRequest(dataset=FOLDERS[0], encoder=EncoderRequest(name="pixels"), views=2))
     statuses = [status for _, status in plan(settings, wanted)]
-    assert statuses[0].state == State.STALE and "was extracted later" in statuses[0].reason
+    assert statuses[0].state == State.STALE and "was requested later" in statuses[0].reason
     assert done(settings, wanted).failures == ()
     assert set(state_of(settings, wanted, (Extract, Train))) == {State.DONE}
 
@@ -207,7 +207,7 @@ def test_a_table_that_train_would_not_take_is_stale(settings: Settings) -> None:
 def test_crops_and_prompts_that_are_not_there_are_missing(settings: Settings) -> None:
     pixels = [{"head": "sigmoid-mask", "trunk": "resnet18"}]
     of_side = [status for _, status in plan(settings, experiment(crops=48, heads=pixels))]
-    assert of_side[0].state == State.MISSING and of_side[0].reason == "there are no crops of 48 pixels"
+    assert of_side[0].state == State.MISSING and of_side[0].reason == "crops of 48 pixels are missing"
     assert state_of(settings, experiment(crops=32, heads=pixels), Extract) == [State.DONE] * 2
     own = settings.cache.parent / "mine.toml"
     own.write_text('happiness = ["a happy face"]\nneutral = ["a face"]\n')
@@ -215,7 +215,7 @@ def test_crops_and_prompts_that_are_not_there_are_missing(settings: Settings) ->
     assert prompts[0].state != State.DONE
 
 
-def test_what_is_asked_for_otherwise_is_named_field_by_field(settings: Settings) -> None:
+def test_changed_options_are_named_field_by_field(settings: Settings) -> None:
     done(settings, experiment())
     other = experiment(faces=20, seeds=[0])
     reasons = [status.reason for step, status in plan(settings, other) if isinstance(step, Train)]
@@ -268,7 +268,7 @@ def test_a_page_without_one_of_its_files_is_missing(settings: Settings) -> None:
     assert "Something else." in (folder / "index.html").read_text() and state_of(settings, renamed, Compare) == ["done"]
 
 
-def test_a_report_shows_the_split_that_is_asked_for_and_duplicates_where_they_are(settings: Settings) -> None:
+def test_a_report_shows_the_requested_split_and_existing_duplicates(settings: Settings) -> None:
     other = f"{FOLDERS[1]}@train"
     once = experiment(name="split", targets=[FOLDERS[1]])
     done(settings, experiment(name="other", targets=[other], statistics={"exclude_duplicates": True}))
@@ -294,10 +294,10 @@ def test_prompts_of_the_same_name_are_not_taken_for_each_other(settings: Setting
     assert state_of(settings, asking_for(second), Extract)[0] == State.MISSING
     others = {record.run for record in done(settings, asking_for(second)).records}
     assert runs and others and not runs & others
-    assert {line.partition(":")[0] for line in told(settings, asking_for(first))} <= {"done", "stale"}
-    assert state_of(settings, asking_for(first), Train) == [State.DONE], "its runs are there still"
+    assert {line.partition(":")[0] for line in plan_lines(settings, asking_for(first))} <= {"done", "stale"}
+    assert state_of(settings, asking_for(first), Train) == [State.DONE], "its runs still exist"
     first.write_text(second.read_text())
-    assert state_of(settings, asking_for(first), Train) == [State.DONE], "it says now what the other says"
+    assert state_of(settings, asking_for(first), Train) == [State.DONE], "both now have the same text"
 
 
 def test_a_record_that_cannot_be_read_is_reported_and_written_again(settings: Settings) -> None:
@@ -375,7 +375,7 @@ def test_what_depends_on_what_failed_is_skipped(settings: Settings) -> None:
     gone = settings.model_copy(update={"datasets": {**settings.datasets, "folder:gone": settings.cache / "nowhere"}})
     outcome = done(gone, experiment(sources=[FOLDERS[0], "folder:gone"], targets=[FOLDERS[1]]))
     assert "nowhere does not exist" in outcome.failures[0].reason
-    skipped = [failure for failure in outcome.failures[1:] if failure.reason.startswith("skipped, because of")]
+    skipped = [failure for failure in outcome.failures[1:] if failure.reason.startswith("skipped, because")]
     assert [failure.title.split()[0] for failure in skipped] == ["train", "train", "evaluate"]
     assert {record.source for record in outcome.records} == {FOLDERS[0]}
     target = done(gone, experiment(targets=[FOLDERS[1], "folder:gone"]))
@@ -405,7 +405,7 @@ def test_a_shipped_experiment_in_miniature_runs(settings: Settings, name: str) -
     assert len({record.run for record in outcome.records}) == runs
     targets = {target for step in steps if isinstance(step, Evaluate) for target in step.targets}
     assert {record.target for record in outcome.records} == targets
-    assert {line.partition(":")[0] for line in told(settings, wanted)} == {"done"}
+    assert {line.partition(":")[0] for line in plan_lines(settings, wanted)} == {"done"}
 
 
 def test_weights_that_would_have_to_be_fetched_are_reported(
@@ -414,5 +414,5 @@ def test_weights_that_would_have_to_be_fetched_are_reported(
     monkeypatch.setattr(PixelEncoder, "unfetched", lambda request: "https://weights.example")
     elsewhere = settings.model_copy(update={"cache": settings.cache.parent / "empty"})
     reason = plan(elsewhere, experiment())[0][1].reason
-    assert reason == "the weights of pixels are not on this machine: they will be fetched from https://weights.example"
+    assert reason == "the weights of pixels will be downloaded from https://weights.example"
     assert state_of(settings, experiment(), Extract) == [State.DONE] * 2, "what is extracted needs no weights"

@@ -149,7 +149,7 @@ def test_an_interruption_says_how_to_resume(tmp_path: Path, root: Path, sent: si
         process.send_signal(sent)
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130, told
-    assert "Interrupted. Finished shards and runs are kept; the same command goes on from there." in told
+    assert "Interrupted. Finished shards and runs are kept; the same command continues from there." in told
     assert "Traceback" not in told
     (parts,) = features.glob("*/*.parts")
     assert (parts / "000000.h5").exists() and not list(features.rglob("*.tmp"))

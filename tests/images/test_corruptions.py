@@ -176,7 +176,7 @@ class TestExtraction:
             ("folder:mine+blur:9", "severities are 1"),
             ("folder:mine+fog:1", "Unknown corruption 'fog'"),
             ("folder:mine@test", "A table holds all splits: write folder:mine"),
-            ("folder:mine+blur:3@fold-1", "has no faces; the splits of this set are test, train, validation"),
+            ("folder:mine+blur:3@fold-1", "has no faces; the splits of this dataset are test, train, validation"),
         ],
     )
     def test_what_is_no_table_is_refused(

@@ -15,7 +15,7 @@ from fercache.errors import UsageError
 from fercache.heads import Batch
 from fercache.images.views import draw_view, load_recipe
 from fercache.loading.batches import as_batch, crops_of, stored_views
-from fercache.loading.labelled_faces import LabelledFaces, LabelPolicy, labelled_faces
+from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.tables import extract_command, find_table
 from fercache.store.crops import find_crops
 from fercache.store.tables import FeatureTable, TableInfo, read_info, read_table
@@ -45,7 +45,7 @@ class Stored:
 
     @property
     def labelled(self) -> LabelledFaces:
-        return labelled_faces(self.table, DatasetName.parse("folder:mine"), "", LabelPolicy(("sadness", "happiness")))
+        return labelled_faces(self.table, DatasetName.parse("folder:mine"), "", Labelling(("sadness", "happiness")))
 
     def batch(self) -> Batch:
         return as_batch(self.labelled, crops_of(self.settings.cache, self.info, None), "cpu")
@@ -110,7 +110,7 @@ def test_some_rows_in_any_order(stored: Stored) -> None:
     assert torch.equal(parts, whole)
 
 
-def test_each_face_is_drawn_in_one_of_its_views(stored: Stored) -> None:
+def test_each_face_is_sampled_in_one_of_its_views(stored: Stored) -> None:
     faces = stored.batch()
     counted = np.zeros((len(faces), 1 + VIEWS), int)
     for seed in range(60):
@@ -160,20 +160,20 @@ def test_views_without_crops_are_features_alone(stored: Stored) -> None:
 
 
 def test_faces_are_found_in_crops_by_name(stored: Stored) -> None:
-    """Another encoder's table may lack a face of which there is a crop."""
+    """Another encoder's table may lack a face that has a crop."""
     crops = crops_of(stored.settings.cache, stored.info, None)
     fewer = replace(stored.labelled, row=stored.labelled.row - 1)
     np.testing.assert_array_equal(all_rows(as_batch(fewer, crops, "cpu")), all_rows(stored.batch()))
 
 
-def test_crops_of_the_side_asked_for_or_those_stored_last(stored: Stored, tmp_path: Path) -> None:
+def test_crops_of_the_requested_side_or_those_stored_last(stored: Stored, tmp_path: Path) -> None:
     cache = stored.settings.cache
     assert crops_of(cache, stored.info, None).info.side == SIDE
     extract(stored.settings, ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=PIXELS, crops=16))
     assert crops_of(cache, stored.info, None).info.side == 16
     assert crops_of(cache, stored.info, SIDE).info.side == SIDE
     command = f"fercache extract --dataset folder:mine --root {tmp_path / 'faces'} --encoder pixels --crops 64"
-    with pytest.raises(UsageError, match=r"no crops of 64 pixels.*There are some of 16, 20 pixels") as caught:
+    with pytest.raises(UsageError, match=r"no stored crops of 64 pixels.*It has crops of 16, 20 pixels") as caught:
         crops_of(cache, stored.info, 64)
     assert str(caught.value).endswith(command)
 
@@ -181,18 +181,18 @@ def test_crops_of_the_side_asked_for_or_those_stored_last(stored: Stored, tmp_pa
 def test_without_crops_the_command_is_named(stored: Stored) -> None:
     for info in find_crops(stored.settings.cache, stored.info):
         info.path.unlink()
-    with pytest.raises(UsageError, match=r"folder:mine has no crops beside its features\. Add them.*--crops 112$"):
+    with pytest.raises(UsageError, match=r"folder:mine has no stored crops\. Add them.*--crops 112$"):
         crops_of(stored.settings.cache, stored.info, None)
 
 
 def test_crops_that_are_cut_otherwise_do_not_count(stored: Stored) -> None:
     encoder = {**stored.info.identity["encoder"], "preprocessing": {"resize_mode": "shortest"}}
     other = replace(stored.info, identity={**stored.info.identity, "encoder": encoder})
-    with pytest.raises(UsageError, match="has no crops"):
+    with pytest.raises(UsageError, match="has no stored crops"):
         crops_of(stored.settings.cache, other, None)
 
 
-def test_a_table_with_the_views_asked_for(stored: Stored, tmp_path: Path) -> None:
+def test_a_table_with_the_requested_views(stored: Stored, tmp_path: Path) -> None:
     cache, root = stored.settings.cache, tmp_path / "faces"
     for views, recipe in ((1, str(tmp_path / "recipe.toml")), (1, "ke2nt"), (0, "cafe")):
         extract(
@@ -203,7 +203,7 @@ def test_a_table_with_the_views_asked_for(stored: Stored, tmp_path: Path) -> Non
     # The one extracted last, not the one with most views: that may be of another recipe of the same name.
     assert find_table(cache, "folder:mine", None, "noisy").views == ("clean", "noisy-1")
     assert find_table(cache, "folder:mine", None, "ke2nt").views == ("clean", "ke2nt-1")
-    with pytest.raises(UsageError, match=r"no views of the recipe 'cafe'.*It has those of: ke2nt, noisy") as caught:
+    with pytest.raises(UsageError, match=r"no views of the recipe 'cafe'.*It has views of: ke2nt, noisy") as caught:
         find_table(cache, "folder:mine", None, "cafe")
     command = f"fercache extract --dataset folder:mine --root {root} --encoder pixels --views 4 --recipe cafe"
     assert str(caught.value).endswith(command)

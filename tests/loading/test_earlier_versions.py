@@ -1,4 +1,4 @@
-"""Caches of earlier versions: what is promised to stay valid does, and what is made again is said, with its cost."""
+"""Caches of earlier versions: what must stay valid does, and repeated work is announced with its cost."""
 
 import json
 import re
@@ -64,17 +64,20 @@ def test_what_an_earlier_version_trained_and_scored_is_not_done_again(
     assert "earlier version" not in capsys.readouterr().err
 
 
-def test_what_is_trained_again_is_said_with_why_and_what_it_costs(
+def test_repeated_training_is_announced_with_reason_and_cost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = cache_of("2026-11-25", tmp_path)
     earlier = {run.name for run in find_runs(settings.cache) if "knn" in run.name}
     train(settings, TrainRequest(source="folder:faces", heads=("knn",), encoder="bundled", seeds=(0,), device="cpu"))
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     (name,) = earlier
-    assert f"1 of 1 runs are there as an earlier version trained them ({name})" in told
-    assert "key version 2" in told and "validation has few faces, so snapshots are chosen by cross-validation" in told
-    assert re.search(r"about \d+ s as then", told)
+    assert f"1 of 1 runs were trained by an earlier version ({name})" in printed
+    assert (
+        "key version 2" in printed
+        and "validation has too few faces, so snapshots are chosen by cross-validation" in printed
+    )
+    assert re.search(r"about \d+ s last time", printed)
     train(settings, TrainRequest(source="folder:faces", heads=("knn",), encoder="bundled", seeds=(0,), device="cpu"))
     assert capsys.readouterr().err == "", "what is there needs no words"
 
@@ -99,7 +102,7 @@ def test_the_settings_in_keys_are_those_that_runs_in_caches_have() -> None:
     assert keyed == known
 
 
-def test_faces_that_are_encoded_again_are_said_to_be_with_what_differs(
+def test_repeated_encoding_is_announced_with_the_difference(
     tmp_path: Path,
     pixel_encoder: type[PixelEncoder],
     monkeypatch: pytest.MonkeyPatch,
@@ -113,6 +116,6 @@ def test_faces_that_are_encoded_again_are_said_to_be_with_what_differs(
     now = pixel_encoder.identity
     monkeypatch.setattr(pixel_encoder, "identity", lambda self: now(self) | {"kernels": "newer"})
     after = extract(settings, request)
-    told = capsys.readouterr().err
-    assert after != before and before.name in told
-    assert re.search(r"they differ in kernels\), .*7 faces are encoded again, about \d+ s as then", told), told
+    printed = capsys.readouterr().err
+    assert after != before and before.name in printed
+    assert re.search(r"different: kernels\), .*7 faces are encoded again \(about \d+ s last time\)", printed), printed

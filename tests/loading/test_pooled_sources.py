@@ -1,4 +1,4 @@
-"""A source of several sets: what is trained on, what it is called, and what is its own target."""
+"""A source of several datasets: its training rows, its name, and its own targets."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def evaluated(settings: Settings, *targets: str, exclude: bool = False) -> list[
     return [read_record(path) for path in evaluate(settings, request)]
 
 
-def test_all_faces_of_both_sets_are_there_in_the_order_of_their_names(pooled: Settings) -> None:
+def test_all_faces_of_both_datasets_are_there_in_the_order_of_their_names(pooled: Settings) -> None:
     both = read_source(pooled, POOL)
     alone = [read_source(pooled, POOL.but(source=name)) for name in ("folder:mine", "folder:other")]
     assert torch.equal(both.faces.train.features, torch.cat([one.faces.train.features for one in alone]))
@@ -44,13 +44,13 @@ def test_all_faces_of_both_sets_are_there_in_the_order_of_their_names(pooled: Se
     assert (both.rows_key, both.name) == (turned.rows_key, turned.name) == (both.rows_key, "folder:mine & folder:other")
 
 
-def test_some_faces_are_taken_from_each_set_in_proportion(pooled: Settings) -> None:
+def test_some_faces_are_taken_from_each_dataset_in_proportion(pooled: Settings) -> None:
     whole, some = read_source(pooled, POOL), read_source(pooled, POOL.but(faces=40))
     assert abs(len(some.faces.train) - 40) <= len(whole.expressions) * 2
     assert len(some.faces.validation) == len(whole.faces.validation)
 
 
-def test_a_run_names_its_sets_and_is_not_trained_again(pooled: Settings) -> None:
+def test_a_run_names_its_datasets_and_is_not_trained_again(pooled: Settings) -> None:
     (planned,) = planned_runs(pooled, POOL)
     assert not planned.exists()
     (folder,) = train(pooled, POOL)
@@ -62,7 +62,9 @@ def test_a_run_names_its_sets_and_is_not_trained_again(pooled: Settings) -> None
     assert planned_runs(pooled, POOL.but(source="folder:other & folder:mine")) == [folder]
 
 
-def test_both_sets_are_the_source_and_neither_train_split_is_a_target(pooled: Settings, planted_folder: Path) -> None:
+def test_both_datasets_are_the_source_and_neither_train_split_is_a_target(
+    pooled: Settings, planted_folder: Path
+) -> None:
     train(pooled, POOL)
     records = evaluated(pooled, "folder:mine", "folder:other")
     assert {(r.source, r.target, r.target_split) for r in records} == {
@@ -80,7 +82,7 @@ def test_duplicates_are_looked_for_in_every_set(pooled: Settings) -> None:
     assert {r.dropped[DUPLICATE] for r in scored if r.without_duplicates} == {len(PLANTED)}
 
 
-def test_crops_come_from_each_sets_own_file(pooled: Settings, planted_folder: Path, tmp_path: Path) -> None:
+def test_crops_come_from_the_file_of_each_dataset(pooled: Settings, planted_folder: Path, tmp_path: Path) -> None:
     for name, root in (("folder:mine", planted_folder), ("folder:other", tmp_path / "other")):
         extract(pooled, ExtractRequest(dataset=name, root=root, encoder=EncoderRequest(name="pixels"), crops=18))
     both = read_source(pooled, POOL, with_crops=True)

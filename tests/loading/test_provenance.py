@@ -40,20 +40,20 @@ def board_of(records: dict[str, Record]) -> Board:
     return board
 
 
-def told(record: Record) -> list[tuple[str, str, str, int | None]]:
+def seen(record: Record) -> list[tuple[str, str, str, int | None]]:
     return [(each.by, each.through, each.how, each.images) for each in record.seen]
 
 
-def copied(folder: Path, name: str, root: Path, pictures: int) -> Path:
-    """A folder of faces of its own, and so many of the `root`'s train split in its test split."""
+def copied(folder: Path, name: str, root: Path, images: int) -> Path:
+    """A folder of other faces, with some `images` of the `root`'s train split in its test split."""
     own = draw_folder(folder / name, 5000, {"test": 3})
-    for number, path in enumerate(sorted((root / "train").glob("*/*.png"))[:pictures]):
+    for number, path in enumerate(sorted((root / "train").glob("*/*.png"))[:images]):
         shutil.copy(path, own / "test" / path.parent.name / f"copy-{number}.png")
     return own
 
 
 def test_folders_that_share_images_are_not_unseen_and_those_that_share_none_are(run: Run, tmp_path: Path) -> None:
-    """End to end: `boards` of two folders whose names say nothing of each other."""
+    """End to end: `boards` of two folders with unrelated names."""
     mine = draw_folder(tmp_path / "mine", 0, SMALL)
     roots = {"mine": mine, "shares": copied(tmp_path, "shares", mine, 5), "alone": copied(tmp_path, "alone", mine, 0)}
     for name, root in roots.items():
@@ -79,7 +79,7 @@ def test_without_its_duplicates_a_target_is_unseen(settings: Settings, tmp_path:
     extracted(settings, "folder:shares", copied(tmp_path, "shares", mine, 5))
     trained(settings, "folder:mine")
     records = scored(settings, "folder:shares", exclude=True)
-    assert told(records["folder:shares"]) == [("source", "folder:mine", "identical images", 5)]
+    assert seen(records["folder:shares"]) == [("source", "folder:mine", "identical images", 5)]
     assert records["folder:shares without duplicates"].seen == ()
     assert board_of(records).counted == ("folder:shares without duplicates",)
 
@@ -94,9 +94,9 @@ def test_source_validation_has_been_seen_and_counts_as_a_duplicate(settings: Set
     extracted(settings, "folder:other", other)
     trained(settings, "folder:mine")
     records = scored(settings, "folder:other", "folder:mine@validation", exclude=True)
-    assert told(records["folder:other"]) == [("source", "folder:mine", "identical images", 2)]
+    assert seen(records["folder:other"]) == [("source", "folder:mine", "identical images", 2)]
     assert records["folder:other without duplicates"].kept == records["folder:other"].kept - 2
-    assert told(records["folder:mine@validation"]) == [("source", "folder:mine", "same set", 0)]
+    assert seen(records["folder:mine@validation"]) == [("source", "folder:mine", "same set", 0)]
 
 
 def test_of_the_source_itself_the_copies_are_counted(settings: Settings, planted_folder: Path) -> None:
@@ -104,7 +104,7 @@ def test_of_the_source_itself_the_copies_are_counted(settings: Settings, planted
     trained(settings, "folder:mine")
     records = scored(settings, "folder:mine")
     identical = [name for name in PLANTED if name.endswith(("same.png", "mislabelled.png"))]
-    assert told(records["folder:mine"]) == [("source", "folder:mine", "same set", len(identical))]
+    assert seen(records["folder:mine"]) == [("source", "folder:mine", "same set", len(identical))]
     assert board_of(records).own == ("folder:mine",) and not board_of(records).seen_by_head
 
 
@@ -116,13 +116,13 @@ def test_the_images_of_a_corrupted_target_are_those_that_it_was_made_of(settings
     extracted(settings, "folder:other+blur:2", other)
     trained(settings, "folder:mine")
     corrupted = scored(settings, "folder:other+blur:2")["folder:other+blur:2"]
-    assert told(corrupted) == [("source", "folder:mine", "identical images", 4)]
+    assert seen(corrupted) == [("source", "folder:mine", "identical images", 4)]
     clean.unlink()
     corrupted = scored(settings, "folder:other+blur:2")["folder:other+blur:2"]
     assert (corrupted.seen, corrupted.not_compared) == ((), ("folder:mine",))
 
 
-def test_a_source_that_is_gone_is_said_to_be_not_compared(settings: Settings, tmp_path: Path) -> None:
+def test_a_missing_source_is_reported_as_not_compared(settings: Settings, tmp_path: Path) -> None:
     mine = draw_folder(tmp_path / "mine", 0, SMALL)
     table = extracted(settings, "folder:mine", mine)
     extracted(settings, "folder:other", copied(tmp_path, "other", mine, 4))
@@ -165,8 +165,8 @@ def test_what_the_encoder_was_trained_on_is_looked_for_as_well(
     extracted(settings, "folder:mine", draw_folder(tmp_path / "mine", 9000, SMALL))
     trained(settings, "folder:mine")
     records = scored(settings, "folder:other", "folder:theirs")
-    assert told(records["folder:other"]) == [("encoder", "folder:theirs@train", "identical images", 3)]
-    assert told(records["folder:theirs"]) == [("encoder", "folder:theirs@train", "same set", 0)]
+    assert seen(records["folder:other"]) == [("encoder", "folder:theirs@train", "identical images", 3)]
+    assert seen(records["folder:theirs"]) == [("encoder", "folder:theirs@train", "same set", 0)]
     assert all(record.seen_by_encoder for record in records.values())
     assert {record.not_compared for record in records.values()} == {("folder:lost",)}
 
@@ -195,8 +195,8 @@ def fer_records(settings: Settings, tmp_path: Path) -> Iterator[dict[str, Record
 def test_fer2013_and_mmafedb_are_not_unseen_to_a_head_trained_on_ferplus(fer_records: dict[str, Record]) -> None:
     board = board_of(fer_records)
     assert (board.own, board.seen, board.unseen) == (("ferplus",), ("fer2013", "mmafedb"), ("folder:other",))
-    assert told(fer_records["fer2013"]) == [("source", "ferplus", "same pictures", 2)]  # in source validation
-    assert told(fer_records["mmafedb"]) == [("source", "ferplus", "same pictures", 0)]
+    assert seen(fer_records["fer2013"]) == [("source", "ferplus", "same pictures", 2)]  # in source validation
+    assert seen(fer_records["mmafedb"]) == [("source", "ferplus", "same pictures", 0)]
     (row,) = board.headline
     assert row.unseen_mean == row.cells["folder:other"]
     assert board.seen_notes == [

@@ -48,7 +48,7 @@ def test_a_configuration_of_an_earlier_version_is_read_and_stored_under_the_same
     assert RunConfig.model_validate(again) == config
 
 
-def test_nothing_has_changed_where_the_same_is_asked_for() -> None:
+def test_nothing_has_changed_for_the_same_request() -> None:
     assert RunConfig.model_validate(STORED).changes({"epochs": 2}, ASKED, "faces") == {}
 
 

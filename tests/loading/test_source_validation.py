@@ -14,7 +14,7 @@ from tests.audits.planted import draw_folder, extracted
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
-def test_five_faces_of_each_expression_are_enough_and_fewer_are_said(
+def test_five_faces_of_each_expression_are_enough_and_fewer_give_a_warning(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heads = ("knn", "sigmoid-mask")
@@ -24,8 +24,8 @@ def test_five_faces_of_each_expression_are_enough_and_fewer_are_said(
         request = TrainRequest(source=f"folder:{name}", heads=heads, seeds=(0,), set={"epochs": 3}, device="cpu")
         runs = [read_config(folder) for folder in train(settings, request)]
         assert [config.chosen_by for _, config in runs] == chosen
-        said = capsys.readouterr().err
-        assert ("fewer than 5 faces of surprise, fear, disgust" in said) == (name == "few"), said
+        printed = capsys.readouterr().err
+        assert ("fewer than 5 faces of surprise, fear, disgust" in printed) == (name == "few"), printed
     (knn, config), (mask, trained) = runs
     assert config.rows_chosen_by == 42 and trained.rows_chosen_by == 28
     assert all((42 * row["validation_accuracy"]) % 1 == pytest.approx(0, abs=1e-9) for row in knn.history)

@@ -18,15 +18,15 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 def two_tables(settings: Settings, root: Path) -> tuple[Path, Path, Path]:
     """Of a set, and of the same set without an image, which is put back."""
-    picture = first_of(draw_folder(root, 0, {"train": 2}), "train/anger")
+    image = first_of(draw_folder(root, 0, {"train": 2}), "train/anger")
     first = extracted(settings, "folder:mine", root)
-    away = shutil.move(picture, root.parent / "away.png")
+    away = shutil.move(image, root.parent / "away.png")
     second = extracted(settings, "folder:mine", root)
-    shutil.move(away, picture)
+    shutil.move(away, image)
     return first, second, root
 
 
-def test_the_table_that_was_asked_for_last_is_taken_and_said_to_be(
+def test_the_table_that_was_requested_last_is_used_and_named(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, root = two_tables(settings, tmp_path / "mine")
@@ -34,8 +34,8 @@ def test_the_table_that_was_asked_for_last_is_taken_and_said_to_be(
         os.utime(path, (0, 0))
     capsys.readouterr()
     assert find_table(settings.cache, "folder:mine", None).path == second
-    told = capsys.readouterr().err
-    assert f"{second.name} is taken, which was asked for last" in told and first.name in told
+    printed = capsys.readouterr().err
+    assert f"using {second.name}, which was requested last" in printed and first.name in printed
     assert [table.path for table in find_tables(settings.cache)] == [second, first]
     assert extracted(settings, "folder:mine", root) == first
     assert find_table(settings.cache, "folder:mine", None).path == first

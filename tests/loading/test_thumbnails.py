@@ -28,7 +28,7 @@ def own(tmp_path: Path) -> Miniature:
     return folder(tmp_path / "own")
 
 
-def pictures(tmp_path: Path, show_real: bool, **datasets: Path | None) -> FaceImages:
+def images(tmp_path: Path, show_real: bool, **datasets: Path | None) -> FaceImages:
     """Of `folder:mine` and the like, by the family's name; a cache without tables."""
     roots = {f"{family}:mine": root for family, root in datasets.items() if root}
     return images_of(Settings(cache=tmp_path / "cache", datasets=roots), show_real)
@@ -42,7 +42,7 @@ def opened(uri: str) -> Image.Image:
 
 @pytest.mark.parametrize("show_real", [True, False])
 def test_made_up_faces_are_always_shown_small(tmp_path: Path, show_real: bool) -> None:
-    found = pictures(tmp_path, show_real)("synthetic:webcam", FACES)
+    found = images(tmp_path, show_real)("synthetic:webcam", FACES)
     assert list(found) == FACES
     assert {opened(uri).size for uri in found.values()} == {(72, 72)}
     assert all(len(uri) < 4_000 for uri in found.values()) and len(set(found.values())) == 2
@@ -50,19 +50,19 @@ def test_made_up_faces_are_always_shown_small(tmp_path: Path, show_real: bool) -
 
 def test_real_faces_are_shown_only_where_somebody_asks_for_them(tmp_path: Path, own: Miniature) -> None:
     ids = ["TEST/sad/0.png", "train/Happy/1.PNG"]
-    assert pictures(tmp_path, False, folder=own.root)("folder:mine", ids) == {}
-    assert set(pictures(tmp_path, True, folder=own.root)("folder:mine", ids)) == set(ids)
+    assert images(tmp_path, False, folder=own.root)("folder:mine", ids) == {}
+    assert set(images(tmp_path, True, folder=own.root)("folder:mine", ids)) == set(ids)
 
 
-def test_ids_that_the_set_does_not_have_are_left_out(tmp_path: Path) -> None:
-    assert list(pictures(tmp_path, False)("synthetic:webcam", ["nobody", *FACES[:1]])) == FACES[:1]
-    assert pictures(tmp_path, False)("synthetic:webcam", []) == {}
+def test_unknown_ids_are_left_out(tmp_path: Path) -> None:
+    assert list(images(tmp_path, False)("synthetic:webcam", ["nobody", *FACES[:1]])) == FACES[:1]
+    assert images(tmp_path, False)("synthetic:webcam", []) == {}
 
 
 def test_images_that_cannot_be_read_are_left_out(tmp_path: Path, own: Miniature) -> None:
     assert own.root
-    (own.root / "TEST/sad/0.png").write_bytes(b"no picture")
-    found = pictures(tmp_path, True, folder=own.root)("folder:mine", ["TEST/sad/0.png", "TEST/sad/1.PNG"])
+    (own.root / "TEST/sad/0.png").write_bytes(b"no image")
+    found = images(tmp_path, True, folder=own.root)("folder:mine", ["TEST/sad/0.png", "TEST/sad/1.PNG"])
     assert list(found) == ["TEST/sad/1.PNG"]
 
 
@@ -72,7 +72,7 @@ def test_a_face_is_cut_out_and_corrupted_as_for_the_encoder(tmp_path: Path) -> N
     whole = (own.root.parent / "b/0.png").read_bytes()
     face = decode(whole, (1, 2, 8, 9))
     (blur,) = corruptions("blur:5")
-    shown = pictures(tmp_path, True, manifest=own.root)
+    shown = images(tmp_path, True, manifest=own.root)
     (id,) = [id for id in own.truth if "#" in id]
     assert shown("manifest:mine", [id]) == {id: thumbnail(face)}
     assert shown("manifest:mine+blur:5", [id]) == {id: thumbnail(blur(face))}
@@ -93,14 +93,14 @@ def test_the_root_may_be_known_from_an_extraction_alone(
 
     tables = [table("synthetic:webcam", None), table("folder:other", tmp_path), table("folder:mine", own.root)]
     monkeypatch.setattr(thumbnails, "find_tables", lambda cache: tables)
-    assert list(pictures(tmp_path, True)("folder:mine", ["TEST/sad/0.png"])) == ["TEST/sad/0.png"]
-    assert pictures(tmp_path, False)("folder:mine", ["TEST/sad/0.png"]) == {}
+    assert list(images(tmp_path, True)("folder:mine", ["TEST/sad/0.png"])) == ["TEST/sad/0.png"]
+    assert images(tmp_path, False)("folder:mine", ["TEST/sad/0.png"]) == {}
 
 
 @pytest.mark.parametrize("target", ["folder:mine", "rafdb", "somebodys-plugin:night", "synthetic:noon", "not a name"])
 def test_what_is_not_known_is_not_shown_and_no_error(tmp_path: Path, target: str) -> None:
-    assert pictures(tmp_path, True)(target, ["TEST/sad/0.png"]) == {}
-    assert pictures(tmp_path, True, folder=tmp_path / "gone")("folder:mine", ["TEST/sad/0.png"]) == {}
+    assert images(tmp_path, True)(target, ["TEST/sad/0.png"]) == {}
+    assert images(tmp_path, True, folder=tmp_path / "gone")("folder:mine", ["TEST/sad/0.png"]) == {}
 
 
 def test_it_needs_no_torch(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Why runs are not scored is said, with a command that helps."""
+"""The reason why runs are not scored is printed, with a command that helps."""
 
 import re
 import shlex
@@ -30,9 +30,9 @@ def alone(settings: Settings, tmp_path: Path) -> Settings:
     return settings
 
 
-def test_one_set_without_splits_leaves_nothing_to_score(alone: Settings) -> None:
+def test_one_dataset_without_splits_leaves_nothing_to_score(alone: Settings) -> None:
     reason = (
-        r"nothing to score the runs on: .*trained on \(folder:mine\).*`fercache extract --dataset synthetic:webcam "
+        r"no target to score the runs on: .*trained on \(folder:mine\).*`fercache extract --dataset synthetic:webcam "
     )
     with pytest.raises(UsageError, match=reason):
         evaluate(alone, EvaluateRequest(device="cpu"))
@@ -40,7 +40,7 @@ def test_one_set_without_splits_leaves_nothing_to_score(alone: Settings) -> None
         compare(alone)
 
 
-def test_the_set_that_is_proposed_can_be_scored(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_suggested_dataset_can_be_scored(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as error:
         evaluate(alone, EvaluateRequest(device="cpu"))
     (command,) = re.findall("`(fercache extract[^`]*)`", str(error.value))
@@ -82,7 +82,7 @@ def other_encoder(monkeypatch: pytest.MonkeyPatch, pixel_encoder: type[PixelEnco
 
 
 @pytest.mark.usefixtures("other_encoder")
-def test_sets_of_another_encoder_are_named_with_what_to_type(
+def test_datasets_of_another_encoder_are_named_with_the_command(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yours = draw_folder(tmp_path / "yours", 500, per_class={"test": 6})
@@ -90,25 +90,25 @@ def test_sets_of_another_encoder_are_named_with_what_to_type(
     extract(settings, ExtractRequest(dataset="folder:yours", root=yours, encoder=EncoderRequest(name="other")))
     trained(settings, "folder:mine")
     capsys.readouterr()
-    said = (
-        "folder:yours: not scored by 1 run on the features of pixels, since extracted with other only. "
+    sentence = (
+        "folder:yours: extracted with other only, so 1 run on the features of pixels cannot be scored there. "
         f"Run: fercache extract --dataset folder:yours --root {yours} --encoder pixels"
     )
     assert evaluate(settings, EvaluateRequest(device="cpu"))
-    assert f"{said}\n" in capsys.readouterr().err
+    assert f"{sentence}\n" in capsys.readouterr().err
     with pytest.raises(UsageError) as error:
         evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
-    assert str(error.value) == said
+    assert str(error.value) == sentence
     train(settings, TrainRequest(source="folder:yours@test", heads=("knn",), encoder="other", seeds=(0,), device="cpu"))
     with pytest.raises(UsageError, match="trained on"):
         evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
-    assert said in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
     extract(settings, ExtractRequest(dataset="folder:yours", root=yours, encoder=EncoderRequest(name="pixels")))
     assert evaluate(settings, EvaluateRequest(targets=("folder:yours",), device="cpu"))
-    assert "not scored" not in capsys.readouterr().err
+    assert "cannot be scored" not in capsys.readouterr().err
 
 
-def test_sets_of_another_version_of_the_encoder_ask_for_new_runs(
+def test_datasets_of_another_version_of_the_encoder_need_new_runs(
     settings: Settings,
     tmp_path: Path,
     other_encoder: type[OtherPixels],
@@ -129,7 +129,7 @@ def test_sets_of_another_version_of_the_encoder_ask_for_new_runs(
     capsys.readouterr()
     assert evaluate(settings, EvaluateRequest(device="cpu"))
     assert (
-        "folder:yours: not scored by 1 run on the features of other, since extracted with another version of other. "
-        "Extract the source with that one as well, then train again: "
+        "folder:yours: extracted with another version of other, so 1 run on the features of other cannot be scored "
+        "there. Extract the source with that version as well, then train again: "
         "fercache train --source folder:mine --head class-mean\n"
     ) in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Options are said once: names, limits and help texts of the command line follow from the fields."""
+"""Options are defined once: names, limits and help texts of the command line follow from the fields."""
 
 import importlib
 from pathlib import Path

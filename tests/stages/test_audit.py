@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
 
 def audited(settings: Settings, *sets: str) -> Audit:
-    return audit(settings, AuditRequest(sets=sets, device="cpu"))
+    return audit(settings, AuditRequest(datasets=sets, device="cpu"))
 
 
 def test_planted_copies_are_found_and_counted(settings: Settings, planted_folder: Path) -> None:
@@ -48,7 +48,7 @@ def test_planted_copies_are_found_and_counted(settings: Settings, planted_folder
     assert found.verdicts == {}
 
 
-def test_a_label_that_nobody_believes_is_listed_with_its_twin(settings: Settings, planted_folder: Path) -> None:
+def test_a_doubtful_label_is_listed_with_its_copy(settings: Settings, planted_folder: Path) -> None:
     extracted(settings, "folder:mine", planted_folder)
     found = audited(settings, "folder:mine")
     suspects = pd.read_csv(found.folder / "suspects-folder-mine.csv")
@@ -64,9 +64,9 @@ def test_the_sheet_shows_the_near_pairs(settings: Settings, planted_folder: Path
     found = audited(settings, "folder:mine")
     assert found.sheet == found.folder / "closest.png"
     sheet = np.asarray(Image.open(found.sheet).convert("RGB"))
-    picture = Image.open(planted_folder / "test/happiness/resized.png").resize((96, 96))
+    image = Image.open(planted_folder / "test/happiness/resized.png").resize((96, 96))
     patches = np.lib.stride_tricks.sliding_window_view(sheet, (96, 96, 3))[:, :, 0]
-    assert any(np.array_equal(patch, np.asarray(picture)) for row in patches for patch in row)
+    assert any(np.array_equal(patch, np.asarray(image)) for row in patches for patch in row)
 
 
 def test_without_images_there_is_no_sheet(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_without_images_there_is_no_sheet(settings: Settings, planted_folder: Pa
         assert not sheet.exists()
 
 
-def test_splits_are_audited_like_sets(settings: Settings, planted_folder: Path) -> None:
+def test_splits_are_audited_like_datasets(settings: Settings, planted_folder: Path) -> None:
     extracted(settings, "folder:mine", planted_folder)
     found = audited(settings, "folder:mine@train", "folder:mine@test")
     assert [(leak.place, leak.other, leak.identical, leak.near, leak.conflicting) for leak in found.leaks] == [
@@ -99,7 +99,9 @@ def test_splits_are_audited_like_sets(settings: Settings, planted_folder: Path) 
     assert alone.leaks == []
 
 
-def test_sets_with_swapped_labels_and_a_common_image(settings: Settings, planted_folder: Path, tmp_path: Path) -> None:
+def test_datasets_with_swapped_labels_and_a_common_image(
+    settings: Settings, planted_folder: Path, tmp_path: Path
+) -> None:
     other = draw_folder(tmp_path / "other", 5000, {"test": 8}, SWAPPED)
     Image.open(planted_folder / "test/anger/same.png").save(other / "test/anger/common.bmp")
     extracted(settings, "folder:mine", planted_folder)
@@ -130,7 +132,7 @@ def test_an_image_without_a_label_contradicts_none(settings: Settings, planted_f
     assert (leak.place, leak.other, leak.identical, leak.conflicting) == ("manifest:mine", "manifest:mine", 2, 0)
 
 
-def test_votes_say_how_well_raters_agree(settings: Settings, tmp_path: Path) -> None:
+def test_votes_show_how_well_raters_agree(settings: Settings, tmp_path: Path) -> None:
     ferplus(tmp_path / "ferplus")
     extracted(settings, "ferplus", tmp_path / "ferplus")
     found = audited(settings, "ferplus")
@@ -157,17 +159,19 @@ def test_faces_without_copies(settings: Settings, tmp_path: Path) -> None:
     "sets", [("folder:mine", "folder:mine"), ("folder:mine@train",) * 2, ("folder:mine@test", "folder:mine")]
 )
 def test_faces_that_are_named_twice_are_refused(settings: Settings, sets: tuple[str, ...]) -> None:
-    with pytest.raises(UsageError, match=r"folder:mine.* and folder:mine.* have faces in common"):
+    with pytest.raises(UsageError, match=r"folder:mine.* and folder:mine.* overlap"):
         audited(settings, *sets)
 
 
-def test_wrong_names_say_what_to_do(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_names_are_refused_with_a_remedy(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("mine", "other"):
         draw_folder(tmp_path / name, per_class={"test": 1})
     extracted(settings, "folder:mine", tmp_path / "mine")
     with pytest.raises(UsageError, match="Run: fercache extract --dataset ferplus"):
         audited(settings, "folder:mine", "ferplus")
-    with pytest.raises(UsageError, match="no faces; the splits of this set are test"):
+    with pytest.raises(UsageError, match="no faces; the splits of this dataset are test"):
         audited(settings, "folder:mine@train")
     monkeypatch.setattr(PixelEncoder, "identity", lambda self: {"architecture": "another"})
     extracted(settings, "folder:other", tmp_path / "other")

@@ -1,4 +1,4 @@
-"""Where sets lie, and what is found there."""
+"""Where datasets are, and what is found there."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def by_name(settings: Settings) -> dict[str, Checked]:
     return {one.name: one for one in found}
 
 
-def test_every_set_is_listed_and_those_without_a_root_say_nothing() -> None:
+def test_every_dataset_is_listed_and_those_without_a_root_have_no_findings() -> None:
     found = by_name(Settings(cache=NO_CACHE))
     families = {name.partition(":")[0] for name in found}
     assert families == set(registry.names("datasets"))
@@ -55,7 +55,7 @@ def test_roots_are_looked_at_and_counted(tmp_path: Path) -> None:
         ("folder:my office", "is not a dataset name"),
     ],
 )
-def test_what_is_wrong_is_said_and_the_others_are_still_checked(tmp_path: Path, name: str, words: str) -> None:
+def test_problems_are_reported_and_the_others_are_still_checked(tmp_path: Path, name: str, words: str) -> None:
     folder(tmp_path / "a")
     found = by_name(Settings(cache=NO_CACHE, datasets={name: tmp_path / "absent", "folder:mine": tmp_path / "a"}))
     assert words in found[name].problem
@@ -64,7 +64,7 @@ def test_what_is_wrong_is_said_and_the_others_are_still_checked(tmp_path: Path, 
     assert found["folder:mine"].findings
 
 
-def test_one_set_or_all_its_domains() -> None:
+def test_one_dataset_or_all_its_domains() -> None:
     assert [one.name for one in check_one(Settings(cache=NO_CACHE), "synthetic")] == [
         f"synthetic:{domain}" for domain in DOMAINS
     ]

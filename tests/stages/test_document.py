@@ -1,4 +1,4 @@
-"""The page of datasets is what the code says."""
+"""docs/datasets.md matches the code."""
 
 import pytest
 
@@ -11,14 +11,14 @@ from tests.conftest import REPOSITORY
 PAGE = REPOSITORY / "docs" / "datasets.md"
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_the_page_matches_the_code() -> None:
     assert PAGE.read_text(encoding="utf-8") == datasets_document(), (
-        f"{PAGE} is not what the code says any more. Run: fercache datasets --markdown > docs/datasets.md"
+        f"{PAGE} does not match the code. Run: fercache datasets --markdown > docs/datasets.md"
     )
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))
-def test_every_set_is_described(name: str) -> None:
+def test_every_dataset_is_described(name: str) -> None:
     dataset = registry.load("datasets", name)
     _, _, rest = datasets_document().partition(f"\n## {name}\n")
     section, _, _ = rest.partition("\n## ")
@@ -29,7 +29,7 @@ def test_every_set_is_described(name: str) -> None:
     for domain in dataset.domains or ():
         assert f"`{name}:{domain}`" in section
     for split, counts in dataset.expected(None, (dataset.domains or ("",))[0]).items():
-        assert (split or "whole set") in section
+        assert (split or "whole dataset") in section
         assert all(f"{count:,}" in section for count in counts.values())
 
 

@@ -1,4 +1,4 @@
-"""Prompts that cannot mean what they say to an encoder are named before anything is done with them."""
+"""Prompts that an encoder does not read as written are reported before they are used."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_prompts_that_differ_after_the_end_are_refused_with_the_word_that_was_cu
 
 def test_a_prompt_that_is_cut_is_warned_of(bundled: TextEncoder, capsys: pytest.CaptureFixture[str]) -> None:
     check_prompts(bundled, by_name("a happy face", "sad " + LONG))
-    assert "is too long for bundled: cut from '" in capsys.readouterr().err
+    assert "is too long for bundled: cut at '" in capsys.readouterr().err
 
 
 @given(words=st.integers(1, 60))
@@ -70,7 +70,7 @@ def test_words_that_the_encoder_never_met_are_named(
 
 
 def test_prompts_of_unknown_words_alone_are_alike(bundled: TextEncoder) -> None:
-    with pytest.raises(UsageError, match="are the same, so it cannot choose between them"):
+    with pytest.raises(UsageError, match="bundled cannot tell 'A happy face' and 'a  HAPPY face' apart"):
         check_prompts(bundled, by_name("A happy face", "a  HAPPY face"))
 
 

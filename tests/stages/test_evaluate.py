@@ -43,7 +43,7 @@ def evaluated(settings: Settings, *targets: str, exclude: bool = False, **more: 
     return [read_record(path) for path in evaluate(settings, request)]
 
 
-def test_scores_with_and_without_duplicates_stand_side_by_side(
+def test_scores_with_and_without_duplicates_are_both_kept(
     settings: Settings, planted_folder: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "with contempt"
@@ -162,12 +162,12 @@ def test_without_the_source_table_duplicates_cannot_be_seen(
     extracted(settings, "folder:other", draw_folder(tmp_path / "other", 5000, {"test": 2}))
     trained(settings, "folder:mine")
     table.unlink()
-    with pytest.raises(UsageError, match=r"not in the cache any more.*Run: fercache extract --dataset folder:mine"):
+    with pytest.raises(UsageError, match=r"no longer in the cache.*Run: fercache extract --dataset folder:mine"):
         evaluated(settings, "folder:other", exclude=True)
     assert {record.kept for record in evaluated(settings, "folder:other")} == {14}
 
 
-def test_one_split_that_is_scored_does_not_stand_for_another(settings: Settings, tmp_path: Path) -> None:
+def test_the_score_of_one_split_does_not_count_for_another(settings: Settings, tmp_path: Path) -> None:
     extracted(settings, "folder:mine", draw_folder(tmp_path / "a", 0, {"train": 6, "validation": 2, "test": 3}))
     trained(settings, "folder:mine")
     assert {record.kept for record in evaluated(settings, "folder:mine@validation")} == {14}
@@ -175,7 +175,7 @@ def test_one_split_that_is_scored_does_not_stand_for_another(settings: Settings,
     assert evaluated(settings) == []
 
 
-def test_a_set_without_published_splits_is_scored_whole_unless_it_is_the_source(
+def test_a_dataset_without_published_splits_is_scored_whole_unless_it_is_the_source(
     settings: Settings, planted_folder: Path, tmp_path: Path
 ) -> None:
     truth = official(tmp_path / "ck").truth
@@ -207,7 +207,7 @@ def test_a_run_that_was_trained_on_a_target_is_left_out_of_it_and_others_are_sco
         extracted(settings, f"folder:{name}", draw_folder(tmp_path / name, per_class={"train": 6}))
         trained(settings, f"folder:{name}@train")
     assert {record.source for record in evaluated(settings, "folder:mine@train")} == {"folder:other"}
-    assert "skipped: folder:mine@train is what the run was trained on" in capsys.readouterr().err
+    assert "skipped: The run was trained on folder:mine@train" in capsys.readouterr().err
     assert evaluated(settings, "folder:mine@train") == []
 
 
@@ -240,7 +240,7 @@ def run_of(settings: Settings, head: str) -> Path:
 
 
 def sealed_again(folder: Path) -> None:
-    """As if training had written the files that lie there."""
+    """As if training had written the existing files."""
     done = json.loads((folder / "done").read_text())
     done["sha256"] = {name: file_hash(folder / name) for name in done["sha256"]}
     (folder / "done").write_text(json.dumps(done))
@@ -273,7 +273,7 @@ def rename_tensors(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "a head that is not here": (partial(with_config, head="somebodys"), "head 'somebodys', which is not known"),
+    "an unknown head": (partial(with_config, head="somebodys"), "unknown head 'somebodys'"),
     "a changed weight": (flip_a_weight, r"head\.safetensors has changed since training wrote it: expected SHA-256"),
     "a changed setting": (lambda f: (f / "config.json").write_text("{}"), r"config\.json has changed"),
     "a longer history": (lambda f: (f / "history.csv").open("a").write(" "), r"history\.csv has changed"),
@@ -287,20 +287,20 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a newer schema": (partial(with_config, schema_version=2), "newer fercache"),
     "foreign settings": (partial(with_config, settings={"lr": 1}), r"config\.json: settings\.lr"),
     "no request": (partial(with_config, encoder_request={}), r"config\.json: encoder_request"),
-    "another dimension": (partial(with_config, dimension=3), r"weights .* do not fit its config\.json"),
+    "another dimension": (partial(with_config, dimension=3), r"snapshot .* does not fit config\.json"),
     "no dimension": (partial(with_config, dimension=-1), r"config\.json: dimension"),
     "a huge dimension": (partial(with_config, dimension=10**12), r"config\.json: dimension"),
     "unknown expressions": (partial(with_config, expressions=["joy"]), r"config\.json: expressions"),
-    "renamed tensors": (rename_tensors, r"weights .* do not fit its config\.json"),
+    "renamed tensors": (rename_tensors, r"snapshot .* does not fit config\.json"),
 }
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_run_that_is_not_what_it_says_is_refused(three_runs: Settings, tmp_path: Path, kind: str) -> None:
-    spoil, reason = BROKEN[kind]
+def test_a_run_with_wrong_content_is_refused(three_runs: Settings, tmp_path: Path, kind: str) -> None:
+    damage, reason = BROKEN[kind]
     whole = run_of(three_runs, "linear-probe")
     broken = shutil.copytree(whole, tmp_path / whole.name)
-    spoil(broken)
+    damage(broken)
     with pytest.raises(UsageError, match=reason) as caught:
         loaded = load_run(broken, "cpu")
         loaded.load_snapshot(loaded.snapshots[0])
@@ -312,9 +312,9 @@ def test_runs_that_cannot_be_scored_are_skipped_by_name(three: Settings, capsys:
     with_config(broken["class-mean"], head="somebodys")
     flip_a_weight(broken["linear-probe"])
     assert {record.head for record in evaluated(three)} == {"knn"}
-    told = capsys.readouterr().err
-    for head, reason in (("class-mean", "not known here"), ("linear-probe", "head.safetensors has changed")):
-        assert re.search(f"skipped: the run {broken[head].name}: .*{broken[head]}.*{reason}", told), told
+    printed = capsys.readouterr().err
+    for head, reason in (("class-mean", "unknown head"), ("linear-probe", "head.safetensors has changed")):
+        assert re.search(f"skipped: the run {broken[head].name}: .*{broken[head]}.*{reason}", printed), printed
         with pytest.raises(UsageError, match=reason):
             evaluated(three, runs=(broken[head].name,))
     assert {record.head for record in compare(three)[1]} == {"class-mean", "knn"}
@@ -328,8 +328,11 @@ def test_a_damaged_record_is_written_again_and_a_newer_one_is_left_alone(
     damaged.write_text("{")
     newer.write_text(newer.read_text().replace('"schema": 3', '"schema": 99'))
     _, shown = compare(three)
-    told = capsys.readouterr().err
-    assert f"left out: The record {damaged} is damaged" in told and f"left out: The record {newer} has schema" in told
+    printed = capsys.readouterr().err
+    assert (
+        f"left out: The record {damaged} is damaged" in printed
+        and f"left out: The record {newer} has schema" in printed
+    )
     assert len(shown) == 3 * len(WITHOUT_SHIFTED) - 2
     assert {record.head for record in evaluated(three)} == {"class-mean"}
     assert read_record(damaged).selection == "last" and '"schema": 99' in newer.read_text()
@@ -342,7 +345,7 @@ def test_records_of_an_unfinished_run_are_left_out_and_the_others_compared(
     (run_of(three, "knn") / "done").unlink()
     _, shown = compare(three)
     assert {record.head for record in shown} == {"class-mean", "linear-probe"}
-    assert "has records, but is no finished run" in capsys.readouterr().err
+    assert "has records, but the run is not finished" in capsys.readouterr().err
 
 
 def test_what_a_killed_training_left_is_removed_by_the_next(three: Settings) -> None:

@@ -150,7 +150,7 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> 
     monkeypatch.setattr(stage, "list_faces", listed)
 
 
-def test_an_image_that_is_replaced_meanwhile_never_stands_for_the_old_one(
+def test_an_image_that_is_replaced_meanwhile_is_never_taken_for_the_old_one(
     settings: Settings, tmp_path: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "faces"
@@ -210,7 +210,7 @@ def test_a_table_in_a_precision_that_this_device_lacks_is_not_gone_on_with(
         extract(settings, request(root))
     monkeypatch.setattr(_precision, "reduced_precisions", lambda device: ("bf16",))
     assert read_info(extract(settings, request(root))).identity["encoder"]["precision"] == "fp16"
-    with pytest.raises(UsageError, match="has a table in fp16, which cpu cannot compute in"):
+    with pytest.raises(UsageError, match="has a table in fp16, which cpu does not support"):
         extract(settings, request(root, views=1))
 
 

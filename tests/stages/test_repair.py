@@ -1,4 +1,4 @@
-"""What `cache verify` finds damaged is made again, or somebody is told what is left to do."""
+"""What `cache verify` finds damaged is repaired, or the message has the remedy."""
 
 import shutil
 from pathlib import Path
@@ -52,18 +52,18 @@ def test_a_whole_cache_is_left_alone(settings: Settings, table: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
-def test_a_damaged_table_is_made_again(
+def test_a_damaged_table_is_recreated(
     settings: Settings, table: Path, share: float, pixel_encoder: type[PixelEncoder]
 ) -> None:
     whole, encoded = read_table(table), pixel_encoder.encoded
     flip(table, share)
     (found,) = repaired(settings)
-    assert found == Repair(table, True, f"made again; what was damaged is {table.name}.damaged")
+    assert found == Repair(table, True, f"repaired; the damaged file is now {table.name}.damaged")
     assert same(read_table(table), whole) and pixel_encoder.encoded > encoded
     assert [problem.path.name for problem in verify(settings.cache)] == [f"{table.name}.damaged"]
 
 
-def test_damaged_copies_and_crops_are_made_again_and_nothing_is_encoded_twice(
+def test_damaged_copies_and_crops_are_recreated_and_nothing_is_encoded_twice(
     settings: Settings, table: Path, pixel_encoder: type[PixelEncoder]
 ) -> None:
     whole, (crops,) = read_copies(copies_path(table)), (settings.cache / "crops").glob("*.h5")
@@ -77,7 +77,7 @@ def test_damaged_copies_and_crops_are_made_again_and_nothing_is_encoded_twice(
     assert pixel_encoder.encoded == encoded + of_copies
 
 
-def test_crops_are_made_again_by_the_encoder_that_cut_them(
+def test_crops_are_recreated_by_the_encoder_that_cut_them(
     settings: Settings, root: Path, pixel_encoder: type[PixelEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Shorter(PixelEncoder):
@@ -100,12 +100,12 @@ def test_crops_are_made_again_by_the_encoder_that_cut_them(
         check_crops(crops)
 
 
-def test_without_the_images_the_damaged_table_stays_and_it_is_said(settings: Settings, table: Path, root: Path) -> None:
+def test_without_the_images_the_damaged_table_stays_with_a_message(settings: Settings, table: Path, root: Path) -> None:
     shutil.rmtree(root)
     flip(table, 0.5)
     damaged = table.read_bytes()
     (found,) = repaired(settings)
-    assert not found.done and "cannot be made again" in found.told and "does not exist" in found.told
+    assert not found.done and "cannot be repaired" in found.message and "does not exist" in found.message
     assert table.read_bytes() == damaged and read_info(table).rows == FACES
 
 
@@ -113,30 +113,28 @@ def test_where_the_images_have_changed_the_damaged_table_stays_too(settings: Set
     save(root / "happy", 1, first=FACES)
     flip(table, 0.6)
     (found,) = repaired(settings)
-    assert found == Repair(
-        table, False, "it cannot be made again: the pictures, or what they are encoded with, have changed since"
-    )
+    assert found == Repair(table, False, "cannot be repaired: the images or the encoder have changed since")
     assert read_info(table).rows == FACES
 
 
 def test_a_lost_list_of_what_was_left_out_is_reported(
     settings: Settings, root: Path, pixel_encoder: type[PixelEncoder]
 ) -> None:
-    (root / "happy" / "000.png").write_bytes(b"no picture")
+    (root / "happy" / "000.png").write_bytes(b"no image")
     table = extract(settings, ExtractRequest(dataset="folder:mine", root=root, encoder=EncoderRequest(name="pixels")))
     quarantine_path(table).unlink()
     (found,) = repaired(settings)
-    assert found.path == quarantine_path(table) and not found.done and f"Delete {table.name}" in found.told
+    assert found.path == quarantine_path(table) and not found.done and f"Delete {table.name}" in found.message
 
 
-def test_a_file_that_does_not_say_what_it_is_is_left_to_its_owner(settings: Settings, table: Path) -> None:
+def test_an_unknown_file_is_left_to_its_owner(settings: Settings, table: Path) -> None:
     table.write_bytes(table.read_bytes()[:100])
     found = next(found for found in repaired(settings) if found.path == table)
-    assert not found.done and "run the same `fercache extract` again" in found.told
+    assert not found.done and "run the same `fercache extract` again" in found.message
 
 
 def test_leftovers_and_prompts_are_reported(settings: Settings, table: Path) -> None:
     prompts = next((settings.cache / "prompts").rglob("*.h5"))
     flip(prompts, 0.5)
     (found,) = repaired(settings)
-    assert found.path == prompts and not found.done and "extract" in found.told
+    assert found.path == prompts and not found.done and "extract" in found.message

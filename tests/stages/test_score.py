@@ -1,4 +1,4 @@
-"""What a record and the predictions say of a head's masks."""
+"""A head's masks in records and predictions."""
 
 from pathlib import Path
 
@@ -59,8 +59,8 @@ def test_a_head_without_a_mask_has_no_test(settings: Settings, planted_folder: P
     assert predictions_of(settings, records[0]).mask_mean is None
 
 
-def test_a_run_that_went_astray_is_named(settings: Settings, planted_folder: Path) -> None:
-    with pytest.raises(FercacheError, match=r"sigmoid-mask.*no numbers on folder:mine.*lower learning rate"):
+def test_a_run_whose_training_diverged_is_named(settings: Settings, planted_folder: Path) -> None:
+    with pytest.raises(FercacheError, match=r"sigmoid-mask.*on folder:mine are not finite.*lower learning rate"):
         scored(settings, planted_folder, "sigmoid-mask", epochs=3, optimizer="sgd", learning_rate=1e30)
 
 

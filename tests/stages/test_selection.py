@@ -25,7 +25,7 @@ Row = list[str]
 
 
 def listed(root: Path, splits: dict[str, int]) -> list[Row]:
-    """The rows (path, label, split) of a manifest about drawn faces."""
+    """The rows (path, label, split) of a manifest of synthetic faces."""
     draw_folder(root, per_class=splits)
     return [[str(p.relative_to(root)), p.parent.name, p.parent.parent.name] for p in sorted(root.rglob("*.png"))]
 
@@ -90,9 +90,7 @@ def test_another_label_of_a_test_face_trains_nothing_again(
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_faces_that_are_drawn_depend_on_the_rows_that_they_are_drawn_from_alone(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_sampled_faces_depend_only_on_the_rows_that_they_are_sampled_from(settings: Settings, tmp_path: Path) -> None:
     rows = listed(tmp_path, {"train": 12, "test": 4})
     found = []
     for of in (rows, [row for row in rows if row[2] != "test"]):

@@ -33,7 +33,7 @@ Encoder = type[PixelEncoder]
 def root(tmp_path: Path) -> Path:
     """N images and one that cannot be read."""
     save(tmp_path / "faces" / "happy", N)
-    (tmp_path / "faces" / "happy" / "0035.png").write_bytes(b"no picture")
+    (tmp_path / "faces" / "happy" / "0035.png").write_bytes(b"no image")
     return tmp_path / "faces"
 
 
@@ -59,7 +59,7 @@ def recipe_file(folder: Path, seed: int) -> Path:
 def test_only_new_views_are_encoded(
     settings: Settings, root: Path, pixel_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_Extraction, "_say_what_views_cost", lambda *measured: None)  # it encodes some for itself
+    monkeypatch.setattr(_Extraction, "_print_cost_of_views", lambda *measured: None)  # it encodes some for itself
     clean = table_of(settings, root)
     assert pixel_encoder.encoded == N
     two = table_of(settings, root, views=2)
@@ -119,7 +119,7 @@ def test_what_views_cost_is_reported_before_they_are_encoded(
     table_of(settings, root)
     assert "views:" not in capsys.readouterr().err
     table_of(settings, root, views=3)
-    assert f"views: cafe x 3: {3 * (N + 1)} encodings, about 0 s, 0 MiB, less" in capsys.readouterr().err
+    assert f"views: cafe x 3: at most {3 * (N + 1)} encodings, 0 s and 0 MiB" in capsys.readouterr().err
     before = pixel_encoder.encoded
     table_of(settings, root, views=3)
     assert "views:" not in capsys.readouterr().err
@@ -138,7 +138,7 @@ def test_views_that_would_all_be_clean_are_refused(settings: Settings, root: Pat
 def test_more_views_keep_the_precision_that_was_settled(
     settings: Settings, root: Path, pixel_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settled anew, it may be another, and everything would be encoded again."""
+    """Settled again, the precision might change, and everything would be encoded again."""
 
     def settle(self: PixelEncoder, faces: list[NDArray[np.uint8]]) -> dict[str, object]:
         self.precision = precision
@@ -180,7 +180,7 @@ def test_crops_that_are_there_are_kept_and_come_first(
     large = crops_of(settings, table_of(settings, root, crops=24)).info.path
     assert small != large
     content = small.read_bytes()
-    monkeypatch.setattr(crops, "cut_faces", lambda *asked, **more: pytest.fail("the pictures are read again"))
+    monkeypatch.setattr(crops, "cut_faces", lambda *asked, **more: pytest.fail("the images are read again"))
     for views in (0, 0, 2):  # tables with other views are of the same faces
         assert crops_of(settings, table_of(settings, root, views=views, crops=16)).info.path == small
         assert crops_of(settings, table_of(settings, root, views=views, crops=24)).info.path == large
@@ -210,22 +210,22 @@ def test_a_new_image_makes_new_crops(settings: Settings, root: Path, pixel_encod
     assert len(crop_files(settings.cache)) == 2
 
 
-def test_crops_of_a_corrupted_set_are_corrupted(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
+def test_crops_of_a_corrupted_dataset_are_corrupted(settings: Settings, root: Path, pixel_encoder: Encoder) -> None:
     table_of(settings, root, crops=16)
     (corruption,) = corruptions("noise:5")
-    spoilt = table_of(settings, root, "mine+noise:5", crops=16)
-    crops = crops_of(settings, spoilt)
-    assert len(find_crops(settings.cache, read_info(spoilt.path))) == 1
+    corrupted = table_of(settings, root, "mine+noise:5", crops=16)
+    crops = crops_of(settings, corrupted)
+    assert len(find_crops(settings.cache, read_info(corrupted.path))) == 1
     for row in range(N):
         pixels = corruption(image(row))
         np.testing.assert_array_equal(crops.pixels[row], pixel_encoder().preprocess(pixels, 16))
         assert crops.pixel_sha256[row].tobytes() == pixel_hash(pixels)
         np.testing.assert_array_equal(
-            spoilt.columns.features["clean"][row], features(pixel_encoder().preprocess(pixels))
+            corrupted.columns.features["clean"][row], features(pixel_encoder().preprocess(pixels))
         )
 
 
-def test_views_of_a_corrupted_set_are_views_of_the_corrupted_image(
+def test_views_of_a_corrupted_dataset_are_views_of_the_corrupted_image(
     settings: Settings, root: Path, pixel_encoder: Encoder
 ) -> None:
     (corruption,) = corruptions("noise:5")
