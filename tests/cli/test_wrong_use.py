@@ -38,7 +38,7 @@ def test_what_was_never_made_names_the_command_that_makes_it(run: Run, studio_fo
     refused(run("train", "--source", "folder:studio", "--prompts", "nothing"), "faces")
     refused(run("evaluate", "--target", "folder:studio@train"), "trained on")
     refused(run("train", "--source", "folder:studio@gallery"), "'test'")
-    refused(run("predict", "--run", "nothing", studio_folder), "No finished run")
+    refused(run("predict", "--run", "nothing", studio_folder), "There is no finished run")
 
 
 def test_empty_and_unknown_folders(run: Run, tmp_path: Path) -> None:
