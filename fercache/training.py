@@ -102,7 +102,7 @@ def train_head(
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
     history: list[Row] = []
     snapshots: dict[str, State] = {}
-    crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed)
+    crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed=seed)
     for candidate in head.candidates(source.train, seed):
         name = _name_of(candidate)
         if crossed and name not in crossed:
@@ -164,7 +164,7 @@ def fit(
 
     With views, each epoch draws one for each face.
     """
-    rows = _epochs(head, source, settings, seed, step)
+    rows = _epochs(head, source, settings, seed=seed, step=step)
     rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
     even = {round(part * settings.epochs / EVEN_SNAPSHOTS) for part in range(1, EVEN_SNAPSHOTS + 1)}
     width = max(2, len(str(settings.epochs)))
@@ -226,7 +226,7 @@ def _epochs(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, epoch)
         drawn = train if source.views is None else source.views.draw(train, chance.views)
-        terms = _train_epoch(head, drawn, settings, optimizer, chance, step)
+        terms = _train_epoch(head, drawn, settings, optimizer=optimizer, chance=chance, step=step)
         yield {"epoch": epoch, **terms, **validate(head, source), "snapshot": ""}
 
 

@@ -59,7 +59,7 @@ def read_labels(
         raise UsageError(f"There are no votes from '{chosen}' in this table. {nearest(chosen, files)}")
     columns = [i for i, column in enumerate(vote_columns) if column.partition(":")[0] == chosen]
     names = [vote_columns[i].partition(":")[2] for i in columns]
-    return _voted_labels(tuple(expressions), names, votes[:, columns], policy)
+    return _voted_labels(tuple(expressions), names, votes[:, columns], policy=policy)
 
 
 def _named_labels(expressions: tuple[str, ...], classes: Sequence[str], label: NDArray[np.int16]) -> Labels:

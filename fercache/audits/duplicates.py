@@ -103,9 +103,9 @@ def find_pairs(
     ours = whiten(left.features)
     theirs = ours if right is None else whiten(right.features)
     copies = _copies(sides, whiten)
-    tail = _Tail(_random_cosines(left, other, ours, theirs), count)
+    tail = _Tail(_random_cosines(left, other, ours, theirs=theirs), count)
     same = _identical(left.pixels, other.pixels, within=right is None)
-    rows, columns, cosines = _above(ours, theirs, tail.floor, right is None, device, report)
+    rows, columns, cosines = _above(ours, theirs, tail.floor, within=right is None, device=device, report=report)
     changed = (left.pixels[rows] != other.pixels[columns]).any(axis=1)
     rows, columns, cosines = rows[changed], columns[changed], cosines[changed]
     calibration = tail.calibrate(np.sort(cosines)[::-1], copies)

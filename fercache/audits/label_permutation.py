@@ -62,7 +62,7 @@ def compare_labels(
     if len(shared) < FEWEST_EXPRESSIONS:
         return None
     generator = np.random.default_rng(seed_from("label permutation", seed))
-    means = [_resampled_means(features, index, shared, generator) for features, index in (left, right)]
+    means = [_resampled_means(features, index, shared, generator=generator) for features, index in (left, right)]
     cosines = _directions(means[1]) @ _directions(means[0]).transpose(0, 2, 1)
     assignments = np.array([linear_sum_assignment(-one)[1] for one in cosines])
     best = assignments[0]  # of the original datasets; the others are resampled

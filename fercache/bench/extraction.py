@@ -133,7 +133,7 @@ def bench_extraction(settings: Settings, request: ExtractionBenchRequest) -> tup
         dataset = registry.load("datasets", NAME.family)
         faces = list(dataset.faces(folder / "images", NAME.domain))
         encoder.settle(first_faces(faces, encoder, str(NAME)))
-        table = _measure(folder, faces, dataset, encoder, request.rounds)
+        table = _measure(folder, faces, dataset, encoder=encoder, rounds=request.rounds)
     return write_text(file, table.to_csv(index=False)), table
 
 
@@ -141,7 +141,7 @@ def _measure(
     folder: Path, faces: Sequence[FaceImage], dataset: FaceSet, encoder: NetworkEncoder, rounds: int
 ) -> pd.DataFrame:
     caches = (folder / f"cache-{number}" for number in count())
-    first, _ = extract_faces(faces, dataset, encoder, next(caches))
+    first, _ = extract_faces(faces, dataset, encoder, cache=next(caches))
     peak = peak_memory()  # before anything else is held in memory
     columns = read_table(first).columns
     products = matrix_products(encoder)
@@ -151,7 +151,7 @@ def _measure(
     stages = [
         *_stages_alone(faces, encoder, flop),
         Stage(WRITE, lambda: write_columns(columns, dataset, next(caches))),
-        Stage(END_TO_END, lambda: extract_faces(faces, dataset, encoder, next(caches))[1], flop),
+        Stage(END_TO_END, lambda: extract_faces(faces, dataset, encoder, cache=next(caches))[1], flop),
         *(Stage(f"{PLAIN}, {loop.precision}", loop, flop) for loop in loops),
         Stage(PRODUCTS, _multiply(products, encoder), flop),
     ]
@@ -190,7 +190,7 @@ def render_images(root: Path, number: int) -> None:
     with progress("render images", number, "image") as bar:
         for index in range(number):
             (side, format), expression = KINDS[index % len(KINDS)], EXPRESSIONS[index % len(EXPRESSIONS)]
-            face = sample_face(SEED, index, DOMAINS[index % len(DOMAINS)], expression)
+            face = sample_face(SEED, index, DOMAINS[index % len(DOMAINS)], expression=expression)
             (root / expression).mkdir(parents=True, exist_ok=True)
             Image.fromarray(draw(face, side)).save(root / expression / f"{index:05}.{format}")
             bar.update()
@@ -205,15 +205,15 @@ def extract_faces(
     """
     listing, task = list_faces(str(NAME), faces), Task(str(NAME), dataset, encoder.batch_size)
     identity = table_identity(NAME, listing, encoder)
-    path = table_path(cache, encoder.name, NAME.slug, key_of(identity))
-    with _writer(path, identity, dataset, len(faces)) as writer:
+    path = table_path(cache, encoder.name, NAME.slug, key=key_of(identity))
+    with _writer(path, identity, dataset, rows=len(faces)) as writer:
         counts = extract_shards(listing, task, encoder, writer=writer)
         return writer.assemble({}), counts.encoded
 
 
 def write_columns(columns: Columns, dataset: FaceSet, cache: Path) -> int:
     """Writes finished rows as shards, and assembles them."""
-    with _writer(cache / "table.h5", {"dataset": str(NAME), "encoder": {}}, dataset, len(columns)) as writer:
+    with _writer(cache / "table.h5", {"dataset": str(NAME), "encoder": {}}, dataset, rows=len(columns)) as writer:
         for shard in writer.missing():
             rows = writer.rows_of(shard)
             some = {name: array[rows.start : rows.stop] for name, array in columns.arrays().items()}

@@ -85,7 +85,7 @@ def bench_training(settings: Settings, request: TrainingBenchRequest) -> tuple[P
     train, validation = _random_faces(request, request.faces, 1), _random_faces(request, request.faces // 10 + 1, 2)
     rows = []
     for batch_size in request.batch_sizes:
-        contenders = _contenders(request, batch_size, train, validation)
+        contenders = _contenders(request, batch_size, train, validation=validation)
         for seed in range(request.rounds):
             for contender in contenders:
                 contender.run(seed)
@@ -129,13 +129,13 @@ def _contenders(request: TrainingBenchRequest, batch_size: int, train: Batch, va
         return SigmoidMaskSettings.model_validate({**chosen, "schedule": "constant"})
 
     def build(seed: int) -> SigmoidMask:
-        head = build_head(SigmoidMask, task, settings(), seed)
+        head = build_head(SigmoidMask, task, settings(), seed=seed)
         assert isinstance(head, SigmoidMask)
         return head
 
     def bare(seed: int) -> float:
         head = build(seed)
-        bare_loop(head, train, settings(), seed)
+        bare_loop(head, train, settings(), seed=seed)
         return validate(head, SourceFaces(train, validation))["validation_accuracy"]
 
     def ours(precision: str) -> Callable[[int], float]:

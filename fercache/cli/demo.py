@@ -10,7 +10,7 @@ from fercache.cli.options import device_option
 def command(device: str) -> None:
     """Run a complete example in three minutes.
 
-    Trains four heads with three seeds on synthetic studio faces, scores them on three unseen domains, and prints the
+    Trains five heads with three seeds on synthetic studio faces, scores them on three unseen domains, and prints the
     table and the path of the page.
     """
     from fercache.cli.options import show_report

@@ -36,7 +36,7 @@ def command(request: ExtractRequest, folders: tuple[str, ...]) -> None:
     for name in every_set((dataset,)):
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         table = read_info(extract(settings, request.but(dataset=name)))
-        _print_table(settings, request, table, begun)
+        _print_table(settings, request, table, begun=begun)
     kept = {"encoder": table.provenance["encoder"] if request.encoder.name != "bundled" else None}
     if "+" in dataset:
         click.echo(next_command("evaluate", target=dataset, **kept))

@@ -33,7 +33,7 @@ class Subject:
         self.test = faces(140, seed=3)
 
     def build(self, expressions: tuple[str, ...] = SEVEN, seed: int = 1) -> Head:
-        return build_head(self.plugin, task(expressions, with_text=self.plugin.needs_text), self.settings, seed)
+        return build_head(self.plugin, task(expressions, with_text=self.plugin.needs_text), self.settings, seed=seed)
 
     def train(self, expressions: tuple[str, ...]) -> Head:
         head = self.build(expressions)

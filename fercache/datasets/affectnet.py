@@ -81,13 +81,13 @@ class AffectNet(Dataset):
             if images is None:
                 raise self.refuse_root(f"{root} has {LISTS}, but no {IMAGES}.")
             for split, name in (("train", "training"), ("validation", "validation")):
-                yield from _listed(lists / f"{name}.csv", images, split, left_out)
+                yield from _listed(lists / f"{name}.csv", images, split, left_out=left_out)
             return
         for split, name in NPY_FOLDERS.items():
             if not (root / name / "annotations").is_dir():
                 reason = f"{root} has neither {LISTS} nor {name}/annotations."
                 raise self.refuse_root(reason, root, (LISTS, name))
-            yield from _annotated(root / name, root, split, left_out)
+            yield from _annotated(root / name, root, split, left_out=left_out)
 
 
 def _lists(root: Path) -> Path | None:
@@ -104,7 +104,7 @@ def _listed(path: Path, images: Path, split: str, left_out: LeftOut) -> Iterator
             left_out[split, NO_EXPRESSION if expression is None else NO_BOX] += 1
             continue
         box = (left, top, left + width, top + height)
-        yield face_file(images / name, images, split, expression, id=name, box=box)
+        yield face_file(images / name, images, split, label=expression, id=name, box=box)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
@@ -145,7 +145,7 @@ def _annotated(folder: Path, root: Path, split: str, left_out: LeftOut) -> Itera
                 left_out[split, NO_EXPRESSION] += 1
                 continue
             image = folder / "images" / f"{path.name.removesuffix(EXPRESSION_FILE)}.jpg"
-            yield face_file(image, root, split, expression)
+            yield face_file(image, root, split, label=expression)
 
 
 def _read_number(path: Path) -> int:

@@ -62,7 +62,7 @@ class CkPlus(Dataset):
         split_of = {subject: _SPLIT_OF_FOLD[i % len(_SPLIT_OF_FOLD)] for i, subject in enumerate(subjects)}
         below = cropped or root
         for path, label, subject, box in found:
-            yield face_file(path, below, split_of[subject], label, subject=subject, box=box)
+            yield face_file(path, below, split_of[subject], label=label, subject=subject, box=box)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """Faces of each expression over all splits, since the splits are ours."""

@@ -68,7 +68,7 @@ class Fer2013(Dataset):
     def _folders(self, root: Path) -> Iterator[FaceImage]:
         for split, folder in self.split_folders(root, _NEEDED, _SPLITS).items():
             for path, label in images_by_class(folder, root, aliases_of(_EXPRESSIONS)):
-                yield face_file(path, root, split, label)
+                yield face_file(path, root, split, label=label)
 
 
 def _table(root: Path) -> Path | None:

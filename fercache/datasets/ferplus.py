@@ -114,7 +114,9 @@ class FerPlus(Dataset):
     def _faces_of_lines(self, root: Path, listed: list[Listed]) -> Callable[[Listed], FaceImage]:
         """A function from line to face: images in folders if there are any, else rows of `fer2013.csv`."""
         if _has_images(root):
-            return lambda line: face_file(root / _FOLDERS[line.split] / line.name, root, line.split, None, id=line.name)
+            return lambda line: face_file(
+                root / _FOLDERS[line.split] / line.name, root, line.split, label=None, id=line.name
+            )
         path = next((root / name for name in PIXELS if (root / name).is_file()), None)
         if path is None:
             raise self.refuse_root(f"{root} has none of the images and no {' or '.join(PIXELS)}.")

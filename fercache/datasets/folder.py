@@ -53,7 +53,7 @@ class Folder(Dataset):
             found = False
             for path, label in images_by_class(folder, root, NAME_OF_ALIAS):
                 found = True
-                yield face_file(path, root, split, label)
+                yield face_file(path, root, split, label=label)
             if not found:
                 raise self.refuse_root(f"{folder} holds no images in class folders.")
 

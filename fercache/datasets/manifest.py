@@ -62,7 +62,7 @@ class Manifest(Dataset):
             try:
                 _refuse_nul(cells)
                 path = _inside(cells["path"], root.parent)
-                face = _face(path, cells, root.parent, meaning)
+                face = _face(path, cells, root.parent, meaning=meaning)
             except UsageError as error:
                 raise UsageError(f"{shown(root)}, line {line}: {error}") from None
             if face.id in lines:

@@ -40,7 +40,7 @@ class MmaFedb(Dataset):
             raise self.refuse_root(f"{root} has no folder 'train'.", root, ("MMAFEDB/train", "train"))
         for split, folder in self.split_folders(top, SPLITS).items():
             for path, label in images_by_class(folder, top, aliases_of(self.expressions)):
-                yield face_file(path, top, split, label)
+                yield face_file(path, top, split, label=label)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """As published."""

@@ -69,7 +69,7 @@ class RafDb(Dataset):
                     f"Labels are {_ORDER}. Take the original list."
                 )
             path = folder / (f"{Path(name).stem}_aligned.jpg" if aligned else name)
-            yield face_file(path, root, split, _LABELS[label], id=name)
+            yield face_file(path, root, split, label=_LABELS[label], id=name)
 
     def _numbered(self, root: Path, above: Path) -> Iterator[FaceImage]:
         """Faces in numbered folders; optional lists are beside the folders or beside `DATASET`."""
@@ -93,9 +93,9 @@ class RafDb(Dataset):
                             f"{path} is in folder {numbered.name}, but {folder.name}_labels.csv has another label. "
                             "Either may be wrong: take another copy."
                         )
-                    yield face_file(path, root, split, _LABELS[numbered.name])
+                    yield face_file(path, root, split, label=_LABELS[numbered.name])
             for name, label in listed.items():  # the rest is absent, and reported
-                yield face_file(folder / label / name, root, split, _LABELS[label])
+                yield face_file(folder / label / name, root, split, label=_LABELS[label])
 
 
 def _read_list(path: Path) -> dict[str, str]:

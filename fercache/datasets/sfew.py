@@ -40,7 +40,7 @@ class Sfew(Dataset):
         for split, folder in folders.items():
             if folder is not None:
                 for path, label in images_by_class(folder, root, aliases_of(self.expressions)):
-                    yield face_file(path, root, split, label)
+                    yield face_file(path, root, split, label=label)
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """Aligned faces of each split; counts by expression are not published."""

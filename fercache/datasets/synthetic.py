@@ -70,7 +70,7 @@ class Synthetic(Dataset):
 
 def render(domain: str, index: int, expression: str) -> NDArray[np.uint8]:
     """The image of a person in a domain, (SIZE, SIZE, 3)."""
-    return draw(sample_face(SEED, index, domain, expression), SIZE)
+    return draw(sample_face(SEED, index, domain, expression=expression), SIZE)
 
 
 def fingerprint(domain: str, index: int, expression: str) -> bytes:

@@ -56,7 +56,9 @@ class WebDataset(Dataset):
         meaning, split_of = _meanings(folder), _splits(shards, folder)
         for shard in shards:
             for sample in _samples(shard):
-                yield from _faces(shard, sample, meaning, shard.relative_to(folder).as_posix(), split_of[shard])
+                yield from _faces(
+                    shard, sample, meaning, name=shard.relative_to(folder).as_posix(), split=split_of[shard]
+                )
 
 
 def _meanings(folder: Path) -> dict[str, str | None] | None:

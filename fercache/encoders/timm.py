@@ -87,7 +87,14 @@ def described_as(preset: str, config: dict[str, Any]) -> Preprocessing:
     del described["input_size"]
     # Borders, if any, have the mean colour.
     geometry = (*GEOMETRY, "mean") if config["crop_mode"] == "border" else GEOMETRY
-    return Preprocessing(side, config["mean"], config["std"], described, geometry, lambda side: steps(config, side))
+    return Preprocessing(
+        side,
+        config["mean"],
+        config["std"],
+        described=described,
+        geometry=geometry,
+        steps=lambda side: steps(config, side),
+    )
 
 
 def steps(config: dict[str, Any], side: int) -> Sequence[Any]:

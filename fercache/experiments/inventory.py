@@ -58,11 +58,11 @@ def _look(settings: Settings, steps: Sequence[Step], step: Step, tables: Sequenc
         case Extract():
             return _table_found(settings, step.request, tables)
         case Train():
-            return _runs_found(settings, steps, step, tables)
+            return _runs_found(settings, steps, step, tables=tables)
         case Evaluate():
-            return _scores_found(settings, steps, step, tables, runs)
+            return _scores_found(settings, steps, step, tables=tables, runs=runs)
         case Compare():
-            return _page_found(settings, steps, step, runs)
+            return _page_found(settings, steps, step, runs=runs)
 
 
 def table_of(request: ExtractRequest, tables: Sequence[TableInfo]) -> TableInfo | None:
@@ -96,7 +96,7 @@ def _nowhere(settings: Settings, request: ExtractRequest) -> str:
     """Why a dataset cannot be extracted, or what has to be downloaded first; empty if neither is known."""
     name = DatasetName.parse(request.dataset)
     try:
-        root_of(settings, name, registry.load("datasets", name.family), request.root)
+        root_of(settings, name, registry.load("datasets", name.family), given=request.root)
         address = registry.encoder_family(request.encoder.name).unfetched(request.encoder)
     except UsageError as error:
         return str(error)
@@ -221,8 +221,8 @@ def _scores_found(
     there, damaged = 0, []
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
-        for target in targets_of(settings, request, config, tables):
-            there += is_scored(folder, target, config, request)
+        for target in targets_of(settings, request, config, tables=tables):
+            there += is_scored(folder, target, config, request=request)
             damaged += records_on(folder, target, config)[1]
     return Found(wanted, there, wrong=str(damaged[0]) if damaged else "")
 
@@ -238,7 +238,7 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
     for scored in (each for number in step.needs if isinstance(each := steps[number], Evaluate)):
         request = EvaluateRequest(targets=scored.targets)
         for folder, config in _readable(finished_runs(scored, runs)):
-            for target in targets_of(settings, request, config, tables):
+            for target in targets_of(settings, request, config, tables=tables):
                 found += [
                     record
                     for record in records_on(folder, target, config)[0]

@@ -71,7 +71,9 @@ def run(settings: Settings, request: RunRequest) -> Outcome:
     """
     steps = expand(request.experiment)
     inventory = take_inventory(settings, steps)
-    work = _Work(settings, steps, request.device, {n: found.runs for n, found in enumerate(inventory)}, {})
+    work = _Work(
+        settings, steps, request.device, runs={n: found.runs for n, found in enumerate(inventory)}, failures={}
+    )
     for number, (step, status) in enumerate(zip(steps, states(steps, inventory), strict=True)):
         title = f"[{number + 1}/{len(steps)}] {step.title}"
         if status.state == State.DONE:
@@ -114,7 +116,7 @@ class _Work:
             case Evaluate():
                 return bool(self._targets(step) and finished_runs(step, self.runs))
             case Compare():
-                return bool(records_of(self.settings, self.steps, step, self.runs))
+                return bool(records_of(self.settings, self.steps, step, runs=self.runs))
         return False
 
     def _targets(self, step: Evaluate) -> tuple[str, ...]:
@@ -153,9 +155,9 @@ class _Work:
         )
 
     def _compare(self, step: Compare) -> None:
-        records, folder = records_of(self.settings, self.steps, step, self.runs), self.settings.report(step.name)
+        records, folder = records_of(self.settings, self.steps, step, runs=self.runs), self.settings.report(step.name)
         shown = ReportRequest(images_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
-        self.shown = write_report(records, folder, self.settings.cache, shown), records
+        self.shown = write_report(records, folder, self.settings.cache, request=shown), records
 
     def outcome(self) -> Outcome:
         """The outcome after the last step."""
@@ -168,7 +170,7 @@ class _Work:
         return Outcome(page, records, failed)
 
     def _shown_before(self, step: Compare) -> tuple[Path, list[Record]]:
-        return self.settings.report(step.name) / PAGE, records_of(self.settings, self.steps, step, self.runs)
+        return self.settings.report(step.name) / PAGE, records_of(self.settings, self.steps, step, runs=self.runs)
 
 
 def _print(text: str) -> None:

@@ -73,7 +73,7 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
     for trial in found:
         sources = tuple(table[table_name(str(name))] for name in source_names(trial.source))
         trained = tuple(range(len(steps), len(steps) + len(chosen)))
-        steps += [_train(experiment, trial, variant, sources) for variant in chosen]
+        steps += [_train(experiment, trial, variant, sources=sources) for variant in chosen]
         targets = tuple(table[table_name(name)] for name in trial.targets)
         title = f"evaluate runs of {trial.source}, {_count(len(trial.targets), 'target')}"
         scored.append(len(steps))
@@ -82,7 +82,14 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
     title = f"compare in report {experiment.report_name}"
     baseline = experiment.statistics.baseline
     steps.append(
-        Compare(title, experiment.report_name, experiment.selection, baseline, experiment.about, tuple(scored))
+        Compare(
+            title,
+            experiment.report_name,
+            experiment.selection,
+            baseline=baseline,
+            about=experiment.about,
+            needs=tuple(scored),
+        )
     )
     return tuple(steps)
 

@@ -2,21 +2,38 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
-from fercache.errors import FercacheError
+from fercache.errors import FercacheError, UsageError
+from fercache.extraction.listing import Listing
 from fercache.extraction.prepare import in_threads
-from fercache.identity import pixel_hash
+from fercache.identity import key_of, pixel_hash
 from fercache.images.colours import Unreadable
 from fercache.runtime.progress import progress
-from fercache.store.crops import Cut
+from fercache.store.asked import last_asked, note_asked
+from fercache.store.crops import Cut, crop_files, crops_identity, crops_path, read_crops, write_crops
+from fercache.store.tables import read_info, read_table
 
 AT_ONCE = 512
 """Crops in memory before they are written."""
+
+
+def store_crops(cache: Path, table: Path, listing: Listing, *, encoder: Encoder, side: int) -> None:
+    """Cuts the faces of a table as the encoder does, unless there are such crops already."""
+    identity = crops_identity(read_info(table).identity, encoder.geometry(), side)
+    path = crops_path(cache, table, side, key=key_of(identity))
+    try:
+        read_crops(path)
+    except UsageError:  # absent, or damaged
+        columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
+        cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side=side)
+        write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
+    note_asked(path, [last_asked(crops) for crops in crop_files(cache)])
 
 
 def cut_faces(

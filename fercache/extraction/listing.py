@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,8 +88,7 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
 
 
 def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
-    seen: set[str] = set()
-    repeated = [face.id for face in faces if face.id in seen or seen.add(face.id)]  # type: ignore[func-returns-value]
+    repeated = [id for id, count in Counter(face.id for face in faces).items() if count > 1]
     if repeated:
         more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
         raise UsageError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -126,15 +127,10 @@ def in_threads(
 
 def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:
     """The first SAMPLE `faces` that can be read, as the encoder takes them. Raises FercacheError when none can."""
-    squares: list[NDArray[np.uint8]] = []
-    reasons: list[str] = []
-    for result in (prepare(face, encoder) for face in faces):
-        if isinstance(result, Prepared):
-            squares.append(result.views[0])
-        else:
-            reasons.append(f"{result.id} ({result.reason})")
-        if len(squares) == SAMPLE:
-            break
+    prepared = (prepare(face, encoder) for face in faces)
+    squares = list(islice((each.views[0] for each in prepared if isinstance(each, Prepared)), SAMPLE))
     if not squares:
-        raise FercacheError(f"{name}: none of the {len(faces)} images can be read: {', '.join(reasons[:3])} ...")
+        some = [each for each in (prepare(face, encoder) for face in faces[:3]) if isinstance(each, Quarantined)]
+        reasons = ", ".join(f"{each.id} ({each.reason})" for each in some)
+        raise FercacheError(f"{name}: none of the {len(faces)} images can be read: {reasons} ...")
     return squares

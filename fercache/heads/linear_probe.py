@@ -76,7 +76,9 @@ class LinearProbe(FittedHead):
         # With equally many faces of each expression, both ways to balance are the same.
         balances = self.balance[-1:] if np.ptp(labelled.mass) <= 1 else self.balance
         paths = {
-            (normalise, balance): _regressions(features, labelled, normalise, balance, len(self.task.expressions))
+            (normalise, balance): _regressions(
+                features, labelled, normalise, balance=balance, expressions=len(self.task.expressions)
+            )
             for normalise in self.normalise
             for balance in balances
         }

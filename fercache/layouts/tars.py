@@ -108,7 +108,7 @@ def _member(archive: tarfile.TarFile, info: tarfile.TarInfo, notes: tuple[str, .
         else:
             for block in iter(partial(stream.read, _BLOCK), b""):
                 digest.update(block)
-    return Member(info.name, info.offset_data, info.size, digest.digest(), refused, note)
+    return Member(info.name, info.offset_data, info.size, sha256=digest.digest(), refused=refused, note=note)
 
 
 def _refused(info: tarfile.TarInfo) -> str:

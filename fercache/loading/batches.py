@@ -63,7 +63,7 @@ class AugmentedCrops:
         view = draw_view(self.recipe, int(self.view[place]), file.pixel_sha256[row].tobytes())
         height, width = file.native[row]
         framing = Framing.of(file.info.geometry)
-        return render_crop(np.asarray(file.pixels[row]), (int(height), int(width)), view, framing)
+        return render_crop(np.asarray(file.pixels[row]), (int(height), int(width)), view, framing=framing)
 
 
 @dataclass(frozen=True)

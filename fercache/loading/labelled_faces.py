@@ -47,11 +47,11 @@ class LabelledFaces:
             self.row[rows],
             self.features[rows],
             self.truth[rows],
-            soft,
-            self.id[rows],
-            self.subject[rows],
-            self.group[rows],
-            self.dropped,
+            distribution=soft,
+            id=self.id[rows],
+            subject=self.subject[rows],
+            group=self.group[rows],
+            dropped=self.dropped,
         )
 
 

@@ -53,7 +53,13 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
     _warn_changed_code(config)
     try:
         text = torch.from_numpy(run.snapshot(TASK)["text"]) if TASK in run.snapshots() else None
-        task = Task(tuple(config.expressions), config.dimension, text, config.logit_scale, config.crop_side)
+        task = Task(
+            tuple(config.expressions),
+            config.dimension,
+            text,
+            logit_scale=config.logit_scale,
+            crop_side=config.crop_side,
+        )
         settings = plugin.Settings.model_validate(config.settings)
         where = resolve_device(device)
         head = build_head(plugin, task, settings, seed=0).to(where)

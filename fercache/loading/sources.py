@@ -126,7 +126,7 @@ def read_source(
 
     Raises UsageError if they are not extracted or the source has too few labels.
     """
-    parts = _parts(settings, request, recipe, with_crops, side)
+    parts = _parts(settings, request, recipe, with_crops=with_crops, side=side)
     tables = [read_table(part.table.path) for part in parts]
     labelling = _present(request, tables, parts)
     learned = [_learned(table, part, labelling) for table, part in zip(tables, parts, strict=True)]
@@ -220,7 +220,7 @@ def _parts(
     """The source's datasets. Raises UsageError if one is not extracted as requested, or unlike the others."""
     parts = []
     for name in source_names(request.source):
-        info = find_table(settings.cache, str(name), request.encoder, recipe)
+        info = find_table(settings.cache, str(name), request.encoder, recipe=recipe)
         split = name.split or default_split(info.splits, "train", str(name))
         crops = crops_of(settings.cache, info, side) if with_crops else None
         parts.append(Part(info, name, split, crops))
@@ -298,4 +298,4 @@ def _some_of(learned: list[_Learned], count: int | None) -> list[_Learned]:
 def _share_of(faces: LabelledFaces, share: float) -> LabelledFaces:
     seed = seed_from("faces", list(faces.id))
     alone = np.full(len(faces.truth), "", dtype=object)
-    return faces.take(split_validation(faces.truth, alone, share, seed))
+    return faces.take(split_validation(faces.truth, alone, share, seed=seed))

@@ -86,10 +86,10 @@ class ScoresRecord(Strict):
             raise ValueError("support does not add up to n")
         counts = np.array(self.confusion)
         for name in ("accuracy", "uar", "macro_f1"):
-            _check_follows(name, getattr(self, name), float(getattr(metrics, name)(counts)), "its confusion")
+            _check_follows(name, getattr(self, name), float(getattr(metrics, name)(counts)), source="its confusion")
         for place, (name, faces) in enumerate(self.support.items()):
             recall = self.confusion[place][place] / faces if faces else None
-            _check_follows(f"the recall of {name}", self.recall[name], recall, "its confusion")
+            _check_follows(f"the recall of {name}", self.recall[name], recall, source="its confusion")
         return self
 
 
@@ -128,7 +128,7 @@ class CalibrationRecord(Strict):
             if (count == 0) != (confidence is None) or (count == 0) != (accuracy is None):
                 raise ValueError("exactly the bins with faces must have a confidence and an accuracy")
             gaps += count * abs((confidence or 0) - (accuracy or 0))
-        _check_follows("ece", self.ece, gaps / max(sum(self.faces), 1), "its bins")
+        _check_follows("ece", self.ece, gaps / max(sum(self.faces), 1), source="its bins")
         return self
 
 
@@ -161,7 +161,7 @@ class GroupRecord(Strict):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         recalls = [recall for recall in self.recall.values() if recall is not None]
-        _check_follows("uar", self.uar, sum(recalls) / max(len(recalls), 1), "the mean of its recalls")
+        _check_follows("uar", self.uar, sum(recalls) / max(len(recalls), 1), source="the mean of its recalls")
         return self
 
 

@@ -91,8 +91,8 @@ def _ece_interval(
     noise = np.sqrt(faces * (drawn * (1 - drawn) + unsure) / counts_for) / total
     draws = np.random.default_rng(0).standard_normal((_DRAWS, len(faces))) * noise
     tail, found, mean = (1 - LEVEL) / 2, float(gap.sum()), float(confident.sum() / total)
-    high = max(_error_seen(found, noise, draws, tail), mean - accuracy[0], accuracy[1] - mean, found)
-    return min(_error_seen(found, gap, draws, 1 - tail), found), min(high, 1.0)
+    high = max(_error_seen(found, noise, draws, share=tail), mean - accuracy[0], accuracy[1] - mean, found)
+    return min(_error_seen(found, gap, draws, share=1 - tail), found), min(high, 1.0)
 
 
 def _error_seen(found: float, shape: NDArray[np.float64], draws: NDArray[np.float64], share: float) -> float:

@@ -198,7 +198,7 @@ def all_differences(methods: Sequence[Runs], units: Units, least: NDArray[np.flo
     spread = of_units**2 / df_units + np.where(about_methods, _sum(own**2 / free), 0)
     df = np.where(spread > 0, _ratio(variance**2, spread), df_units)
     value = np.round(score[:, None] - score, 12) + 0.0  # rounds cancelled gains to zero, and removes its sign
-    return Differences(value, variance, of_units, df, about_methods)
+    return Differences(value, variance, of_units, df=df, about_methods=about_methods)
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:

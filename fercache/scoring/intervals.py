@@ -41,9 +41,9 @@ def score_intervals(
     share = faces.sum(axis=0) / len(truth)
     known = subjects is not None
     return {
-        "accuracy": _interval(right, faces, share, known, level),
+        "accuracy": _interval(right, faces, share, known=known, level=level),
         "accuracy_unconditional": share_interval(truth == predicted, subjects, level)[0],
-        "uar": _interval(right, faces, np.full(len(share), 1 / len(share)), known, level),
+        "uar": _interval(right, faces, np.full(len(share), 1 / len(share)), known=known, level=level),
     }
 
 
@@ -54,7 +54,9 @@ def share_interval(
     hits, faces = _counts(right, np.zeros(len(right), dtype=np.int64), subjects)
     one = np.ones(1)
     known = subjects is not None
-    return _interval(hits, faces, one, known, level), subject_discount(hits, faces, one, level) if known else 1.0
+    return _interval(hits, faces, one, known=known, level=level), subject_discount(
+        hits, faces, one, level=level
+    ) if known else 1.0
 
 
 def few_faces(support: Mapping[str, int]) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ def mean_interval(
     """
     recall = right / faces
     value = np.clip((weights * recall).sum(axis=-1), 0, 1)
-    count = _effective_faces(value, right, faces, weights)
+    count = _effective_faces(value, right, faces, weights=weights)
     tail = (1 - level) / 2
     hits, misses = count * value, count * (1 - value)
     jeffreys = (
@@ -117,7 +119,7 @@ def subject_discount(
     recall = right.sum(axis=0) / total
     influence = ((right - recall * faces) / total) @ weights
     between = subjects / (subjects - 1) * (influence**2).sum()
-    within = _variance((weights * recall).sum(), right.sum(axis=0), total, weights)
+    within = _variance((weights * recall).sum(), right.sum(axis=0), total, weights=weights)
     effect = max(1.0, between / within) if within > 0 else 1.0
     wholly_alike = max(effect, (faces.sum(axis=1) ** 2).sum() / faces.sum())
     telling = min(np.count_nonzero((right < faces).any(axis=1)), np.count_nonzero(right.any(axis=1))) ** 2
@@ -142,10 +144,10 @@ def _interval(
     right: NDArray[np.float64], faces: NDArray[np.float64], weights: NDArray[np.float64], known: bool, level: float
 ) -> Interval:
     """The limits from (S, K) counts by subject and class, if subjects are `known`."""
-    counts_for = subject_discount(right, faces, weights, level) if known else 1.0
+    counts_for = subject_discount(right, faces, weights, level=level) if known else 1.0
     if counts_for == 0:
         return 0.0, 1.0
-    low, high = mean_interval(counts_for * right.sum(axis=0), counts_for * faces.sum(axis=0), weights, level)
+    low, high = mean_interval(counts_for * right.sum(axis=0), counts_for * faces.sum(axis=0), weights, level=level)
     return float(low), float(high)
 
 
@@ -154,7 +156,7 @@ def _effective_faces(
 ) -> NDArray[np.float64]:
     """(...) number of faces with which a single share would have the variance of the weighted mean `value`."""
     certain = (value * (1 - value)) < 1e-12
-    variance = np.where(certain, 1, _variance(value, right, faces, weights))
+    variance = np.where(certain, 1, _variance(value, right, faces, weights=weights))
     return np.where(certain, 1 / (weights**2 / faces).sum(axis=-1), value * (1 - value) / variance)
 
 

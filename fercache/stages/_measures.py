@@ -30,14 +30,15 @@ def measures(
     likely = probabilities(main, np.array([expression in known for expression in expressions]))
     return {
         "scores": {
-            name: ScoresRecord.model_validate(score(each, truth, expressions, known)) for name, each in logits.items()
+            name: ScoresRecord.model_validate(score(each, truth, expressions, known=known))
+            for name, each in logits.items()
         },
         "intervals": score_intervals(truth, predicted, subjects),
         "resampled": "faces" if subjects is None else "subjects",
         "calibration": CalibrationRecord.model_validate(calibration(likely, truth, subjects)),
         "abstention": AbstentionRecord.model_validate(risk_coverage(likely, truth)),
         "groups": {
-            column: {value: _group(main[rows], truth[rows], expressions, known) for value, rows in values.items()}
+            column: {value: _group(main[rows], truth[rows], expressions, known=known) for value, rows in values.items()}
             for column, values in _groups(faces.group).items()
         },
     }
@@ -46,7 +47,7 @@ def measures(
 def _group(
     logits: NDArray[np.floating], truth: NDArray[np.int64], expressions: Sequence[str], known: Sequence[str]
 ) -> GroupRecord:
-    found = score(logits, truth, expressions, known)
+    found = score(logits, truth, expressions, known=known)
     return GroupRecord(n=found.n, accuracy=found.accuracy, uar=found.uar, recall=found.recall)
 
 

@@ -56,7 +56,7 @@ def write_pair_sheet(
         ImageDraw.Draw(sheet).text((GAP, top + GAP), title, "black", ImageFont.load_default(14))
         for number, pair in enumerate(groups[title]):
             x, y = GAP + number % ACROSS * (2 * SIDE + 2 * GAP), top + HEADING + number // ACROSS * row
-            _draw_pair(sheet, x, y, pair, pixels)
+            _draw_pair(sheet, x, y, pair=pair, pixels=pixels)
         top += HEADING + count * row
     with replacing(path) as temporary:
         sheet.save(temporary, format="PNG")

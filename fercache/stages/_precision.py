@@ -21,7 +21,7 @@ def keep_precision(cache: Path, name: DatasetName, identity: Mapping[str, Any], 
     finished = {table.clean_key for table in find_tables(cache)}
     for precision in PRECISIONS:
         same = {**identity, "encoder": identity["encoder"] | {"precision": precision}}
-        table = table_path(cache, encoder.name, name.slug, key_of(same))
+        table = table_path(cache, encoder.name, name.slug, key=key_of(same))
         if clean_key_of(same) in finished or parts_folder(table).exists():
             if not table.exists() and precision not in ("fp32", *reduced_precisions(encoder.device)):
                 raise UsageError(

@@ -121,7 +121,7 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
             name: found for i, one in enumerate(sets) for name, found in _rerated(one, pairs[i, i]) if found.pairs
         },
         suspects={str(one.name): _write_suspects(one, listed, folder) for one in sets},
-        sheet=write_pair_sheet(folder / "closest.png", settings, _closest(listed), tables),
+        sheet=write_pair_sheet(folder / "closest.png", settings, _closest(listed), tables=tables),
     )
 
 
@@ -206,7 +206,17 @@ def _leaks(sets: Sequence[AuditedDataset], listed: "pd.DataFrame") -> list[Leak]
     for (place, other), twins in sorted(found.items()):
         same = sum(identical for identical, _ in twins.values())
         elsewhere = sum(conflicts for _, conflicts in twins.values())
-        leaks.append(Leak(place, other, images[place], images[other], same, len(twins) - same, elsewhere))
+        leaks.append(
+            Leak(
+                place,
+                other,
+                images[place],
+                images_of_other=images[other],
+                identical=same,
+                near=len(twins) - same,
+                conflicting=elsewhere,
+            )
+        )
     return leaks
 
 

@@ -41,7 +41,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
         thumbnails=asked.thumbnails,
         class_mix=asked.class_mix,
     )
-    return write_report(records, folder, settings.cache, shown), records
+    return write_report(records, folder, settings.cache, request=shown), records
 
 
 def _check_about(text: str) -> None:
@@ -97,10 +97,10 @@ def _what_is_missing(settings: Settings) -> str:
 
 
 def _chosen(records: list[Record], request: CompareRequest) -> list[Record]:
-    records = _having("source", request.sources, records, lambda record: [record.source])
-    records = _having("head", request.heads, records, lambda record: [record.head])
-    records = _having("target", request.targets, records, _target_names)
-    return _having("selection", request.selections, records, lambda record: [record.selection])
+    records = _having("source", request.sources, records, names_of=lambda record: [record.source])
+    records = _having("head", request.heads, records, names_of=lambda record: [record.head])
+    records = _having("target", request.targets, records, names_of=_target_names)
+    return _having("selection", request.selections, records, names_of=lambda record: [record.selection])
 
 
 def _having(

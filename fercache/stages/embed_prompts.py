@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercache.encoders import TextEncoder
 from fercache.errors import UsageError
-from fercache.prompts import Prompts
+from fercache.identity import key_of
+from fercache.prompts import BUILT_IN, Prompts, as_stored, prompt_set, set_label
+from fercache.store.asked import last_asked, note_asked
+from fercache.store.prompts import prompts_path, read_prompts, write_prompts
 
 UNKNOWN = 10
 """Number of unknown words that a message names."""
@@ -22,6 +26,29 @@ def embed(encoder: TextEncoder, prompts: Prompts) -> dict[str, NDArray[np.float3
     whole = encoder.encode_texts([sentence for sentences in prompts.values() for sentence in sentences])
     parts = np.split(whole, np.cumsum([len(sentences) for sentences in prompts.values()])[:-1])
     return dict(zip(prompts, parts, strict=True))
+
+
+def write_prompt_tables(cache: Path, encoder: TextEncoder, asked: str) -> None:
+    """A table for each built-in set, and for the one asked for; those that are there already are kept."""
+    for name in dict.fromkeys((*BUILT_IN, asked)):
+        prompts = prompt_set(name)
+        identity = {"encoder": encoder.key_text_identity(), "prompts": as_stored(prompts)}
+        path = prompts_path(cache, encoder.name, set_label(name), key=key_of(identity))
+        try:
+            read_prompts(path)
+        except UsageError:  # absent, or damaged
+            embedded = embed(encoder, prompts)
+            if name not in BUILT_IN:
+                check_prompts(encoder, prompts, embedded)
+            write_prompts(
+                path,
+                identity=identity,
+                prompts=[sentence for expression in prompts for sentence in prompts[expression]],
+                expressions=[expression for expression in prompts for _ in prompts[expression]],
+                embeddings=np.concatenate(list(embedded.values())),
+                logit_scale=encoder.logit_scale,
+            )
+        note_asked(path, [last_asked(table) for table in path.parent.glob("*.h5")])
 
 
 def check_prompts(encoder: TextEncoder, prompts: Prompts, embedded: Mapping[str, NDArray[np.float32]]) -> None:

@@ -109,7 +109,7 @@ def _missing(
     scored: set[str] = set()
     for folder, target in jobs:
         try:
-            if not request.again and is_scored(folder, target, configs[folder], request):
+            if not request.again and is_scored(folder, target, configs[folder], request=request):
                 scored.add(str(target[0]))
                 continue
         except UsageError as error:

@@ -17,6 +17,7 @@ from fercache.encoders import Encoder, TextEncoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import UsageError, check_length
 from fercache.extraction.copies import encode_copies
+from fercache.extraction.crops import store_crops
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import Counts, Task, extract_shards
 from fercache.extraction.prepare import CLEAN_VIEW, Views, first_faces
@@ -32,10 +33,9 @@ from fercache.prompts import set_label
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import default_split
-from fercache.stages._crops import store_crops
 from fercache.stages._precision import keep_precision
-from fercache.stages._prompt_tables import write_prompt_tables
 from fercache.stages.check import warn_of_other_counts
+from fercache.stages.embed_prompts import write_prompt_tables
 from fercache.store.asked import note_asked
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.shards import TableWriter
@@ -161,11 +161,9 @@ class _Extraction:
         """Settles the precision and writes the prompt tables and the feature table; returns the path of the latter."""
         encoder, request = self.encoder, self.request
         sample = first_faces(self.listing.faces, encoder, str(self.name))
-        measured: dict[str, Any] = {}
-        if request.encoder.precision != "auto" or not keep_precision(
-            self.cache, self.name, self.identity, encoder=encoder
-        ):
-            measured = encoder.settle(sample)
+        auto = request.encoder.precision == "auto"
+        kept = auto and keep_precision(self.cache, self.name, self.identity, encoder=encoder)
+        measured = {} if kept else encoder.settle(sample)
         if isinstance(encoder, TextEncoder):
             write_prompt_tables(self.cache, encoder, request.prompts)
         identity = self.identity
@@ -199,10 +197,9 @@ class _Extraction:
         )
         with writer:
             size = (writer.settled or {}).get("batch_size", self.request.batch_size or self.encoder.batch_size)
-            task = Task(str(self.name), self.dataset, size, views=self.views)
-            counts = Counts()
-            if writer.missing():
-                counts = self._encode(replace(task, known=self._known(identity)), writer)
+            known = self._known(identity) if writer.missing() else {}
+            task = Task(str(self.name), self.dataset, size, views=self.views, known=known)
+            counts = self._encode(task, writer) if writer.missing() else Counts()
             return writer.assemble(self._provenance(counts, size) | {"precision": measured})
 
     def _known(self, identity: dict[str, Any]) -> dict[str, KnownFeatures]:

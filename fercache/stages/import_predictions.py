@@ -51,7 +51,9 @@ def import_predictions(settings: Settings, request: ImportRequest) -> list[Path]
     name = DatasetName.parse(request.target)
     table = read_table(_labels_of(settings, name))
     provenance = Provenance(find_tables(settings.cache), cache(read_table))
-    read = [_read_one(request, model, part, table, name, provenance) for model, part in models.items()]
+    read = [
+        _read_one(request, model, part, table=table, name=name, provenance=provenance) for model, part in models.items()
+    ]
     for _, record, _ in read:
         _print_replaced(settings, record)
     return [_write_one(settings, *each) for each in read]
@@ -101,7 +103,7 @@ def _read_one(
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} has {', '.join(table.classes)}.")
     numbers = rows[[column_of[expression] for expression in expressions]]
-    logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target)]}
+    logits = {MAIN: _as_logits(request.file, numbers)[_places(request, rows, table, target=target)]}
     method = {"imported": model, "source": [str(each) for each in sources], "expressions": list(expressions)}
     method |= {"policy": request.votes, "labels": request.labels or ""}
     key = key_of({**method, "seed": request.seed})
@@ -134,7 +136,7 @@ def _read_one(
         device="unknown",
         seconds=0,
         options={"import-predictions": _options(request, model)},
-        **measures(logits, target.faces, expressions, target.known),
+        **measures(logits, target.faces, expressions, known=target.known),
     )
     return target, record, logits
 
@@ -148,7 +150,7 @@ def _print_replaced(settings: Settings, record: Record) -> None:
 
 def _write_one(settings: Settings, target: Target, record: Record, logits: Logits) -> Path:
     folder = settings.cache / "runs" / record.run
-    _write_predictions(predictions_path(folder, record), target, record, logits)
+    _write_predictions(predictions_path(folder, record), target, record, logits=logits)
     return write_record(folder, record)
 
 

@@ -134,7 +134,7 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Restore the old weights, or extract and train again."
         )
-    return Classifier(encoder, config.expressions, loaded.head.logits, loaded.device, config.crop_side)
+    return Classifier(encoder, config.expressions, loaded.head.logits, device=loaded.device, crop_side=config.crop_side)
 
 
 def _batches(faces: Sequence[FaceImage], classifier: Classifier) -> Iterator[list[tuple[FaceImage, Any]]]:

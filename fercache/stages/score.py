@@ -61,11 +61,11 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
         earlier.unlink()  # it was about other faces, or other duplicates
     masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
     written = []
-    for record in _records(loaded, target, logits, masks, seconds):
-        _write_predictions(loaded, target, record, logits[record.snapshot], masks(record.snapshot))
+    for record in _records(loaded, target, logits, masks=masks, seconds=seconds):
+        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=masks(record.snapshot))
         written.append(write_record(loaded.run.folder, record))
     if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
-        written += _score_without_duplicates(loaded, target, logits, masks, seconds)
+        written += _score_without_duplicates(loaded, target, logits, masks=masks, seconds=seconds)
     return written
 
 
@@ -81,18 +81,18 @@ def _score_without_duplicates(
         every = masks(snapshot)
         return None if every is None else every[kept]
 
-    records = _records(loaded, target.without_duplicates(), logits, kept_masks, seconds)
+    records = _records(loaded, target.without_duplicates(), logits, masks=kept_masks, seconds=seconds)
     return [write_record(loaded.run.folder, record) for record in records]
 
 
 def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
     """One per selection policy; masks are tested once where policies choose the same snapshot."""
     tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
-    chosen = {policy: _choose(policy, loaded, target, logits) for policy in policies_of(loaded.run.history)}
+    chosen = {policy: _choose(policy, loaded, target, logits=logits) for policy in policies_of(loaded.run.history)}
     for snapshot in dict.fromkeys(chosen.values()):
         _check_finite(loaded, target, snapshot, logits[snapshot][MAIN])
     return [
-        _record(loaded, target, policy, snapshot, logits, tested(snapshot), seconds)
+        _record(loaded, target, policy, snapshot=snapshot, logits=logits, mask=tested(snapshot), seconds=seconds)
         for policy, snapshot in chosen.items()
     ]
 
@@ -111,8 +111,8 @@ def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> s
     if policy != "oracle":
         return choose(policy, history, faces, too_few=few)
     truth, expressions = target.faces.truth, loaded.config.expressions
-    on_target = {name: score(of[MAIN], truth, expressions, target.known).accuracy for name, of in logits.items()}
-    return choose(policy, history, faces, on_target)
+    on_target = {name: score(of[MAIN], truth, expressions, known=target.known).accuracy for name, of in logits.items()}
+    return choose(policy, history, faces, target_accuracy=on_target)
 
 
 @torch.inference_mode()
@@ -215,7 +215,7 @@ def _record(
         device=loaded.device,
         seconds=round(config.seconds + seconds, 3),
         options={"extract": _extract_options(config), "train": _train_options(config)},
-        **measures(logits[snapshot], target.faces, config.expressions, target.known),
+        **measures(logits[snapshot], target.faces, config.expressions, known=target.known),
     )
 
 

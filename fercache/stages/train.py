@@ -211,7 +211,9 @@ def _plan(
     recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
     side = chosen.crops if isinstance(chosen, TrunkSettings) else None
     source = read(recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
-    plan = Plan(name, plugin, chosen, identity, source, _task(source, plugin, name), options)
+    plan = Plan(
+        name, plugin, chosen, identity=identity, source=source, task=_task(source, plugin, name), options=options
+    )
     plan.build(seed=0)
     return plan
 
@@ -349,7 +351,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
     if not plugin.needs_text or source.prompts is None:
         return Task(source.expressions, dimension, crop_side=side)
     text = torch.from_numpy(source.prompts.per_expression(source.expressions)).to(source.device)
-    return Task(source.expressions, dimension, text, source.prompts.logit_scale, side)
+    return Task(source.expressions, dimension, text, logit_scale=source.prompts.logit_scale, crop_side=side)
 
 
 def _identity_of(chosen: HeadSettings) -> dict[str, Any]:

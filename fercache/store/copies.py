@@ -30,7 +30,7 @@ def write_copies(path: Path, key: str, copies: Copies) -> Path:
     """Writes the copies of the table with this key, atomically. Raises ValueError for arrays of different shapes."""
     arrays = {"original": copies.original, **{_CHANGED + kind: array for kind, array in copies.changed.items()}}
     _check(arrays)
-    return save_sealed(path, COPIES, {"key": key}, arrays)
+    return save_sealed(path, COPIES, {"key": key}, arrays=arrays)
 
 
 def read_copies(path: Path) -> Copies:

@@ -101,7 +101,7 @@ def write_crops(
     attributes: dict[str, Attribute] = {"key": key_of(identity), "identity": canonical_json(identity)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, "crops") as temporary, temporary.open("wb") as stream:
-        write_sealed(stream, CROPS, attributes, slots, filled(), "crops")
+        write_sealed(stream, CROPS, attributes, slots=slots, parts=filled(), phase="crops")
     return path
 
 
@@ -117,7 +117,7 @@ def read_crops(path: Path) -> Crops:
         if shape != (len(id), info.side, info.side, 3):
             raise ValueError(f"its crops have shape {shape}")
         pixels = file.mapped(PIXELS, path)
-    return Crops(info, id, pixel_sha256, native, pixels)
+    return Crops(info, id, pixel_sha256, native=native, pixels=pixels)
 
 
 def check_crops(path: Path) -> None:
@@ -163,4 +163,4 @@ def _info(path: Path, file: SealedFile) -> CropsInfo:
     identity, key = file.mapping("identity"), str(file.attributes["key"])
     if key != key_of(identity):
         raise ValueError("its key does not match its identity")
-    return CropsInfo(path, key, identity, int(identity["side"]), dict(identity["geometry"]))
+    return CropsInfo(path, key, identity, side=int(identity["side"]), geometry=dict(identity["geometry"]))

@@ -62,7 +62,7 @@ def write_prompts(
         "identity": canonical_json(identity),
         "logit_scale": float(logit_scale),
     }
-    return save_sealed(path, PROMPTS, attributes, arrays)
+    return save_sealed(path, PROMPTS, attributes, arrays=arrays)
 
 
 def read_prompts(path: Path) -> PromptTable:
@@ -74,7 +74,14 @@ def read_prompts(path: Path) -> PromptTable:
         if file.attributes["key"] != key_of(identity):
             raise ValueError("its key does not match its identity")
         scale = float(file.attributes["logit_scale"])
-    return PromptTable(path, identity, tuple(arrays["prompt"]), tuple(arrays["expression"]), arrays["embedding"], scale)
+    return PromptTable(
+        path,
+        identity,
+        tuple(arrays["prompt"]),
+        expressions=tuple(arrays["expression"]),
+        embeddings=arrays["embedding"],
+        logit_scale=scale,
+    )
 
 
 def _check(arrays: Mapping[str, NDArray[Any]]) -> None:

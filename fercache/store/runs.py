@@ -176,7 +176,7 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
         "expressions": canonical_json(predictions.expressions),
         "attributes": canonical_json(attributes),
     }
-    return save_sealed(path, PREDICTIONS, described, predictions.arrays())
+    return save_sealed(path, PREDICTIONS, described, arrays=predictions.arrays())
 
 
 def read_predictions(path: Path) -> Predictions:
@@ -232,7 +232,7 @@ def read_answers(path: Path, readout: str, shared: Shared) -> Answers:
 
         subject = column("subject") if "subject" in file.slots else None
         logits = file.array(f"{_LOGITS}{readout}")[order]
-        return Answers(file.names("expressions"), column("id"), column("truth"), subject, logits)
+        return Answers(file.names("expressions"), column("id"), column("truth"), subject=subject, logits=logits)
 
 
 def _refuse_another_run(path: Path, file: SealedFile) -> None:

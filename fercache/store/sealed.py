@@ -81,7 +81,7 @@ def save_sealed(
     packed = pack(arrays)
     slots = {name: Slot(array.shape, array.dtype) for name, array in packed.items()}
     with replacing(path, phase) as temporary, temporary.open("wb") as stream:
-        write_sealed(stream, kind, attributes, slots, [packed], phase)
+        write_sealed(stream, kind, attributes, slots=slots, parts=[packed], phase=phase)
     return path
 
 
@@ -100,7 +100,7 @@ def write_sealed(
     memory = SparseMemory()
     with h5py.File(memory, "w", libver=_FORMAT) as file:
         datasets = {name: _reserve(file, name, slot) for name, slot in slots.items()}
-        sums = _fill(stream, slots, {name: d.id.get_offset() for name, d in datasets.items()}, parts, phase)
+        sums = _fill(stream, slots, {name: d.id.get_offset() for name, d in datasets.items()}, parts=parts, phase=phase)
         for name, dataset in datasets.items():
             _set(dataset, "sha256", sums[name])
         marked = {**attributes, "schema": SCHEMA, "kind": kind.name}

@@ -64,7 +64,7 @@ class TableWriter:
         self.path = path
         self.settled: dict[str, Any] | None = None
         self._identity = dict(identity)
-        self._plan = Plan(key_of(identity), rows, shard_rows, tuple(classes), tuple(vote_columns))
+        self._plan = Plan(key_of(identity), rows, shard_rows, classes=tuple(classes), vote_columns=tuple(vote_columns))
         self._parts = parts_folder(path)
         self._missing: set[int] = set()
         self._held = ExitStack()
@@ -121,7 +121,7 @@ class TableWriter:
         }
         out = {f"{_OUT}id": [q.id for q in quarantined], f"{_OUT}reason": [q.reason for q in quarantined]}
         arrays = columns.arrays() | {name: np.array(values, dtype=object) for name, values in out.items()}
-        save_sealed(shard_path(self._parts, shard), SHARD, attributes, arrays, f"shard {shard}")
+        save_sealed(shard_path(self._parts, shard), SHARD, attributes, arrays=arrays, phase=f"shard {shard}")
         self._missing.discard(shard)
         self.settled = dict(settled) if self.settled is None else self.settled
 
@@ -145,21 +145,22 @@ class TableWriter:
             "quarantined": len(quarantined),
         }
         with replacing(self.path, "assembly") as temporary, temporary.open("wb") as stream:
-            write_sealed(stream, TABLE, attributes, slots, self._rows(slots), "assembly")
+            write_sealed(stream, TABLE, attributes, slots=slots, parts=self._rows(slots), phase="assembly")
         shutil.rmtree(self._parts, ignore_errors=True)
         return self.path
 
     def _sweep(self) -> None:
         """Removes the temporaries of dead writers: the lock's holder is the only live one."""
-        dead = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
-        for path in [*dead, *self._parts.glob("*.tmp")]:
+        for path in [*self._leftovers(), *self._parts.glob("*.tmp")]:
             with explained(path):
                 path.unlink(missing_ok=True)
 
     def _is_done(self) -> bool:
         """Whether the table is complete and no parts are left."""
-        beside = [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
-        return not beside and not self._parts.exists() and self._finished()
+        return not self._leftovers() and not self._parts.exists() and self._finished()
+
+    def _leftovers(self) -> list[Path]:
+        return [p for target in (self.path, quarantine_path(self.path)) for p in leftovers_of(target)]
 
     def _finished(self) -> bool:
         if not self.path.exists():

@@ -105,7 +105,16 @@ def read_table(path: Path | str) -> FeatureTable:
         columns = Columns.of(file.arrays())
         check_columns(columns, classes, vote_columns)
         quarantined = int(file.attributes["quarantined"])
-    return FeatureTable(path, info.key, info.identity, info.provenance, classes, vote_columns, columns, quarantined)
+    return FeatureTable(
+        path,
+        info.key,
+        info.identity,
+        provenance=info.provenance,
+        classes=classes,
+        vote_columns=vote_columns,
+        columns=columns,
+        quarantined=quarantined,
+    )
 
 
 def read_info(path: Path) -> TableInfo:
@@ -125,7 +134,7 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
         raise ValueError("'label' is missing")
     rows, provenance = file.slots["label"].shape[0], file.mapping("provenance")
     asked = last_asked(path, str(provenance.get("date", "")))
-    return TableInfo(path, key, identity, provenance, rows, views_of(file.slots), asked)
+    return TableInfo(path, key, identity, provenance=provenance, rows=rows, views=views_of(file.slots), asked=asked)
 
 
 def table_files(cache: Path) -> list[Path]:

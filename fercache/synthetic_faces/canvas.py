@@ -64,11 +64,13 @@ class Canvas:
 
     def contour(self, points: Curve, colour: Colour, width: float, lift: float = 0.0, relief: float = 1.0) -> None:
         """The outline of a closed shape (P, 2)."""
-        self._marks.append(Mark(np.concatenate([points, points[:1]]), colour, lift, relief, width, closed=True))
+        self._marks.append(
+            Mark(np.concatenate([points, points[:1]]), colour, lift, relief=relief, width=width, closed=True)
+        )
 
     def stroke(self, points: Curve, colour: Colour, width: float, taper: float = 1.0, lift: float = 0.0) -> None:
         """A brush stroke (P, 2): `width` in the middle, thinner by the share `taper` at its ends."""
-        self._marks.append(Mark(points, colour, lift, 1.0, width, taper))
+        self._marks.append(Mark(points, colour, lift, relief=1.0, width=width, taper=taper))
 
     def shade(self, points: Curve, depth: float) -> None:
         """A closed shape of the soft shadows: `depth` up to 1 darkens, below 0 lightens."""
@@ -78,7 +80,7 @@ class Canvas:
     def shade_line(self, points: Curve, depth: float, width: float) -> None:
         """A line of the soft shadows."""
         if self._soft:
-            self._marks.append(Mark(points, round(EVEN * (1.0 - depth)), 0.0, 1.0, width, 0.7))
+            self._marks.append(Mark(points, round(EVEN * (1.0 - depth)), 0.0, relief=1.0, width=width, taper=0.7))
 
     def paint(self) -> tuple[Pixels, Pixels]:
         """The image (size, size, 3) in 0..255 and its soft shadows (size, size) as factors around 1."""

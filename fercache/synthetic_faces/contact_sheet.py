@@ -25,7 +25,7 @@ def make_contact_sheet(path: Path) -> Path:
         y = TOP + row * (CELL + GAP)
         pen.text((LEFT - 10, y + CELL // 2), domain, "black", font, anchor="rm")
         for column, expression in enumerate(EXPRESSIONS):
-            face = sample_face(SEED, row * len(EXPRESSIONS) + column, domain, expression)
+            face = sample_face(SEED, row * len(EXPRESSIONS) + column, domain, expression=expression)
             sheet.paste(Image.fromarray(draw(face, CELL)), (LEFT + column * (CELL + GAP), y))
     # Noise compresses badly: coarser steps are invisible and halve the file.
     sheet.point(lambda value: 255 if value == 255 else 6 * (value // 6)).save(path, format="PNG", optimize=True)

@@ -33,8 +33,8 @@ def draw(face: Face, size: int = 96) -> NDArray[np.uint8]:
     """The image of `face`, RGB (size, size, 3)."""
     style = style_named(face.style)
     palette = style.palette(face)
-    canvas = Canvas(face, size, palette.background, style.wobble, style.soft > 0)
-    scene = Scene(face, style, palette, canvas, geometry.mouth(face))
+    canvas = Canvas(face, size, palette.background, wobble=style.wobble, soft=style.soft > 0)
+    scene = Scene(face, style, palette, canvas=canvas, mouth=geometry.mouth(face))
     for part in BACK_TO_FRONT:
         part(scene)
     image, shadows = canvas.paint()

@@ -16,9 +16,9 @@ def cheeks(scene: Scene) -> None:
         x, y = side * 0.43 * scene.face.eye_distance, 0.2 - 0.04 * bulge
         for ring, share in ((1.0, 0.12), (0.75, 0.25), (0.45, 0.4)):
             colour = blend(palette.skin, palette.blush, share * (0.6 + bulge))
-            canvas.fill(ellipse(x, y, 0.19 * ring, 0.15 * ring), colour)
-        canvas.shade(ellipse(side * 0.31, EYE_LINE - 0.03, 0.22, 0.13), 0.13)
-        canvas.shade(ellipse(x, y - 0.02, 0.13, 0.09), -0.06 - 0.09 * bulge)
+            canvas.fill(ellipse((x, y), (0.19 * ring, 0.15 * ring)), colour)
+        canvas.shade(ellipse((side * 0.31, EYE_LINE - 0.03), (0.22, 0.13)), 0.13)
+        canvas.shade(ellipse((x, y - 0.02), (0.13, 0.09)), -0.06 - 0.09 * bulge)
         canvas.shade(curve((side * 0.74, 0.1), (side * 0.52, 0.6), (side * 0.2, 0.9)), 0.14)
 
 
@@ -31,8 +31,8 @@ def nose(scene: Scene) -> None:
     tip = 0.06 + 0.16 * face.nose_length
     away = -1 if face.light[0] > 0 else 1
     canvas.shade(np.array([(away * 0.03, -0.2), (away * 0.13, tip), (0.0, tip + 0.06)]), 0.18)
-    canvas.shade(ellipse(0.0, tip - 0.03, 0.05, 0.06), -0.12)
-    canvas.shade(ellipse(0.0, tip + 0.1, 0.1, 0.03), 0.14)
+    canvas.shade(ellipse((0.0, tip - 0.03), (0.05, 0.06)), -0.12)
+    canvas.shade(ellipse((0.0, tip + 0.1), (0.1, 0.03)), 0.14)
     bridge = curve((away * 0.075, -0.22), (away * 0.06, -0.05), (away * 0.075, tip - 0.08))
     canvas.stroke(bridge, scene.on_skin(0.35), 0.02 * scene.style.line)
     for side in SIDES:
@@ -42,7 +42,9 @@ def nose(scene: Scene) -> None:
             (side * wide * 0.75, tip + 0.05 - raised),
         )
         canvas.stroke(wing, scene.on_skin(0.8), 0.026 * scene.style.line, lift=0.04)
-        canvas.fill(ellipse(side * wide * 0.45, tip + 0.045 - 0.5 * raised, 0.036, 0.019), scene.palette.crease, 0.06)
+        canvas.fill(
+            ellipse((side * wide * 0.45, tip + 0.045 - 0.5 * raised), (0.036, 0.019)), scene.palette.crease, 0.06
+        )
         for rise in (0.0, 0.07):
             gathered = curve((side * 0.045, -0.06 + rise), (side * 0.085, -0.085 + rise), (side * 0.13, -0.13 + rise))
             scene.crease(gathered, wrinkled, 0.022)
@@ -65,11 +67,11 @@ def eyeball(scene: Scene, eye: Eye) -> None:
     palette, canvas = scene.palette, scene.canvas
     canvas.fill(band(eye.x, eye.upper, eye.lower), palette.sclera)
     (x, y), radius = eye.iris_centre, eye.iris_radius
-    canvas.fill(eye.between_lids(ellipse(x, y, radius, radius)), blend(palette.iris, palette.pupil, 0.7))
-    canvas.fill(eye.between_lids(ellipse(x, y, radius - 0.012, radius - 0.012)), palette.iris)
-    canvas.fill(eye.between_lids(ellipse(x, y, 0.5 * radius, 0.5 * radius)), palette.pupil)
+    canvas.fill(eye.between_lids(ellipse((x, y), (radius, radius))), blend(palette.iris, palette.pupil, 0.7))
+    canvas.fill(eye.between_lids(ellipse((x, y), (radius - 0.012, radius - 0.012))), palette.iris)
+    canvas.fill(eye.between_lids(ellipse((x, y), (0.5 * radius, 0.5 * radius))), palette.pupil)
     if eye.opening > 0.07:
-        canvas.fill(eye.between_lids(ellipse(x - 0.02, y - 0.028, 0.018, 0.018)), palette.glint)
+        canvas.fill(eye.between_lids(ellipse((x - 0.02, y - 0.028), (0.018, 0.018))), palette.glint)
 
 
 def lids(scene: Scene, eye: Eye, side: int) -> None:
@@ -166,7 +168,7 @@ def tongue_out(scene: Scene) -> None:
     mouth, palette = scene.mouth, scene.palette
     top, half = float(mouth.upper[7]) + 0.3 * mouth.opening, 0.12
     bottom = float(mouth.bottom[7]) + 0.08 * scene.face.action_units.tongue_show
-    tip = ellipse(0.0, bottom - 0.05, half, 0.08)[:10]
+    tip = ellipse((0.0, bottom - 0.05), (half, 0.08))[:10]
     scene.shape(np.concatenate([[(-half, top), (half, top)], tip]), palette.tongue, 0.04)
     groove = curve((0.0, top + 0.03), (0.0, bottom - 0.02))
     scene.canvas.stroke(groove, blend(palette.tongue, palette.mouth, 0.5), 0.018, lift=0.04)
@@ -197,4 +199,4 @@ def chin(scene: Scene) -> None:
     scene.crease(boss, max(units.chin_raiser, units.lip_pressor))
     if units.chin_raiser > 0.25 and scene.face.beard in ("none", "stubble", "moustache"):
         for x, y in ((-0.07, 0.12), (0.06, 0.11), (-0.01, 0.15)):
-            scene.canvas.fill(ellipse(x, low + y, 0.016, 0.012), scene.on_skin(0.4 * units.chin_raiser))
+            scene.canvas.fill(ellipse((x, low + y), (0.016, 0.012)), scene.on_skin(0.4 * units.chin_raiser))

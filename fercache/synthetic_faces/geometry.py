@@ -33,9 +33,9 @@ def curve(*points: tuple[float, float]) -> Curve:
     return through
 
 
-def ellipse(x: float, y: float, width: float, height: float) -> Curve:
-    """A closed ellipse (18, 2) with half axes `width` and `height`."""
-    return CIRCLE * (width, height) + (x, y)
+def ellipse(centre: tuple[float, float], half_axes: tuple[float, float]) -> Curve:
+    """A closed ellipse (18, 2); both arguments are horizontal, then vertical."""
+    return CIRCLE * half_axes + centre
 
 
 def smooth(corners: Curve) -> Curve:
@@ -145,7 +145,7 @@ def eye(face: Face, side: int) -> Eye:
     lower = EYE_LINE + down * profile + 0.4 * tilt
     upper = np.minimum(EYE_LINE - up * profile + tilt + frown, lower)
     centre = (cx + 0.05 * face.gaze[0], EYE_LINE - 0.005 + 0.05 * face.gaze[1])
-    return Eye(cx + half * ACROSS, upper, lower, centre, 0.036 + 0.036 * size)
+    return Eye(cx + half * ACROSS, upper, lower, iris_centre=centre, iris_radius=0.036 + 0.036 * size)
 
 
 @dataclass(frozen=True)
@@ -197,4 +197,4 @@ def mouth(face: Face) -> Mouth:
     bow = 1.0 - 0.3 * np.exp(-((ACROSS / 0.16) ** 2))
     top = upper - 0.05 * face.lip_fullness * thin * bow * DOME**0.7 * (1 - 0.35 * raised)
     bottom = lower + 0.075 * face.lip_fullness * thin * (1 + 0.35 * units.chin_raiser) * DOME**0.8
-    return Mouth(half * ACROSS, top, upper, lower, bottom)
+    return Mouth(half * ACROSS, top, upper, lower=lower, bottom=bottom)

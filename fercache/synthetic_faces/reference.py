@@ -16,6 +16,6 @@ def other_drawing() -> str:
     """Empty if the reference faces match; else a digest that identifies this way of drawing."""
     digest = hashlib.sha256()
     for number, style in enumerate(STYLES):
-        digest.update(draw(sample_face(0, number, style, "surprise"), 48).tobytes())
+        digest.update(draw(sample_face(0, number, style, expression="surprise"), 48).tobytes())
     found = digest.hexdigest()[:16]
     return "" if found == KNOWN else found

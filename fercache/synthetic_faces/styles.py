@@ -186,7 +186,9 @@ DOMAIN_STYLES: dict[str, Style] = {
     for name, style in {
         "studio": Style("a studio portrait", natural, finishes.studio, FRONTAL),
         "webcam": Style("a blurry webcam picture", natural, finishes.webcam, OFF_CENTRE),
-        "sketch": Style("a pencil sketch", pencil, finishes.sketch, SITTING, 1.15, 0.024, soft=0.0, wobble=0.012),
+        "sketch": Style(
+            "a pencil sketch", pencil, finishes.sketch, camera=SITTING, line=1.15, outline=0.024, soft=0.0, wobble=0.012
+        ),
         "night": Style("a dark picture taken at night", infrared, finishes.night, SIDE_LIT),
     }.items()
 }

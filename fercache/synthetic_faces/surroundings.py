@@ -26,7 +26,7 @@ def hair_behind(scene: Scene) -> None:
         scene.shape(smooth(mirrored(np.array(right))), colour, relief=0.0)
     elif face.hair == "curly":
         for angle in np.linspace(np.pi * 0.95, np.pi * 2.05, 11):
-            lock = ellipse(0.84 * np.cos(angle), -0.4 + 0.74 * np.sin(angle), 0.23, 0.22)
+            lock = ellipse((0.84 * np.cos(angle), -0.4 + 0.74 * np.sin(angle)), (0.23, 0.22))
             scene.shape(lock, colour, relief=0.0)
 
 
@@ -46,8 +46,8 @@ def ears(scene: Scene) -> None:
     inner = blend(scene.palette.skin, scene.palette.shade, 0.8)
     for side in SIDES:
         x = side * (half_width(scene.face) + 0.015)
-        scene.shape(ellipse(x, 0.0, 0.085, 0.18), scene.palette.skin, -0.05, 0.0)
-        scene.canvas.fill(ellipse(x + 0.01 * side, 0.01, 0.04, 0.1), inner, -0.05, 0.0)
+        scene.shape(ellipse((x, 0.0), (0.085, 0.18)), scene.palette.skin, -0.05, 0.0)
+        scene.canvas.fill(ellipse((x + 0.01 * side, 0.01), (0.04, 0.1)), inner, -0.05, 0.0)
 
 
 def head(scene: Scene) -> None:

@@ -125,7 +125,7 @@ def _fitting(path: Path, found: Sequence[tuple[str, State]], wanted: Collection[
         return without_prefix(found[0][1])
     best = [(place, prefix, state) for count, place, prefix, state in fits if count == most]
     place, prefix, state = best[0]
-    others = [f"{p}{other}" for p, other, s in best[1:] if not _alike(s, other, state, prefix, wanted)]
+    others = [f"{p}{other}" for p, other, s in best[1:] if not _alike(s, other, state, its=prefix, wanted=wanted)]
     if others:
         print(f"warning: {path}: reading {place}{prefix}; {listed(others)} would fit as well", file=sys.stderr)
     below = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

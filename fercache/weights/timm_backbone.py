@@ -61,7 +61,7 @@ class Backbone(nn.Module):
         Raises UsageError for a file that does not fit, with the keys, and if nothing can be fetched.
         """
         if weights != PRETRAINED:
-            return fill(self.network, Path(weights), self.name, self._adapt)
+            return fill(self.network, Path(weights), self.name, adapt=self._adapt)
         self._check_fetchable()
         self.network.load_state_dict(self._create(pretrained=True).state_dict())
         return []

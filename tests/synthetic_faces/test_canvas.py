@@ -20,7 +20,7 @@ def frontal() -> Face:
 
 def centre_of_spot(face: Face, y: float = 0.0, lift: float = 0.0) -> tuple[float, float]:
     canvas = Canvas(face, 96, WHITE)
-    canvas.fill(ellipse(0.0, y, 0.1, 0.1), RED, lift)
+    canvas.fill(ellipse((0.0, y), (0.1, 0.1)), RED, lift)
     image, _ = canvas.paint()
     rows, columns = np.nonzero(image[..., 1] < 128)
     return float(columns.mean()), float(rows.mean())
@@ -50,8 +50,8 @@ def test_roll_shift_and_zoom() -> None:
 
 def test_soft_shadows_are_apart_from_the_image() -> None:
     canvas = Canvas(frontal(), 96, WHITE)
-    canvas.shade(ellipse(-0.4, 0.0, 0.2, 0.2), 0.5)
-    canvas.shade(ellipse(0.4, 0.0, 0.2, 0.2), -0.5)
+    canvas.shade(ellipse((-0.4, 0.0), (0.2, 0.2)), 0.5)
+    canvas.shade(ellipse((0.4, 0.0), (0.2, 0.2)), -0.5)
     canvas.shade_line(curve((-0.5, 0.7), (0.5, 0.7)), 0.5, 0.1)
     image, shadows = canvas.paint()
     assert (image == 255).all()

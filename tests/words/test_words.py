@@ -8,8 +8,8 @@ from tests.words import ROOT, messages
 
 NEVER = ("told", "spoilt", "nobody", "anybody", "somebody", "whoever", "anew", "astray", "mend", "mended", "mends")
 """Words of an earlier style. A thing has one name: an image, a dataset, a corrupted file, a synthetic face."""
-STORED = {"fercache/encoders/bundled/card.json"}
-"""Files whose words are part of a key."""
+STORED = {f"fercache/encoders/bundled/{name}" for name in ("card.json", "wordings.py", "scores.py")}
+"""Sentences that the bundled encoder was trained or is scored on."""
 
 
 def readable() -> list[str]:

@@ -65,7 +65,10 @@ def write() -> None:
     """Renders the faces and encodes them on the processor."""
     encoder = Bundled.load(EncoderRequest(device="cpu", precision="fp32"))
     drawn = (
-        draw(sample_face(0, number, DOMAINS[number % len(DOMAINS)], EXPRESSIONS[number % len(EXPRESSIONS)]), 64)
+        draw(
+            sample_face(0, number, DOMAINS[number % len(DOMAINS)], expression=EXPRESSIONS[number % len(EXPRESSIONS)]),
+            64,
+        )
         for number in range(FACES)
     )
     faces = np.stack(list(drawn))

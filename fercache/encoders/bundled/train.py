@@ -357,12 +357,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--start", type=Path, help="weights of an earlier run to continue from, with a shorter recipe")
     options = parser.parse_args(arguments)
     recipe = CONTINUED if options.start else Recipe()
-    drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, recipe.processes)
+    drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, workers=recipe.processes)
     real = read_ferplus(options.ferplus, "train")
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / weights.FILE
     with TemporaryDirectory() as folder:
-        job = Job(recipe, real, drawn, options.start, path, Path(folder) / "meeting")
+        job = Job(recipe, real, drawn, start=options.start, path=path, meeting=Path(folder) / "meeting")
         spawn = multiprocessing.get_context("spawn").Process
         others = [spawn(target=train, args=(rank, job)) for rank in range(1, recipe.processes)]
         for process in others:

@@ -98,12 +98,12 @@ def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
             f"open_clip has no architecture '{architecture}'. {_few(architecture, open_clip.list_models())}"
         )
     if tag:
-        return _tagged(architecture, tag, config, weights)
+        return _tagged(architecture, tag, config, weights=weights)
     if weights is None:
         tags = open_clip.list_pretrained_tags_by_model(architecture)
         example = f"--encoder {architecture}/{tags[0]}, or " if tags else ""
         raise UsageError(f"'{architecture}' names no weights: add a tag ({example}--weights FILE). {_few('', tags)}")
-    return _file(architecture, config, weights, preset)
+    return _file(architecture, config, weights, preset=preset)
 
 
 def not_here(name: str) -> str:
@@ -145,10 +145,10 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
         slug(architecture, tag),
         architecture,
         config,
-        entry,
-        weights or _fetched(source, entry),
-        quick_gelu,
-        architecture,
+        preprocessing=entry,
+        weights=weights or _fetched(source, entry),
+        quick_gelu=quick_gelu,
+        tokenizer_of=architecture,
     )
 
 
@@ -167,7 +167,13 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: s
         else:
             quick_gelu, preprocessing = bool(known.get("quick_gelu", False)), known
     return Source(
-        slug(architecture, weights.stem), architecture, config, preprocessing, weights, quick_gelu, architecture
+        slug(architecture, weights.stem),
+        architecture,
+        config,
+        preprocessing=preprocessing,
+        weights=weights,
+        quick_gelu=quick_gelu,
+        tokenizer_of=architecture,
     )
 
 
@@ -182,10 +188,10 @@ def _folder(folder: Path, weights: Path | None) -> Source:
         slug(name) if weights is None else slug(name, weights.stem),
         name,
         own["model_cfg"],
-        own.get("preprocess_cfg", {}),
-        weights or _weights_in(folder),
-        None,
-        f"local-dir:{folder}",
+        preprocessing=own.get("preprocess_cfg", {}),
+        weights=weights or _weights_in(folder),
+        quick_gelu=None,
+        tokenizer_of=f"local-dir:{folder}",
     )
 
 
@@ -213,10 +219,10 @@ def _hub(repository: str) -> Source:
         slug(repository),
         repository,
         own["model_cfg"],
-        own.get("preprocess_cfg", {}),
-        weights,
-        None,
-        f"hf-hub:{repository}",
+        preprocessing=own.get("preprocess_cfg", {}),
+        weights=weights,
+        quick_gelu=None,
+        tokenizer_of=f"hf-hub:{repository}",
     )
 
 

@@ -105,7 +105,9 @@ def described_as(preset: str, chosen: PreprocessCfg) -> Preprocessing:
     """open_clip's own preprocessing."""
     side = image_side(chosen)
     described = {"preset": preset, **asdict(chosen), "size": side, "kernels": kernels(steps(chosen, side))}
-    return Preprocessing(side, chosen.mean, chosen.std, described, GEOMETRY, lambda side: steps(chosen, side))
+    return Preprocessing(
+        side, chosen.mean, chosen.std, described=described, geometry=GEOMETRY, steps=lambda side: steps(chosen, side)
+    )
 
 
 def steps(preprocessing: PreprocessCfg, side: int) -> Sequence[Any]:
