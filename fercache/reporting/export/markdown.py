@@ -7,7 +7,7 @@ from fercache.reporting.export.paper_tables import Entry, Line, PaperTable
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
-    """The tables as GitHub's Markdown: what `table.md` holds."""
+    """The tables as GitHub's Markdown: the content of `table.md`."""
     return "\n\n".join("\n".join(_markdown_table(table)) for table in tables) + "\n"
 
 
@@ -45,4 +45,4 @@ def _markdown_entry(entry: Entry) -> str:
 
 def _markdown_text(text: str) -> str:
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub takes what is between dollars for a formula
+    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub reads text between dollars as a formula

@@ -1,4 +1,4 @@
-"""Which faces are on a map, where they lie, that they are placed once, and what the page says of them."""
+"""Which faces are on a map and where, that they are placed once, and the description on the page."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which masks are drawn, from predictions that are made up; and what the page says of them."""
+"""Which masks are drawn, from made-up predictions, and their description on the page."""
 
 import re
 from pathlib import Path
