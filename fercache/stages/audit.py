@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
+from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, find_pairs
 from fercache.audits.label_permutation import Verdict, compare_labels
 from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
@@ -42,7 +42,7 @@ class AuditedDataset:
 
     name: DatasetName
     table: FeatureTable
-    faces: Faces
+    faces: SearchedFaces
     id: NDArray[np.object_]
     split: NDArray[np.object_]
     index: NDArray[np.int64]
@@ -80,7 +80,7 @@ class Audit:
 
     folder: Path
     leaks: list[Leak]
-    calibrations: dict[tuple[str, str], Calibration]
+    calibrations: dict[tuple[str, str], CopyCalibration]
     verdicts: dict[tuple[str, str], Verdict | None]
     ceilings: dict[str, Ceiling]
     rerated: dict[str, Rerated]
