@@ -105,7 +105,9 @@ def test_a_changed_head_is_trained_again_and_its_earlier_runs_are_read_with_a_wa
     assert len(find_runs(Path("cache"))) == 2
     scored = run("evaluate", "--run", first.name, "--device", "cpu")
     assert scored.code == 0, scored.err
-    assert re.search(rf"warning: {first.name} was trained with .*my_head.py, .* which has changed since", scored.err)
+    assert re.search(
+        rf"warning: {first.name} was trained with .*my_head.py and is .*, which has changed since", scored.err
+    )
     assert run("evaluate").code == 0
     compared = run("compare")
     assert "head code=" in compared.out, "methods of one name are distinguished by their code"

@@ -16,7 +16,8 @@ from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
 from fercache.errors import UsageError
 from fercache.experiments.config import head_settings
-from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
+from fercache.experiments.states import Found
+from fercache.experiments.steps import Compare, Evaluate, Extract, Step, Train
 from fercache.images.views import load_recipe
 from fercache.loading.earlier_versions import Wanted, why_again
 from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Faces
+from fercache.audits.duplicates import SearchedFaces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.store.copies import copies_path, read_copies
@@ -89,11 +89,11 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
     )
 
 
-def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
+def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> SearchedFaces:
     """The `rows` (a mask or slice) of a table for a search for copies, with the changed copies stored beside it."""
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
-    return Faces(
+    return SearchedFaces(
         features=table.columns.features[CLEAN][rows],
         pixels=table.columns.pixel_sha256[rows],
         subject=table.columns.subject[rows],

@@ -23,7 +23,7 @@ from fercache.options.train import TrainRequest
 from fercache.runtime.devices import resolve_device
 from fercache.settings import Settings
 from fercache.splits import POOL, default_split
-from fercache.store.crops import Crops
+from fercache.store.crops import CropFile
 from fercache.store.prompts import PromptTable
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, FeatureTable, TableInfo, read_table
@@ -42,7 +42,7 @@ class Part:
     table: TableInfo
     name: DatasetName
     split: str
-    crops: Crops | None
+    crops: CropFile | None
 
 
 @dataclass(frozen=True)

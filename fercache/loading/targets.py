@@ -15,7 +15,7 @@ from fercache.records import DUPLICATE
 from fercache.records.relations import IDENTICAL, By, How, Seen
 from fercache.scoring.drift import Drift
 from fercache.splits import default_split
-from fercache.store.crops import Crops
+from fercache.store.crops import CropFile
 from fercache.store.tables import FeatureTable
 
 
@@ -57,7 +57,7 @@ class Target:
     faces: LabelledFaces
     known: tuple[str, ...]
     vote_policy: str
-    crops: Crops | None = None
+    crops: CropFile | None = None
     duplicate: NDArray[np.bool_] | None = None
     unique: bool = False
     trained_on: tuple[TrainedOn, ...] = ()

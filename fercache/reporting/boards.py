@@ -1,7 +1,7 @@
 """From a frame of records to boards: methods x targets, per encoder and source, with every selection policy.
 
-A method is a run without its seed, read in one way (readout). A cell needs every seed of the method: where one is
-missing the cell is X. The mean is over the unseen targets that all methods of the board have.
+A method is a run without its seed, in one readout. A cell needs every seed of the method: if one is missing, the cell
+is X. The mean is over the unseen targets that all methods of the board have.
 """
 
 from collections import defaultdict
@@ -45,18 +45,18 @@ class MethodTable:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is shown of every cell."""
+        """The metrics of every cell."""
         return METRICS
 
     @property
     def selections(self) -> list[str]:
-        """The policies in it: that of the headline, then the others in their fixed order."""
+        """Its selection policies: the headline's, then the others in their fixed order."""
         present = {row.selection for row in self.rows} - {self.policy}
         return [self.policy, *(name for name in SELECTIONS if name in present)]
 
     @property
     def policy(self) -> str:
-        """The policy that methods are headed and compared by: never the oracle."""
+        """The selection policy of the headline, by which methods are compared; never the oracle."""
         return self.rows[0].selection
 
     @property
@@ -65,12 +65,12 @@ class MethodTable:
         return [row for row in self.rows if row.selection == self.policy]
 
     def source_accuracy(self, row: Row) -> float | None:
-        """A row's accuracy on the source's own held-out faces, in percent; None where they were not scored."""
+        """A row's accuracy on the source's own held-out faces, in percent; None if they were not scored."""
         return None
 
     @property
     def drawn(self) -> list[Row]:
-        """The headline rows that figures show: of each head and trunk the variant most accurate on its own source."""
+        """The headline rows in figures: for each head and trunk, the variant most accurate on its own source."""
         best: dict[tuple[str, str], Row] = {}
         for row in (row for row in self.headline if row.method.readout == MAIN):
             kind = (row.method.head, row.method.trunk)
@@ -78,7 +78,7 @@ class MethodTable:
         return list(best.values())
 
     def unmoved(self, selection: str) -> list[Row]:
-        """Rows of a later policy that say what the headline says: there was nothing to choose."""
+        """Rows of another policy with the headline's scores: there was nothing to select."""
         if selection == self.policy:
             return []
         first = {(row.method.key, row.method.readout): row.cells for row in self.headline}
@@ -87,22 +87,22 @@ class MethodTable:
 
     @property
     def common_text(self) -> str:
-        """The settings and options that are not the default, and alike in all methods that have them; "" for none."""
+        """The settings and options that differ from the default and are equal in all methods that have them."""
         return written(tuple(dict.fromkeys(each for row in self.rows for each in row.method.common)))
 
     @property
     def incomplete(self) -> bool:
-        """Whether a cell is missing somewhere."""
+        """Whether any cell is missing."""
         return any(cell.mean is None for row in self.rows for cells in row.cells.values() for cell in cells.values())
 
     def fewer(self, row: Row, column: str) -> list[str]:
-        """The targets below a column where a row was scored on fewer faces than others: it knows fewer expressions."""
+        """The targets of a column on which a row was scored on fewer faces, because it knows fewer expressions."""
         targets = row.unseen if column == UNSEEN else (column,)
         return [target for target in targets if 0 < row.faces.get(target, 0) < self._most_faces[target]]
 
     @cached_property
     def _most_faces(self) -> dict[str, int]:
-        """By target, the most faces that any method was scored on."""
+        """The largest number of faces that any method was scored on, by target."""
         most: dict[str, int] = {}
         for row in self.rows:
             for target, faces in row.faces.items():
@@ -111,7 +111,7 @@ class MethodTable:
 
     @property
     def scored_on_fewer(self) -> list[str]:
-        """What of the headline is not compared with the others, for each such method and target, with both counts."""
+        """The scores of the headline that are not compared with the others, as text with both counts of faces."""
         described = []
         for row in self.headline:
             for target in row.cells:
@@ -121,7 +121,7 @@ class MethodTable:
         return described
 
     def best(self, rows: Iterable[Row], column: str, metric: str) -> float | None:
-        """The highest mean of a column, as it is printed; of methods that were scored on all its faces."""
+        """The highest mean of a column, as printed, among methods that were scored on all its faces."""
         found = (row.scores(column)[metric].mean for row in rows if not self.fewer(row, column))
         means = [round(mean, 1) for mean in found if mean is not None]
         return max(means, default=None)
@@ -132,7 +132,7 @@ class Board(MethodTable):
     """Methods x targets.
 
     Its columns are target labels: the source's `own`, others that the encoder or the head has `seen`, and the `unseen`.
-    `why` says by label of what is not unseen why it is not.
+    `why` has the reason for each target that is not unseen, by label.
     """
 
     own: tuple[str, ...]
@@ -144,7 +144,7 @@ class Board(MethodTable):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What is shown of every cell: with a stated mix of expressions, the accuracy in that as well."""
+        """The metrics of every cell; with a class mix, adjusted accuracy as well."""
         return self.rows[0].metrics
 
     @property
@@ -154,38 +154,38 @@ class Board(MethodTable):
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """The targets that the mean is over: unseen, and scored by every method; all where no target is."""
+        """The targets of the mean: the unseen ones that every method was scored on, or all if there are none."""
         return self.rows[0].unseen
 
     @property
     def not_counted(self) -> tuple[str, ...]:
-        """The unseen targets that the mean is not over, since a method lacks them."""
+        """The unseen targets that are not in the mean, because a method was not scored on them."""
         return tuple(label for label in _without_repeats(self.unseen) if label not in self.counted)
 
     @property
     def mean_note(self) -> str:
-        """What the mean is over, and what it leaves out."""
+        """The targets that are in the mean, and those that are not, as text."""
         if not self.unseen:
             return ""
         lacking = f"; not over {', '.join(self.not_counted)}, where a method has no score" if self.not_counted else ""
         return f"over {', '.join(self.counted)}{lacking}"
 
     def mark(self, label: str) -> str:
-        """What stands beside a target's name where it was seen, † or §."""
+        """The mark of a seen target, † or §."""
         return (BY_ENCODER if label in self.seen_by_encoder else "") + (BY_HEAD if label in self.seen_by_head else "")
 
     @property
     def seen_notes(self) -> list[str]:
-        """A line for each target that was seen, saying why it is not unseen."""
+        """One line per seen target, with the reason."""
         return [f"{self.mark(label)} {label}: {self.why[label]}" for label in self.columns if label in self.why]
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The columns, and the mean over the unseen targets where there are any."""
+        """The columns, and the mean over the unseen targets if there are any."""
         return (*self.columns, *((UNSEEN,) if self.unseen else ()))
 
     def kind(self, label: str) -> str:
-        """What a target is to the head and to the encoder."""
+        """Whether a target is the source, seen (and by what), or unseen."""
         by = [who for who, seen in (("encoder", self.seen_by_encoder), ("head", self.seen_by_head)) if label in seen]
         kinds = (["source"] if label in self.own else []) + ([f"seen by {' and '.join(by)}"] if by else [])
         return ", ".join(kinds) or UNSEEN
@@ -198,7 +198,7 @@ class Board(MethodTable):
         return tuple(label for label in self.own if not is_without_duplicates(label))
 
     def source_scores(self, row: Row) -> Scores | None:
-        """A row's scores on the source's own held-out faces; None where they are no column."""
+        """A row's scores on the source's own held-out faces; None without such a column."""
         labels = self.source_labels
         return mean_scores([row.cells[label] for label in labels], self.metrics) if labels else None
 
@@ -208,11 +208,11 @@ class Board(MethodTable):
         return scores["accuracy"].mean if scores else None
 
     def comparable_mean(self, row: Row) -> float | None:
-        """A row's mean accuracy over the unseen targets; None where it lacks one, or some faces that others have."""
+        """A row's mean accuracy over the unseen targets; None if targets, or faces that others have, are missing."""
         return None if self.fewer(row, UNSEEN) else row.unseen_mean["accuracy"].mean
 
     def leading(self, rows: Iterable[Row]) -> Row | None:
-        """Of `rows` the most accurate on the unseen targets, and where none can be compared there, on the source."""
+        """The most accurate of `rows` on the unseen targets, or on the source if none can be compared there."""
         return max(rows, key=self._accuracies, default=None)
 
     def _accuracies(self, row: Row) -> tuple[float, float]:
@@ -221,22 +221,21 @@ class Board(MethodTable):
 
 
 def is_corrupted(target: str) -> bool:
-    """Whether a target is made from another one, as `ferplus+blur:3` is from `ferplus`."""
+    """Whether a target is a corrupted dataset, as `ferplus+blur:3`."""
     return "+" in target
 
 
 def is_without_duplicates(label: str) -> bool:
-    """Whether a target's label says that its faces which the source's train split has are left out."""
+    """Whether a target's label is of a score without the faces that have copies in the source's training rows."""
     return label.endswith(WITHOUT_DUPLICATES)
 
 
 def boards(frame: "pd.DataFrame") -> list[Board]:
     """One board per encoder and source. Its columns are the targets that any of its methods was scored on.
 
-    Corrupted targets are not among them. Scores without duplicates stand beside the target's own. A mean is over one
-    of both, the target's own where it is unseen.
-    Every method has a row under the board's first policy, whatever it was scored under: the oracle never stands alone.
-    There are no boards where all targets are corrupted.
+    Corrupted targets are left out. Scores without duplicates have their own column; a mean is over one of the two, the
+    target's own if it is unseen. Every method has a row under the board's first policy, even without scores: the oracle
+    is never shown alone. If all targets are corrupted, there are no boards.
     """
     target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
     labels = sorted(label for label, target in target_of.items() if not is_corrupted(target))
@@ -271,9 +270,9 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
 
 
 def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
-    """The rows, the mean of each over those `unseen` targets that all methods have under the first policy.
+    """The rows, with their mean over the `unseen` targets that all methods have under the first policy.
 
-    Methods that have none of them do not count. Where the others have none in common, the mean is over all.
+    Methods without any of them do not count. If the others have none in common, the mean is over all.
     """
     there = [{target for target in unseen if row.cells[target]["accuracy"].values} for row in rows]
     scored = [
@@ -284,38 +283,38 @@ def _with_means(rows: Sequence[Row], unseen: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _without_repeats(unseen: Sequence[str]) -> tuple[str, ...]:
-    """Targets for a mean: no face twice, so without duplicates only where the whole dataset is seen."""
+    """The targets of a mean, without counting a face twice: a target without duplicates only if the whole is seen."""
     return tuple(name for name in unseen if name.removesuffix(WITHOUT_DUPLICATES) not in set(unseen) - {name})
 
 
 def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
-    """By label why it is not unseen, as the record of most faces says it: heads may know fewer expressions."""
+    """Why targets are not unseen, by label, from the record with most faces: heads may know fewer expressions."""
     described = part[(part["seen"] != "") & part["target_label"].isin(labels)].sort_values("n", kind="stable")
     return {str(label): str(why) for label, why in zip(described["target_label"], described["seen"], strict=True)}
 
 
 _Kind = tuple[str, str, str, str]
-"""Of a method: its key, head, trunk and readout."""
+"""A method's key, head, trunk and readout."""
 
 
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
-    """Encoder, as `encoder_names` has it, its key, source, and their rows, with what was imported for that source.
+    """Encoder name (see `encoder_names`), its key, source, and their rows, with the imported ones of that source.
 
-    Imported predictions of a source that nothing else was trained on stand alone.
+    Imported predictions of a source without other runs form a group of their own.
     """
     import pandas as pd
 
     imported = frame["encoder"] == IMPORTED
     trained, there = frame[~imported], frame[imported]
-    called = encoder_names(trained)
+    names = encoder_names(trained)
     for (_, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
-        yield called[str(key)], str(key), str(source), pd.concat([part, there[there["source"] == source]])
+        yield names[str(key)], str(key), str(source), pd.concat([part, there[there["source"] == source]])
     for source, part in there[~there["source"].isin(set(trained["source"]))].groupby("source"):
         yield IMPORTED, "", str(source), part
 
 
 def headline_of(policies_of_runs: Iterable[tuple[str, str]]) -> str:
-    """The policy that a report is headed and compared by, from pairs of run and policy: one that all runs have."""
+    """The selection policy of a report's headline, which all runs have, from pairs of run and policy."""
     policies: dict[str, set[str]] = defaultdict(set)
     for run, selection in policies_of_runs:
         policies[run].add(selection)
@@ -323,11 +322,11 @@ def headline_of(policies_of_runs: Iterable[tuple[str, str]]) -> str:
 
 
 def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iterable[Row]:
-    """A row per method and policy of one encoder and source, with a cell per target label, in the order of tables.
+    """One row per method and selection policy of one encoder and source, with a cell per target label, in table order.
 
     The policy `first` is the headline's.
     """
-    said = named(part)
+    names = named(part)
     present = set(part["selection"])
     metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
     policies = [first, *(name for name in SELECTIONS if name in present and name != first)]
@@ -341,7 +340,7 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iter
         of_methods[kind][selection, label, seed] = values
         faces[kind][label] = min(n, faces[kind].get(label, n))
     methods = [
-        (Method(key, head, trunk, readout=readout, changed=said[key].changed, common=said[key].common), kind)
+        (Method(key, head, trunk, readout=readout, changed=names[key].changed, common=names[key].common), kind)
         for kind in of_methods
         for key, head, trunk, readout in (kind,)
     ]
@@ -349,7 +348,7 @@ def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iter
         scores = of_methods[kind]
         seeds, scored = tuple(sorted({seed for _, _, seed in scores})), {selection for selection, _, _ in scores}
         for selection in policies:
-            # The oracle looks at the main readout, so it bounds no other one.
+            # The oracle selects by the main readout, so it is no bound for others.
             bounds = selection != "oracle" or method.readout == MAIN
             if selection == first or (selection in scored and bounds):
                 of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
@@ -379,7 +378,7 @@ def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str
         absent = [name for name in class_mix if f"recall.{name}" not in rows or rows[f"recall.{name}"].isna().any()]
         targets.setdefault(", ".join(absent), []).append(str(label))
     notes += [
-        f"No faces of {absent} on {', '.join(labels)}: the mix there is of the other expressions."
+        f"{', '.join(labels)}: no faces of {absent}, so the mix is over the other expressions."
         for absent, labels in targets.items()
         if absent
     ]

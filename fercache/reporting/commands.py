@@ -1,4 +1,4 @@
-"""What to type to get a report again, from its records."""
+"""The commands that reproduce a report, from its records."""
 
 import json
 import shlex
@@ -24,7 +24,7 @@ def commands(
     thumbnails: bool = False,
     class_mix: Mapping[str, float] | None = None,
 ) -> list[str]:
-    """In order: extract, train, evaluate, and compare into the report `name`, where the cache holds nothing else."""
+    """Extract, train, evaluate, and compare into the report `name`, in this order, for an empty cache."""
     trained = [record for record in records if record.encoder != IMPORTED]
     imported = [record for record in records if record.encoder == IMPORTED]
     steps = [*_extractions(trained, imported), *_trainings(trained), *_evaluations(trained), *_imports(imported)]
@@ -36,21 +36,21 @@ def commands(
 
 
 def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Iterable[str]:
-    sets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
+    datasets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for record in trained:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
-        sets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
-    for chosen, names in sets.items():
+        datasets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
+    for chosen, names in datasets.items():
         for dataset in collapsed(names):
             yield _command("extract", {"dataset": dataset} | dict(chosen))
-    there = {name for names in sets.values() for name in names}
+    extracted = {name for names in datasets.values() for name in names}
     for dataset in collapsed(_extracted(record) for record in imported):
-        if dataset not in there:  # an import takes its labels from the features of any encoder
+        if dataset not in extracted:  # an import reads its labels from the table of any encoder
             yield _command("extract", {"dataset": dataset})
 
 
 def _extracted(record: Record) -> str:
-    """A corrupted dataset's table holds one split, so it is extracted by the name that it is evaluated by."""
+    """The dataset to extract for a target: with its split if corrupted, because such a table holds one split."""
     return _with_split(record) if is_corrupted(record.target) else record.target
 
 
@@ -69,7 +69,7 @@ def _trainings(trained: Sequence[Record]) -> Iterable[str]:
 
 
 def _evaluations(trained: Sequence[Record]) -> Iterable[str]:
-    """A line per target; the runs are named, by the keys at their ends, where it is not all of them."""
+    """One command per target; names the runs, by the keys at their ends, unless it is all of them."""
     runs_on: dict[str, set[str]] = defaultdict(set)
     for record in trained:
         runs_on[_with_split(record)].add(record.run.rpartition("-")[2])
@@ -91,7 +91,7 @@ def _imports(imported: Sequence[Record]) -> Iterable[str]:
 
 
 def _shown(trained: Sequence[Record]) -> list[str]:
-    """The selection policies to ask for: none where all that there are are shown, as every evaluation writes them."""
+    """The selection policies to request; none if all that an evaluation writes are shown."""
     present = {record.selection for record in trained}
     return [] if present >= set(POLICIES) - {BY_SHIFTED} else [policy for policy in POLICIES if policy in present]
 
@@ -101,7 +101,7 @@ def _with_split(record: Record) -> str:
 
 
 def collapsed(names: Iterable[str]) -> list[str]:
-    """The names, each once: `ferplus+blur` for all its severities where they are there, `ferplus+all` for all kinds."""
+    """The names, each once: `ferplus+blur` if all its severities are present, `ferplus+all` if all kinds are."""
     there = dict.fromkeys(names)
     return list(dict.fromkeys(_shortest(name, there) if is_corrupted(name) else name for name in there))
 

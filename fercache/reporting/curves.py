@@ -32,7 +32,7 @@ PANEL = 136  # pixels, the height of a corruption's panel with its title and num
 PLOT = 290  # pixels, the height of a single plot with its numbers
 
 MOST_TICKS = 12
-"""Numbers below an axis: more of them would overlap."""
+"""The largest number of ticks on an axis; more would overlap."""
 
 Curve = Sequence[tuple[int, Cell]]
 """Severities, and accuracy at each."""
@@ -40,7 +40,7 @@ Curve = Sequence[tuple[int, Cell]]
 
 @dataclass(frozen=True)
 class Line:
-    """A method's line, its colour, and what the legend says of it. `weights` are of its points, and sum to 1."""
+    """A method's line with its colour and its label in the legend. `weights` of its points sum to 1."""
 
     colour: str
     label: str
@@ -94,7 +94,7 @@ def _plot(
 
 
 def reliability(lines: Sequence[Line], description: str) -> Drawing:
-    """Accuracy by confidence, both in percent; the larger a point, the more faces it stands for."""
+    """Accuracy by confidence, both in percent; larger points represent more faces."""
     with _plot({line.label: line.colour for line in lines}) as (figure, axes):
         axes.set_axisbelow(True)
         axes.plot((0, 100), (0, 100), color=INK, linewidth=1, linestyle=(0, (4, 4)))
@@ -123,7 +123,7 @@ def setting_curve(
 ) -> Drawing:
     """Accuracy in percent by the value of a setting, a curve per target or mean, each seed as a dot.
 
-    Values stand evenly spaced, since grids often grow by factors.
+    Values are evenly spaced, because grids often grow by factors.
     """
     places, colour_of = range(len(values)), dict(zip(curves, colours(len(curves)), strict=True))
     lowest, highest = tens_around([value for cells in curves.values() for cell in cells for value in cell.values])

@@ -1,7 +1,7 @@
-"""What all figures have in common: size, style, legend, and the forms in which a drawing is given out.
+"""What all figures have in common: size, style, legend, and output formats.
 
-In a page text and lines take the page's own colours and font, and the background is transparent: one drawing serves
-light and dark mode. As a file it stands on white.
+On a page, text and lines take the page's colours and font, and the background is transparent, so one drawing serves
+light and dark mode. Files have a white background.
 """
 
 import re
@@ -20,17 +20,17 @@ from matplotlib.figure import Figure
 WIDTH = 340  # pixels: a phone shows it without shrinking
 LINE = 17  # pixels, the height of a line of a legend
 SERIES = ("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b")
-"""Colours of the methods, mid-toned to stand on white and on black."""
+"""Colours of the methods, mid-toned to be visible on white and on black."""
 
 INK, FAINT = "#1d2125", "#dfe3e6"
-"""Of text and of lines in the background, in files. Nothing else may have these colours: in a page they are its own."""
+"""Colours of text and of background lines in files; reserved, because the page replaces them by its own colours."""
 _PAGE_COLOURS = {INK: "currentColor", FAINT: "var(--rule, #8884)"}
 _PNG_DPI = 144  # twice the size of the SVG
 _PLAIN = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 STYLE: Any = {
     "svg.fonttype": "none",
-    "text.parse_math": False,  # names stand as they are: a dollar is a dollar
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "text.usetex": False,
     "svg.hashsalt": "fercache",
     "font.size": 12,
@@ -50,7 +50,7 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with a sentence that says what it shows. A template prints it as an inline SVG element."""
+    """A figure with a description in one sentence. Templates print it as an inline SVG element."""
 
     figure: Figure
     description: str
@@ -74,7 +74,7 @@ class Drawing:
 
     @property
     def png(self) -> bytes:
-        """A PNG on white, twice as many pixels across as the SVG has."""
+        """A PNG on white, with twice the SVG's width in pixels."""
         stream = BytesIO()
         self.figure.savefig(stream, format="png", dpi=_PNG_DPI, facecolor="white", metadata={"Software": None})
         return stream.getvalue()
@@ -84,7 +84,7 @@ class Drawing:
 
 
 def drawing(figure: Figure, description: str) -> Drawing:
-    """`figure` as it is now; to be called within the style that it was drawn in."""
+    """A drawing of the current state of `figure`; call it within the style that it was drawn in."""
     stream = StringIO()
     figure.savefig(stream, format="svg", metadata=_PLAIN)
     return Drawing(figure, description, stream.getvalue())
@@ -112,13 +112,13 @@ def _renamed(svg: str, place: int) -> str:
 
 
 def _trimmed(svg: str) -> tuple[str, str]:
-    """The view box of matplotlib's document, and what follows its opening tag without anything that is not needed."""
+    """The view box of matplotlib's document, and its content without unnecessary parts."""
     body = svg[svg.index("<svg") :]
     used = set(re.findall(r"#([\w.-]+)[\")]", body))
     body = re.sub(r' id="([\w.-]+)"', lambda match: match[0] if match[1] in used else "", body)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
-    # An image may have more columns than the screen has pixels for it: those are to be averaged, not left out.
+    # An image may have more columns than pixels on the screen: browsers should average them, not drop some.
     body = re.sub(r"image-rendering:[^;\"]*;?", "", body)
     body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda match: _rounded(match[0]), body)
     view = re.search(r'viewBox="[^"]*"', body)
@@ -126,17 +126,17 @@ def _trimmed(svg: str) -> tuple[str, str]:
 
 
 def _rounded(attribute: str) -> str:
-    """A hundredth of a pixel is fine enough, and half the size."""
+    """Rounded to a hundredth of a pixel, which halves the size."""
     return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), attribute)
 
 
 def canvas(height: int) -> Figure:
-    """A transparent figure so many pixels high."""
+    """A transparent figure, `height` pixels high."""
     return Figure(figsize=(WIDTH / 72, height / 72), dpi=72, facecolor="none")
 
 
 def axes_within(figure: Figure, across: tuple[int, int], upright: tuple[int, int]) -> Axes:
-    """Axes with so many pixels to the figure's left and right, and to its bottom and top."""
+    """Axes with margins in pixels: `across` (left, right) and `upright` (bottom, top)."""
     (left, right), (bottom, top) = across, upright
     height = figure.get_figheight() * 72
     box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (bottom + top) / height)
@@ -144,12 +144,12 @@ def axes_within(figure: Figure, across: tuple[int, int], upright: tuple[int, int
 
 
 def legend_height(names: Sequence[str]) -> int:
-    """How many pixels `draw_legend` needs."""
+    """The height of `draw_legend` in pixels."""
     return LINE * sum(len(_lines(name)) for name in names) + 8
 
 
 def draw_legend(figure: Figure, colour_of: Mapping[str, str]) -> None:
-    """A line per name at the figure's top, and further ones for a long name."""
+    """Draws one line per name at the figure's top; long names take several."""
     height = figure.get_figheight() * 72
     top = 4
     for name, colour in colour_of.items():
@@ -166,7 +166,7 @@ def _lines(name: str) -> list[str]:
 
 
 def colours(count: int) -> list[str]:
-    """One colour per method, in the order in which every figure draws them."""
+    """One colour per method, in the order of every figure."""
     return [SERIES[i % len(SERIES)] for i in range(count)]
 
 

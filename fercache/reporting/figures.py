@@ -1,4 +1,4 @@
-"""Figures of bars and bands: recall per expression, the gap between source and unseen targets, masks."""
+"""Figures of bars and bands: recall per expression, generalisation gap, masks."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ from fercache.reporting.table_rows import MISSING, Cell
 
 BAND = 20  # pixels, the height of an expression in a map of masks
 RAISED, LOWERED = SERIES[1], SERIES[0]
-"""Colours of channels that an expression's mask lets through more, and less, than the other expressions' do."""
+"""Colours of channels that an expression's mask lets through more, and less, than those of other expressions."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A cell in percent, with the interval around its mean where there is one."""
+    """A cell in percent, with the interval of its mean, if there is one."""
 
     cell: Cell
     interval: tuple[float, float] | None = None
@@ -106,7 +106,7 @@ def mask_map(
 ) -> Drawing:
     """(L, D) deviations: a band per expression, a column per channel, lines between CAFE's L groups of channels.
 
-    Full colour is a deviation of `limit` and more. An expression whose deviations are NaN is said to have no faces.
+    Deviations of `limit` and more have full colour. Expressions whose deviations are NaN are labelled "no faces".
     """
     count, channels = deviation.shape
     with mpl.rc_context(STYLE):
@@ -126,7 +126,7 @@ def mask_map(
 
 
 def _tinted(values: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Values of -1 to 1 (H, W) as (H, W, 4): 0 is transparent, so that it is the page's own background."""
+    """Values of -1 to 1 (H, W) as RGBA (H, W, 4); 0 is transparent and shows the page's background."""
     pixels = np.empty((*values.shape, 4), dtype=np.uint8)
     pixels[..., :3] = np.where((values > 0)[..., None], _bytes(RAISED), _bytes(LOWERED))
     pixels[..., 3] = 17 * np.round(15 * np.abs(values).clip(0, 1))  # few tints make a small file
@@ -138,7 +138,7 @@ def _bytes(colour: str) -> NDArray[np.uint8]:
 
 
 def _key(figure: Figure, limit: float) -> None:
-    """What the tints mean, below a map of masks."""
+    """Draws the colour scale below a map of masks."""
     axes = axes_within(figure, (78, 20), (34, round(figure.get_figheight() * 72) - 42))
     axes.imshow(_tinted(np.linspace(-1, 1, 31)[None]), aspect="auto", interpolation="none", extent=(-1, 1, 0, 1))
     axes.set(yticks=[], xlabel="mask − mean over the expressions")
@@ -146,7 +146,7 @@ def _key(figure: Figure, limit: float) -> None:
 
 
 def side_by_side(drawings: Sequence[Drawing], description: str) -> str:
-    """An SVG document of drawings of one size, in a row; coloured by whatever shows it."""
+    """An SVG document of drawings of one size in a row, in the viewer's colours."""
     _, _, _, height = re.findall(r'viewBox="([^"]*)"', drawings[0].svg)[0].split()
     placed = [
         drawing.svg.replace("<svg ", f'<svg x="{i * WIDTH}" width="{WIDTH}" ', 1) for i, drawing in enumerate(drawings)
@@ -160,7 +160,7 @@ def side_by_side(drawings: Sequence[Drawing], description: str) -> str:
 
 
 def _figure(height: int, margins: tuple[int, int, int, int]) -> tuple[Figure, Axes]:
-    """One pair of axes; margins left, right, bottom, top. All in pixels."""
+    """A figure with axes; margins are left, right, bottom, top, in pixels."""
     left, right, bottom, top = margins
     figure = canvas(height)
     return figure, axes_within(figure, (left, right), (bottom, top))

@@ -8,16 +8,16 @@ from fercache.records import Record
 from fercache.splits import POOL
 
 ALL_OTHERS = "all but the target"
-"""What such a table says its methods were trained on."""
+"""The source of the methods in such a table."""
 
 _Datasets = frozenset[str]
 
 
 def as_one_source(records: Sequence[Record]) -> list[Record]:
-    """The records, those of a leave-one-out with the source `ALL_OTHERS` and a method key that all its targets share.
+    """The records; those of a leave-one-out get the source `ALL_OTHERS` and one method key for all targets.
 
-    It is one where each of several datasets was left out once and scored by what was trained on exactly the others.
-    Where its runs were scored on further targets, all their scores also stay in a table of their own.
+    In a leave-one-out, each of several datasets is scored by runs trained on exactly the others. If these runs were
+    scored on further targets, all their scores also keep a table under their original source.
     """
     targets: dict[str, set[str]] = defaultdict(set)
     for record in records:
@@ -34,13 +34,13 @@ def as_one_source(records: Sequence[Record]) -> list[Record]:
 
 
 def _datasets(record: Record) -> _Datasets:
-    """The datasets of the leave-one-out of a record; none where it was trained on one dataset, or on its target."""
+    """The datasets of a record's leave-one-out; none if it was trained on a single dataset, or on its target."""
     sources = record.source.split(POOL)
     return frozenset() if len(sources) == 1 or record.target in sources else frozenset((*sources, record.target))
 
 
 def _method_key(record: Record) -> str:
-    """The key of everything but the seed and the dataset that is left out."""
+    """The key of everything except the seed and the dataset that is left out."""
     trained = {name: value for name, value in record.options.get("train", {}).items() if name != "source"}
     method = {"head": record.head, "trunk": record.trunk, "settings": record.settings, "train": trained}
     return key_of({**method, "encoder": record.encoder_key, "sets": sorted(_datasets(record))})

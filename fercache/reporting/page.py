@@ -23,16 +23,16 @@ from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTI
 from fercache.store.atomic import remove_abandoned, write_json, write_text
 
 FEW = 5
-"""Names that a line lists."""
+"""Number of names that a line lists."""
 
 PAGE, MADE = "index.html", "report.json"
-"""The latter is beside the page: by which one sees whether it is still what an experiment asks for."""
+"""The page, and the file beside it that shows whether the report is up to date."""
 
 
 class Made(BaseModel):
-    """What a report was asked for, the `records_key` of what it shows, and the SHA-256 of every file of it.
+    """A report's request, the `records_key` of its records, and the SHA-256 of each of its files.
 
-    `sections` are the keys of those from outside, as `outside_sections` says them.
+    `sections` are the keys of sections from outside; see `outside_sections`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,8 +45,8 @@ class Made(BaseModel):
 
 
 @dataclass(frozen=True)
-class Part:
-    """A section with what it shows in one report."""
+class PagePart:
+    """A section with its content in one report."""
 
     id: str
     section: Section
@@ -54,17 +54,17 @@ class Part:
 
     @property
     def files(self) -> dict[str, list[str]]:
-        """The names of its files, by what they are."""
+        """The names of its files, by their description."""
         found: dict[str, list[str]] = {}
         for name in self.content.files:
             found.setdefault(self._described(name), []).append(name)
         return found
 
     def _described(self, name: str) -> str:
-        said = (text for pattern, text in self.section.files.items() if fnmatch(name, pattern))
-        text = next(said, None)
+        texts = (text for pattern, text in self.section.files.items() if fnmatch(name, pattern))
+        text = next(texts, None)
         if text is None:
-            raise FercacheError(f"It writes {name}, which is not among its `files`: {', '.join(self.section.files)}.")
+            raise FercacheError(f"It writes {name}, which is not in its `files`: {', '.join(self.section.files)}.")
         return text
 
 
@@ -73,8 +73,8 @@ def write_report(
 ) -> Path:
     """Writes `index.html`, the files of all sections and `figures/` into `folder`; returns the page.
 
-    Sections that read predictions find those of the records in `cache`. Raises UsageError when there is nothing to
-    report, when two records fill the same cell, or when there is no such baseline.
+    Sections that need predictions read them from `cache`. Raises UsageError if there are no records, if two records
+    fill the same cell, and for an unknown baseline.
     """
     if not records:
         raise UsageError("There are no records to compare. Run `fercache evaluate` to score the finished runs.")
@@ -88,7 +88,7 @@ def write_report(
     texts |= {PAGE: with_own_names(render(report, parts))}
     folder.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
-    (folder / MADE).unlink(missing_ok=True)  # until all is written, this is no report
+    (folder / MADE).unlink(missing_ok=True)  # until everything is written, the report does not count
     for earlier in {path for each in sections.values() for pattern in each.files for path in folder.glob(pattern)}:
         if earlier.name not in texts:
             earlier.unlink()
@@ -109,7 +109,7 @@ def write_report(
 
 
 def made_before(folder: Path) -> Made | None:
-    """What the report in `folder` was made of; None where there is none, or a file of it is gone, cut or changed."""
+    """How the report in `folder` was made; None if there is none, or one of its files is missing or changed."""
     try:
         made = Made.model_validate_json((folder / MADE).read_bytes())
         whole = all(file_hash(folder / name) == expected for name, expected in made.files.items())
@@ -119,7 +119,7 @@ def made_before(folder: Path) -> Made | None:
 
 
 def records_key(records: Iterable[Record]) -> str:
-    """One key for all that records say, in whatever order."""
+    """One key for the content of all records, in any order."""
     return key_of({"records": sorted(record.model_dump_json() for record in records)})
 
 
@@ -129,26 +129,26 @@ def _check_distinct(records: Sequence[Record]) -> None:
         cell = (record.method_key, record.seed, record.target_label, record.selection)
         if cell in runs:
             raise UsageError(
-                f"{runs[cell]} and {record.run} both hold the same method's and seed's score on {record.target_label} "
+                f"{runs[cell]} and {record.run} both have the score of one method and seed on {record.target_label} "
                 f"({record.selection}). Name the runs to compare: fercache compare RUN ..."
             )
         runs[cell] = record.run
 
 
 def all_sections() -> dict[str, Section]:
-    """Every section that there is, in the order of the page. Raises FercacheError for a plugin that is none."""
+    """All sections, in the order of the page. Raises FercacheError for a plugin that is not a section."""
     found = {name: registry.load("report_sections", name) for name in registry.names("report_sections")}
     for name, section in found.items():
         if not isinstance(section, Section):
             raise FercacheError(
-                f"The `plugin` of the report section '{name}' is a {type(section).__name__}, where a "
-                "fercache.reporting.sections.Section is expected."
+                f"The `plugin` of the report section '{name}' is a {type(section).__name__}, expected a "
+                "fercache.reporting.sections.Section."
             )
     return {name: found[name] for name in ordered(found)}
 
 
 def outside_sections() -> dict[str, str]:
-    """A key of what each section from outside is made of, code and template, by its name."""
+    """The key of the code and template of each section from outside, by name."""
     found: dict[str, str] = {}
     for name in registry.names("report_sections"):
         if origin := registry.origin("report_sections", name):
@@ -157,21 +157,21 @@ def outside_sections() -> dict[str, str]:
     return found
 
 
-def made_parts(sections: Mapping[str, Section], report: Report) -> list[Part]:
-    """The sections that have something to show, in the order of the page."""
+def made_parts(sections: Mapping[str, Section], report: Report) -> list[PagePart]:
+    """The sections that have content, in the order of the page."""
     parts = []
     for name, section in sections.items():
         with _failures_of(name, section):
             content = section.content(report)
             if content is not None:
-                parts.append(Part(name, section, content))
-                parts[-1].files  # noqa: B018 - a file that it does not describe is its own failure
+                parts.append(PagePart(name, section, content))
+                parts[-1].files  # noqa: B018 - raises for a file without a description
     return parts
 
 
 @contextmanager
 def _failures_of(name: str, section: Section) -> Iterator[None]:
-    """Names the section in the error where a plugin fails; of the package's own, a fault keeps its traceback."""
+    """Names the section in the errors of plugins; errors of built-in sections keep their traceback."""
     try:
         yield
     except Exception as error:
@@ -179,26 +179,26 @@ def _failures_of(name: str, section: Section) -> Iterator[None]:
             raise
         raise FercacheError(
             f"The report section '{name}' fails with {type(error).__name__}: {error} "
-            f"Fix {section.file}, or do without that plugin; no report was written."
+            f"Fix {section.file}, or remove that plugin; no report was written."
         ) from error
 
 
-def _merged(parts: Sequence[Part], by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What all parts have, by file name. Raises FercacheError where two have files of one name."""
-    owners: dict[str, Part] = {}
+def _merged(parts: Sequence[PagePart], by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The files of all parts, by name. Raises FercacheError if two parts have a file of the same name."""
+    owners: dict[str, PagePart] = {}
     for part in parts:
         for name in by_part[part.id]:
             other = owners.setdefault(name, part)
             if other is not part:
                 raise FercacheError(
                     f"The report sections '{other.id}' ({other.section.file}) and '{part.id}' ({part.section.file}) "
-                    f"both make a file called {name}: rename one of them."
+                    f"both write the file {name}: rename one of them."
                 )
     return {name: made for of_part in by_part.values() for name, made in of_part.items()}
 
 
 def environment() -> Environment:
-    """Of the page's templates. All of them have these names, and may import from `macros.html`."""
+    """The environment of the page's templates. All of them have these globals, and can import from `macros.html`."""
     found = Environment(
         loader=PackageLoader("fercache.reporting"),
         autoescape=True,
@@ -220,7 +220,7 @@ def environment() -> Environment:
     return found
 
 
-def render(report: Report, parts: Sequence[Part]) -> str:
+def render(report: Report, parts: Sequence[PagePart]) -> str:
     """The page's HTML. Every section's template also has `report` and all `parts`."""
     templates = environment()
     records = {(record.run, record.target_label, record.selection) for record in report.records}
@@ -242,6 +242,6 @@ def render(report: Report, parts: Sequence[Part]) -> str:
 
 
 def _few(names: Iterable[str]) -> list[str]:
-    """Each once; of many the first, and how many more, so that a line stays one."""
+    """The names, each once; the first FEW and the number of others if there are many."""
     found = sorted(set(names))
     return found if len(found) <= FEW + 1 else [*found[:FEW], f"{len(found) - FEW} more"]

@@ -1,4 +1,4 @@
-"""Predictions face by face: those of a record, and the faces that several records share."""
+"""Predictions per face: those of a record, and the faces that several records share."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ _AGAIN = "Run `fercache evaluate --again` to score the run again."
 
 @dataclass(frozen=True)
 class ReadFaces:
-    """The faces that one run read of one target: their ids, sorted, and the names of the true expressions, all (N,).
+    """The faces of one target that one run scored: ids, sorted, and the names of the true expressions, all (N,).
 
-    `answer` (N,) are places in `names`, what each face was read as. `subject` is who is shown, "" where it is not
-    known. Runs on the same faces share their arrays.
+    `answer` (N,) are the predictions as indices into `names`. `subject` is the person shown, "" if unknown. Runs on the
+    same faces share their arrays.
     """
 
     id: NDArray[np.object_]
@@ -38,30 +38,30 @@ class ReadFaces:
 
     @property
     def predicted(self) -> NDArray[np.object_]:
-        """(N,) names of expressions."""
+        """(N,) names of the predicted expressions."""
         return self.names[self.answer]
 
     def of(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "ReadFaces":
-        """Those in the `rows`."""
+        """The faces in `rows`."""
         kept = {name: getattr(self, name)[rows] for name in ("id", "truth", "subject", "answer", "right")}
         return ReadFaces(**kept, names=self.names)
 
     @property
     def subjects(self) -> NDArray[np.object_] | None:
-        """Who is drawn as a whole, None where faces are drawn because no subject is known."""
+        """The subjects to resample as a whole; None if no subject is known, so that faces are resampled."""
         return self.subject if (self.subject != "").any() else None
 
 
 @dataclass
 class Reader:
-    """Reads the predictions in a `cache`, each of them once, and holds once what runs on a target share."""
+    """Reads the predictions in a `cache`, each file once; arrays that runs on a target share are stored once."""
 
     cache: Path
     _read: dict[tuple[Path, str], ReadFaces] = field(default_factory=dict)
     _shared: Shared = field(default_factory=dict)
 
     def faces(self, record: Record, readout: str) -> ReadFaces:
-        """What the record's predictions say. Raises UsageError where they are gone, or are not the record's."""
+        """The predictions of a record. Raises UsageError if they are missing or do not belong to the record."""
         path = predictions_path(self.cache / "runs" / record.run, record)
         if (path, readout) not in self._read:
             self._read[path, readout] = _matching(record, readout, path=path, shared=self._shared)
@@ -71,14 +71,14 @@ class Reader:
 def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadFaces:
     answers = read_answers(path, readout, shared)
     if answers.expressions != record.classes:
-        raise UsageError(f"{path} holds predictions of other expressions than its record. {_AGAIN}")
+        raise UsageError(f"{path} has other expressions than its record. {_AGAIN}")
     expected = np.array(record.scores[readout].confusion)
-    # Whether an expression was masked is not written down. One that no face shows and none was read as may be masked
-    # here: it was never the highest.
+    # Masked expressions are not stored. An expression without faces and without predictions can be masked here: it was
+    # never the highest.
     known = [name for k, name in enumerate(record.classes) if expected[k].any() or expected[:, k].any()]
     answer = predict(answers.logits, record.classes, known)
     if not np.array_equal(count_confusion(answers.truth, answer, len(record.classes)), expected):
-        raise UsageError(f"{path} does not match the scores in its record: one of them was written later. {_AGAIN}")
+        raise UsageError(f"{path} does not match the scores in its record; one of the two is newer. {_AGAIN}")
     names = np.array(record.classes, dtype=object)
     truth = shared.setdefault(f"{id(answers.truth)} in {record.classes}", names[answers.truth])
     subject = answers.subject
@@ -95,13 +95,13 @@ def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadF
 
 
 def by_headline(records: Sequence[Record]) -> list[Record]:
-    """Those of the policy that methods are compared by: one that all runs have."""
+    """The records of the selection policy that methods are compared by, which all runs have."""
     chosen = headline_of((record.run, record.selection) for record in records)
     return [record for record in records if record.selection == chosen]
 
 
 def by_cell(records: Iterable[Record]) -> OfCell:
-    """By method and target, in the order of the seeds."""
+    """The records by method and target, in the order of the seeds."""
     found: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in sorted(records, key=lambda record: record.seed):
         found[record.method_key, record.target_label].append(record)
@@ -109,13 +109,13 @@ def by_cell(records: Iterable[Record]) -> OfCell:
 
 
 def shared_faces(read: Sequence[ReadFaces]) -> list[ReadFaces]:
-    """Of each, the faces that all have with the same true expression. Raises UsageError when there are none."""
+    """The faces that all have with the same true expression, of each. Raises UsageError if there are none."""
     ids = reduce(_in_both, (each.id for each in read))
     there = [each if each.id is ids else each.of(np.searchsorted(each.id, ids)) for each in read]
     others = [each.truth for each in there if each.truth is not there[0].truth]
     alike = np.all([truth == there[0].truth for truth in others], axis=0) if others else np.ones(len(ids), dtype=bool)
     if not alike.any():
-        raise UsageError("The predictions to compare share no face with the same label.")
+        raise UsageError("The predictions to compare have no common face with the same label.")
     return there if alike.all() else [each.of(alike) for each in there]
 
 

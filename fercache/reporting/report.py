@@ -1,4 +1,4 @@
-"""What one report is about: the records that it compares, what was asked for, and what its sections share."""
+"""One report: the records that it compares, its request, and what its sections share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 FaceImages = Callable[[str, Sequence[str]], Mapping[str, str]]
-"""Data URIs by id: of a target (the dataset's name) and ids of its faces, those faces that may be shown."""
+"""From a target (the dataset's name) and ids of its faces to data URIs by id, for faces that may be shown."""
 
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What a report shows beside the scores.
+    """What a report shows besides the scores.
 
-    `images` gives the faces that the page may show, with `thumbnails` real ones as well; `baseline`, a head or a run,
-    is what all other methods are tested against; `about` is shown at the top; `class_mix`, shares by expression that
-    add up to 1, is the mix of the adjusted accuracy.
+    `images` returns the faces that the page may show, with `thumbnails` real ones as well; all other methods are tested
+    against `baseline`, a head or a run; `about` is shown at the top; `class_mix`, shares by expression that add up to
+    1, is the mix of the adjusted accuracy.
     """
 
     images: FaceImages | None = None
@@ -40,10 +40,10 @@ class ReportRequest:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What every section is given. All of it is there to read, and nothing of it to change.
+    """The input of every section, to be read, not changed.
 
-    `name` is that of the report's folder. `stored` are the records as they were written, sorted by run, target and
-    selection policy. `cache` holds their predictions; without one, sections that read predictions show nothing.
+    `name` is the name of the report's folder. `stored` are the records as written, sorted by run, target and selection
+    policy. `cache` holds their predictions; without it, sections that need predictions show nothing.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Report:
 
     @cached_property
     def slugs(self) -> dict[tuple[str, str], str]:
-        """By encoder key and source, what names of figure files call a board or robustness table."""
+        """The part of figure file names for a board or robustness table, by encoder key and source."""
         return board_slugs([*self.boards, *self.robustness])
 
     def once(self, make: Callable[["Report"], Found]) -> Found:
-        """`make(report)`, worked out the first time a section asks for it, for what several sections show."""
+        """`make(report)`, computed once, for what several sections show."""
         if make not in self._made:
             self._made[make] = make(self)
         found: Found = self._made[make]

@@ -1,7 +1,7 @@
 """From a frame of records to robustness tables: how much methods lose when a target's images are corrupted.
 
-A corruption's cell is the mean over its severities, and their mean counts every corruption alike. Severities that any
-method of a table has are asked of all of them: where one is missing the cell is X, as in boards.
+A corruption's cell is the mean over its severities; the mean over corruptions weighs them equally. All methods need the
+severities that any method of the table has: if one is missing, the cell is X, as in boards.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ class Robustness(MethodTable):
 
     @property
     def mark(self) -> str:
-        """What stands beside the target's name where it was seen, † or §."""
+        """The mark of a seen target, † or §."""
         return (BY_ENCODER if self.seen_by_encoder else "") + (BY_HEAD if self.seen_by_head else "")
 
     @property
@@ -45,7 +45,7 @@ class Robustness(MethodTable):
         return (CLEAN, *self.severities, MEAN, DROP)
 
     def curve(self, row: Row, kind: str) -> list[tuple[int, Cell]]:
-        """Severity and accuracy of one corruption, from the clean target (0) on."""
+        """Severity and accuracy of one corruption, beginning with the clean target (0)."""
         corrupted = [(severity, row.cells[f"{kind}:{severity}"]["accuracy"]) for severity in self.severities[kind]]
         return [(0, row.cells[CLEAN]["accuracy"]), *corrupted]
 
@@ -82,14 +82,14 @@ def _severities(versions: Iterable[Corruption]) -> dict[str, tuple[int, ...]]:
 
 
 def _versions(frame: "pd.DataFrame") -> dict[str, dict[Corruption, str]]:
-    """By clean target's label, the labels of its corrupted versions, in the order of every table."""
+    """The labels of corrupted versions by the clean target's label, in the order of every table."""
     target_of = dict(zip(frame["target_label"], frame["target"], strict=True))
     found: dict[str, dict[Corruption, str]] = {}
     for label, target in sorted(target_of.items()):
         if is_corrupted(target):
             name = DatasetName.parse(target)
             (corruption,) = corruptions(name.corruption)
-            # What follows the target's name in the label, a split or a label policy, is the clean target's as well.
+            # The rest of the label, a split or a vote policy, is also part of the clean target's label.
             found.setdefault(str(name.clean) + label.removeprefix(target), {})[corruption] = label
     order = [each for kind in KINDS for each in corruptions(kind)]
     return {clean: {each: found[clean][each] for each in order if each in found[clean]} for clean in sorted(found)}
@@ -108,13 +108,13 @@ def _row(row: Row, clean: Scores, corrupted: Mapping[str, Scores]) -> Row:
 
 
 def _drop(clean: Cell, mean: Cell) -> Cell:
-    """In percent of clean, seed by seed. Missing where one of both is, or where clean accuracy is 0."""
+    """In percent of clean, seed by seed. Missing if either cell is, or if clean accuracy is 0."""
     if not (clean.values and mean.values and all(clean.values)):
         return Cell()
     return Cell(tuple(100 * (before - after) / before for before, after in zip(clean.values, mean.values, strict=True)))
 
 
 def spans(numbers: Sequence[int]) -> str:
-    """Rising numbers as a reader writes them: 1–5, or 1,3,5 where there are gaps."""
+    """Ascending numbers as text: 1–5, or 1,3,5 with gaps."""
     whole = len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1
     return f"{numbers[0]}–{numbers[-1]}" if whole else ",".join(map(str, numbers))

@@ -72,7 +72,7 @@ def _heading(column: str, board: Board) -> tuple[str, str]:
 
 
 def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) -> Iterable[str]:
-    """Two lines of headings by column, and per policy a line that says it, and the methods."""
+    """Two lines of headings, and for every selection policy its name and the methods."""
     top, below = zip(*headings.values(), strict=True)
     blocks = {selection: list(_block(table, selection, list(headings))) for selection in table.selections}
     lines = [["", "", *top], ["", "", *below], *(line for block in blocks.values() for line in block)]

@@ -25,20 +25,20 @@ BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
 COMMON = "Shared by all methods that have them"
-"""What introduces `MethodTable.common_text`."""
+"""Introduces `MethodTable.common_text`."""
 BY_ENCODER, BY_HEAD = "†", "§"
 """Mark the targets that the encoder, and the head in its source, has seen."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Percent, one value per seed; none where a seed of the method is missing."""
+    """Percent, one value per seed; empty if a seed of the method is missing."""
 
     values: tuple[float, ...] = ()
 
     @cached_property
     def mean(self) -> float | None:
-        """Over the seeds; None where the cell is missing."""
+        """The mean over the seeds; None if the cell is missing."""
         return fmean(self.values) if self.values else None
 
     @cached_property
@@ -56,7 +56,8 @@ class Cell:
 class Method:
     """A head with its trunk, readout and settings.
 
-    `changed` is what differs from other methods of its table, or is not the default; `common` what all of them share.
+    `changed` are the settings that differ from other methods of the table or from the default; `common` are those that
+    all methods share.
     """
 
     key: str
@@ -68,12 +69,12 @@ class Method:
 
     @property
     def changed_text(self) -> str:
-        """The changed settings, as tables for machines have them."""
+        """The changed settings as text, as in CSV tables."""
         return written(self.changed)
 
     @property
     def details(self) -> str:
-        """What there is to say besides the head's name: trunk, readout, changed settings."""
+        """The method except its head: trunk, readout, changed settings."""
         trunk = [] if self.trunk in ("", "none") else [f"{self.trunk} trunk"]
         readout = [] if self.readout == MAIN else [f"{self.readout} readout"]
         return ", ".join([*trunk, *readout, *([self.changed_text] if self.changed else [])])
@@ -104,21 +105,21 @@ class Row:
 
     @cached_property
     def unseen_mean(self) -> Scores:
-        """Over the unseen targets."""
+        """The mean over the unseen targets."""
         return mean_scores([self.cells[target] for target in self.unseen], self.metrics)
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What its cells hold."""
+        """The metrics of its cells."""
         return next((tuple(scores) for scores in self.cells.values()), METRICS)
 
     def scores(self, column: str) -> Scores:
-        """What stands under a column, the mean over the unseen targets among them."""
+        """The scores in a column; UNSEEN is the mean over the unseen targets."""
         return self.unseen_mean if column == UNSEEN else self.cells[column]
 
 
 def mean_scores(scores: Sequence[Scores], metrics: Sequence[str] = METRICS) -> Scores:
-    """Per metric the mean, seed by seed; missing as soon as one of them is."""
+    """The mean of each metric, seed by seed; missing if any of `scores` is."""
     return {metric: _mean([each[metric] for each in scores]) for metric in metrics}
 
 

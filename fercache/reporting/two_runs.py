@@ -1,4 +1,4 @@
-"""Two runs side by side: how their configurations differ, and which one is better on which faces."""
+"""Comparing two runs: how their configurations differ, and which one is better on which faces."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ _HEADING = ["", "faces", "A", "B", "A-B", "low", "high", "p"]
 
 @dataclass(frozen=True)
 class Change:
-    """What is `a` in the first run and `b` in the second."""
+    """A setting or option that is `a` in the first run and `b` in the second."""
 
     name: str
     a: str
@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True)
 class PairedScore:
-    """A score of both runs, as fractions, and by how much the first is better, over so many `faces`."""
+    """A score of both runs, as fractions, and their difference, over a number of `faces`."""
 
     a: float
     b: float
@@ -49,8 +49,8 @@ class PairedScore:
 
 
 @dataclass(frozen=True)
-class Flip:
-    """A face that one run alone read right, and what each read it as."""
+class FlippedFace:
+    """A face that only one run classified correctly, and both predictions."""
 
     id: str
     truth: str
@@ -60,11 +60,10 @@ class Flip:
 
 @dataclass(frozen=True)
 class PairedTarget:
-    """Both runs on the faces of one target that both read.
+    """Both runs on the faces of one target that both scored.
 
-    `scores` are by metric; `recall` is by expression that a face shows. `only_a` and `only_b` are the faces that one
-    run alone read right, in the order of their ids. `mcnemar_p` takes faces for independent: None where subjects are
-    known.
+    `scores` are by metric, `recall` by expression. `only_a` and `only_b` are the faces that only one run classified
+    correctly, in the order of their ids. `mcnemar_p` assumes independent faces: None if subjects are known.
     """
 
     target: str
@@ -72,13 +71,13 @@ class PairedTarget:
     scores: dict[str, PairedScore]
     mcnemar_p: float | None
     recall: dict[str, PairedScore]
-    only_a: tuple[Flip, ...]
-    only_b: tuple[Flip, ...]
+    only_a: tuple[FlippedFace, ...]
+    only_b: tuple[FlippedFace, ...]
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs, `a` and `b` by name. `missing` says which targets both were scored on, but cannot be compared."""
+    """Two runs, `a` and `b` by name. `missing` lists common targets that cannot be compared, and why."""
 
     a: str
     b: str
@@ -90,8 +89,8 @@ class Pair:
 def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache: Path) -> Pair:
     """Compares the runs on the targets that both were scored on, with the epoch chosen on the source.
 
-    The records of each are of one run, one or more; their predictions are in `cache`. Targets without duplicates are
-    left out, since predictions do not say which faces those are. Raises UsageError when there is no common target.
+    Each sequence holds the records of one run; their predictions are in `cache`. Leaves out targets without duplicates,
+    because predictions do not mark them. Raises UsageError if there is no common target.
     """
     policy = headline([{record.selection for record in each} for each in (records_a, records_b)])
     of_a, of_b = (_by_target(each, policy) for each in (records_a, records_b))
@@ -115,7 +114,7 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
 
 
 def flips_frame(pair: Pair) -> "pd.DataFrame":
-    """A row per face that one run alone read right."""
+    """One row per face that only one run classified correctly."""
     import pandas as pd
 
     rows = [
@@ -127,7 +126,7 @@ def flips_frame(pair: Pair) -> "pd.DataFrame":
 
 
 def pair_table(pair: Pair) -> str:
-    """Compact text: what changed, then a block per target with a line for each metric and expression."""
+    """Compact text: the changes, then a block per target with a line for each metric and expression."""
     lines = {each.target: list(_lines(each)) for each in pair.targets}
     widths = _widths([_HEADING, *(line for block in lines.values() for line in block)])
     blocks = [[f"A: {pair.a}", f"B: {pair.b}"], _changed_lines(pair)]
@@ -155,7 +154,7 @@ def _changes(a: Record, b: Record) -> Iterable[Change]:
 
 
 def _described(record: Record) -> dict[str, JsonValue]:
-    """All that made the run. Options say more than fields of the same name, such as the split of a source."""
+    """Everything that defines the run. Options replace fields of the same name, because they also have splits."""
     fields: dict[str, JsonValue] = {name: getattr(record, name) for name in ("encoder", "source", "head", "trunk")}
     options = {name: value for group in record.options.values() for name, value in group.items()}
     identity: dict[str, JsonValue] = {
@@ -190,27 +189,27 @@ def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> Pa
     units = face_units(truth, metric, a.subjects)
     runs = tuple(Runs(each.right[None].astype(np.float64)) for each in (a, b))
     found = difference(runs[0], runs[1], units)
-    if metric == "accuracy" and a.subjects is None:  # exact where few faces flip
+    if metric == "accuracy" and a.subjects is None:  # exact even if few faces flip
         found = replace(found, p=mcnemar(a.right, b.right))
     ours, theirs = (float(each.scores(units)[0, 0]) for each in runs)
     return PairedScore(ours, theirs, difference=found, faces=len(truth))
 
 
-def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, ...]:
+def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[FlippedFace, ...]:
     columns = (a.id[rows], a.truth[rows], a.predicted[rows], b.predicted[rows])
-    return tuple(Flip(*map(str, face)) for face in zip(*columns, strict=True))
+    return tuple(FlippedFace(*map(str, face)) for face in zip(*columns, strict=True))
 
 
 def _changed_lines(pair: Pair) -> list[str]:
     if not pair.changes:
-        return ["Both runs were made in the same way."]
+        return ["Both runs have the same settings and options."]
     rows = [("", "A", "B"), *((change.name, change.a, change.b) for change in pair.changes)]
     widths = _widths(rows)
     return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _flips_line(each: PairedTarget) -> str:
-    alone = f"A alone is right on {len(each.only_a):,}, B alone on {len(each.only_b):,}"
+    alone = f"only A is right on {len(each.only_a):,}, only B on {len(each.only_b):,}"
     return f"{each.target}: {alone}" + ("" if each.mcnemar_p is None else f" (McNemar's exact p {_p(each.mcnemar_p)})")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
+from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, find_pairs
 from fercache.audits.label_permutation import Verdict, compare_labels
 from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
@@ -42,7 +42,7 @@ class AuditedDataset:
 
     name: DatasetName
     table: FeatureTable
-    faces: Faces
+    faces: SearchedFaces
     id: NDArray[np.object_]
     split: NDArray[np.object_]
     index: NDArray[np.int64]
@@ -80,7 +80,7 @@ class Audit:
 
     folder: Path
     leaks: list[Leak]
-    calibrations: dict[tuple[str, str], Calibration]
+    calibrations: dict[tuple[str, str], CopyCalibration]
     verdicts: dict[tuple[str, str], Verdict | None]
     ceilings: dict[str, Ceiling]
     rerated: dict[str, Rerated]
@@ -97,29 +97,31 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
     names = [DatasetName.parse(text) for text in request.datasets]
     folder = settings.new_report(request.name or "-".join(["audit", *(_place(n.slug, n.split) for n in names)]))
     tables = _read_tables(settings, request)
-    sets = [_audited(name, table) for name, table in tables.items()]
+    datasets = [_audited(name, table) for name, table in tables.items()]
     folder.mkdir(parents=True, exist_ok=True)
     for earlier in folder.glob("suspects-*.csv"):
         earlier.unlink()
-    pairs = _find_all_pairs(sets, device)
-    listed = _listed(sets, pairs)
+    pairs = _find_all_pairs(datasets, device)
+    listed = _listed(datasets, pairs)
     write_text(folder / "duplicates.csv", csv_text(listed, "%.4f"))
-    leaks = _leaks(sets, listed)
+    leaks = _leaks(datasets, listed)
     write_text(folder / "leaks.csv", csv_text(_frame(leaks)))
-    calibrations = {(str(sets[i].name), str(sets[j].name)): found.calibration for (i, j), found in pairs.items()}
+    calibrations = {
+        (str(datasets[i].name), str(datasets[j].name)): found.calibration for (i, j), found in pairs.items()
+    }
     return Audit(
         folder=folder,
         leaks=leaks,
         calibrations=calibrations,
         verdicts={
             (str(one.name), str(other.name)): compare_labels(one.labelled(), other.labelled(), EXPRESSIONS)
-            for one, other in combinations(sets, 2)
+            for one, other in combinations(datasets, 2)
         },
-        ceilings={name: ceiling for one in sets for name, ceiling in _ceilings(one)},
+        ceilings={name: ceiling for one in datasets for name, ceiling in _ceilings(one)},
         rerated={
-            name: found for i, one in enumerate(sets) for name, found in _rerated(one, pairs[i, i]) if found.pairs
+            name: found for i, one in enumerate(datasets) for name, found in _rerated(one, pairs[i, i]) if found.pairs
         },
-        suspects={str(one.name): _write_suspects(one, listed, folder) for one in sets},
+        suspects={str(one.name): _write_suspects(one, listed, folder) for one in datasets},
         sheet=write_pair_sheet(folder / "closest.png", settings, _closest(listed), tables=tables),
     )
 
@@ -159,22 +161,24 @@ def _audited(name: DatasetName, table: FeatureTable) -> AuditedDataset:
     )
 
 
-def _find_all_pairs(sets: Sequence[AuditedDataset], device: str) -> dict[tuple[int, int], Pairs]:
-    jobs = list(combinations_with_replacement(range(len(sets)), 2))
-    with progress("look for copies", sum(len(sets[i].faces) for i, _ in jobs), "face") as bar:
+def _find_all_pairs(datasets: Sequence[AuditedDataset], device: str) -> dict[tuple[int, int], Pairs]:
+    jobs = list(combinations_with_replacement(range(len(datasets)), 2))
+    with progress("look for copies", sum(len(datasets[i].faces) for i, _ in jobs), "face") as bar:
         return {
-            (i, j): find_pairs(sets[i].faces, None if i == j else sets[j].faces, device=device, report=bar.update)
+            (i, j): find_pairs(
+                datasets[i].faces, None if i == j else datasets[j].faces, device=device, report=bar.update
+            )
             for i, j in jobs
         }
 
 
-def _listed(sets: Sequence[AuditedDataset], pairs: Mapping[tuple[int, int], Pairs]) -> "pd.DataFrame":
+def _listed(datasets: Sequence[AuditedDataset], pairs: Mapping[tuple[int, int], Pairs]) -> "pd.DataFrame":
     """One row per pair: identical images first, then by cosine."""
     import pandas as pd
 
     parts = []
     for (i, j), found in pairs.items():
-        sides = {"": (sets[i], found.left), "other_": (sets[j], found.right)}
+        sides = {"": (datasets[i], found.left), "other_": (datasets[j], found.right)}
         columns: dict[str, object] = {"kind": np.where(found.identical, IDENTICAL, NEAR), "cosine": found.cosine}
         for side, (one, rows) in sides.items():
             values = (str(one.name.whole), one.split[rows], one.id[rows], one.label[rows])
@@ -186,11 +190,11 @@ def _listed(sets: Sequence[AuditedDataset], pairs: Mapping[tuple[int, int], Pair
     return listed.sort_values(["kind", "cosine"], ascending=[True, False], kind="stable", ignore_index=True)
 
 
-def _leaks(sets: Sequence[AuditedDataset], listed: "pd.DataFrame") -> list[Leak]:
+def _leaks(datasets: Sequence[AuditedDataset], listed: "pd.DataFrame") -> list[Leak]:
     """For every ordered pair of places with copies, the images of the first that are in the second."""
     images = {
         _place(str(one.name.whole), split): int((one.split == split).sum())
-        for one in sets
+        for one in datasets
         for split in np.unique(one.split)
     }
     found: dict[tuple[str, str], dict[str, tuple[bool, bool]]] = {}

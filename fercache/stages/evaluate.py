@@ -24,7 +24,7 @@ from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress, shortened
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
-from fercache.stages._copies import Copies
+from fercache.stages._copies import CopySearch
 from fercache.stages.score import score_run
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import TableInfo, find_tables, read_table
@@ -50,7 +50,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
-    copies = Copies(tables, read, resolve_device(request.device))
+    copies = CopySearch(tables, read, resolve_device(request.device))
     provenance, drifts = Provenance(tables, read), Drifts(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:

@@ -27,7 +27,7 @@ from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import POOL
 from fercache.stages._measures import measures
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from fercache.store.tables import FeatureTable, find_tables, read_table
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
 
 
 def _write_predictions(path: Path, target: Target, record: Record, logits: Logits) -> None:
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=record.classes,
         id=target.faces.id,
         truth=target.faces.truth,

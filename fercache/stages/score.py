@@ -38,7 +38,7 @@ from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, policies_of
 from fercache.splits import POOL
 from fercache.stages._measures import measures
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from fercache.training import in_parts
 from fercache.trunks import Faces
 
@@ -194,7 +194,7 @@ def _write_predictions(
     generator = np.random.default_rng(seed_from("sample", target.table.clean_key, target.name.split))
     sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
     mean_mask = None if masks is None else _mean_per_expression(masks, truth, len(loaded.config.expressions))
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=tuple(loaded.config.expressions),
         id=target.faces.id,
         truth=truth,

@@ -88,7 +88,7 @@ def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path:
     Image.open(image).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
     assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
     time.sleep(1)  # when it was extracted is known to the second
-    assert "142 faces (as extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+    assert "142 faces (already extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
 
 
 def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_one_command_does_everything_that_is_not_done(run: Run) -> None:
         ["missing", "evaluate"],
         ["missing", "compare"],
     ]
-    assert dry.out.splitlines()[0] == "missing extract folder:one: there is no table"
+    assert dry.out.splitlines()[0] == "missing extract folder:one: no table yet"
     assert not Path("cache").exists() and not Path("reports").exists()
     first = run("run", "mine.toml", "--device", "cpu")
     assert first.code == 0, first.err

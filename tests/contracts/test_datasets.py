@@ -54,9 +54,9 @@ def test_two_labels_swapped_are_caught(name: str, build: Builder, tmp_path: Path
     miniature = build(tmp_path / "miniature")
     first, second, *_ = dict.fromkeys(filter(None, miniature.truth.values()))
     complaints = check_dataset(swapped(registry.load("datasets", name), first, second), miniature)
-    assert {f"calls {id} {second}, which is {first}" for id, label in miniature.truth.items() if label == first} <= {
-        *complaints
-    }
+    assert {
+        f"labels {id} as {second}, expected {first}" for id, label in miniature.truth.items() if label == first
+    } <= {*complaints}
 
 
 def swapped(dataset: Dataset, first: str, second: str) -> Dataset:

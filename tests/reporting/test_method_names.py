@@ -1,4 +1,4 @@
-"""What a row of a table says of its method, and what the table says once of all of them."""
+"""The settings in a row of a table, and those that the table shows once for all methods."""
 
 from functools import cache
 from pathlib import Path

@@ -342,7 +342,7 @@ def test_nothing_to_report_says_what_to_type(tmp_path: Path) -> None:
 
 def test_two_records_of_one_cell_are_refused(tmp_path: Path) -> None:
     twin = fake_record(run="twin")
-    with pytest.raises(UsageError, match="both hold the same method's and seed's score on synthetic:webcam"):
+    with pytest.raises(UsageError, match="both have the score of one method and seed on synthetic:webcam"):
         write_report([fake_record(), twin], tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -404,14 +404,14 @@ def test_ranks_stand_in_a_table_of_their_own(
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "expected"),
     [
         (Range(1, 5, 5), "None of the 4 other methods can be distinguished from it"),
         (Range(1, 3, 5), "2 of the 4 other methods cannot be distinguished from it"),
     ],
 )
 def test_what_is_highest_is_said_with_what_cannot_be_distinguished_from_it(
-    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Range, said: str
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Range, expected: str
 ) -> None:
     (board,) = boards(frame(records))
     leader = board.leading(board.headline)
@@ -419,7 +419,7 @@ def test_what_is_highest_is_said_with_what_cannot_be_distinguished_from_it(
     ranges: dict[Any, Any] = {leader.method: {(UNSEEN, "accuracy"): place}}
     found = BoardRanks(board, (UNSEEN,), (leader,), ranges, (), frozenset())
     monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])
-    assert said in write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
+    assert expected in write_report(records, tmp_path / "trial", tmp_path).read_text(encoding="utf-8")
 
 
 def test_no_name_of_a_part_stands_twice_on_a_page(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_a_run_against_itself_does_not_differ(tmp_path: Path) -> None:
         difference = score.difference
         assert (difference.value, difference.p) == (0, 1)
         assert -difference.low == difference.high > 0  # on other faces, they were perhaps not alike
-    assert "Both runs were made in the same way." in pair_table(pair)
+    assert "Both runs have the same settings and options." in pair_table(pair)
 
 
 def test_flips_are_the_faces_that_one_run_alone_read_right(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_the_table_says_everything_in_aligned_columns(tmp_path: Path) -> None:
         "head   text-similarity  linear-probe",
         "trunk  mlp              none",
     ]
-    at = lines.index(f"{WEBCAM}: A alone is right on 90, B alone on 5 (McNemar's exact p <0.001)")
+    at = lines.index(f"{WEBCAM}: only A is right on 90, only B on 5 (McNemar's exact p <0.001)")
     assert [line.split()[:4] for line in lines[at + 1 : at + 5]] == [
         ["accuracy", "104", "90.4", "8.7"],
         ["mean", "class", "recall", "104"],

@@ -38,7 +38,7 @@ def test_the_built_in_prompts_are_read_whole(
 
 
 def test_prompts_that_differ_after_the_end_are_refused_with_the_word_that_was_cut(bundled: TextEncoder) -> None:
-    with pytest.raises(UsageError, match=r"are the same.* too long for bundled: cut from '\w+.*smiles' on"):
+    with pytest.raises(UsageError, match=r"cannot tell .* apart.* too long for bundled: cut at '\w+.*smiles'"):
         check_prompts(bundled, by_name(LONG + "smiles", LONG + "cries"))
 
 

@@ -1,1 +1,1 @@
-"""What leaves a report for elsewhere: CSV tables, tables for papers, and figure files."""
+"""Files for use outside of a report: CSV tables, tables for papers, and figure files."""

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METHOD_COLUMNS = ["encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"]
-"""What the rows of all CSV tables of methods begin with."""
+"""The first columns of all CSV tables of methods."""
 
 
 def results(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Every row of the frame, sorted; scores are fractions. What runs were made with is left to their records."""
+    """Every row of the frame, sorted; scores are fractions. Leaves out keys of data and code, which records have."""
     order = ["encoder", "source", "head", "trunk", "readout", "method_key", "seed", "target_label", "selection"]
     made = [column for column in frame.columns if column.startswith(MADE)]
     return frame.sort_values(order, ignore_index=True).drop(columns=["target_label", *made])
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Methods x targets in percent: mean and deviation over seeds of both metrics, `source` apart, X where missing.
+    """Methods x targets in percent: mean and deviation over seeds of both metrics, X where missing.
 
-    The cell of a target that is the row's own source is empty: that score stands under `source`. `unseen` is the mean
-    over the targets of which neither the head nor the encoder has seen anything; `seen` are the others but the source.
+    The column `source` has the score on the row's own source, whose own column is empty in that row. `unseen` is the
+    mean over the targets that neither the head nor the encoder has seen; `seen` lists the others except the source.
     """
     import pandas as pd
 
@@ -53,11 +53,11 @@ def _summary_row(board: Board, row: Row, labels: Sequence[str]) -> dict[str, obj
 
 
 def robustness_rows(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Every cell of the robustness tables in percent: a row per method, policy, target, corruption and severity.
+    """Every cell of the robustness tables in percent: one row per method, policy, target, corruption and severity.
 
     `severity` is "mean" for the mean over a corruption's severities. The corruption is "clean" for the target itself
-    (severity 0), "mean" for the mean over corruptions, and "drop" for the way from clean to that mean in percent of
-    clean. Empty where no corrupted target was scored.
+    (severity 0), "mean" for the mean over corruptions, and "drop" for the loss from clean to that mean in percent of
+    clean. Empty if no corrupted target was scored.
     """
     import pandas as pd
 
@@ -84,19 +84,19 @@ def _robustness_cells(table: Robustness, row: Row) -> Iterable[tuple[str, str, S
 
 
 def method_cells(table: MethodTable, method: Method) -> tuple[str, ...]:
-    """What stands in `METHOD_COLUMNS`."""
+    """The values of `METHOD_COLUMNS`."""
     kind = (table.encoder, table.source, method.head, method.trunk, method.readout)
     return (*kind, method.changed_text, written(method.common), method.key)
 
 
 def _named(table: MethodTable, row: Row) -> dict[str, object]:
-    """What a row of any table differs in from the others."""
+    """The columns that identify a row of any table."""
     cells: dict[str, object] = dict(zip(METHOD_COLUMNS, method_cells(table, row.method), strict=True))
     return cells | {"encoder_key": table.encoder_key, "selection": row.selection}
 
 
 def _metrics(scores: Scores | None, metrics: Sequence[str] = METRICS) -> dict[str, str]:
-    """Mean and deviation of every metric; empty where a row has no such column."""
+    """Mean and deviation of every metric; empty if a row has no such column."""
     found: dict[str, str] = {}
     for metric in metrics:
         mean, deviation = ("", "") if scores is None else _numbers(scores[metric])

@@ -1,4 +1,4 @@
-"""The files that a page's figures are written to, as SVG and PNG."""
+"""The files of a page's figures, as SVG and PNG."""
 
 import re
 from collections import Counter
@@ -11,7 +11,7 @@ from fercache.store.atomic import write_bytes, write_text
 
 
 def figure_names(drawings: Iterable[tuple[tuple[str, ...], Drawing]]) -> dict[str, Drawing]:
-    """By the name of its files, each drawing: its parts in a row, with a number where two would be called alike."""
+    """The drawings by file name: the joined parts, with a number if two names would be the same."""
     named: dict[str, Drawing] = {}
     taken: Counter[str] = Counter()
     for parts, drawing in drawings:
@@ -22,19 +22,19 @@ def figure_names(drawings: Iterable[tuple[tuple[str, ...], Drawing]]) -> dict[st
 
 
 def board_slugs(tables: Iterable[MethodTable]) -> dict[tuple[str, str], str]:
-    """A name per encoder key and source: the source's, and with several encoders the encoder's before it."""
+    """A name per encoder key and source: the source, preceded by the encoder if there are several."""
     names = {(table.encoder_key, table.source): table.encoder for table in tables}
     several = len({key for key, _ in names}) > 1
     return {(key, source): f"{encoder}-{source}" if several else source for (key, source), encoder in names.items()}
 
 
 def slug(text: str) -> str:
-    """`text` as a part of a file's name."""
+    """`text` as a part of a file name."""
     return re.sub(r"[^\w.]+", "-", text).strip("-")
 
 
 def write_figures(drawings: Mapping[str, Drawing], report: Path) -> list[str]:
-    """As SVG and PNG in `figures/`; returns their names. An earlier report's other figures are removed."""
+    """Writes the drawings as SVG and PNG to `figures/`; returns their names. Removes an earlier report's figures."""
     folder = report / "figures"
     names = {f"{name}{suffix}" for name in drawings for suffix in (".svg", ".png")}
     for old in (*folder.glob("*.svg"), *folder.glob("*.png")):

@@ -27,12 +27,12 @@ _LATEX = str.maketrans(
 
 
 def latex_text(text: str) -> str:
-    """Plain text with nothing left in it that LaTeX would take for a command or print as something else."""
+    """Plain text with everything escaped that LaTeX would read as a command or print as something else."""
     return " ".join(text.split()).translate(_LATEX)
 
 
 def latex(tables: Sequence[PaperTable]) -> str:
-    """The tables as LaTeX, each a float over both columns: what `table.tex` holds, to be `\\input`."""
+    """The tables as LaTeX, each a float over both columns: the content of `table.tex`, for `\\input`."""
     texts = ["% Needs \\usepackage{booktabs}.", *("\n".join(_latex_table(table)) for table in tables)]
     return "\n\n".join(texts) + "\n"
 

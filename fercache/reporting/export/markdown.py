@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from fercache.reporting.export.paper_tables import Entry, Line, PaperTable
+from fercache.reporting.export.paper_tables import Entry, PaperLine, PaperTable
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
-    """The tables as GitHub's Markdown: what `table.md` holds."""
+    """The tables as GitHub's Markdown: the content of `table.md`."""
     return "\n\n".join("\n".join(_markdown_table(table)) for table in tables) + "\n"
 
 
@@ -30,7 +30,7 @@ def _markdown_table(table: PaperTable) -> Iterable[str]:
     yield from (f"- {_markdown_text(note)}" for note in table.notes)
 
 
-def _markdown_line(table: PaperTable, line: Line) -> list[str]:
+def _markdown_line(table: PaperTable, line: PaperLine) -> list[str]:
     entries = iter(line.entries)
     cells = [_markdown_text(line.method), _markdown_text(line.trunk)]
     for i, columns in enumerate(table.columns):
@@ -45,4 +45,4 @@ def _markdown_entry(entry: Entry) -> str:
 
 def _markdown_text(text: str) -> str:
     plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub takes what is between dollars for a formula
+    return re.sub(r"([\\`*_|~$\[\]])", r"\\\1", plain)  # GitHub reads text between dollars as a formula

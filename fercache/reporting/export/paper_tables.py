@@ -1,7 +1,7 @@
 """Tables for a paper: methods x targets, one per encoder, source and metric. `markdown` and `latex` write them.
 
-Ours are the headline rows of a board. Scores that papers published for the same source and targets stand below them,
-and compete with ours only where nothing is known in which their protocol departs from ours.
+Our rows are the headline rows of a board. Scores that papers published for the same source and targets are listed below
+them, and compete with ours only if no difference between the protocols is known.
 """
 
 import re
@@ -19,16 +19,16 @@ from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTI
 NOT_PUBLISHED = "–"
 OURS = "ours"
 MOST_SETTINGS = 40
-"""Characters: where a method's changed settings are longer, they stand below the table."""
+"""Number of characters; longer settings of a method are listed below the table."""
 
 Rank = Literal["", "best", "second"]
 Faces = Mapping[tuple[str, str], int]
-"""How many faces were scored, by source and target label: it depends on both, for each has its expressions."""
+"""The number of scored faces by source and target label; it depends on the expressions of both."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a cell says: percent with one decimal, and how it ranks in its column."""
+    """The text of a cell, percent with one decimal, and its rank in the column."""
 
     mean: str
     deviation: str = ""
@@ -36,8 +36,8 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method. `protocol` is "ours", "yes" where a published one is as ours, or "no" with the numbers of notes."""
+class PaperLine:
+    """One method. `protocol` is "ours", "yes" for a published one that equals ours, or "no" with numbers of notes."""
 
     method: str
     trunk: str
@@ -47,15 +47,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines that belong together: ours, which have no title, or those of one reference."""
+    """Our lines, without a title, or those of one reference."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[PaperLine, ...]
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Neighbours under a common heading, with a gap on either side."""
+class PaperColumns:
+    """Adjacent columns under a common heading, with a gap on either side."""
 
     title: str
     names: tuple[str, ...]
@@ -63,25 +63,25 @@ class Columns:
 
 @dataclass(frozen=True)
 class PaperTable:
-    """One table, in plain text: what renders it escapes it. Lines have an entry per name of `columns`."""
+    """One table in plain text, which the renderers escape. Lines have an entry per name of `columns`."""
 
     label: str
     caption: str
-    columns: tuple[Columns, ...]
+    columns: tuple[PaperColumns, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
 
     @property
     def compares(self) -> bool:
-        """Whether published rows stand in it: else there is no column for their protocol."""
+        """Whether it has published rows, and so a column for their protocol."""
         return len(self.blocks) > 1
 
 
 @dataclass(frozen=True)
 class _Scored:
-    """A line before anything is ranked. `departures` say in what its protocol is not ours.
+    """A line before ranking. `departures` are the differences of its protocol from ours.
 
-    `fewer` are the entries that are about fewer faces than others of their column.
+    `fewer` are the entries with fewer faces than others of their column.
     """
 
     title: str
@@ -94,12 +94,12 @@ class _Scored:
 
     @property
     def competing(self) -> list[str]:
-        """The means that may be best, MISSING for those that may not."""
+        """The means that can be best, MISSING for those that cannot."""
         return [MISSING if i in self.fewer else entry.mean for i, entry in enumerate(self.entries)]
 
 
 def kept_faces(records: Iterable[Record]) -> dict[tuple[str, str], int]:
-    """The faces that records were scored on, by source and target label: the most, where methods differ."""
+    """The number of faces that records were scored on, by source and target label; the largest if methods differ."""
     kept: dict[tuple[str, str], int] = {}
     for record in records:
         place = record.source, record.target_label
@@ -110,7 +110,7 @@ def kept_faces(records: Iterable[Record]) -> dict[tuple[str, str], int]:
 def paper_tables(
     found: Sequence[Board], kept: Faces, published: Sequence[PublishedRow] | None = None
 ) -> list[PaperTable]:
-    """A table per board and metric, with the published rows that fit, which are the package's own unless given."""
+    """One table per board and metric, with the `published` rows that fit (default: those of the package)."""
     rows = published_rows() if published is None else published
     return [_table(board, metric, kept=kept, published=rows) for board in found for metric in board.metrics]
 
@@ -133,7 +133,7 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
 
 
 def _numbered_settings(board: Board) -> dict[str, str]:
-    """S1, S2 ... for the changed settings of the board's methods; none where all are short."""
+    """S1, S2 ... for the changed settings of the board's methods; none if all are short."""
     described = dict.fromkeys(row.method.changed_text for row in board.headline if row.method.changed)
     if max(map(len, described), default=0) <= MOST_SETTINGS:
         return {}
@@ -156,14 +156,14 @@ def _caption(board: Board, metric: str) -> str:
     )
 
 
-def _columns(board: Board) -> Iterable[Columns]:
-    """Over `board.shown`, in its order."""
+def _columns(board: Board) -> Iterable[PaperColumns]:
+    """The groups of columns of `board.shown`, in its order."""
     who = {board.kind(label) for label in board.seen}
     seen = who.pop().capitalize() if len(who) == 1 else "Seen"
     groups = {"Source": board.own, seen: board.seen, "Unseen targets": board.unseen}
     named = {title: tuple(_heading(board, label) for label in labels) for title, labels in groups.items() if labels}
     for title, names in named.items():
-        yield Columns(title, (*names, "Mean") if title == "Unseen targets" else names)
+        yield PaperColumns(title, (*names, "Mean") if title == "Unseen targets" else names)
 
 
 def _heading(board: Board, label: str) -> str:
@@ -186,7 +186,7 @@ def _our_entry(cell: Cell) -> Entry:
 
 
 def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedRow]) -> Iterable[_Scored]:
-    """The rows with that metric, the board's source or none, and a score on one of the board's targets."""
+    """The published rows with that metric, the board's source or none, and a score on one of the board's targets."""
     for row in rows:
         if row.metric == metric and row.source in (board.source, NO_SOURCE):
             scores = {column: score for score in row.scores if (column := _column(board, score.target))}
@@ -207,17 +207,17 @@ def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedR
 def _published_entry(percent: float | None) -> Entry:
     if percent is None:
         return Entry(NOT_PUBLISHED)
-    # Papers print two decimals, and a reader who drops one of them rounds half of a tenth up.
+    # Papers print two decimals; readers round half of a tenth up.
     return Entry(str(Decimal(str(percent)).quantize(Decimal("0.1"), ROUND_HALF_UP)))
 
 
 def _column(board: Board, target: str) -> str | None:
-    """Where a published score stands: under exactly its faces, else under another split of the same dataset."""
+    """The column of a published score: the one with exactly its faces, else another split of the same dataset."""
     return next((name for name in (target, target.partition("@")[0]) if name in board.columns), None)
 
 
 def _mean(board: Board, percents: Mapping[str, float]) -> dict[str, float]:
-    """By the mean's column, the mean over the targets that count in ours; nothing where one is missing."""
+    """The mean over the targets of our mean, by its column; empty if one is missing."""
     complete = board.counted and all(label in percents for label in board.counted)
     return {UNSEEN: fmean(percents[label] for label in board.counted)} if complete else {}
 
@@ -239,7 +239,7 @@ def _count(faces: int | None) -> str:
     return "faces" if faces is None else f"{faces:,} faces"
 
 
-def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line]:
+def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[PaperLine]:
     competing = [row.competing for row in rows if not row.departures]
     leading = [_leading(column) for column in zip(*competing, strict=True)]
     for row in rows:
@@ -249,11 +249,11 @@ def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line
             entries = tuple(replace(entry, rank=leads.get(mean, "")) for entry, mean, leads in pairs)
         noted = ", ".join(numbers[reason] for reason in row.departures)
         protocol = (f"no ({noted})" if noted else "yes") if row.title else OURS
-        yield Line(row.method, row.trunk, entries=entries, protocol=protocol)
+        yield PaperLine(row.method, row.trunk, entries=entries, protocol=protocol)
 
 
 def _leading(means: Sequence[str]) -> dict[str, Rank]:
-    """Ranks by what is printed, so that whatever looks alike ranks alike; none where there is nothing to compare."""
+    """Ranks by the printed text, so that equal numbers have equal ranks; none if there is nothing to compare."""
     scored = [mean for mean in means if mean not in (MISSING, NOT_PUBLISHED)]
     ranks: tuple[Rank, ...] = ("best", "second") if len(scored) > 1 else ()
     return dict(zip(sorted(set(scored), key=float, reverse=True), ranks, strict=False))

@@ -1,9 +1,9 @@
-"""Scores from the papers, with what is known of how each was measured: all of it is in `published_results.csv`.
+"""Scores from the papers, and what is known of how they were measured, from `published_results.csv`.
 
-A line of that file is one score. `target` names the faces as our labels do: CAFE's SFEW figures fit the 891 faces of
-its train split. `faces` is their number, empty where it is not known. `departs` says, separated by " | ", in what else
-the score was not measured as ours are; empty: in nothing. `source` is "none" for methods that train on no source. What
-a paper prints twice is there once, and what could only be read off a plot is not there.
+A line of that file is one score. `target` names the faces like our labels: CAFE's SFEW figures fit the 891 faces of its
+train split. `faces` is their number, empty if unknown. `departs` lists other differences from our protocol, separated
+by " | "; empty if there are none. `source` is "none" for methods without a source. Scores that a paper prints twice are
+listed once; scores that can only be read off a plot are left out.
 """
 
 import csv
@@ -14,21 +14,21 @@ from importlib.resources import files
 from statistics import fmean
 
 NO_SOURCE = "none"
-"""The source of a method that trains on none: it stands beside every source."""
+"""The source of a method without one, which is listed with every source."""
 
 NOT_OURS = (
     "Published rows differ from ours in more than the method: each has the paper's own encoder, trunk pretraining "
     "(CAFE: CLIP ViT-B/32, MS-Celeb-1M) and training faces."
 )
-"""What every table with published rows says of them."""
+"""The note of every table with published rows."""
 
 MISPRINTED_MEANS = {("CAFE Table 1", "CAFE", "affectnet"): 60.27, ("CAFE Table 1", "EAC", "affectnet"): 53.09}
-"""Means over a row's scores that a paper prints and the scores do not have; by reference, method and source."""
+"""Means in a paper that do not match the row's scores, by reference, method and source."""
 
 
 @dataclass(frozen=True)
 class PublishedScore:
-    """One score in percent. `faces` is None where it is not known how many were scored."""
+    """One score in percent. `faces` is the number of scored faces, None if unknown."""
 
     target: str
     percent: float
@@ -38,7 +38,7 @@ class PublishedScore:
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A line of a paper's table in one metric, which `reference` names."""
+    """A line of a paper's table, named by `reference`, in one metric."""
 
     method: str
     trunk: str
@@ -49,7 +49,7 @@ class PublishedRow:
 
     @property
     def misprint(self) -> str:
-        """What is wrong with the mean that the paper prints for this row; "" where nothing is."""
+        """The error in the mean that the paper prints for this row; "" if there is none."""
         printed = MISPRINTED_MEANS.get((self.reference, self.method, self.source))
         if printed is None:
             return ""
@@ -59,7 +59,7 @@ class PublishedRow:
 
 @cache
 def published_rows() -> tuple[PublishedRow, ...]:
-    """All that ship with the package, in the order of the file."""
+    """All published rows of the package, in the order of the file."""
     found: dict[tuple[str, str, str, str, str], list[PublishedScore]] = defaultdict(list)
     text = files("fercache.reporting.export").joinpath("published_results.csv").read_text(encoding="utf-8")
     for line in csv.DictReader(text.splitlines()):

@@ -1,6 +1,6 @@
-"""The sections of a report: one file each, which offers a `Section` by the name `plugin`. `_name.py` is a helper.
+"""The sections of a report: one file each, which defines a `Section` as `plugin`. `_name.py` is a helper.
 
-`my_section.py` stands on the page as `<section id="my-section">`, in the navigation, and in the list of files:
+`my_section.py` appears on the page as `<section id="my-section">`, in the navigation, and in the list of files:
 
     from fercache.reporting.sections import Content, Section
 
@@ -27,12 +27,12 @@ ORDER = (
     *("scores", "ranks", "differences", "policies", "settings", "robustness"),
     *("targets", "maps", "masks", "samples", "repeat"),
 )
-"""In which the package's own sections stand; any other one stands `after` one of them."""
+"""The order of the built-in sections; any other section comes `after` one of them."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a section shows in one report.
+    """The content of a section in one report.
 
     `context` are the template's variables, `drawings` figures by the name of their files in `figures/` (without a
     suffix: each is written as SVG and PNG), and `files` the text of files beside the page, by name.
@@ -47,16 +47,15 @@ class Content:
 class Section:
     """A section of the page.
 
-    `content(report)` says what it shows, None where it has nothing to show: then the page does not mention it. Raises
-    UsageError for a wrong request. It is called once per report.
+    `content(report)` returns its content, or None to leave the section out of the page. It may raise UsageError for a
+    wrong request. It is called once per report.
 
-    `template` is the Jinja source of what stands below the heading. It has the variables of the content's context, and
-    all that `page.environment` gives to every template; what it prints is escaped. `beside(__file__)` reads it from the
-    file of the same name that ends in `.html`.
+    `template` is the Jinja source below the heading. It has the variables of the content's context and the globals of
+    `page.environment`; output is escaped. `beside(__file__)` reads it from the `.html` file of the same name.
 
-    `title` stands in the navigation and `heading`, which is the title unless given, above the section. `files` says
-    what each of its files is, by name or pattern: a file that fits, but is not in the content, is an earlier report's
-    and is deleted. A `footer` stands below the main part of the page.
+    `title` is shown in the navigation, and `heading` (default: the title) above the section. `files` describes each of
+    its files, by name or pattern: a matching file that is not in the content is from an earlier report and is deleted.
+    A `footer` comes below the main part of the page.
     """
 
     title: str
@@ -69,12 +68,12 @@ class Section:
 
     @property
     def is_own(self) -> bool:
-        """Whether it is the package's own."""
+        """Whether the section is built in."""
         return self.content.__module__.startswith("fercache.reporting.")
 
     @property
     def file(self) -> str:
-        """Where it was written: what an error names."""
+        """The file that defines it, for error messages."""
         code = getattr(self.content, "__code__", None)
         return code.co_filename if code else self.content.__module__
 
@@ -85,13 +84,13 @@ def beside(file: str) -> str:
 
 
 def ordered(sections: Mapping[str, Section]) -> list[str]:
-    """The names of `sections` as they stand on the page. Raises FercacheError where one is `after` an unknown one."""
+    """The names of `sections` in the order of the page. Raises FercacheError for one `after` an unknown section."""
     names = [name for name in ORDER if name in sections]
     for name in sorted(sections.keys() - set(ORDER), reverse=True):
         after = sections[name].after
         if after not in ORDER:
             raise FercacheError(
-                f"The report section '{name}' ({sections[name].file}) is to stand after '{after}', which is none. "
+                f"The report section '{name}' ({sections[name].file}) comes after '{after}', which does not exist. "
                 f"{nearest(after, ORDER)}"
             )
         names.insert(names.index(after) + 1, name)

@@ -1,4 +1,4 @@
-"""Methods on the faces of one target that all of them read: what ranks and differences test."""
+"""Comparing methods on the faces of one target that all of them scored, for ranks and differences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Metric = Literal["accuracy", "uar"]
 
 @dataclass(frozen=True)
 class Side:
-    """A method and what it read of a target, one per seed. Sides with equal `faces` share the arrays of all faces."""
+    """A method and its predictions on a target, one per seed. Sides with equal `faces` share their arrays."""
 
     method: Method
     target: str
@@ -26,13 +26,13 @@ class Side:
 
     @classmethod
     def of(cls, reader: Reader, row: Row, records: Sequence[Record]) -> "Side":
-        """A row's, from its `records` on a target. Raises UsageError as `Reader.faces` does."""
+        """The side of a row, from its `records` on a target. Raises UsageError as `Reader.faces`."""
         read = [reader.faces(record, row.method.readout) for record in records]
         return cls(row.method, records[0].target_label, read, seeded=records[0].is_seeded)
 
     @property
     def faces(self) -> frozenset[int]:
-        """Which arrays of ids and labels it shares."""
+        """Identifies the arrays of ids and labels that it shares."""
         return frozenset(id(array) for read in self.read for array in (read.id, read.truth))
 
 
@@ -45,7 +45,7 @@ class Compared:
 
 
 def on_shared_faces(sides: Sequence[Side]) -> tuple[list[list[ReadFaces]], dict[Metric, Compared]]:
-    """What each side read of the faces that all have, and how they compare. Raises UsageError when there are none."""
+    """The predictions of each side on the faces that all have, and their comparison. Raises UsageError without any."""
     shared = iter(shared_faces([each for side in sides for each in side.read]))
     read = [list(islice(shared, len(side.read))) for side in sides]
     rights = (np.array([each.right for each in of_side], dtype=np.float64) for of_side in read)

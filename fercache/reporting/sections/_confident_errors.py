@@ -34,7 +34,7 @@ class ConfidentError:
 
 
 def board_errors(board: Board, report: Report) -> dict[str, list[ConfidentError]]:
-    """By target label: the confident errors of the board's leading method, where it has any. Needs the cache."""
+    """The confident errors of the board's leading method by target label, where it has any. Needs the cache."""
     leading = leader(board, report.records)
     of_label = leading.records if leading and report.cache else {}
     errors = {label: confident_errors(own, report.cache, report.request.images) for label, own in of_label.items()}
@@ -42,9 +42,9 @@ def board_errors(board: Board, report: Report) -> dict[str, list[ConfidentError]
 
 
 def confident_errors(records: Sequence[Record], cache: Path | None, images: FaceImages | None) -> list[ConfidentError]:
-    """The most confident errors of one method on one target, by its first seed, the most confident first.
+    """The errors of one method on one target with its first seed, most confident first.
 
-    There are none where the records have no predictions in `cache`, and without `images` none has an image.
+    Empty if `cache` has no predictions of the records; without `images`, no error has an image.
     """
     record = min(records, key=lambda record: record.seed, default=None)
     path = predictions_path(cache / "runs" / record.run, record) if cache and record else None
@@ -76,7 +76,7 @@ def _most_confident(rows: NDArray[np.int64], confidence: NDArray[np.floating]) -
 
 
 def _known(record: Record) -> tuple[str, ...]:
-    """The expressions among which the target's labels choose: its scores let the head answer with no other."""
+    """The expressions that the target's labels can have; scores allow no other prediction."""
     try:
         dataset = registry.load("datasets", DatasetName.parse(record.target).family)
     except UsageError:  # a plugin that is not installed here

@@ -1,4 +1,4 @@
-"""The trained method that leads a board: the one whose errors and maps are shown."""
+"""The trained method that leads a board, whose errors and maps are shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Leader:
 
 
 def leader(board: Board, records: Sequence[Record]) -> Leader | None:
-    """The trained method that is most accurate on the unseen targets, without any on the source; None without one."""
+    """The trained method that is most accurate on the unseen targets, or else on the source; None without one."""
     here = [record for record in records if _is_of(record, board)]
     trained = {record.method_key for record in here}
     rows = [row for row in board.headline if row.method.readout == MAIN and row.method.key in trained]

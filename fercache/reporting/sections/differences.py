@@ -1,4 +1,4 @@
-"""Every method of a board against a baseline, on the faces that both read: is the difference more than chance?"""
+"""Differences: every method of a board against a baseline, on the faces that both scored, with tests."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,12 +33,12 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class MethodDifference:
-    """How much better a method is than the board's baseline on a target, as fractions.
+    """The difference of a method to the board's baseline on a target, as a fraction.
 
-    With the target "unseen" it is about all unseen targets together, and others like them. `seeds` are those of the
-    method and of the baseline. `p_holm` is adjusted for all such summaries of the board, or else for all its
-    differences on single targets. `mcnemar_p`, exact and not adjusted, is there for accuracy where both methods have
-    one seed and no subjects are known.
+    The target "unseen" stands for all unseen targets together, and others like them. `seeds` are the seed counts of the
+    method and of the baseline. `p_holm` is adjusted over all such summaries of the board, or over all its differences
+    on single targets. `mcnemar_p`, exact and not adjusted, is set for accuracy if both methods have one seed and no
+    subjects are known.
     """
 
     method: Method
@@ -53,7 +53,7 @@ class MethodDifference:
 
 @dataclass(frozen=True)
 class BoardDifferences:
-    """All methods of one board against its `baseline`. `missing` says what has no predictions to compare."""
+    """All methods of one board against its `baseline`. `missing` lists what has no predictions to compare."""
 
     board: Board
     baseline: Method
@@ -62,7 +62,7 @@ class BoardDifferences:
 
     @cached_property
     def by_method(self) -> dict[Method, dict[tuple[str, str], MethodDifference]]:
-        """By target (or "unseen") and metric, of each method."""
+        """The differences of each method, by target (or "unseen") and metric."""
         found: dict[Method, dict[tuple[str, str], MethodDifference]] = defaultdict(dict)
         for each in self.differences:
             found[each.method][each.target, each.metric] = each
@@ -70,19 +70,19 @@ class BoardDifferences:
 
     @property
     def columns(self) -> list[str]:
-        """What the differences are on: the mean over the unseen targets first, then targets in the board's order."""
+        """The columns of the table: the mean over the unseen targets, then targets in the board's order."""
         there = {each.target for each in self.differences}
         return [column for column in (UNSEEN, *self.board.columns) if column in there]
 
     @property
     def about_models(self) -> bool:
-        """Whether any is about trained models alone."""
+        """Whether any difference is about trained models only, not methods."""
         return any(each.difference.about != "methods" for each in self.differences)
 
 
 @dataclass(frozen=True)
 class _OnTarget:
-    """Beside a difference, what a summary over targets needs: both methods' scores (S, 1), the variance of faces."""
+    """A difference, and what a summary over targets needs: both methods' scores (S, 1) and the variance of faces."""
 
     found: MethodDifference
     scores: tuple[Runs, Runs]
@@ -90,7 +90,7 @@ class _OnTarget:
 
 
 def content(report: Report) -> Content | None:
-    """Shown where a baseline was asked for, and there are predictions to compare with it."""
+    """Shown if a baseline was requested and there are predictions to compare with it."""
     baseline, reader = report.request.baseline, report.reader
     found = differences(report.records, reader, baseline) if reader and baseline else []
     files = {"differences.csv": csv_text(differences_frame(found))}
@@ -100,10 +100,9 @@ def content(report: Report) -> Content | None:
 def differences(records: Sequence[Record], reader: Reader, baseline: str) -> list[BoardDifferences]:
     """The paired differences to the `baseline` on each board that has it, with the epoch chosen on the source.
 
-    `baseline` is a head's name, or a run's (or the first digits of its key), which stands for its method. Compared are
-    faces that all seeds of both methods read: on each target, and over all unseen targets where there are several.
-    Targets without duplicates are left out, since predictions do not say which faces those are. Raises UsageError when
-    the records have no such baseline, or several.
+    `baseline` is a head's name, or a run's name or key, which stands for its method. Compares the faces that all seeds
+    of both methods scored, on each target and over all unseen targets if there are several. Leaves out targets without
+    duplicates, because predictions do not mark them. Raises UsageError if the records have no such baseline or several.
     """
     chosen = by_headline(records)
     keys = _baseline_keys(records, baseline)
@@ -119,7 +118,7 @@ def differences(records: Sequence[Record], reader: Reader, baseline: str) -> lis
 
 
 def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
-    """A row per method, target (or "unseen" for all of them) and metric. Differences are in points."""
+    """One row per method, target (or "unseen" for all of them) and metric. Differences are in points."""
     import pandas as pd
 
     rows = [
@@ -138,13 +137,13 @@ def differences_frame(found: Iterable[BoardDifferences]) -> "pd.DataFrame":
 
 
 def _baseline_keys(records: Sequence[Record], baseline: str) -> set[str]:
-    """The keys of the methods that are meant."""
+    """The method keys that a baseline's name matches."""
     run = Path(baseline).name
     by_run = {r.method_key for r in records if r.run == run or r.run.endswith("-" + run)}
     keys = {record.method_key for record in records if record.head == baseline} or by_run
     if not keys:
         names = {name for record in records for name in (record.head, record.run)}
-        raise UsageError(f"There is no head and no run called '{baseline}' to compare with. {nearest(baseline, names)}")
+        raise UsageError(f"There is no head or run '{baseline}' to compare with. {nearest(baseline, names)}")
     return keys
 
 
@@ -153,7 +152,7 @@ def _several(board: Board, baseline: str, fitting: Sequence[Row], records: Seque
     runs = ", ".join(f"{run_of[row.method.key]} for {row.method}" for row in fitting)
     return (
         f"'{baseline}' matches {len(fitting)} methods trained on {board.source}, but a baseline must be one method. "
-        f"Name a run of the one you mean, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
+        f"Name one of its runs, as in `--baseline {run_of[fitting[0].method.key]}`: {runs}."
     )
 
 
@@ -195,9 +194,9 @@ def _adjusted(found: Sequence[MethodDifference]) -> Iterator[MethodDifference]:
 
 
 def _compared(sides: Sequence[Side], theirs: Side) -> Iterator[_OnTarget]:
-    """Of sides on the same faces, in both metrics; p is not adjusted yet.
+    """The differences of sides on the same faces, in both metrics; p is not adjusted yet.
 
-    McNemar's test is one of accuracy, and takes faces for independent: there is none where subjects are known.
+    McNemar's test is about accuracy and assumes independent faces, so it is left out if subjects are known.
     """
     read, compared = on_shared_faces((theirs, *sides))
     first = read[0][0]
@@ -221,7 +220,7 @@ def _compared(sides: Sequence[Side], theirs: Side) -> Iterator[_OnTarget]:
 
 
 def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[MethodDifference]:
-    """Over all `unseen` targets, for each method that was compared on each of them."""
+    """The differences over all `unseen` targets, for each method that was compared on all of them."""
     of_method: dict[tuple[Method, str], list[_OnTarget]] = defaultdict(list)
     for each in found:
         if each.found.target in unseen:
@@ -235,7 +234,7 @@ def _summaries(found: Sequence[_OnTarget], unseen: Sequence[str]) -> Iterator[Me
 
 
 def _summarised(group: Sequence[list[_OnTarget]]) -> Iterator[tuple[list[_OnTarget], MethodDifference]]:
-    """Other targets might have been scored: they vary at least as much as the faces of each alone would make them."""
+    """Targets are a random sample: they vary at least as much as the faces of each alone would make them."""
     count = len(group[0])
     least = np.zeros((len(group) + 1, len(group) + 1))
     least[0, 1:] = least[1:, 0] = [np.mean([part.of_faces for part in parts]) / count for parts in group]

@@ -1,6 +1,6 @@
-"""Maps of faces before and after the head: what the encoder had kept apart already, and what the head makes of it.
+"""Maps of faces before and after the head: which expressions the encoder separates, and which the head does.
 
-A map is a t-SNE, which takes seconds: where its faces lie is kept in `cache/maps/`, by everything that changes it.
+A map is a t-SNE, which takes seconds: positions are kept in `cache/maps/`, by a key of everything that affects them.
 """
 
 import re
@@ -37,13 +37,13 @@ from fercache.store.atomic import replacing
 from fercache.store.runs import read_predictions
 
 MOST = 1500
-"""Faces of a map, shared evenly by the targets: as many as its size lets one see, in some ten seconds."""
+"""The largest number of faces on a map, shared evenly by the targets: still legible, and placed in ten seconds."""
 LEAST = 50
-"""Faces from which on there is a map."""
+"""The smallest number of faces for a map."""
 COMPONENTS, PERPLEXITY, SEED = 50, 30, 0
 NEIGHBOURS = 10
 VERSION = 1
-"""Of how faces are placed; with another one, maps are made again."""
+"""Version of the placement; another one recreates all maps."""
 
 HUES = dict(
     zip(
@@ -52,17 +52,17 @@ HUES = dict(
         strict=True,
     )
 )
-"""Distinguished on white and on black, also by people who see red and green alike."""
+"""Distinct on white and on black, also for people with red-green colour blindness."""
 MARKERS = "o^sDvXP*<>pd"
-"""One per domain; from the thirteenth on they begin again, larger."""
+"""One per domain; from the thirteenth on they repeat, larger."""
 SIZE, LEGEND_SIZE = 3.4, 7.0
-"""Of a marker, in pixels."""
+"""Sizes of markers in pixels."""
 SQUARE = MARKERS.index("s")
 SHORT = 20  # letters of a domain's name that leave room for another one beside it
 
 
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, BadZipFile)
-"""What reading a kept map raises where there is none, or a damaged one."""
+"""Errors of reading a missing or damaged map."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where N faces lie, (N, 2), and the rows of each one's nearest neighbours before they were placed, (N, K)."""
+    """The places of N faces, (N, 2), and the rows of their nearest neighbours before placement, (N, K)."""
 
     places: NDArray[np.float32]
     neighbours: NDArray[np.int16]
@@ -87,7 +87,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Map:
-    """A drawing of faces, and how much neighbours among them have in common, in a sentence."""
+    """A drawing of faces, and a sentence on how similar neighbours are."""
 
     drawing: Drawing
     described: str
@@ -95,7 +95,7 @@ class Map:
 
 @dataclass(frozen=True)
 class FeatureMap:
-    """The leading method of a board, by its first seed, on so many `faces` of all its targets."""
+    """The maps of a board's leading method with its first seed, on `faces` faces of all its targets."""
 
     board: Board
     method: Method
@@ -106,7 +106,7 @@ class FeatureMap:
 
 
 def content(report: Report) -> Content | None:
-    """Shown where the predictions of a leading method hold features."""
+    """Shown if the predictions of a leading method hold features."""
     found = feature_maps(report.records, report.boards, report.cache) if report.cache else []
     slugs = board_slugs(each.board for each in found)
     drawings = {
@@ -118,7 +118,7 @@ def content(report: Report) -> Content | None:
 
 
 def feature_maps(records: Sequence[Record], boards: Sequence[Board], cache: Path) -> list[FeatureMap]:
-    """A pair of maps per board; none where the predictions of its leading method hold no features."""
+    """One pair of maps per board whose leading method has features in its predictions."""
     with progress("maps of features", len(boards), "board") as bar:
         found = []
         for board in boards:
@@ -141,9 +141,9 @@ def _map_of(board: Board, records: Sequence[Record], cache: Path) -> FeatureMap 
 
 
 def sample(records: Sequence[Record], cache: Path) -> Sampled | None:
-    """Faces of one run's targets, drawn evenly and by a fixed seed; None where they are too few, or all alike."""
+    """Faces of one run's targets, sampled evenly with a fixed seed; None if they are too few, or all the same."""
     predicted = {record.target_label: path for record in records if (path := _path(record, cache)).is_file()}
-    # In one order, whatever the source: then boards of one encoder and the same targets share the map before the head.
+    # In an order that does not depend on the source, so that boards of one encoder share the map before the head.
     read = {label: read_predictions(path) for label, path in sorted(predicted.items())}
     read = {label: predictions for label, predictions in read.items() if predictions.features.size}
     rows = {label: _chosen(each.truth[each.sample], MOST // len(read), label) for label, each in read.items()}
@@ -162,7 +162,7 @@ def sample(records: Sequence[Record], cache: Path) -> Sampled | None:
 
 
 def _differ(vectors: NDArray[np.float32]) -> bool:
-    """Whether there is something to map; scikit-learn crashes where there is not."""
+    """Whether the vectors are finite and differ; scikit-learn crashes otherwise."""
     return bool(np.isfinite(vectors).all() and np.ptp(vectors, axis=0).any())
 
 
@@ -171,7 +171,7 @@ def _path(record: Record, cache: Path) -> Path:
 
 
 def _chosen(truth: NDArray[np.int64], count: int, label: str) -> NDArray[np.int64]:
-    """So many rows, or all: every expression by its share."""
+    """`count` rows, or all if there are fewer, stratified by expression."""
     shuffled = np.random.default_rng(seed_from("map", label)).permutation(len(truth))
     grouped = shuffled[np.argsort(truth[shuffled], kind="stable")]
     evenly = np.linspace(0, len(truth) - 1, min(count, len(truth))).round().astype(np.int64)
@@ -182,8 +182,8 @@ def draw_maps(sampled: Sampled, method: str, cache: Path) -> tuple[Map, Map]:
     """The maps before and after the head of `method`."""
     spread = sampled.after.std(axis=0)
     standardised = (sampled.after - sampled.after.mean(axis=0)) / np.where(spread > 0, spread, 1)
-    with ThreadPoolExecutor(2) as side_by_side:
-        before, after = side_by_side.map(partial(place, cache=cache), (sampled.before, standardised))
+    with ThreadPoolExecutor(2) as pool:
+        before, after = pool.map(partial(place, cache=cache), (sampled.before, standardised))
     about = f"{method}: t-SNE of {len(sampled.domain):,} faces"
     return (
         draw_map(sampled, before, f"{about} by their features before the head."),
@@ -192,7 +192,7 @@ def draw_maps(sampled: Sampled, method: str, cache: Path) -> tuple[Map, Map]:
 
 
 def place(vectors: NDArray[np.float32], cache: Path) -> Layout:
-    """The t-SNE of vectors (N, D), made once and kept in `cache`."""
+    """The t-SNE of vectors (N, D), computed once and kept in `cache`."""
     what = {
         "vectors": sha256(np.ascontiguousarray(vectors).tobytes()).hexdigest(),
         "shape": list(vectors.shape),
@@ -203,7 +203,7 @@ def place(vectors: NDArray[np.float32], cache: Path) -> Layout:
         return Layout(kept["places"], kept["neighbours"])
     layout = _place(vectors)
     with suppress(FercacheError), replacing(path) as temporary, temporary.open("wb") as stream:
-        # Where nothing can be written, the map is made again the next time.
+        # If it cannot be written, the map is computed again next time.
         np.savez(stream, places=layout.places, neighbours=layout.neighbours)
     return layout
 
@@ -214,7 +214,7 @@ def _place(vectors: NDArray[np.float32]) -> Layout:
     from sklearn.neighbors import NearestNeighbors
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # several are hardly faster, and many times slower where anything else runs beside them
+    with threadpool_limits(1):  # more threads are hardly faster, and many times slower on a busy machine
         if vectors.shape[1] > COMPONENTS:
             vectors = PCA(min(COMPONENTS, len(vectors)), random_state=SEED).fit_transform(vectors)
         perplexity = min(PERPLEXITY, (len(vectors) - 1) // 3)
@@ -224,7 +224,7 @@ def _place(vectors: NDArray[np.float32]) -> Layout:
 
 
 def draw_map(sampled: Sampled, layout: Layout, what: str) -> Map:
-    """The faces coloured by expression, the marker by domain. The description begins with `what` is shown."""
+    """The faces, coloured by expression, with a marker per domain. The description begins with `what`."""
     described = _described(sampled, layout)
     with mpl.rc_context(STYLE):
         legend = _legend(sampled)
@@ -245,7 +245,7 @@ def draw_map(sampled: Sampled, layout: Layout, what: str) -> Map:
 
 @dataclass(frozen=True)
 class _Entry:
-    """Of a legend, so many pixels from the left."""
+    """An entry of the legend, `left` pixels from the left edge."""
 
     left: float
     line: int
@@ -255,7 +255,7 @@ class _Entry:
 
 
 def _legend(sampled: Sampled) -> list[_Entry]:
-    """Expressions in four columns, below them domains in two where all names are short."""
+    """Expressions in four columns; below them domains, in two columns if all names are short."""
     expressions = [
         _Entry(column * WIDTH / 4, line, name, colour=HUES[name], marker=_marker(SQUARE, LEGEND_SIZE))
         for i, name in enumerate(sampled.expressions)
@@ -280,13 +280,13 @@ def _draw_entry(figure: Figure, entry: _Entry) -> None:
 
 
 def _marker(domain: int, size: float) -> dict[str, Any]:
-    """How matplotlib is to draw the faces of a domain."""
+    """The matplotlib style for the faces of a domain."""
     larger, place = divmod(domain, len(MARKERS))
     return {"linestyle": "none", "marker": MARKERS[place], "markersize": size * (1 + larger / 2), "markeredgewidth": 0}
 
 
 def _described(sampled: Sampled, layout: Layout) -> str:
-    """How much neighbours have in common, in numbers: a drawing of so many faces cannot be read out."""
+    """How similar neighbours are, in numbers, for readers who cannot see the drawing."""
     alike = [f"{100 * _alike(labels, layout.neighbours):.0f} %" for labels in (sampled.expression, sampled.domain)]
     chance = [f"{100 * _by_chance(labels):.0f} %" for labels in (sampled.expression, sampled.domain)]
     return (
@@ -311,7 +311,7 @@ _PLACE = re.compile(r'x="([\d.-]+)" y="([\d.-]+)"')
 
 
 def _compact(svg: str) -> str:
-    """Of matplotlib's document, each series of faces as one path with a marker at every point: a tenth of the size."""
+    """Matplotlib's SVG with each series of faces as one path with markers, which is a tenth of the size."""
     return _SERIES.sub(_as_path, svg)
 
 

@@ -1,4 +1,4 @@
-"""How a head's channel masks differ between expressions, on its source and on the other targets of its board."""
+"""Masks: how a head's channel masks differ between expressions, on its source and on the other targets."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ from fercache.reporting.table_rows import Method
 from fercache.store.runs import read_predictions
 
 SATURATED = 99
-"""The percentile of the deviations that is drawn in full colour: a few large ones would leave the others pale."""
+"""The percentile of the deviations that has full colour; the maximum would leave the others pale."""
 LEAST = 0.01
-"""What is drawn in full colour at least: masks that hardly differ must not look different."""
+"""The smallest deviation that may have full colour: masks that hardly differ must not look different."""
 
 
 @dataclass(frozen=True)
 class MaskFigure:
     """A method's masks under its first seed.
 
-    `panels` are drawings, one per target whose predictions are there, and `document` is all of them in one SVG, for the
-    file `file`. `tests` are by target label, those of targets that are not drawn among them.
+    `panels` are drawings, one per target with predictions; `document` is all of them in one SVG, for the file `file`.
+    `tests` are by target label, including targets without a drawing.
     """
 
     file: str
@@ -47,17 +47,17 @@ class MaskFigure:
 
     @property
     def shuffles(self) -> int:
-        """How many shuffles of the labels a test had."""
+        """The number of label shuffles per test."""
         return min(test.shuffles for test in self.tests.values())
 
     @property
     def not_drawn(self) -> str:
-        """The targets that have a test, but no predictions any more."""
+        """The targets with a test whose predictions are gone."""
         return ", ".join(label for label in self.tests if label not in self.panels)
 
 
 def content(report: Report) -> Content | None:
-    """Shown where records hold tests of masks."""
+    """Shown if records hold tests of masks."""
     found = mask_figures(report.records, report.boards, report.cache) if report.cache else []
     drawings = {
         slug(f"{Path(figure.file).stem}-{label}"): panel for figure in found for label, panel in figure.panels.items()
@@ -67,7 +67,7 @@ def content(report: Report) -> Content | None:
 
 
 def mask_figures(records: Sequence[Record], boards: Sequence[Board], cache: Path) -> list[MaskFigure]:
-    """A figure per method whose records hold tests of its masks; the masks are in the predictions in `cache`."""
+    """One figure per method whose records hold tests of its masks; the masks are in the predictions in `cache`."""
     tested = [record for record in records if record.mask]
     methods = [(board, row.method) for board in boards for row in board.headline if row.method.readout == MAIN]
     found = [
@@ -120,7 +120,7 @@ def _panels(
     tests: Mapping[str, MaskRecord],
     deviations: Mapping[str, NDArray[np.float32]],
 ) -> dict[str, Drawing]:
-    """All in the same colours, so that they can be compared."""
+    """The drawings by target label, on one colour scale, so that they can be compared."""
     if not deviations:
         return {}
     limit = max(float(np.nanpercentile(np.abs(list(deviations.values())), SATURATED)), LEAST)

@@ -24,7 +24,7 @@ def content(report: Report) -> Content:
 
 
 def policy_rows(board: Board) -> list[tuple[Row, str, int]]:
-    """All rows, method by method, with the policy to print and the rows that the method's heading spans (0: none)."""
+    """All rows by method, with the policy to print and the number of rows that the method's heading spans (0: none)."""
     unmoved = [row for selection in board.selections for row in board.unmoved(selection)]
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in board.rows:
@@ -39,9 +39,9 @@ def policy_rows(board: Board) -> list[tuple[Row, str, int]]:
 
 
 def gains(board: Board) -> list[Gain]:
-    """Of every method that has something to choose; none where the oracle or another policy is missing.
+    """The gains of methods with something to select; none if the oracle or every other policy is missing.
 
-    In the main readout alone, since that is what the oracle chooses by.
+    Main readout only, because the oracle selects by it.
     """
     if "oracle" not in board.selections[1:]:
         return []
@@ -59,7 +59,7 @@ def gains(board: Board) -> list[Gain]:
 
 
 def _gain(oracle: Cell, chosen: Cell) -> Cell:
-    """Seed by seed; missing where one of both is."""
+    """Seed by seed; missing if either cell is."""
     if not (oracle.values and chosen.values):
         return Cell()
     return Cell(tuple(bound - score for bound, score in zip(oracle.values, chosen.values, strict=True)))

@@ -1,4 +1,4 @@
-"""Where the methods of a board stand, within noise: no method is ahead of one that may be as good."""
+"""Ranks within noise: no method ranks above one that may be as good."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Range:
-    """The ranks that a method may have among so many `methods` that were compared: 1 is the best."""
+    """The ranks that a method may have among the compared `methods`; 1 is the best."""
 
     best: int
     worst: int
@@ -42,9 +42,9 @@ class Range:
 
 @dataclass(frozen=True)
 class BoardRanks:
-    """Of one board: `ranges[method][column, metric]`, where a column is a target label or "unseen".
+    """The ranks of one board: `ranges[method][column, metric]`, where a column is a target label or "unseen".
 
-    `rows` are those that have any, best first. `missing` says what has no predictions to compare.
+    `rows` are the methods that have ranks, best first. `missing` lists what has no predictions to compare.
     """
 
     board: Board
@@ -53,30 +53,30 @@ class BoardRanks:
     ranges: Mapping[Method, Mapping[tuple[str, Metric], Range]]
     missing: tuple[str, ...]
     single: frozenset[Method]
-    """Methods with a random part of which one seed was trained: their ranks are those of that model."""
+    """Methods with random parts and a single seed: their ranks are those of that model."""
 
 
 @dataclass(frozen=True)
 class _Column:
-    """The methods that were compared in one column, and how, by metric."""
+    """The methods compared in one column, and their comparison by metric."""
 
     methods: list[Method]
     compared: Mapping[Metric, Compared]
 
 
 def content(report: Report) -> Content | None:
-    """Shown where a board has two methods or more with predictions."""
+    """Shown if a board has two or more methods with predictions."""
     found = report.once(report_ranks)
     return Content({"ranks": found}, files={"ranks.csv": csv_text(ranks_frame(found))}) if found else None
 
 
 def report_ranks(report: Report) -> list[BoardRanks]:
-    """The ranks of a report's methods, which take some time: to be had `once`."""
+    """The ranks of a report's methods. They take some time, so use `Report.once`."""
     return ranks(report.records, report.reader) if report.reader else []
 
 
 def places_shared(found: Iterable[BoardRanks], board: Board, method: Method) -> tuple[int, int] | None:
-    """How many of how many other methods may share the method's place on the unseen targets; None: not compared."""
+    """How many other methods may share the method's rank on the unseen targets, and how many there are, or None."""
     for ranked in found:
         if (ranked.board.encoder_key, ranked.board.source) == (board.encoder_key, board.source):
             for other, places in ranked.ranges.items():
@@ -89,9 +89,9 @@ def places_shared(found: Iterable[BoardRanks], board: Board, method: Method) -> 
 def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
     """The ranks of each board's methods, with the epoch chosen on the source, on each target and over the unseen ones.
 
-    All pairs of methods are compared on the faces that all of them read, and their p adjusted by Holm for the pairs of
-    a column. Methods that were scored on fewer faces than others are left out, and targets without duplicates.
-    Boards with fewer than two methods have no ranks.
+    Compares all pairs of methods on the faces that all of them scored, with p Holm-adjusted over the pairs of a column.
+    Leaves out methods that were scored on fewer faces than others, targets without duplicates, and boards with fewer
+    than two methods.
     """
     chosen = by_headline(records)
     of_cell = by_cell(chosen)
@@ -102,7 +102,7 @@ def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
 
 
 def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
-    """A row per method, column of the table and metric."""
+    """One row per method, column of the table and metric."""
     import pandas as pd
 
     rows = [
@@ -121,7 +121,7 @@ def ranks_frame(found: Iterable[BoardRanks]) -> "pd.DataFrame":
 def rank_ranges(value: NDArray[np.float64], p: NDArray[np.float64]) -> list[Range]:
     """(M, M) differences, rows minus columns, and their p -> the ranks that each method may have.
 
-    A method is behind those that are significantly better, and ahead of those that are significantly worse.
+    A method ranks below those that are significantly better, and above those that are significantly worse.
     """
     count = len(value)
     above = np.triu_indices(count, 1)
@@ -184,13 +184,13 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
 
 
 def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) -> tuple[float, ...]:
-    """What rows are sorted by."""
+    """The sort key of a row."""
     there, mean = ranges.get((column, "accuracy")), row.scores(column)["accuracy"].mean
     return (np.inf, 0, 0) if there is None else (there.best, there.worst, -(mean or 0))
 
 
 def _over_targets(columns: Sequence[_Column]) -> _Column:
-    """Of the methods that were compared on each target: other targets might have been scored."""
+    """The column over all targets, a random sample, of the methods that were compared on each of them."""
     methods = [method for method in columns[0].methods if all(method in column.methods for column in columns)]
     if len(methods) < 2:
         return _Column(methods, {})

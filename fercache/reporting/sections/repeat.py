@@ -1,4 +1,4 @@
-"""Keys and commands: what to type to get the report again, its files, and the keys of everything in it."""
+"""Keys and commands: the commands that reproduce the report, its files, and the keys of everything in it."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ def content(report: Report) -> Content:
 
 
 def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
-    """What has a key, by kind and name; runs are listed apart."""
+    """Everything with a key except runs, as kind, name and key."""
     yield "encoder", record.encoder, record.encoder_key
     names = {"source": record.source, "target": record.target}
     yield from ((kind, names.get(kind, ""), key) for kind, key in record.keys.items() if kind != "run")

@@ -27,7 +27,7 @@ class RobustnessView:
 
 
 def content(report: Report) -> Content | None:
-    """Shown where corrupted targets were scored."""
+    """Shown if corrupted targets were scored."""
     if not report.robustness:
         return None
     views = [robustness_view(table, report.boards) for table in report.robustness]
@@ -43,7 +43,7 @@ def content(report: Report) -> Content | None:
 
 
 def robustness_view(table: Robustness, found: Sequence[Board]) -> RobustnessView:
-    """Its figure shows the methods of the board's figures, in their colours; without a board, the table's own."""
+    """The view of a table. Its figure shows the methods of the board's figures; without a board, the table's own."""
     of_board = (board for board in found if (board.encoder_key, board.source) == (table.encoder_key, table.source))
     drawn = {row.method.key for row in next(of_board, table).drawn}
     rows = [row for row in table.headline if row.method.key in drawn and row.method.readout == MAIN]
@@ -52,7 +52,7 @@ def robustness_view(table: Robustness, found: Sequence[Board]) -> RobustnessView
         for row, colour in zip(rows, colours(len(rows)), strict=True)
         if any(cells["accuracy"].values for name, cells in row.cells.items() if name != CLEAN)
     }
-    # Of the drop there is no best: a method that starts low has little to lose.
+    # The drop has no best: a method that starts low has little to lose.
     columns = [name for name in table.columns if name != DROP]
     return RobustnessView(
         table=table,

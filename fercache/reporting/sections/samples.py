@@ -15,7 +15,7 @@ def content(report: Report) -> Content:
 
 
 def samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, str]]:
-    """Target, split, label policy, faces kept and left out, and why. Corrupted targets that agree share a line."""
+    """Target, split, vote policy, faces kept and left out, and why. Corrupted targets that agree share a line."""
     targets: dict[tuple[str, str, int, int, str], list[str]] = defaultdict(list)
     for record in records:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(record.dropped.items()))

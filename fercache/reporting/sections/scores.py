@@ -1,4 +1,4 @@
-"""Scores: methods x targets, which method leads, and how far the targets are from the source."""
+"""Scores: methods x targets, the leading method, and the distance of the targets from the source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from fercache.reporting.table_rows import SELECTIONS, Cell, Row
 from fercache.scoring.drift import Drift
 
 Best = dict[tuple[str, str], float | None]
-"""The highest mean by column and metric, as it is printed."""
+"""The highest mean by column and metric, as printed."""
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a target is from the source; `accuracy` is that of the board's leading method."""
+    """The distance of a target from the source, and the `accuracy` of the board's leading method on it."""
 
     label: str
     drift: Drift
@@ -34,10 +34,10 @@ class Distance:
 
 @dataclass(frozen=True)
 class BoardScores:
-    """What is shown of a board. `best` is by selection policy; the oracle has none. `leader_gap` is in points.
+    """A board on the page. `best` is by selection policy; the oracle has none. `leader_gap` is in points.
 
-    `shared` are the methods that may have the leader's place, and all others; None where they were not compared.
-    `not_compared` are datasets that were trained on, but not searched for images of the targets.
+    `shared` counts the other methods that may share the leader's rank, and all others; None if not compared.
+    `not_compared` are training datasets that were not searched for images of the targets.
     """
 
     board: Board
@@ -77,7 +77,7 @@ def _files(report: Report) -> dict[str, str]:
 
 
 def board_scores(board: Board, records: Sequence[Record], ranked: Sequence[BoardRanks] = ()) -> BoardScores:
-    """What the page says of a board's scores."""
+    """The scores of a board as the page shows them."""
     leader = _leader(board)
     return BoardScores(
         board=board,
@@ -99,13 +99,13 @@ def _best(board: Board, selection: str) -> Best:
 
 
 def _leader(board: Board) -> Row | None:
-    """The headline row with the best mean accuracy over the unseen targets; None where no row has such a mean."""
+    """The headline row with the best mean accuracy over the unseen targets; None if no row has such a mean."""
     leader = board.leading(board.headline)
     return leader if leader and board.comparable_mean(leader) is not None else None
 
 
 def _leader_gap(board: Board, leader: Row) -> float | None:
-    """Points between the leader's mean over unseen targets and its own source."""
+    """The leader's mean over unseen targets minus its score on its own source, in points."""
     source, unseen = board.source_accuracy(leader), leader.unseen_mean["accuracy"].mean
     return None if source is None or unseen is None else unseen - source
 
@@ -127,7 +127,7 @@ def _not_compared(board: Board, records: Sequence[Record]) -> list[str]:
 
 
 def distances(board: Board, records: Sequence[Record]) -> list[Distance]:
-    """Of every target whose records have it, in the order of the board's columns; none without a method."""
+    """The distances of targets whose records have one, in the order of the board's columns; none without a method."""
     leading = board.leading(board.headline)
     methods = {row.method.key for row in board.rows}
     found = {r.target_label: r.drift for r in records if r.method_key in methods and r.drift}
@@ -136,7 +136,7 @@ def distances(board: Board, records: Sequence[Record]) -> list[Distance]:
 
 
 def _choices(boards: Sequence[Board]) -> dict[str, list[str]]:
-    """What the tables can be filtered by, where there is something to choose; the policy shown first stands first."""
+    """The filters of the tables that have more than one option; the policy shown first comes first."""
     methods = [row.method for board in boards for row in board.rows]
     policies = dict.fromkeys(board.policy for board in boards)
     policies |= {name: None for name in SELECTIONS if any(name in board.selections for board in boards)}

@@ -1,4 +1,4 @@
-"""Settings: accuracy by the value of a setting, where a board's methods differ in nothing else."""
+"""Settings: accuracy by the value of a setting, for methods that differ in nothing else."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.table_rows import Cell, Row, Scores
 
 LEAST = 3
-"""Fewer values make no curve."""
+"""The smallest number of values for a curve."""
 
 
 _Kind = tuple[str, str, str, Changed]
@@ -38,7 +38,7 @@ class Sweep:
 
 
 def content(report: Report) -> Content | None:
-    """Shown where a setting has enough values for a curve."""
+    """Shown if a setting has enough values for a curve."""
     found = [(board, sweep) for board in report.boards for sweep in sweeps(board)]
     drawings = figure_names(
         (("setting", report.slugs[board.encoder_key, board.source], sweep.head, sweep.name), sweep.drawing)
@@ -48,9 +48,9 @@ def content(report: Report) -> Content | None:
 
 
 def sweeps(board: Board) -> list[Sweep]:
-    """A sweep for every numeric setting, and every choice of the others, with at least `LEAST` values.
+    """One sweep per numeric setting and choice of the other settings, with at least `LEAST` values.
 
-    Rows are the headline's, in their main readout. There is none where nothing is complete.
+    Uses the headline's rows in their main readout; leaves out sweeps without complete scores.
     """
     found: dict[_Kind, dict[float, Row]] = defaultdict(dict)
     for row in (row for row in board.headline if row.method.readout == MAIN):
@@ -61,7 +61,7 @@ def sweeps(board: Board) -> list[Sweep]:
 
 
 def _numeric(changed: Changed) -> Iterable[tuple[str, float, Changed]]:
-    """Every setting that is a number, and the settings beside it."""
+    """Every numeric setting with its value, and the other settings."""
     for place, (name, value) in enumerate(changed):
         if isinstance(value, Real) and not isinstance(value, bool) and isfinite(value):
             yield name, float(value), (*changed[:place], *changed[place + 1 :])

@@ -1,4 +1,4 @@
-"""Targets: recall by expression, confusion matrices, calibration and groups, target by target."""
+"""Targets: recall by expression, confusion matrices, calibration and groups for each target."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from fercache.reporting.table_rows import Cell
 from fercache.scoring.intervals import FEWEST_FACES, few_faces, wilson
 
 FEWEST = 10
-"""Bins of confidence with fewer faces, of all seeds together, are not drawn: they say little, but stand out."""
+"""Confidence bins with fewer faces, over all seeds, are not drawn: they are unreliable, but conspicuous."""
 
 FEW = " *"
 """Marks an expression with too few faces to judge."""
@@ -42,7 +42,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Limits:
-    """A score in percent, or a calibration error, and its 95 % interval: the mean over the seeds' own."""
+    """A score in percent, or a calibration error, and its 95 % interval, both averaged over seeds."""
 
     value: str
     interval: str
@@ -50,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sureness:
-    """How sure a method's scores on a target are. Limits are by what they are of: a row of a table."""
+    """The uncertainty of a method's scores on a target: `limits` by score, which is a row of the table."""
 
     method: str
     colour: str
@@ -67,7 +67,7 @@ class Group:
 
 
 def worst(groups: Sequence[Group]) -> tuple[str, ...]:
-    """Per method the value with the lowest recall; "" where there is nothing to choose from."""
+    """The group value with the lowest recall for each method; "" if there are fewer than two."""
     found = []
     for cells in zip(*(group.cells for group in groups), strict=True):
         means = {group.value: cell.mean for group, cell in zip(groups, cells, strict=True) if cell.mean is not None}
@@ -77,7 +77,7 @@ def worst(groups: Sequence[Group]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Panel:
-    """What the page shows of one target of one board. `drawings` are by the kind that their files are named after."""
+    """One target of one board on the page. `drawings` are by kind, which is part of their file names."""
 
     label: str
     kind: str
@@ -92,12 +92,12 @@ class Panel:
 
     @property
     def sure_of(self) -> tuple[str, ...]:
-        """What there are limits of."""
+        """The scores that have limits."""
         return tuple(dict.fromkeys(heading for each in self.sure for heading in each.limits))
 
 
 def content(report: Report) -> Content | None:
-    """Shown where targets that are not corrupted were scored."""
+    """Shown if clean targets were scored."""
     if not report.boards:
         return None
     of_cell = defaultdict(list)
@@ -118,7 +118,7 @@ def content(report: Report) -> Content | None:
 
 
 def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentError] = ()) -> Panel | None:
-    """The panel of a target; None where no drawn method was scored on it under the headline policy."""
+    """The panel of a target; None if no drawn method was scored on it under the headline policy."""
     rows = {
         str(row.method): row
         for row in board.drawn
@@ -163,7 +163,7 @@ def _recall(label: str, records: Mapping[str, Sequence[Record]]) -> Drawing:
 
 
 def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
-    """Per expression that the target has, its recall for every seed. The seeds read the same faces: they count once."""
+    """The recall of every seed, by expression of the target. All seeds have the same faces, which count once."""
     bars = {}
     for name in records[0].classes:
         scores = [record.scores[MAIN] for record in records]
@@ -184,7 +184,7 @@ SURE = {
 
 
 def _limits(records: Sequence[Record]) -> dict[str, Limits]:
-    """Older records have no interval that could be shown: bootstraps hold the truth less often than they say."""
+    """The scores with their intervals. Those of older records are not shown: their bootstraps were too narrow."""
     found = {}
     recent = [record.intervals for record in records if "accuracy_unconditional" in record.intervals]
     for name in INTERVALS:

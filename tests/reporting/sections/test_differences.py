@@ -1,4 +1,4 @@
-"""Methods against a baseline: what is compared, on which faces, and what is said where it cannot be."""
+"""Methods against a baseline: what is compared, on which faces, and the reasons why it cannot be."""
 
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def test_one_seed_of_a_method_with_a_random_part_is_about_trained_models(tmp_pat
     (found,) = differences(records, Reader(tmp_path), "zero-shot")
     about = {(d.method.head, d.difference.about) for d in found.differences}
     assert about == {("linear-probe", "methods"), ("text-similarity", "trained models")}
-    random = [r.model_copy(update={"seeded": True}) for r in records]  # a record that says so itself
+    random = [r.model_copy(update={"seeded": True}) for r in records]  # explicit in the record
     (found,) = differences(random, Reader(tmp_path), "zero-shot")
     assert {d.difference.about for d in found.differences} == {"trained models"}
 
@@ -161,7 +161,7 @@ def test_predictions_without_a_common_face_are_not_compared(tmp_path: Path) -> N
     (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert found.differences == ()
     assert found.missing == (
-        f"linear-probe on {WEBCAM}: The predictions to compare share no face with the same label.",
+        f"linear-probe on {WEBCAM}: The predictions to compare have no common face with the same label.",
     )
 
 
@@ -252,7 +252,7 @@ def test_a_board_without_the_baseline_has_no_differences(tmp_path: Path) -> None
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"no run called 'linear-prob'.*Did you mean 'linear-probe'\?"):
+    with pytest.raises(UsageError, match=r"no head or run 'linear-prob'.*Did you mean 'linear-probe'\?"):
         differences(demo(tmp_path), Reader(tmp_path), "linear-prob")
 
 

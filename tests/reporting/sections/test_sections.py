@@ -57,7 +57,7 @@ def records(tmp_path: Path) -> list[Record]:
 
 @pytest.fixture
 def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Path]:
-    """Installs sections beside the package's own, from source or as they are."""
+    """Installs sections beside the built-in ones, from source or as objects."""
 
     def with_sections(source: str = "", **sections: Any) -> Path:
         file = tmp_path / "run_list.py"
@@ -113,34 +113,36 @@ def test_files_of_an_earlier_report_that_a_section_no_longer_has_are_deleted(
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected"),
     [
         (("sorted({", "missing_name({"), "NameError: name 'missing_name' is not defined"),
         (("{{ run }}", "{{ run.nothing }}"), "UndefinedError"),
         (("{% endfor %}", ""), "TemplateSyntaxError"),
-        (('{"runs.csv"', '{"others.csv"'), "writes others.csv, which is not among its `files`"),
+        (('{"runs.csv"', '{"others.csv"'), "writes others.csv, which is not in its `files`"),
     ],
 )
 def test_a_section_that_fails_is_named_with_its_file_and_there_is_no_broken_page(
-    tmp_path: Path, install: Callable[..., Path], wrong: tuple[str, str], said: str
+    tmp_path: Path, install: Callable[..., Path], wrong: tuple[str, str], expected: str
 ) -> None:
     file = install(SCRATCH.replace(*wrong))
     with pytest.raises(FercacheError) as failed:
         write_report([fake_record()], tmp_path / "report")
     assert "report section 'run-list'" in str(failed.value) and str(file) in str(failed.value)
-    assert said in str(failed.value)
+    assert expected in str(failed.value)
     assert not (tmp_path / "report").exists()
 
 
 def test_a_plugin_that_is_no_section_is_refused(tmp_path: Path, install: Callable[..., Path]) -> None:
     install(mine="a text")
-    with pytest.raises(FercacheError, match=r"'mine' is a str, where a .*Section is expected"):
+    with pytest.raises(
+        FercacheError, match=r"'mine' is a str, where a .*expected a fercache.reporting.sections.Section"
+    ):
         write_report([fake_record()], tmp_path)
 
 
 def test_two_sections_with_a_file_of_one_name_are_refused(tmp_path: Path, install: Callable[..., Path]) -> None:
     install(SCRATCH.replace('{"runs.csv"', '{"summary.csv"').replace('"runs*.csv"', '"summary.csv"'))
-    with pytest.raises(FercacheError, match=r"'scores' .* and 'run-list' .* both make a file called summary.csv"):
+    with pytest.raises(FercacheError, match=r"'scores' .* and 'run-list' .* both write the file summary.csv"):
         write_report([fake_record()], tmp_path)
 
 
@@ -152,7 +154,7 @@ def test_sections_stand_after_the_one_that_they_name_and_in_the_order_of_their_n
     others: Mapping[str, Section] = {"b": after("ranks"), "c": after("samples"), "a": after("ranks")}
     names = ordered(own | others)
     assert names[1:5] == ["ranks", "a", "b", "differences"] and names[-3:] == ["samples", "c", "repeat"]
-    with pytest.raises(FercacheError, match=r"'a' .* is to stand after 'rank', which is none. Did you mean 'ranks'"):
+    with pytest.raises(FercacheError, match=r"'a' .* comes after 'rank', which does not exist. Did you mean 'ranks'"):
         ordered(own | {"a": after("rank")})
 
 
