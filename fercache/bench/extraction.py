@@ -217,7 +217,7 @@ def write_columns(columns: Columns, dataset: FaceSet, cache: Path) -> int:
         for shard in writer.missing():
             rows = writer.rows_of(shard)
             some = {name: array[rows.start : rows.stop] for name, array in columns.arrays().items()}
-            writer.write(shard, Columns.of(some), [], {})
+            writer.write(shard, Columns.of(some), [], settled={})
         writer.assemble({})
     return len(columns)
 

@@ -85,7 +85,7 @@ def extract_on_cluster(
             columns, quarantined, some = _result(ray, done[0], faces)
             _check_same_files(faces, quarantined)
             listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
-            writer.write(shard, columns, quarantined, {"batch_size": task.batch_size})
+            writer.write(shard, columns, quarantined, settled={"batch_size": task.batch_size})
             bar.update(len(faces))
             counts += some
     return replace(counts, seconds=round(time.perf_counter() - start, 3))

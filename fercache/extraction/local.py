@@ -75,7 +75,7 @@ def extract_shards(listing: Listing, task: ExtractionTask, encoder: Encoder, *, 
     def write(shard: int, collected: _Shard) -> Counts:
         columns, quarantined, some = collected.encoded()
         listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
-        writer.write(shard, columns, quarantined, {"batch_size": task.batch_size})
+        writer.write(shard, columns, quarantined, settled={"batch_size": task.batch_size})
         return some
 
     with (

@@ -112,7 +112,7 @@ def test_features_that_are_no_numbers_are_refused(tmp_path: Path, bad: float) ->
 
 
 def test_a_failure_to_write_is_heard_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: TableWriter, shard: int, *rest: Any) -> None:
+    def full(self: TableWriter, shard: int, *rest: Any, **more: Any) -> None:
         raise FercacheError("the disk is full")
 
     monkeypatch.setattr(TableWriter, "write", full)
