@@ -43,7 +43,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean '{close[0]}'? Known: {listed}." if close else f"Known: {listed}."
 
 
-class Problem(NamedTuple):
+class FieldProblem(NamedTuple):
     """What is wrong with a field: its place, pydantic's `kind` of error, the message, and the value that was given."""
 
     place: tuple[str | int, ...]
@@ -57,7 +57,7 @@ class Problem(NamedTuple):
         return ".".join(map(str, self.place))
 
 
-def first_problem(error: "ValidationError") -> Problem:
+def first_problem(error: "ValidationError") -> FieldProblem:
     """The first of a model's problems; an unknown name before what is missing, which it is often a misspelling of."""
     problems = error.errors(include_url=False)
     first = next((one for one in problems if one["type"] == "extra_forbidden"), problems[0])
@@ -65,7 +65,7 @@ def first_problem(error: "ValidationError") -> Problem:
     if first["type"] == "enum":
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         message = f"there is no '{first['input']}'. {nearest(str(first['input']), known)}".removesuffix(".")
-    return Problem(first["loc"], first["type"], message, first["input"])
+    return FieldProblem(first["loc"], first["type"], message, first["input"])
 
 
 def check_length(what: str, name: str) -> None:

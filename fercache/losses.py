@@ -4,7 +4,7 @@ Shapes: B faces, C channels (CAFE) or D dimensions (KE2NT), L expressions. A `ta
 soft labels; `class_weights` (L,) weigh the classes in a cross-entropy. CAFE is arXiv 2408.10614, KE2NT 2409.08598.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -113,32 +113,38 @@ def transformation_loss(embedding: Tensor, neutral: Tensor, text: Tensor, labels
     return (_emotional_share(labels, neutral_index, distance) * distance).sum()
 
 
+class Contrast(NamedTuple):
+    """A variant of L_c; only `contrastive` uses the scale."""
+
+    variant: ContrastVariant
+    logit_scale: Tensor | float = 1.0
+
+
 def self_contrast_loss(
     embedding: Tensor,
     neutral: Tensor,
     text: Tensor,
     labels: Tensor,
     neutral_index: int,
-    variant: ContrastVariant = "paired",
-    logit_scale: Tensor | float = 1.0,
+    contrast: Contrast,
 ) -> Tensor:
     """KE2NT L_c over the faces that are not neutral; 0 without any. Shapes as in `transformation_loss`.
 
     Anchor a = t_y, positive p = f_e, negative n = f_n, each L2-normalised. `paired`: mean of a_i n_i - a_i p_i + 2;
     `official`: the same over all pairs (i, j); `contrastive`: cross-entropy of a_i p_i among itself and all a_i n_j,
-    times `logit_scale` (the only variant to use it).
+    times the `logit_scale`.
     """
     anchor = F.normalize(text, dim=1)[labels]
     positive, negative = F.normalize(embedding, dim=1), F.normalize(neutral, dim=1)
     share = _emotional_share(labels, neutral_index, anchor)
-    if variant == "paired":
+    if contrast.variant == "paired":
         return (share * ((anchor * (negative - positive)).sum(1) + 2)).sum()
-    if variant == "official":
+    if contrast.variant == "official":
         # The mean over all pairs of a dot product is the dot product of the means.
         return (share @ anchor) @ (share @ (negative - positive)) + 2 * share.sum()
     matched = (anchor * positive).sum(1, keepdim=True)
     others = (anchor @ negative.T).masked_fill(share == 0, -torch.inf)
-    scores = logit_scale * torch.cat([matched, others], dim=1)
+    scores = contrast.logit_scale * torch.cat([matched, others], dim=1)
     return (share * (scores.logsumexp(1) - scores[:, 0])).sum()
 
 

@@ -45,7 +45,7 @@ class Fitted:
     history: list[Row]
 
 
-class Views(Protocol):
+class ViewFeatures(Protocol):
     """Augmented views of the training faces."""
 
     def draw(self, faces: Batch, generator: torch.Generator) -> Batch:
@@ -63,7 +63,7 @@ class SourceFaces:
     train: Batch
     validation: Batch
     shifted: Batch | None = None
-    views: Views | None = None
+    views: ViewFeatures | None = None
     folds: NDArray[np.int64] | None = None
 
 

@@ -33,43 +33,40 @@ class Labels:
         return self.index >= 0
 
 
-def read_labels(
+def named_labels(expressions: Sequence[str], classes: Sequence[str], label: NDArray[np.int16]) -> Labels:
+    """Labels over `expressions` from those of a dataset: `label` (N,) indexes `classes`, -1 for none."""
+    names = list(expressions)
+    position = np.array([names.index(name) if name in names else -1 for name in classes] + [-1])
+    index = position[label.astype(np.int64)]  # label -1 reads the last entry, which is -1
+    reasons = Counter("no label" if row < 0 else classes[row] for row in label[index < 0])
+    return Labels(tuple(names), index.astype(np.int64), dropped=dict(reasons))
+
+
+def voted_labels(
     expressions: Sequence[str],
+    votes: NDArray[np.int16],
+    vote_columns: Sequence[str],
     *,
-    classes: Sequence[str],
-    label: NDArray[np.int16],
-    votes: NDArray[np.int16] | None = None,
-    vote_columns: Sequence[str] = (),
     policy: str = "majority",
     label_file: str | None = None,
 ) -> Labels:
-    """Labels over `expressions` from a dataset's labels or votes.
+    """Labels over `expressions` from votes (N, V), whose columns are named `<file>:<name>`; negative: not in that file.
 
-    `label` (N,) indexes `classes`. For `votes` (N, V), whose columns are named `<file>:<name>`, the `policy` decides,
-    and `label_file` selects the columns (default: the first column's file). Negative votes: not in that file.
-    Raises UsageError for an unknown policy or label file.
+    `label_file` selects the columns (default: the first column's file). Raises UsageError for an unknown policy or
+    label file.
     """
     if policy not in tuple(VotePolicy):
         raise UsageError(f"'{policy}' is not a vote policy. {nearest(policy, VotePolicy)}")
-    if votes is None:
-        return _named_labels(tuple(expressions), classes, label)
     files = list(dict.fromkeys(column.partition(":")[0] for column in vote_columns))
     chosen = label_file or files[0]
     if chosen not in files:
         raise UsageError(f"There are no votes from '{chosen}' in this table. {nearest(chosen, files)}")
     columns = [i for i, column in enumerate(vote_columns) if column.partition(":")[0] == chosen]
     names = [vote_columns[i].partition(":")[2] for i in columns]
-    return _voted_labels(tuple(expressions), names, votes[:, columns], policy=policy)
+    return _counted(tuple(expressions), names, votes[:, columns], policy=policy)
 
 
-def _named_labels(expressions: tuple[str, ...], classes: Sequence[str], label: NDArray[np.int16]) -> Labels:
-    position = np.array([expressions.index(name) if name in expressions else -1 for name in classes] + [-1])
-    index = position[label.astype(np.int64)]  # label -1 reads the last entry, which is -1
-    reasons = Counter("no label" if row < 0 else classes[row] for row in label[index < 0])
-    return Labels(expressions, index.astype(np.int64), dropped=dict(reasons))
-
-
-def _voted_labels(expressions: tuple[str, ...], names: list[str], votes: NDArray[np.int16], policy: str) -> Labels:
+def _counted(expressions: tuple[str, ...], names: list[str], votes: NDArray[np.int16], policy: str) -> Labels:
     """FERPlus's official rules: single votes are noise; a majority is strictly more than half of the others."""
     absent = (votes < 0).all(axis=1)
     counted = np.where(votes > 1, votes, 0)

@@ -102,7 +102,7 @@ def ke2nt_departures(
     terms = implementation.ke2nt_terms(
         implementation.similarity_loss(logits, z["label"]),
         implementation.transformation_loss(*pair),
-        implementation.self_contrast_loss(*pair, variant, 100.0),
+        implementation.self_contrast_loss(*pair, losses.Contrast(variant, 100.0)),
     )
     total = sum(terms.values(), torch.zeros(()))
     total.backward()
@@ -127,7 +127,7 @@ def test_a_batch_without_emotional_faces_is_its_similarity_alone(variant: str) -
     terms = losses.ke2nt_terms(
         losses.similarity_loss(logits, pair[3]),
         losses.transformation_loss(*pair, NEUTRAL),
-        losses.self_contrast_loss(*pair, NEUTRAL, variant, 100.0),
+        losses.self_contrast_loss(*pair, NEUTRAL, losses.Contrast(variant, 100.0)),
     )
     assert terms["transformation"] == terms["self_contrast"] == 0
     assert departure(terms["similarity"], z[f"loss_total_{variant}_no_emotion"]) <= LOSS_TOLERANCE
@@ -224,7 +224,7 @@ def test_normalised_text_in_the_transformation_disagrees(place: Path) -> None:
 @pytest.mark.parametrize(("given_variant", "other"), [("paired", "official"), ("official", "paired")])
 @places
 def test_the_other_contrast_disagrees(given_variant: str, other: str, place: Path) -> None:
-    swapped = mutant(self_contrast_loss=lambda *pair: losses.self_contrast_loss(*pair[:5], other))
+    swapped = mutant(self_contrast_loss=lambda *pair: losses.self_contrast_loss(*pair[:5], losses.Contrast(other)))
     assert "self_contrast" in disagreements(ke2nt_departures(given_variant, torch.float64, place, swapped))
 
 
@@ -260,7 +260,7 @@ def test_gradients_of_ke2nt(variant: losses.ContrastVariant) -> None:
 
     def pairs(embedding: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor]:
         pair = (embedding, neutral, text, labels, 2)
-        return losses.transformation_loss(*pair), losses.self_contrast_loss(*pair, variant, 3.0)
+        return losses.transformation_loss(*pair), losses.self_contrast_loss(*pair, losses.Contrast(variant, 3.0))
 
     assert torch.autograd.gradcheck(similarity, embedding)
     assert torch.autograd.gradcheck(pairs, (embedding, neutral))
@@ -307,8 +307,10 @@ def test_permuting_the_classes_permutes_the_logits(order: list[int], seed: int) 
     # Not to the bit: a matrix product may add up in another order for another place of a row.
     torch.testing.assert_close(losses.similarity_logits(embedding, permuted_text, 10.0), logits[:, order])
     for variant in ("paired", "official", "contrastive"):
-        loss = losses.self_contrast_loss(embedding, neutral, text, labels, 4, variant)
-        permuted = losses.self_contrast_loss(embedding, neutral, permuted_text, permuted_labels, int(place[4]), variant)
+        loss = losses.self_contrast_loss(embedding, neutral, text, labels, 4, losses.Contrast(variant))
+        permuted = losses.self_contrast_loss(
+            embedding, neutral, permuted_text, permuted_labels, int(place[4]), losses.Contrast(variant)
+        )
         torch.testing.assert_close(permuted, loss)
     torch.testing.assert_close(
         losses.transformation_loss(embedding, neutral, permuted_text, permuted_labels, int(place[4])),
@@ -333,7 +335,7 @@ def all_terms(labels: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tenso
     total = losses.similarity_loss(losses.similarity_logits(features, text, 100.0), labels)
     total = total + losses.transformation_loss(*pair)
     for contrast in ("paired", "official", "contrastive"):
-        total = total + losses.self_contrast_loss(*pair, contrast, 100.0)
+        total = total + losses.self_contrast_loss(*pair, losses.Contrast(contrast, 100.0))
     for variant in ("paper", "official"):
         maxima = losses.group_maxima(features, 7, variant)
         total = total + losses.separation_loss(maxima, labels) + losses.diversity_loss(maxima, 24, variant)
@@ -358,7 +360,7 @@ def test_neutral_faces_have_no_part_in_the_emotional_terms(variant: losses.Contr
     with_them = (embedding, neutral, text, labels, NEUTRAL)
     without = (embedding[emotional], neutral[emotional], text, labels[emotional], NEUTRAL)
     none = (embedding[~emotional], neutral[~emotional], text, labels[~emotional], NEUTRAL)
-    for loss, further in ((losses.transformation_loss, ()), (losses.self_contrast_loss, (variant,))):
+    for loss, further in ((losses.transformation_loss, ()), (losses.self_contrast_loss, (losses.Contrast(variant),))):
         torch.testing.assert_close(loss(*with_them, *further), loss(*without, *further))
         assert loss(*none, *further) == 0
 
@@ -367,8 +369,12 @@ def test_a_contrast_prefers_its_own_face() -> None:
     """InfoNCE falls to nothing when faces are at their texts, and neutrals are opposite."""
     text = torch.eye(7, dtype=torch.float64)
     labels = torch.tensor([0, 1, 2])
-    near = losses.self_contrast_loss(text[labels], -text[labels], text, labels, NEUTRAL, "contrastive", 100.0)
-    far = losses.self_contrast_loss(-text[labels], text[labels], text, labels, NEUTRAL, "contrastive", 100.0)
+    near = losses.self_contrast_loss(
+        text[labels], -text[labels], text, labels, NEUTRAL, losses.Contrast("contrastive", 100.0)
+    )
+    far = losses.self_contrast_loss(
+        -text[labels], text[labels], text, labels, NEUTRAL, losses.Contrast("contrastive", 100.0)
+    )
     assert near < 1e-6 < 100 < far
 
 

@@ -5,20 +5,18 @@ from hypothesis import strategies as st
 
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.votes import read_labels
+from fercache.votes import named_labels, voted_labels
 
 COLUMNS = tuple(f"file:{name}" for name in (*EXPRESSIONS, "unknown", "NF"))
 
 
 def voted(*rows: tuple[int, ...], policy: str = "majority", expressions: tuple[str, ...] = EXPRESSIONS):
-    votes = np.array(rows, dtype=np.int16)
-    label = np.full(len(votes), -1, dtype=np.int16)
-    return read_labels(expressions, classes=(), label=label, votes=votes, vote_columns=COLUMNS, policy=policy)
+    return voted_labels(expressions, np.array(rows, dtype=np.int16), COLUMNS, policy=policy)
 
 
 def test_named_labels_follow_names_not_indices() -> None:
     label = np.array([0, 1, 2, -1], dtype=np.int16)
-    labels = read_labels(("neutral", "anger"), classes=("anger", "neutral", "fear"), label=label)
+    labels = named_labels(("neutral", "anger"), ("anger", "neutral", "fear"), label)
     assert labels.index.tolist() == [1, 0, -1, -1]
     assert labels.dropped == {"fear": 1, "no label": 1}
 
@@ -55,14 +53,7 @@ def test_wrong_policy_and_file_are_refused() -> None:
     with pytest.raises(UsageError, match="majority"):
         voted((1,) * 10, policy="majorty")
     with pytest.raises(UsageError, match="file"):
-        read_labels(
-            EXPRESSIONS,
-            classes=(),
-            label=np.zeros(1, dtype=np.int16),
-            votes=np.zeros((1, 10), dtype=np.int16),
-            vote_columns=COLUMNS,
-            label_file="other",
-        )
+        voted_labels(EXPRESSIONS, np.zeros((1, 10), dtype=np.int16), COLUMNS, label_file="other")
 
 
 votes_rows = st.lists(st.tuples(*[st.integers(-1, 10)] * 10), min_size=1, max_size=20)
@@ -73,15 +64,7 @@ votes_rows = st.lists(st.tuples(*[st.integers(-1, 10)] * 10), min_size=1, max_si
 def test_order_of_columns_does_not_matter(rows: list[tuple[int, ...]], order: list[int], policy: str) -> None:
     """Names decide: permuting the columns together with their names changes no majority and no distribution."""
     votes = np.array(rows, dtype=np.int16)
-    label = np.full(len(votes), -1, dtype=np.int16)
-    permuted = read_labels(
-        EXPRESSIONS,
-        classes=(),
-        label=label,
-        votes=votes[:, order],
-        vote_columns=[COLUMNS[i] for i in order],
-        policy=policy,
-    )
+    permuted = voted_labels(EXPRESSIONS, votes[:, order], [COLUMNS[i] for i in order], policy=policy)
     plain = voted(*rows, policy=policy)
     if policy == "majority":
         assert plain.index.tolist() == permuted.index.tolist()

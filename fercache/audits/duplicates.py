@@ -35,7 +35,7 @@ TILE = (2048, 8192)
 
 
 @dataclass(frozen=True)
-class Faces:
+class SearchedFaces:
     """The input of the search: raw features (N, D), pixel hashes (N, 32), subjects (N,) or "", and copies.
 
     `copies` are raw features (S, D) of some of the faces, and of changed copies by kind of change.
@@ -49,13 +49,13 @@ class Faces:
     def __len__(self) -> int:
         return len(self.features)
 
-    def take(self, rows: NDArray[Any]) -> "Faces":
+    def take(self, rows: NDArray[Any]) -> "SearchedFaces":
         """The faces of `rows`, a mask or indices, with the same copies."""
         return replace(self, features=self.features[rows], pixels=self.pixels[rows], subject=self.subject[rows])
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CopyCalibration:
     """The cosine from which two images count as one. `rate` of random pairs of different images reach it (of different
     subjects, if known: two frames of one person may be more alike).
 
@@ -82,14 +82,18 @@ class Pairs:
     right: NDArray[np.int64]
     cosine: NDArray[np.float32]
     identical: NDArray[np.bool_]
-    calibration: Calibration
+    calibration: CopyCalibration
 
     def __len__(self) -> int:
         return len(self.left)
 
 
 def find_pairs(
-    left: Faces, right: Faces | None, *, device: str = "cpu", report: Callable[[int], object] | None = None
+    left: SearchedFaces,
+    right: SearchedFaces | None,
+    *,
+    device: str = "cpu",
+    report: Callable[[int], object] | None = None,
 ) -> Pairs:
     """The pairs between two datasets, or within one (`right` None: each pair once): identical ones, then closest first.
 
@@ -128,7 +132,7 @@ class Whitening:
     projection: NDArray[np.float32]
 
     @classmethod
-    def fit(cls, sets: Sequence[Faces]) -> "Whitening":
+    def fit(cls, sets: Sequence[SearchedFaces]) -> "Whitening":
         """Fitted to raw features of one encoder."""
         generator = np.random.default_rng(seed_from("whitening"))
         chosen = [one.features[generator.permutation(len(one))[:FITTED_ON]] for one in sets]
@@ -150,7 +154,7 @@ class Whitening:
         return whitened
 
 
-def _copies(sets: Sequence[Faces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
+def _copies(sets: Sequence[SearchedFaces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
     """Cosines of faces with their copies, by kind of change."""
     cosines: dict[str, list[NDArray[np.float32]]] = {}
     for one in sets:
@@ -207,14 +211,14 @@ class _Tail:
         """The share of different images that reaches `cosine`."""
         return np.asarray(self.rare * 10 ** ((self._rare - cosine) / self.tenfold))
 
-    def calibrate(self, descending: NDArray[np.float32], copies: Mapping[str, NDArray[np.float32]]) -> Calibration:
+    def calibrate(self, descending: NDArray[np.float32], copies: Mapping[str, NDArray[np.float32]]) -> CopyCalibration:
         """The lowest threshold at which few enough of the found pairs (`descending` cosines) are chance.
 
         It is never closer to the cosines of random pairs than to the median of the copies: the tail may be longer than
         estimated, and nothing is gained below.
         """
         if self.floor >= 1:
-            return Calibration(1.0, 0.0, self.pairs)
+            return CopyCalibration(1.0, 0.0, self.pairs)
         chance = self.rate_of(descending) * self.pairs
         allowed = np.maximum(0.5, BY_CHANCE * np.arange(1, len(descending) + 1))
         good = np.flatnonzero(chance <= allowed)
@@ -223,11 +227,11 @@ class _Tail:
         typical = float(np.median(np.concatenate(list(copies.values())))) if copies else self.floor
         threshold = min(1.0, max(self.floor, few_by_chance, (self._rare + typical) / 2))
         found = {kind: float((cosines >= threshold).mean()) for kind, cosines in copies.items()}
-        return Calibration(threshold, float(self.rate_of(np.array(threshold))), self.pairs, found)
+        return CopyCalibration(threshold, float(self.rate_of(np.array(threshold))), self.pairs, found)
 
 
 def _random_cosines(
-    left: Faces, right: Faces, ours: NDArray[np.float32], theirs: NDArray[np.float32]
+    left: SearchedFaces, right: SearchedFaces, ours: NDArray[np.float32], theirs: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Cosines of random pairs of different images, of different subjects if known."""
     generator = np.random.default_rng(seed_from("random pairs", len(left), len(right)))

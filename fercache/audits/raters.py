@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.expressions import EXPRESSIONS
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,11 @@ def rerated(one: NDArray[np.int16], other: NDArray[np.int16], names: Sequence[st
     """`one` and `other` (P, V): votes on P pairs of identical images; unknown ones (negative) are left out."""
     known = (one >= 0).all(axis=1) & (other >= 0).all(axis=1)
     votes = [side[known] for side in (one, other)]
-    none = np.full(int(known.sum()), -1, dtype=np.int16)
     columns = [f"votes:{name}" for name in names]
-    first, second = (
-        read_labels(EXPRESSIONS, classes=(), label=none, votes=side, vote_columns=columns).index for side in votes
-    )
+    first, second = (voted_labels(EXPRESSIONS, side, columns).index for side in votes)
     labelled = (first >= 0) & (second >= 0)
     return Rerated(
-        pairs=len(none),
+        pairs=int(known.sum()),
         other_votes=int((votes[0] != votes[1]).any(axis=1).sum()),
         labelled=int(labelled.sum()),
         other_label=int((labelled & (first != second)).sum()),

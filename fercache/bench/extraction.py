@@ -30,7 +30,7 @@ from fercache.datasets import DatasetName, FaceImage
 from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
-from fercache.extraction.local import Task, extract_shards, one_core_each
+from fercache.extraction.local import ExtractionTask, extract_shards, one_core_each
 from fercache.extraction.prepare import first_faces, in_threads
 from fercache.extraction.table_identity import table_identity
 from fercache.identity import content_hash, key_of, pixel_hash
@@ -203,7 +203,7 @@ def extract_faces(
 
     Returns the table, and the number of encoded faces. The copies for audits, of one face in a hundred, are left out.
     """
-    listing, task = list_faces(str(NAME), faces), Task(str(NAME), dataset, encoder.batch_size)
+    listing, task = list_faces(str(NAME), faces), ExtractionTask(str(NAME), dataset, encoder.batch_size)
     identity = table_identity(NAME, listing, encoder)
     path = table_path(cache, encoder.name, NAME.slug, key=key_of(identity))
     with _writer(path, identity, dataset, rows=len(faces)) as writer:

@@ -13,7 +13,7 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.images.decode import decode
 from fercache.splits import SPLITS
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,8 @@ def _labels(dataset: Dataset, faces: list[FaceImage], label_file: str | None = N
     """The face's own label, or the majority of its votes."""
     if not dataset.vote_columns:
         return [face.label for face in faces]
-    labels = read_labels(
-        dataset.expressions,
-        classes=dataset.expressions,
-        label=np.full(len(faces), -1, dtype=np.int16),
-        votes=np.array([face.votes for face in faces], dtype=np.int16).reshape(len(faces), -1),
-        vote_columns=dataset.vote_columns,
-        label_file=label_file,
-    )
+    votes = np.array([face.votes for face in faces], dtype=np.int16).reshape(len(faces), -1)
+    labels = voted_labels(dataset.expressions, votes, dataset.vote_columns, label_file=label_file)
     return [labels.expressions[i] if i >= 0 else None for i in labels.index]
 
 

@@ -20,7 +20,7 @@ from fercache.trunks import Faces
 OTHER_ORDER = tuple(sorted(SEVEN, reverse=True))
 
 
-class Subject:
+class HeadUnderTest:
     """The head under test, trained once for all checks that do not change it."""
 
     def __init__(self, plugin: type[Head]) -> None:
@@ -52,7 +52,7 @@ def check_head(plugin: type[Head]) -> list[str]:
     """One sentence per broken promise of the head; [] if it keeps all of them."""
     if about_itself := list(_about_itself(plugin)):
         return about_itself
-    subject = Subject(plugin)
+    subject = HeadUnderTest(plugin)
     checks = (
         _about_imports,
         _about_files,
@@ -86,13 +86,13 @@ def _about_itself(plugin: type[Head]) -> Iterator[str]:
         yield "has settings without a default"
 
 
-def _about_imports(subject: Subject) -> Iterator[str]:
+def _about_imports(subject: HeadUnderTest) -> Iterator[str]:
     """A head gets its training faces as arguments; it must not be able to read others."""
     for name in ways_to_faces(subject.plugin):
         yield f"imports {name}, which can read the target's faces"
 
 
-def _about_files(subject: Subject) -> Iterator[str]:
+def _about_files(subject: HeadUnderTest) -> Iterator[str]:
     with watched_files() as opened:
         subject.train_briefly(seed=1)
         _all_readouts(subject.build().eval(), subject.test)
@@ -100,7 +100,7 @@ def _about_files(subject: Subject) -> Iterator[str]:
         yield f"opens {file} in training or scoring: a head may read only the faces that it is given"
 
 
-def _about_text(subject: Subject) -> Iterator[str]:
+def _about_text(subject: HeadUnderTest) -> Iterator[str]:
     if not subject.plugin.needs_text:
         return
     try:
@@ -110,7 +110,7 @@ def _about_text(subject: Subject) -> Iterator[str]:
         pass
 
 
-def _about_outputs(subject: Subject) -> Iterator[str]:
+def _about_outputs(subject: HeadUnderTest) -> Iterator[str]:
     head = subject.trained
     with torch.no_grad():
         for count in (1, 5):
@@ -123,13 +123,13 @@ def _about_outputs(subject: Subject) -> Iterator[str]:
                 yield "has a mask that is not (B, D) in [0, 1]"
 
 
-def _about_learning(subject: Subject) -> Iterator[str]:
+def _about_learning(subject: HeadUnderTest) -> Iterator[str]:
     right = (_predict(subject.trained, subject.test) == subject.test.labels).float().mean()
     if right < 0.6:
         yield f"classifies only {right:.0%} of easily separable faces correctly"
 
 
-def _about_order(subject: Subject) -> Iterator[str]:
+def _about_order(subject: HeadUnderTest) -> Iterator[str]:
     other = subject.train(OTHER_ORDER)
     named = [SEVEN[i] for i in _predict(subject.trained, subject.test)]
     renamed = [OTHER_ORDER[i] for i in _predict(other, subject.test)]
@@ -137,7 +137,7 @@ def _about_order(subject: Subject) -> Iterator[str]:
         yield "predicts other expressions when their order changes"
 
 
-def _about_storing(subject: Subject) -> Iterator[str]:
+def _about_storing(subject: HeadUnderTest) -> Iterator[str]:
     state = subject.trained.state_dict()
     if not state:
         yield "has an empty state_dict"
@@ -147,7 +147,7 @@ def _about_storing(subject: Subject) -> Iterator[str]:
         yield "returns other logits after its state is stored and loaded"
 
 
-def _about_seeds(subject: Subject) -> Iterator[str]:
+def _about_seeds(subject: HeadUnderTest) -> Iterator[str]:
     torch.manual_seed(100)
     one = subject.train_briefly(seed=5)
     torch.manual_seed(200)
@@ -158,7 +158,7 @@ def _about_seeds(subject: Subject) -> Iterator[str]:
         yield "has seeded = False, but its weights depend on the seed"
 
 
-def _about_global_state(subject: Subject) -> Iterator[str]:
+def _about_global_state(subject: HeadUnderTest) -> Iterator[str]:
     before = _global_state()
     subject.train_briefly(seed=1)
     _all_readouts(subject.build(), subject.test)
@@ -166,7 +166,7 @@ def _about_global_state(subject: Subject) -> Iterator[str]:
         yield "uses a global random generator"
 
 
-def _about_other_faces(subject: Subject) -> Iterator[str]:
+def _about_other_faces(subject: HeadUnderTest) -> Iterator[str]:
     head, test = subject.trained, subject.test
     state = {name: tensor.clone() for name, tensor in head.state_dict().items()}
     with torch.no_grad():
@@ -181,7 +181,7 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
         yield "changes its state in scoring"
 
 
-def _about_its_batch(subject: Subject) -> Iterator[str]:
+def _about_its_batch(subject: HeadUnderTest) -> Iterator[str]:
     train, validation = faces(70, seed=1), faces(35, seed=2)
     train_head(subject.build(), SourceFaces(train, validation), subject.briefly, seed=1)
     for given, expected in ((train, faces(70, seed=1)), (validation, faces(35, seed=2))):
@@ -189,7 +189,7 @@ def _about_its_batch(subject: Subject) -> Iterator[str]:
             yield "changes the faces that it is trained on"
 
 
-def _about_odd_batches(subject: Subject) -> Iterator[str]:
+def _about_odd_batches(subject: HeadUnderTest) -> Iterator[str]:
     head = subject.build()
     if not isinstance(head, GradientHead):
         return

@@ -17,7 +17,7 @@ def seen(count: int, seed: int = 1) -> Faces:
     return Faces(faces(count, seed).features, crops.to(torch.uint8))
 
 
-class Subject:
+class TrunkUnderTest:
     """The family under test, built for each check."""
 
     def __init__(self, plugin: type[Trunk], name: str) -> None:
@@ -31,10 +31,10 @@ class Subject:
 def check_trunk(plugin: type[Trunk], name: str) -> list[str]:
     """One sentence per broken promise of the family; [] if it keeps all of them. `name` is a small trunk of it."""
     torch.manual_seed(0)
-    subject = Subject(plugin, name)
+    subject = TrunkUnderTest(plugin, name)
     if about_output := list(_about_output(subject)):
         return about_output
-    checks: tuple[Callable[[Subject], Iterator[str]], ...] = (
+    checks: tuple[Callable[[TrunkUnderTest], Iterator[str]], ...] = (
         _about_names,
         _about_what_it_sees,
         _about_zero,
@@ -48,7 +48,7 @@ def check_trunk(plugin: type[Trunk], name: str) -> list[str]:
 
 
 @torch.no_grad()
-def _about_output(subject: Subject) -> Iterator[str]:
+def _about_output(subject: TrunkUnderTest) -> Iterator[str]:
     trunk = subject.build().eval()
     for count in (1, 5):
         output = trunk(seen(count))
@@ -58,7 +58,7 @@ def _about_output(subject: Subject) -> Iterator[str]:
             yield "returns values that are not finite"
 
 
-def _about_names(subject: Subject) -> Iterator[str]:
+def _about_names(subject: TrunkUnderTest) -> Iterator[str]:
     if not subject.plugin.knows(subject.name):
         yield f"does not know {subject.name}"
     if subject.plugin.knows("no-such-trunk"):
@@ -71,7 +71,7 @@ def _about_names(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_what_it_sees(subject: Subject) -> Iterator[str]:
+def _about_what_it_sees(subject: TrunkUnderTest) -> Iterator[str]:
     trunk, both = subject.build().eval(), seen(5)
     other_pixels = Faces(both.features, seen(5, seed=2).crops)
     if torch.equal(trunk(both), trunk(other_pixels)) == trunk.needs_crops:
@@ -79,7 +79,7 @@ def _about_what_it_sees(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_zero(subject: Subject) -> Iterator[str]:
+def _about_zero(subject: TrunkUnderTest) -> Iterator[str]:
     trunk = subject.build()
     if trunk.needs_crops:
         return
@@ -89,7 +89,7 @@ def _about_zero(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_other_faces(subject: Subject) -> Iterator[str]:
+def _about_other_faces(subject: TrunkUnderTest) -> Iterator[str]:
     trunk, together = subject.build().eval(), seen(9)
     alone = torch.cat([trunk(part) for part in together.parts(1)])
     if not torch.allclose(trunk(together), alone, rtol=1e-3, atol=1e-3):
@@ -97,7 +97,7 @@ def _about_other_faces(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_batches_in_training(subject: Subject) -> Iterator[str]:
+def _about_batches_in_training(subject: TrunkUnderTest) -> Iterator[str]:
     """Only batch normalisation may use other faces of a batch, and only in training."""
     trunk, together = subject.build().train(), seen(9)
     normalises = any(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in trunk.modules())
@@ -107,7 +107,7 @@ def _about_batches_in_training(subject: Subject) -> Iterator[str]:
         yield "does not normalise by the batch in training" if normalises else "uses other faces in training"
 
 
-def _about_gradients(subject: Subject) -> Iterator[str]:
+def _about_gradients(subject: TrunkUnderTest) -> Iterator[str]:
     trunk = subject.build()
     with torch.no_grad():
         for parameter in trunk.parameters():  # blocks of residual networks may start at zero, which stops gradients
@@ -119,7 +119,7 @@ def _about_gradients(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_storing(subject: Subject) -> Iterator[str]:
+def _about_storing(subject: TrunkUnderTest) -> Iterator[str]:
     one, two = subject.build().eval(), subject.build().eval()
     two.load_state_dict(one.state_dict())
     if not torch.equal(one(seen(5)), two(seen(5))):
@@ -127,7 +127,7 @@ def _about_storing(subject: Subject) -> Iterator[str]:
 
 
 @torch.no_grad()
-def _about_global_state(subject: Subject) -> Iterator[str]:
+def _about_global_state(subject: TrunkUnderTest) -> Iterator[str]:
     trunk = subject.build()
     before = torch.get_rng_state()
     trunk(seen(5))

@@ -19,7 +19,7 @@ from fercache.datasets import LEFT_OUT, Dataset, Expected, FaceImage, Finding, c
 from fercache.errors import UsageError
 from fercache.layouts.lists import csv_lines, refuse_repeated
 from fercache.layouts.pixel_rows import find_rows, read_row
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 LIST = "fer2013new.csv"
 PIXELS = ("fer2013.csv", "icml_face_data.csv")
@@ -154,10 +154,7 @@ class FerPlus(Dataset):
         return findings + [Finding(split, f"{LEFT_OUT}: no image", None, n) for split, n in nameless.items()]
 
     def _majorities(self, votes: NDArray[np.int16], file: str) -> list[int]:
-        none = np.full(len(votes), -1, dtype=np.int16)
-        labels = read_labels(
-            _EXPRESSIONS, classes=(), label=none, votes=votes, vote_columns=self.vote_columns, label_file=file
-        )
+        labels = voted_labels(_EXPRESSIONS, votes, self.vote_columns, label_file=file)
         counts: list[int] = np.bincount(labels.index[labels.kept], minlength=len(_EXPRESSIONS)).tolist()
         return counts
 

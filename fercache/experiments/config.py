@@ -217,7 +217,7 @@ def variants(experiment: Experiment) -> tuple[Variant, ...]:
             needs_crops = bool(plugin.needs_crops(settings))
             if needs_crops and "crops" not in given:
                 given = given | {"crops": experiment.crops}
-            _check_crops(experiment, settings, needs_crops, where)
+            _check_crops(experiment, settings, needs_crops, where=where)
             variant = Variant(entry.head, given, needs_crops)
             found.setdefault((entry.head, settings.model_dump_json()), variant)
     return tuple(found.values())

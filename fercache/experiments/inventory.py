@@ -16,7 +16,8 @@ from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
 from fercache.errors import UsageError
 from fercache.experiments.config import head_settings
-from fercache.experiments.steps import Compare, Evaluate, Extract, Found, Step, Train
+from fercache.experiments.states import Found
+from fercache.experiments.steps import Compare, Evaluate, Extract, Step, Train
 from fercache.images.views import load_recipe
 from fercache.loading.earlier_versions import Wanted, why_again
 from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
@@ -47,7 +48,7 @@ def take_inventory(settings: Settings, steps: Sequence[Step]) -> tuple[Found, ..
     for step in steps:
         runs = {number: there.runs for number, there in enumerate(found)}
         try:
-            found.append(_look(settings, steps, step, tables, runs))
+            found.append(_look(settings, steps, step, tables=tables, runs=runs))
         except UsageError as error:  # an unreadable file; the other steps can still be looked up
             found.append(Found(1, 0, wrong=str(error)))
     return tuple(found)
@@ -109,7 +110,7 @@ def _lacks(settings: Settings, request: ExtractRequest, table: TableInfo) -> str
         return f"crops of {request.crops} pixels are missing"
     name = DatasetName.parse(request.dataset)
     wants_shifted = request.shifted and has_spare_validation(table.splits, name)
-    if wants_shifted and find_shifted(settings.cache, table, name, "validation") is None:
+    if wants_shifted and find_shifted(settings.cache, table, name, split="validation") is None:
         return "shifted images of its validation split are missing"
     try:
         find_prompts(settings.cache, table, request.prompts)
@@ -265,7 +266,7 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
     present = outside_sections()
     if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
         return Found(1, 1, changed=f"plugin sections have changed: {', '.join(changed)}")
-    records = records_of(settings, steps, step, runs)
+    records = records_of(settings, steps, step, runs=runs)
     if made.records_key != records_key(records):
         return Found(1, 1, changed="its scores are out of date")
     return Found(1, 1)

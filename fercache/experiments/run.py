@@ -9,18 +9,8 @@ from pathlib import Path
 from fercache.errors import FercacheError
 from fercache.experiments.config import Experiment
 from fercache.experiments.inventory import finished_runs, on_tables, records_of, take_inventory
-from fercache.experiments.steps import (
-    Compare,
-    Evaluate,
-    Extract,
-    State,
-    Status,
-    Step,
-    Train,
-    expand,
-    states,
-    table_name,
-)
+from fercache.experiments.states import State, Status, states
+from fercache.experiments.steps import Compare, Evaluate, Extract, Step, Train, expand, table_name
 from fercache.loading.thumbnails import images_of
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import Record

@@ -24,7 +24,7 @@ from fercache.encoders import Encoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import UNREAD, Listing
-from fercache.extraction.local import Counts, Encoded, Task, encode_shard
+from fercache.extraction.local import Counts, Encoded, ExtractionTask, encode_shard
 from fercache.options.extract import EncoderRequest
 from fercache.plugins import use_plugins, used_plugins
 from fercache.runtime.progress import progress
@@ -42,12 +42,18 @@ _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 CORES_PER_GPU = 8
 """Most cores that decode for one GPU."""
 
-Shared = tuple[Task, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
+Shared = tuple[ExtractionTask, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
 """What workers fetch once: the task, the encoder request and identity, and the known features."""
 
 
 def extract_on_cluster(
-    listing: Listing, task: Task, encoder: Encoder, *, writer: TableWriter, request: EncoderRequest, address: str | None
+    listing: Listing,
+    task: ExtractionTask,
+    encoder: Encoder,
+    *,
+    writer: TableWriter,
+    request: EncoderRequest,
+    address: str | None,
 ) -> Counts:
     """Encodes and writes every missing shard of `writer` on the cluster at `address`.
 

@@ -19,7 +19,7 @@ from fercache.datasets import Dataset, FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
 from fercache.extraction.listing import Listing
-from fercache.extraction.prepare import CLEAN_VIEW, Prepared, Views, prepared_faces
+from fercache.extraction.prepare import CLEAN_VIEW, Prepared, RequestedViews, prepared_faces
 from fercache.runtime.progress import Bar, progress
 from fercache.store.schema import TEXT, Columns, Quarantined
 from fercache.store.shards import TableWriter
@@ -53,17 +53,17 @@ Encoded = tuple[Columns, list[Quarantined], Counts]
 
 
 @dataclass(frozen=True)
-class Task:
+class ExtractionTask:
     """What all shards of a table share. `known` are the features in other tables, by view."""
 
     name: str
     dataset: Dataset
     batch_size: int
-    views: Views = CLEAN_VIEW
+    views: RequestedViews = CLEAN_VIEW
     known: Mapping[str, KnownFeatures] = field(default_factory=dict)
 
 
-def extract_shards(listing: Listing, task: Task, encoder: Encoder, *, writer: TableWriter) -> Counts:
+def extract_shards(listing: Listing, task: ExtractionTask, encoder: Encoder, *, writer: TableWriter) -> Counts:
     """Encodes and writes every missing shard of `writer`.
 
     Raises FercacheError for features that are not finite, and for images that changed since they were listed.
@@ -95,7 +95,7 @@ def extract_shards(listing: Listing, task: Task, encoder: Encoder, *, writer: Ta
     return replace(counts, seconds=round(time.perf_counter() - start, 3))
 
 
-def encode_shard(faces: Sequence[FaceImage], task: Task, encoder: Encoder) -> Encoded:
+def encode_shard(faces: Sequence[FaceImage], task: ExtractionTask, encoder: Encoder) -> Encoded:
     """One shard, with as many threads as the encoder takes: one task of a cluster."""
     rows = prepared_faces(faces, encoder, task.views, workers=encoder.at_once)
     with _encoding(encoder) as submit:
@@ -156,7 +156,7 @@ def _threads(count: int) -> Iterator[Executor]:
 class _Shard:
     """The rows of a shard. Features that no other table has are encoded in batches, which `submit` takes."""
 
-    def __init__(self, rows: Rows, task: Task, encoder: Encoder, *, submit: Submit) -> None:
+    def __init__(self, rows: Rows, task: ExtractionTask, encoder: Encoder, *, submit: Submit) -> None:
         self._task, self._encoder, self._submit = task, encoder, submit
         self._faces: list[FaceImage] = []
         self._hashes: list[tuple[bytes, bytes]] = []

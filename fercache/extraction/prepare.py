@@ -50,7 +50,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Views:
+class RequestedViews:
     """The clean view, and the first `count` of a recipe."""
 
     recipe: Recipe = CLEAN_RECIPE
@@ -67,11 +67,11 @@ class Views:
         return tuple(view.on_square(encoder.preprocess(view.on_image(pixels))) for view in drawn)
 
 
-CLEAN_VIEW = Views()
+CLEAN_VIEW = RequestedViews()
 
 
 def prepare(
-    face: FaceImage, encoder: Encoder, views: Views = CLEAN_VIEW, crop_side: int | None = None
+    face: FaceImage, encoder: Encoder, views: RequestedViews = CLEAN_VIEW, crop_side: int | None = None
 ) -> Prepared | Quarantined:
     """One face. An unreadable image becomes a line of the quarantine list."""
     try:
@@ -94,7 +94,7 @@ def prepare(
 def prepared_faces(
     faces: Sequence[FaceImage],
     encoder: Encoder,
-    views: Views = CLEAN_VIEW,
+    views: RequestedViews = CLEAN_VIEW,
     crop_side: int | None = None,
     workers: int | None = None,
 ) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:

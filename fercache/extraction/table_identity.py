@@ -5,12 +5,12 @@ from typing import Any
 from fercache.datasets import DatasetName
 from fercache.encoders import Encoder
 from fercache.extraction.listing import Listing
-from fercache.extraction.prepare import CLEAN_VIEW, Views
+from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews
 from fercache.store.tables import RECIPE
 
 
 def table_identity(
-    name: DatasetName, listing: Listing, encoder: Encoder, *, views: Views = CLEAN_VIEW
+    name: DatasetName, listing: Listing, encoder: Encoder, *, views: RequestedViews = CLEAN_VIEW
 ) -> dict[str, Any]:
     """The identity of the table of the listed faces; the table's key is its hash.
 

@@ -100,7 +100,7 @@ class TextSimilarity(GradientHead):
         return losses.ke2nt_terms(
             losses.similarity_loss(similarity, batch.target, batch.class_weights),
             losses.transformation_loss(*pair),
-            losses.self_contrast_loss(*pair, self.settings.variant, self.logit_scale),
+            losses.self_contrast_loss(*pair, losses.Contrast(self.settings.variant, self.logit_scale)),
             similarity_weight=self.settings.similarity_weight,
             transformation_weight=self.settings.transformation_weight,
             self_contrast_weight=self.settings.self_contrast_weight,

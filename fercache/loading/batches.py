@@ -16,7 +16,7 @@ from fercache.images.views import Framing, Recipe, draw_view, render_crop, view_
 from fercache.loading.labelled_faces import LabelledFaces
 from fercache.loading.tables import extract_command
 from fercache.runtime.progress import say_once
-from fercache.store.crops import Crops, find_crops, read_crops, rows_of
+from fercache.store.crops import CropFile, find_crops, read_crops, rows_of
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, FeatureTable, TableInfo
 from fercache.trunks import Faces
@@ -29,7 +29,7 @@ USUAL_SIDE = 112
 class StoredCrops:
     """Crops (N, S, S, 3), read on demand: face i is row `rows[i]` of `files[file[i]]`."""
 
-    files: tuple[Crops, ...]
+    files: tuple[CropFile, ...]
     file: NDArray[np.int64]
     rows: NDArray[np.int64]
 
@@ -83,7 +83,7 @@ class StoredViews:
         return replace(faces, features=features)
 
 
-def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
+def as_faces(faces: LabelledFaces, crops: CropFile | None, device: str) -> Faces:
     """Faces on the device; their crops are read on demand."""
     features = _on(device, faces.features)
     if crops is None:
@@ -92,7 +92,7 @@ def as_faces(faces: LabelledFaces, crops: Crops | None, device: str) -> Faces:
     return Faces(features, StoredCrops((crops,), np.zeros_like(rows), rows))
 
 
-def as_batch(faces: LabelledFaces, crops: Crops | None, device: str) -> Batch:
+def as_batch(faces: LabelledFaces, crops: CropFile | None, device: str) -> Batch:
     """The same with labels."""
     plain = as_faces(faces, crops, device)
     soft = None if faces.distribution is None else torch.from_numpy(faces.distribution).to(device)
@@ -141,7 +141,7 @@ def _on(device: str, features: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(features.astype(np.float32)).to(device)
 
 
-def crops_of(cache: Path, table: TableInfo, side: int | None) -> Crops:
+def crops_of(cache: Path, table: TableInfo, side: int | None) -> CropFile:
     """The crops of a table's faces, of `side` pixels, or by default those requested last.
 
     Raises UsageError, with the command that creates them, if there are none.

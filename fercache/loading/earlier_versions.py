@@ -49,7 +49,7 @@ def warn_trained_again(
     cache: Path, folders: Sequence[Path], wanted: Wanted, encoder_identity: Mapping[str, Any]
 ) -> None:
     """Prints one line if an earlier version trained the requested runs under other keys."""
-    found = list(_earlier(cache, folders, wanted, encoder_identity))
+    found = list(_earlier(cache, folders, wanted, encoder_identity=encoder_identity))
     if not found:
         return
     names = ", ".join(config.name for config, _ in found[:3]) + (" ..." if len(found) > 3 else "")
@@ -64,7 +64,7 @@ def warn_trained_again(
 
 def why_again(cache: Path, folders: Sequence[Path], wanted: Wanted) -> str:
     """Why runs of an earlier version would be trained again; empty if there are none."""
-    reasons = dict.fromkeys(reason for _, reason in _earlier(cache, folders, wanted, None))
+    reasons = dict.fromkeys(reason for _, reason in _earlier(cache, folders, wanted, encoder_identity=None))
     return "; ".join(reasons)
 
 

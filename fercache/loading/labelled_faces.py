@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Faces
+from fercache.audits.duplicates import SearchedFaces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
-from fercache.votes import read_labels
+from fercache.votes import Labels, named_labels, voted_labels
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,27 @@ class LabelledFaces:
         )
 
 
+def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, labelling: Labelling) -> Labels:
+    """The labels of some rows of a table, from its votes if it has any. Raises UsageError for an unknown label file."""
+    columns = table.columns
+    if columns.votes is None:
+        return named_labels(labelling.expressions, table.classes, columns.label[rows])
+    return voted_labels(
+        labelling.expressions,
+        columns.votes[rows],
+        table.vote_columns,
+        policy=labelling.vote_policy,
+        label_file=labelling.label_file,
+    )
+
+
 def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling: Labelling) -> LabelledFaces:
     """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
     rows = table.columns
     chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
     if not chosen.any():
         raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
-    labels = read_labels(
-        labelling.expressions,
-        classes=table.classes,
-        label=rows.label[chosen],
-        votes=None if rows.votes is None else rows.votes[chosen],
-        vote_columns=table.vote_columns,
-        policy=labelling.vote_policy,
-        label_file=labelling.label_file if rows.votes is not None else None,
-    )
+    labels = labels_of(table, chosen, labelling)
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
         row=kept,
@@ -83,11 +89,11 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
     )
 
 
-def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Faces:
+def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> SearchedFaces:
     """The `rows` (a mask or slice) of a table for a search for copies, with the changed copies stored beside it."""
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
-    return Faces(
+    return SearchedFaces(
         features=table.columns.features[CLEAN][rows],
         pixels=table.columns.pixel_sha256[rows],
         subject=table.columns.subject[rows],

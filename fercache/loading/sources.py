@@ -23,7 +23,7 @@ from fercache.options.train import TrainRequest
 from fercache.runtime.devices import resolve_device
 from fercache.settings import Settings
 from fercache.splits import POOL, default_split
-from fercache.store.crops import Crops
+from fercache.store.crops import CropFile
 from fercache.store.prompts import PromptTable
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, FeatureTable, TableInfo, read_table
@@ -42,7 +42,7 @@ class Part:
     table: TableInfo
     name: DatasetName
     split: str
-    crops: Crops | None
+    crops: CropFile | None
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,10 @@ def read_source(
     dropped: Counter[str] = Counter()
     for each in learned:
         dropped.update(each.train.dropped)
-    faces, few = _on_device(learned, device, len(labelling.expressions), recipe != CLEAN), _few(learned, labelling)
+    faces, few = (
+        _on_device(learned, device, len(labelling.expressions), with_views=recipe != CLEAN),
+        _few(learned, labelling),
+    )
     return Source(
         parts=parts,
         expressions=labelling.expressions,
@@ -166,7 +169,7 @@ def _folds(learned: Sequence[_Learned]) -> NDArray[np.int64]:
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> Labelling:
     """The labelling with the expressions present in the source. Raises UsageError for fewer than two."""
     wanted = Labelling(first_expressions(request.classes), request.votes, request.labels)
-    labelled = [labelled_faces(t, p.name, p.split, wanted).truth for t, p in zip(tables, parts, strict=True)]
+    labelled = [labelled_faces(t, p.name, p.split, labelling=wanted).truth for t, p in zip(tables, parts, strict=True)]
     counted = np.bincount(np.concatenate(labelled), minlength=len(wanted.expressions))
     present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
     if len(present) < 2:
@@ -244,21 +247,27 @@ def _learned(table: FeatureTable, part: Part, labelling: Labelling) -> _Learned:
     Source validation is the dataset's own validation split where that is no target, else always the same tenth of the
     training split.
     """
-    faces = labelled_faces(table, part.name, part.split, labelling)
+    faces = labelled_faces(table, part.name, part.split, labelling=labelling)
     if part.split == "train" and has_spare_validation(set(table.columns.split), part.name):
-        return _Learned(table, part, faces, labelled_faces(table, part.name, "validation", labelling), "validation")
+        return _Learned(
+            table,
+            part,
+            faces,
+            validation=labelled_faces(table, part.name, "validation", labelling=labelling),
+            held_out="validation",
+        )
     seed = seed_from("validation", _digest(table, faces, labelling))
-    held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed)
-    return _Learned(table, part, faces.take(~held_out), faces.take(held_out), part.split)
+    held_out = split_validation(faces.truth, faces.subject, VALIDATION_SHARE, seed=seed)
+    return _Learned(table, part, faces.take(~held_out), validation=faces.take(held_out), held_out=part.split)
 
 
 def _shifted(cache: Path, learned: _Learned, labelling: Labelling) -> LabelledFaces | None:
     """The source validation faces in shifted images; None if they are not extracted."""
-    info = find_shifted(cache, learned.part.table, learned.part.name, learned.held_out)
+    info = find_shifted(cache, learned.part.table, learned.part.name, split=learned.held_out)
     if info is None:
         return None
     shifted = read_table(info.path)
-    faces = labelled_faces(shifted, learned.part.name, learned.held_out, labelling)
+    faces = labelled_faces(shifted, learned.part.name, learned.held_out, labelling=labelling)
     files = learned.table.columns.file_sha256[learned.validation.row]
     wanted = {(id, file.tobytes()) for id, file in zip(learned.validation.id, files, strict=True)}
     present = zip(faces.id, shifted.columns.file_sha256[faces.row], strict=True)

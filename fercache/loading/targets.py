@@ -15,7 +15,7 @@ from fercache.records import DUPLICATE
 from fercache.records.relations import IDENTICAL, By, How, Seen
 from fercache.scoring.drift import Drift
 from fercache.splits import default_split
-from fercache.store.crops import Crops
+from fercache.store.crops import CropFile
 from fercache.store.tables import FeatureTable
 
 
@@ -57,7 +57,7 @@ class Target:
     faces: LabelledFaces
     known: tuple[str, ...]
     vote_policy: str
-    crops: Crops | None = None
+    crops: CropFile | None = None
     duplicate: NDArray[np.bool_] | None = None
     unique: bool = False
     trained_on: tuple[TrainedOn, ...] = ()
@@ -91,14 +91,14 @@ def read_target(table: FeatureTable, name: DatasetName, labels: Labelling, train
     check_length(f"The split of {name.whole}", split)
     if labels.vote_policy == "soft":  # soft labels are for training; a score needs one label per face
         labels = replace(labels, vote_policy="majority")
-    faces = labelled_faces(table, name, split, labels)
+    faces = labelled_faces(table, name, split, labelling=labels)
     if not len(faces.truth):
         raise UsageError(
             f"{name}: no face has a label among {', '.join(labels.expressions)}, so nothing can be scored."
         )
     named = {column.partition(":")[2] for column in table.vote_columns} or set(table.classes)
     known = tuple(expression for expression in labels.expressions if expression in named)
-    return Target(table, replace(name, split=split), faces, known, labels.vote_policy)
+    return Target(table, replace(name, split=split), faces, known=known, vote_policy=labels.vote_policy)
 
 
 def unseen_split(there: Collection[str], name: DatasetName, trained_on: Sequence[SourcePart]) -> str:

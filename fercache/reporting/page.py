@@ -45,7 +45,7 @@ class Made(BaseModel):
 
 
 @dataclass(frozen=True)
-class Part:
+class PagePart:
     """A section with its content in one report."""
 
     id: str
@@ -157,14 +157,14 @@ def outside_sections() -> dict[str, str]:
     return found
 
 
-def made_parts(sections: Mapping[str, Section], report: Report) -> list[Part]:
+def made_parts(sections: Mapping[str, Section], report: Report) -> list[PagePart]:
     """The sections that have content, in the order of the page."""
     parts = []
     for name, section in sections.items():
         with _failures_of(name, section):
             content = section.content(report)
             if content is not None:
-                parts.append(Part(name, section, content))
+                parts.append(PagePart(name, section, content))
                 parts[-1].files  # noqa: B018 - raises for a file without a description
     return parts
 
@@ -183,9 +183,9 @@ def _failures_of(name: str, section: Section) -> Iterator[None]:
         ) from error
 
 
-def _merged(parts: Sequence[Part], by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _merged(parts: Sequence[PagePart], by_part: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The files of all parts, by name. Raises FercacheError if two parts have a file of the same name."""
-    owners: dict[str, Part] = {}
+    owners: dict[str, PagePart] = {}
     for part in parts:
         for name in by_part[part.id]:
             other = owners.setdefault(name, part)
@@ -220,7 +220,7 @@ def environment() -> Environment:
     return found
 
 
-def render(report: Report, parts: Sequence[Part]) -> str:
+def render(report: Report, parts: Sequence[PagePart]) -> str:
     """The page's HTML. Every section's template also has `report` and all `parts`."""
     templates = environment()
     records = {(record.run, record.target_label, record.selection) for record in report.records}

@@ -49,7 +49,7 @@ class PairedScore:
 
 
 @dataclass(frozen=True)
-class Flip:
+class FlippedFace:
     """A face that only one run classified correctly, and both predictions."""
 
     id: str
@@ -71,8 +71,8 @@ class PairedTarget:
     scores: dict[str, PairedScore]
     mcnemar_p: float | None
     recall: dict[str, PairedScore]
-    only_a: tuple[Flip, ...]
-    only_b: tuple[Flip, ...]
+    only_a: tuple[FlippedFace, ...]
+    only_b: tuple[FlippedFace, ...]
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,9 @@ def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> Pa
     return PairedScore(ours, theirs, difference=found, faces=len(truth))
 
 
-def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[Flip, ...]:
+def _flips(a: ReadFaces, b: ReadFaces, rows: NDArray[np.bool_]) -> tuple[FlippedFace, ...]:
     columns = (a.id[rows], a.truth[rows], a.predicted[rows], b.predicted[rows])
-    return tuple(Flip(*map(str, face)) for face in zip(*columns, strict=True))
+    return tuple(FlippedFace(*map(str, face)) for face in zip(*columns, strict=True))
 
 
 def _changed_lines(pair: Pair) -> list[str]:

@@ -18,7 +18,7 @@ from fercache.loading.targets import Target
 from fercache.store.tables import FeatureTable, TableInfo
 
 
-class Copies:
+class CopySearch:
     """Which target faces have a copy among the source's training rows; searches each pair of tables once."""
 
     def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable], device: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Calibration, Faces, Pairs, find_pairs
+from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, find_pairs
 from fercache.audits.label_permutation import Verdict, compare_labels
 from fercache.audits.raters import Ceiling, Rerated, annotator_ceiling, rerated
 from fercache.audits.suspects import suspect_labels
@@ -17,7 +17,7 @@ from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.labelled_faces import searched_faces
+from fercache.loading.labelled_faces import Labelling, labels_of, searched_faces
 from fercache.loading.tables import find_table, same_encoder
 from fercache.options.audit import AuditRequest
 from fercache.runtime.devices import resolve_device
@@ -26,7 +26,6 @@ from fercache.settings import Settings
 from fercache.stages._pair_sheet import LabelledImage, Pair, write_pair_sheet
 from fercache.store.atomic import write_text
 from fercache.store.tables import FeatureTable, read_table
-from fercache.votes import read_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +42,7 @@ class AuditedDataset:
 
     name: DatasetName
     table: FeatureTable
-    faces: Faces
+    faces: SearchedFaces
     id: NDArray[np.object_]
     split: NDArray[np.object_]
     index: NDArray[np.int64]
@@ -81,7 +80,7 @@ class Audit:
 
     folder: Path
     leaks: list[Leak]
-    calibrations: dict[tuple[str, str], Calibration]
+    calibrations: dict[tuple[str, str], CopyCalibration]
     verdicts: dict[tuple[str, str], Verdict | None]
     ceilings: dict[str, Ceiling]
     rerated: dict[str, Rerated]
@@ -150,9 +149,7 @@ def _audited(name: DatasetName, table: FeatureTable) -> AuditedDataset:
         known = ", ".join(sorted(set(columns.split)))
         raise UsageError(f"{name} has no faces; the splits of this dataset are {known}.")
     votes = None if columns.votes is None else columns.votes[rows]
-    index = read_labels(
-        EXPRESSIONS, classes=table.classes, label=columns.label[rows], votes=votes, vote_columns=table.vote_columns
-    ).index
+    index = labels_of(table, rows, Labelling(EXPRESSIONS)).index
     return AuditedDataset(
         name=name,
         table=table,

@@ -24,7 +24,7 @@ from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress, shortened
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
-from fercache.stages._copies import Copies
+from fercache.stages._copies import CopySearch
 from fercache.stages.score import score_run
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import TableInfo, find_tables, read_table
@@ -43,14 +43,14 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     tables = find_tables(settings.cache)
     if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
         raise UsageError(reason)
-    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables)]
-    _refuse_unscored_targets(settings, request, [t for _, t in jobs], list(configs.values()), tables)
+    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables=tables)]
+    _refuse_unscored_targets(settings, request, [t for _, t in jobs], configs=list(configs.values()), tables=tables)
     _print_other_features(request, list(configs.values()), tables)
-    missing, scored = _missing(request, jobs, configs, broken)
+    missing, scored = _missing(request, jobs, configs, broken=broken)
     any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
-    copies = Copies(tables, read, resolve_device(request.device))
+    copies = CopySearch(tables, read, resolve_device(request.device))
     provenance, drifts = Provenance(tables, read), Drifts(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
@@ -62,7 +62,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             try:
                 config = configs[folder]
                 labels = Labelling(tuple(config.expressions), config.votes, config.labels)
-                target = read_target(read(info.path), name, labels, config.parts)
+                target = read_target(read(info.path), name, labels, trained_on=config.parts)
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
             except UsageError as error:

@@ -19,8 +19,8 @@ from fercache.errors import UsageError, check_length
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import store_crops
 from fercache.extraction.listing import Listing, list_faces
-from fercache.extraction.local import Counts, Task, extract_shards
-from fercache.extraction.prepare import CLEAN_VIEW, Views, first_faces
+from fercache.extraction.local import Counts, ExtractionTask, extract_shards
+from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews, first_faces
 from fercache.extraction.table_identity import table_identity
 from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED, Corruption, corruptions
@@ -98,11 +98,11 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
     return root
 
 
-def _views(request: ExtractRequest) -> Views:
+def _views(request: ExtractRequest) -> RequestedViews:
     recipe = load_recipe(request.recipe)
     if request.views and not recipe.steps:
         raise UsageError(f"The recipe {recipe.name} changes nothing, so all its views would be the clean one.")
-    return Views(recipe, request.views) if request.views else CLEAN_VIEW
+    return RequestedViews(recipe, request.views) if request.views else CLEAN_VIEW
 
 
 def _corruption(name: DatasetName) -> Corruption | None:
@@ -150,7 +150,7 @@ class _Extraction:
     dataset: Dataset
     listing: Listing
     encoder: Encoder
-    views: Views
+    views: RequestedViews
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class _Extraction:
         with writer:
             size = (writer.settled or {}).get("batch_size", self.request.batch_size or self.encoder.batch_size)
             known = self._known(identity) if writer.missing() else {}
-            task = Task(str(self.name), self.dataset, size, views=self.views, known=known)
+            task = ExtractionTask(str(self.name), self.dataset, size, views=self.views, known=known)
             counts = self._encode(task, writer) if writer.missing() else Counts()
             return writer.assemble(self._provenance(counts, size) | {"precision": measured})
 
@@ -207,7 +207,7 @@ class _Extraction:
         tables = [table for table in find_tables(self.cache) if table.identity["encoder"] == identity["encoder"]]
         return {view: KnownFeatures(tables, view, identity.get(RECIPE)) for view in self.views.names}
 
-    def _encode(self, task: Task, writer: TableWriter) -> Counts:
+    def _encode(self, task: ExtractionTask, writer: TableWriter) -> Counts:
         request = self.request
         if request.engine == "local":
             return extract_shards(self.listing, task, self.encoder, writer=writer)

@@ -27,7 +27,7 @@ from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import POOL
 from fercache.stages._measures import measures
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from fercache.store.tables import FeatureTable, find_tables, read_table
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _read_one(
     column_of = {canonical(column): column for column in map(str, rows) if column not in (ID, MODEL)}
     expressions = tuple(sorted(column_of, key=EXPRESSIONS.index))
     trained_on = [SourcePart(name=str(each.whole), split=each.split or "train", key="") for each in sources]
-    target = read_target(table, name, Labelling(expressions, request.votes, request.labels), trained_on)
+    target = read_target(table, name, Labelling(expressions, request.votes, request.labels), trained_on=trained_on)
     target = provenance.of(target, (), trained_on)
     if not target.known:
         raise UsageError(f"{request.file} and {name} share no expression; {name} has {', '.join(table.classes)}.")
@@ -165,7 +165,7 @@ def _warn_of_unknown(sources: tuple[DatasetName, ...]) -> None:
 
 
 def _write_predictions(path: Path, target: Target, record: Record, logits: Logits) -> None:
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=record.classes,
         id=target.faces.id,
         truth=target.faces.truth,

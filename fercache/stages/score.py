@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, policies_of
 from fercache.splits import POOL
 from fercache.stages._measures import measures
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from fercache.training import in_parts
 from fercache.trunks import Faces
 
@@ -51,68 +52,112 @@ Masks = Callable[[str], NDArray[np.float32] | None]
 """Snapshot -> (N, D), or None for a head without a mask."""
 
 
-def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
-    """Writes a record and its predictions for every selection policy; returns the records' paths."""
-    start = time.perf_counter()
-    faces = as_faces(target.faces, target.crops, loaded.device)
-    logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
-    seconds = time.perf_counter() - start
-    for earlier in record_files(loaded.run.folder, target.name, target.name.split, unique=True):
-        earlier.unlink()  # it was about other faces, or other duplicates
-    masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
-    written = []
-    for record in _records(loaded, target, logits, masks=masks, seconds=seconds):
-        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=masks(record.snapshot))
-        written.append(write_record(loaded.run.folder, record))
-    if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
-        written += _score_without_duplicates(loaded, target, logits, masks=masks, seconds=seconds)
-    return written
+@dataclass(frozen=True)
+class _Scored:
+    """A run's outputs on a target; `seconds` is how long they took."""
 
+    loaded: LoadedRun
+    target: Target
+    logits: Logits
+    masks: Masks
+    seconds: float
 
-def _score_without_duplicates(
-    loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float
-) -> list[Path]:
-    """Scores the same logits and masks without duplicates; their predictions are already written."""
-    assert target.duplicate is not None
-    kept = ~target.duplicate
-    logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in logits.items()}
+    def records(self) -> list[Record]:
+        """One per selection policy; masks are tested once where policies choose the same snapshot."""
+        tested = cache(lambda snapshot: _test_masks(self.loaded, self.target, self.masks(snapshot)))
+        chosen = {policy: self._choose(policy) for policy in policies_of(self.loaded.run.history)}
+        for snapshot in dict.fromkeys(chosen.values()):
+            self._check_finite(snapshot)
+        return [self._record(policy, snapshot, tested(snapshot)) for policy, snapshot in chosen.items()]
 
-    def kept_masks(snapshot: str) -> NDArray[np.float32] | None:
-        every = masks(snapshot)
-        return None if every is None else every[kept]
+    def without_duplicates(self) -> "_Scored":
+        """The same logits and masks, without the duplicates."""
+        assert self.target.duplicate is not None
+        kept = ~self.target.duplicate
+        logits = {name: {readout: each[kept] for readout, each in of.items()} for name, of in self.logits.items()}
 
-    records = _records(loaded, target.without_duplicates(), logits, masks=kept_masks, seconds=seconds)
-    return [write_record(loaded.run.folder, record) for record in records]
+        def masks(snapshot: str) -> NDArray[np.float32] | None:
+            every = self.masks(snapshot)
+            return None if every is None else every[kept]
 
+        return replace(self, target=self.target.without_duplicates(), logits=logits, masks=masks)
 
-def _records(loaded: LoadedRun, target: Target, logits: Logits, masks: Masks, seconds: float) -> list[Record]:
-    """One per selection policy; masks are tested once where policies choose the same snapshot."""
-    tested = cache(lambda snapshot: _test_masks(loaded, target, masks(snapshot)))
-    chosen = {policy: _choose(policy, loaded, target, logits=logits) for policy in policies_of(loaded.run.history)}
-    for snapshot in dict.fromkeys(chosen.values()):
-        _check_finite(loaded, target, snapshot, logits[snapshot][MAIN])
-    return [
-        _record(loaded, target, policy, snapshot=snapshot, logits=logits, mask=tested(snapshot), seconds=seconds)
-        for policy, snapshot in chosen.items()
-    ]
+    def _check_finite(self, snapshot: str) -> None:
+        if not np.isfinite(self.logits[snapshot][MAIN]).all():
+            name, folder = self.loaded.config.name, self.loaded.run.folder
+            raise FercacheError(
+                f"{name}: training diverged: the logits of snapshot {snapshot} on {self.target.name} are not finite. "
+                f"Delete {folder} and train with a lower learning rate."
+            )
 
+    def _choose(self, policy: str) -> str:
+        """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
+        run, config, target = self.loaded.run, self.loaded.config, self.target
+        if policy != "oracle":
+            return choose(policy, run.history, config.rows_chosen_by, too_few=config.too_few)
+        on_target = {
+            name: score(of[MAIN], target.faces.truth, config.expressions, known=target.known).accuracy
+            for name, of in self.logits.items()
+        }
+        return choose(policy, run.history, config.rows_chosen_by, target_accuracy=on_target)
 
-def _check_finite(loaded: LoadedRun, target: Target, snapshot: str, logits: NDArray[np.float32]) -> None:
-    if not np.isfinite(logits).all():
-        raise FercacheError(
-            f"{loaded.config.name}: training diverged: the logits of snapshot {snapshot} on {target.name} are not "
-            f"finite. Delete {loaded.run.folder} and train with a lower learning rate."
+    def _record(self, policy: str, snapshot: str, mask: MaskRecord | None) -> Record:
+        loaded, target, config = self.loaded, self.target, self.loaded.config
+        settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
+        return Record(
+            run=config.name,
+            method_key=config.method_key,
+            encoder=config.encoder,
+            encoder_key=key_of(config.encoder_identity),
+            head=config.head,
+            trunk=config.trunk,
+            settings=settings,
+            not_default=_not_default(config.head, settings),
+            source=config.source,
+            target=str(target.name.whole),
+            target_split=target.name.split or ALL,
+            seed=config.seed,
+            key_version=config.key_version,
+            seeded=loaded.head.seeded,
+            selection=policy,
+            snapshot=snapshot,
+            policy=target.vote_policy,
+            duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
+            without_duplicates=target.unique,
+            classes=tuple(config.expressions),
+            mask=mask,
+            kept=len(target.faces.truth),
+            dropped=dict(target.faces.dropped),
+            seen_by_encoder=any(each.by == "encoder" for each in target.seen),
+            seen=target.seen,
+            not_compared=target.not_compared,
+            drift=target.drift,
+            keys={**_keys(config), "target": target.table.clean_key},
+            versions=versions(),
+            device=loaded.device,
+            seconds=round(config.seconds + self.seconds, 3),
+            options={"extract": _extract_options(config), "train": _train_options(config)},
+            **measures(self.logits[snapshot], target.faces, config.expressions, known=target.known),
         )
 
 
-def _choose(policy: str, loaded: LoadedRun, target: Target, logits: Logits) -> str:
-    """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
-    history, faces, few = loaded.run.history, loaded.config.rows_chosen_by, loaded.config.too_few
-    if policy != "oracle":
-        return choose(policy, history, faces, too_few=few)
-    truth, expressions = target.faces.truth, loaded.config.expressions
-    on_target = {name: score(of[MAIN], truth, expressions, known=target.known).accuracy for name, of in logits.items()}
-    return choose(policy, history, faces, target_accuracy=on_target)
+def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
+    """Writes a record and its predictions for every selection policy; returns the records' paths."""
+    start, folder = time.perf_counter(), loaded.run.folder
+    faces = as_faces(target.faces, target.crops, loaded.device)
+    logits = {name: _snapshot_logits(loaded, name, faces) for name in loaded.snapshots}
+    seconds = time.perf_counter() - start
+    for earlier in record_files(folder, target.name, target.name.split, unique=True):
+        earlier.unlink()  # it was about other faces, or other duplicates
+    masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
+    scored = _Scored(loaded, target, logits, masks=masks, seconds=seconds)
+    written = []
+    for record in scored.records():
+        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=masks(record.snapshot))
+        written.append(write_record(folder, record))
+    if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
+        written += [write_record(folder, record) for record in scored.without_duplicates().records()]
+    return written
 
 
 @torch.inference_mode()
@@ -149,7 +194,7 @@ def _write_predictions(
     generator = np.random.default_rng(seed_from("sample", target.table.clean_key, target.name.split))
     sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
     mean_mask = None if masks is None else _mean_per_expression(masks, truth, len(loaded.config.expressions))
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=tuple(loaded.config.expressions),
         id=target.faces.id,
         truth=truth,
@@ -169,54 +214,6 @@ def _mean_per_expression(masks: NDArray[np.float32], truth: NDArray[np.int64], c
     for expression in np.unique(truth):
         means[expression] = masks[truth == expression].mean(axis=0)
     return means
-
-
-def _record(
-    loaded: LoadedRun,
-    target: Target,
-    policy: str,
-    snapshot: str,
-    logits: Logits,
-    mask: MaskRecord | None,
-    seconds: float,
-) -> Record:
-    config = loaded.config
-    settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
-    return Record(
-        run=config.name,
-        method_key=config.method_key,
-        encoder=config.encoder,
-        encoder_key=key_of(config.encoder_identity),
-        head=config.head,
-        trunk=config.trunk,
-        settings=settings,
-        not_default=_not_default(config.head, settings),
-        source=config.source,
-        target=str(target.name.whole),
-        target_split=target.name.split or ALL,
-        seed=config.seed,
-        key_version=config.key_version,
-        seeded=loaded.head.seeded,
-        selection=policy,
-        snapshot=snapshot,
-        policy=target.vote_policy,
-        duplicates=None if target.duplicate is None else int(target.duplicate.sum()),
-        without_duplicates=target.unique,
-        classes=tuple(config.expressions),
-        mask=mask,
-        kept=len(target.faces.truth),
-        dropped=dict(target.faces.dropped),
-        seen_by_encoder=any(each.by == "encoder" for each in target.seen),
-        seen=target.seen,
-        not_compared=target.not_compared,
-        drift=target.drift,
-        keys={**_keys(config), "target": target.table.clean_key},
-        versions=versions(),
-        device=loaded.device,
-        seconds=round(config.seconds + seconds, 3),
-        options={"extract": _extract_options(config), "train": _train_options(config)},
-        **measures(logits[snapshot], target.faces, config.expressions, known=target.known),
-    )
 
 
 def _keys(config: RunConfig) -> dict[str, str]:

@@ -78,15 +78,15 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     for plan in plans:  # refuses names that are too long before anything is trained
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
         asked = plan.settings.model_dump(mode="json")
-        wanted = Wanted(asked, request, set_label(request.prompts), plan.origins, plan.chosen_by)
-        warn_trained_again(settings.cache, folders, wanted, plan.source.table.identity["encoder"])
+        wanted = Wanted(asked, request, set_label(request.prompts), origins=plan.origins, chosen_by=plan.chosen_by)
+        warn_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
     _warn_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
     with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(parallel) as run_all:
         watched = _Watched(bar, len(missing))
 
-        def run(job: tuple[Plan, int]) -> Path:
+        def run(job: tuple[TrainingPlan, int]) -> Path:
             return _train_one(settings, request, *job, watched)
 
         try:
@@ -143,7 +143,7 @@ def _workers(parallel: bool) -> Iterator[Callable[..., Iterator[Path]]]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A head to train, validated before the first run starts."""
 
     name: str
@@ -186,32 +186,34 @@ class Plan:
 
     def build(self, seed: int) -> Head:
         """The head with its initial weights, including its trunk's."""
-        head = build_head(self.plugin, self.task, self.settings, seed)
+        head = build_head(self.plugin, self.task, self.settings, seed=seed)
         _fill_trunk(head, self.settings)
         return head
 
 
-def _plans(settings: Settings, request: TrainRequest) -> list[Plan]:
+def _plans(settings: Settings, request: TrainRequest) -> list[TrainingPlan]:
     """One plan per requested head."""
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
     read = cache(partial(read_source, settings, request))  # heads share their source
-    return [_plan(name, plugin, chosen[name], request.identity(), read) for name, plugin in plugins.items()]
+    return [
+        _plan(name, plugin, chosen[name], options=request.identity(), read=read) for name, plugin in plugins.items()
+    ]
 
 
-def _jobs(request: TrainRequest, plans: Sequence[Plan]) -> list[tuple[Plan, int]]:
+def _jobs(request: TrainRequest, plans: Sequence[TrainingPlan]) -> list[tuple[TrainingPlan, int]]:
     """Each head with each seed; a head without random parts with the first seed only."""
     return [(p, seed) for p in plans for seed in (request.seeds if p.plugin.seeded else request.seeds[:1])]
 
 
 def _plan(
     name: str, plugin: type[Head], chosen: HeadSettings, options: dict[str, Any], read: Callable[..., Source]
-) -> Plan:
+) -> TrainingPlan:
     identity = _identity_of(chosen)
     recipe = chosen.recipe if isinstance(chosen, FitSettings) else CLEAN
     side = chosen.crops if isinstance(chosen, TrunkSettings) else None
     source = read(recipe=recipe, with_crops=plugin.needs_crops(chosen), side=side)
-    plan = Plan(
+    plan = TrainingPlan(
         name, plugin, chosen, identity=identity, source=source, task=_task(source, plugin, name), options=options
     )
     plan.build(seed=0)
@@ -241,7 +243,7 @@ def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
 
 
-def _run_identity(plan: Plan) -> dict[str, Any]:
+def _run_identity(plan: TrainingPlan) -> dict[str, Any]:
     """Everything that changes a run's numbers, except its seed."""
     choice = {} if plan.chosen_by == VALIDATION else {"chosen_by": plan.chosen_by}
     return {
@@ -258,7 +260,7 @@ def _run_identity(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
+def _folder(settings: Settings, plan: TrainingPlan, seed: int) -> Path:
     key = key_of({**_run_identity(plan), "seed": seed})
     encoder = plan.source.table.provenance["encoder"]
     name = f"{encoder}-{plan.source.slug}-{plan.name}-{plan.trunk}-{seed}-{key[:8]}"
@@ -266,7 +268,7 @@ def _folder(settings: Settings, plan: Plan, seed: int) -> Path:
     return settings.cache / "runs" / name
 
 
-def _train_one(settings: Settings, request: TrainRequest, plan: Plan, seed: int, watched: _Watched) -> Path:
+def _train_one(settings: Settings, request: TrainRequest, plan: TrainingPlan, seed: int, watched: _Watched) -> Path:
     source, task = plan.source, plan.task
     folder = _folder(settings, plan, seed)
     if is_finished(folder):

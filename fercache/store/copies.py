@@ -7,9 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fercache.store.sealed import Kind, opened, save_sealed
+from fercache.store.sealed import FileKind, opened, save_sealed
 
-COPIES = Kind("table of copies", "fercache extract --dataset NAME --encoder NAME")
+COPIES = FileKind("table of copies", "fercache extract --dataset NAME --encoder NAME")
 _CHANGED = "changed/"
 
 

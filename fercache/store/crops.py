@@ -13,10 +13,10 @@ from fercache.errors import UsageError
 from fercache.identity import canonical_json, key_of
 from fercache.store.asked import last_asked
 from fercache.store.atomic import entries, replacing
-from fercache.store.sealed import Attribute, Kind, SealedFile, Slot, opened, pack, write_sealed
+from fercache.store.sealed import Attribute, FileKind, SealedFile, Slot, opened, pack, write_sealed
 from fercache.store.tables import TableInfo
 
-CROPS = Kind("file of crops", "fercache extract --dataset NAME --crops SIDE")
+CROPS = FileKind("file of crops", "fercache extract --dataset NAME --crops SIDE")
 PIXELS = "crops"
 _log = logging.getLogger(__name__)
 _FROM_TABLE = ("dataset", "manifest", "split", "corruption")
@@ -35,7 +35,7 @@ class CropsInfo:
 
 
 @dataclass(frozen=True)
-class Crops:
+class CropFile:
     """Rows as in the feature table of the same faces: `pixels` (N, S, S, 3) uint8, on disk until read.
 
     `pixel_sha256` (N, 32) and `native` (N, 2), height and width, describe the decoded image.
@@ -105,7 +105,7 @@ def write_crops(
     return path
 
 
-def read_crops(path: Path) -> Crops:
+def read_crops(path: Path) -> CropFile:
     """Opens a file of crops. Raises UsageError if it is absent, damaged or of a newer schema.
 
     Pixels may not fit in memory, so they are read on demand; `fercache cache verify` checks them.
@@ -117,7 +117,7 @@ def read_crops(path: Path) -> Crops:
         if shape != (len(id), info.side, info.side, 3):
             raise ValueError(f"its crops have shape {shape}")
         pixels = file.mapped(PIXELS, path)
-    return Crops(info, id, pixel_sha256, native=native, pixels=pixels)
+    return CropFile(info, id, pixel_sha256, native=native, pixels=pixels)
 
 
 def check_crops(path: Path) -> None:
@@ -151,7 +151,7 @@ def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
     return sorted(found, key=lambda info: last_asked(info.path), reverse=True)
 
 
-def rows_of(crops: Crops, ids: NDArray[np.object_]) -> NDArray[np.int64]:
+def rows_of(crops: CropFile, ids: NDArray[np.object_]) -> NDArray[np.int64]:
     """(N,) the rows of these faces. Raises UsageError if one has no crop."""
     place = {id: row for row, id in enumerate(crops.id)}
     if absent := [id for id in ids if id not in place]:

@@ -10,7 +10,7 @@ from fercache.store.sealed import DamagedFileError
 
 
 @dataclass(frozen=True)
-class Plan:
+class ShardPlan:
     """How a table's listing is divided into shards; `plan.json` in the folder of its parts."""
 
     key: str
@@ -37,7 +37,7 @@ class Plan:
         write_json(path, asdict(self))
 
     @classmethod
-    def read(cls, path: Path) -> "Plan":
+    def read(cls, path: Path) -> "ShardPlan":
         """Raises DamagedFileError if `path` holds no plan, UsageError if it cannot be read."""
         try:
             found = json.loads(path.read_bytes())
@@ -50,7 +50,7 @@ class Plan:
                 f"{path} is not a plan of shards: {error}. Delete it and run the same command again."
             ) from error
 
-    def resumed(self, folder: Path, found: "Plan") -> "Plan":
+    def resumed(self, folder: Path, found: "ShardPlan") -> "ShardPlan":
         """The plan `found` in `folder`, to resume with its shards. Raises UsageError for another table's plan."""
         for field in ("key", "rows", "classes", "vote_columns"):
             if getattr(found, field) != getattr(self, field):

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import canonical_json, key_of
-from fercache.store.sealed import Attribute, Kind, opened, save_sealed
+from fercache.store.sealed import Attribute, FileKind, opened, save_sealed
 
-PROMPTS = Kind("prompt table", "fercache extract --encoder NAME")
+PROMPTS = FileKind("prompt table", "fercache extract --encoder NAME")
 
 
 @dataclass(frozen=True)

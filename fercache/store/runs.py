@@ -22,7 +22,7 @@ from fercache.errors import UsageError, nearest
 from fercache.identity import canonical_json, file_hash
 from fercache.store.atomic import entries, explained, sync_file, sync_folder, temporary_beside, write_json
 from fercache.store.schema import SCHEMA
-from fercache.store.sealed import Attribute, Kind, SealedFile, opened, save_sealed
+from fercache.store.sealed import Attribute, FileKind, SealedFile, opened, save_sealed
 
 _CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
 _FILES = (_CONFIG, _HISTORY, _WEIGHTS)
@@ -30,7 +30,7 @@ _TRAIN = "fercache train"
 
 _log = logging.getLogger(__name__)
 
-PREDICTIONS = Kind("file of predictions", "fercache evaluate --run NAME --target NAME")
+PREDICTIONS = FileKind("file of predictions", "fercache evaluate --run NAME --target NAME")
 _LOGITS = "logits/"
 
 
@@ -67,7 +67,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Predictions:
+class StoredPredictions:
     """N scored target faces and L expressions. Raises ValueError if shapes or types do not fit together.
 
     `id` (N,) str objects; `truth` (N,) int64, index into `expressions`; `logits` readout -> (N, L) float32, with the
@@ -170,7 +170,7 @@ def changed_files(folder: Path) -> list[str]:
     return [name for name in sorted(sums) if not (folder / name).is_file() or _hash_once(folder / name) != sums[name]]
 
 
-def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[str, Any]) -> Path:
+def write_predictions(path: Path, predictions: StoredPredictions, attributes: Mapping[str, Any]) -> Path:
     """Writes predictions atomically, with `attributes` (run, target, snapshot, keys ...) as JSON."""
     described: dict[str, Attribute] = {
         "expressions": canonical_json(predictions.expressions),
@@ -179,7 +179,7 @@ def write_predictions(path: Path, predictions: Predictions, attributes: Mapping[
     return save_sealed(path, PREDICTIONS, described, arrays=predictions.arrays())
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: Path) -> StoredPredictions:
     """Raises UsageError if the file is absent, damaged, of a newer schema, or was copied from another run."""
     with opened(path, PREDICTIONS) as file:
         _refuse_another_run(path, file)
@@ -188,7 +188,7 @@ def read_predictions(path: Path) -> Predictions:
         plain = {name: arrays[name] for name in ("id", "truth", "sample", "features")}
         expressions = file.names("expressions")
         masks, subject = arrays.get("mask_mean"), arrays.get("subject")
-        return Predictions(expressions, logits=logits, mask_mean=masks, subject=subject, **plain)
+        return StoredPredictions(expressions, logits=logits, mask_mean=masks, subject=subject, **plain)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class DamagedFileError(UsageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FileKind:
     """A kind of file, and the command that writes it."""
 
     name: str
@@ -75,7 +75,7 @@ def _encode_text(values: NDArray[Any]) -> NDArray[np.bytes_]:
 
 
 def save_sealed(
-    path: Path, kind: Kind, attributes: Mapping[str, Attribute], arrays: Mapping[str, NDArray[Any]], phase: str = ""
+    path: Path, kind: FileKind, attributes: Mapping[str, Attribute], arrays: Mapping[str, NDArray[Any]], phase: str = ""
 ) -> Path:
     """Writes `arrays` atomically. Raises UsageError for text that cannot be stored, FercacheError for a full disk."""
     packed = pack(arrays)
@@ -87,7 +87,7 @@ def save_sealed(
 
 def write_sealed(
     stream: BinaryIO,
-    kind: Kind,
+    kind: FileKind,
     attributes: Mapping[str, Attribute],
     slots: Mapping[str, Slot],
     parts: Iterable[Mapping[str, NDArray[Any]]],
@@ -305,7 +305,7 @@ def _value(attribute: Any, size: int) -> Attribute:
 
 
 @contextmanager
-def opened(path: Path, kind: Kind) -> Iterator[SealedFile]:
+def opened(path: Path, kind: FileKind) -> Iterator[SealedFile]:
     """A sealed file, open for reading.
 
     Raises UsageError if it is absent, unreadable or of a newer schema, DamagedFileError if it is damaged or the body
@@ -328,7 +328,7 @@ def opened(path: Path, kind: Kind) -> Iterator[SealedFile]:
         raise _damaged(path, kind, str(error)) from error
 
 
-def _check_readable(path: Path, kind: Kind) -> int:
+def _check_readable(path: Path, kind: FileKind) -> int:
     try:
         with path.open("rb") as stream:
             start = stream.read(len(_SIGNATURE))
@@ -351,7 +351,7 @@ def _check_schema(path: Path, file: SealedFile) -> None:
         )
 
 
-def _damaged(path: Path, kind: Kind, reason: str) -> DamagedFileError:
+def _damaged(path: Path, kind: FileKind, reason: str) -> DamagedFileError:
     return DamagedFileError(
         f"{path} is not a usable {kind.name}: {reason}. Delete it and write it again with `{kind.command}`."
     )

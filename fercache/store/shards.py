@@ -17,12 +17,21 @@ from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json, key_of
 from fercache.store.atomic import explained, leftovers_of, replacing, set_aside, write_text
 from fercache.store.locks import holding
-from fercache.store.plan import Plan
+from fercache.store.plan import ShardPlan
 from fercache.store.schema import Columns, Quarantined, check_columns
-from fercache.store.sealed import Attribute, DamagedFileError, Kind, SealedFile, Slot, opened, save_sealed, write_sealed
+from fercache.store.sealed import (
+    Attribute,
+    DamagedFileError,
+    FileKind,
+    SealedFile,
+    Slot,
+    opened,
+    save_sealed,
+    write_sealed,
+)
 from fercache.store.tables import TABLE, lock_path, parts_folder, quarantine_path, read_info
 
-SHARD = Kind("shard of a feature table", TABLE.command)
+SHARD = FileKind("shard of a feature table", TABLE.command)
 _OUT = "quarantine/"
 
 
@@ -31,7 +40,7 @@ def shard_path(parts: Path, shard: int) -> Path:
     return parts / f"{shard:06d}.h5"
 
 
-def check_shard(path: Path, plan: Plan, shard: int) -> dict[str, Any]:
+def check_shard(path: Path, plan: ShardPlan, shard: int) -> dict[str, Any]:
     """What the shard settled. Raises DamagedFileError if any bit has changed, or it belongs to another table."""
     with opened(path, SHARD) as file:
         rows = plan.rows_of(shard)
@@ -64,7 +73,9 @@ class TableWriter:
         self.path = path
         self.settled: dict[str, Any] | None = None
         self._identity = dict(identity)
-        self._plan = Plan(key_of(identity), rows, shard_rows, classes=tuple(classes), vote_columns=tuple(vote_columns))
+        self._plan = ShardPlan(
+            key_of(identity), rows, shard_rows, classes=tuple(classes), vote_columns=tuple(vote_columns)
+        )
         self._parts = parts_folder(path)
         self._missing: set[int] = set()
         self._held = ExitStack()
@@ -180,7 +191,7 @@ class TableWriter:
         plan = self._parts / "plan.json"
         if plan.exists():
             try:
-                self._plan = self._plan.resumed(self._parts, Plan.read(plan))
+                self._plan = self._plan.resumed(self._parts, ShardPlan.read(plan))
             except DamagedFileError:
                 set_aside(plan)
         if not plan.exists():

@@ -18,11 +18,11 @@ from fercache.identity import key_of
 from fercache.store.asked import NEVER, last_asked
 from fercache.store.atomic import entries
 from fercache.store.schema import CLEAN, Columns, check_columns, views_of
-from fercache.store.sealed import Kind, SealedFile, opened
+from fercache.store.sealed import FileKind, SealedFile, opened
 
 RECIPE = "recipe"
 """The entry of a table's identity for the recipe of its augmented views; absent without such views."""
-TABLE = Kind("feature table", "fercache extract --dataset NAME --encoder NAME")
+TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME")
 
 _log = logging.getLogger(__name__)
 

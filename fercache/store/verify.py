@@ -11,7 +11,7 @@ from fercache.errors import UsageError
 from fercache.store.copies import read_copies
 from fercache.store.crops import check_crops, crop_files
 from fercache.store.locks import holder
-from fercache.store.plan import Plan
+from fercache.store.plan import ShardPlan
 from fercache.store.prompts import read_prompts
 from fercache.store.runs import changed_files, is_finished, read_predictions, read_run
 from fercache.store.shards import check_shard, shard_path
@@ -96,7 +96,7 @@ def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
 def _unfinished(parts: Path) -> Iterator[Problem]:
     resume = f"To finish the table, {_EXTRACT}: only missing shards are extracted."
     try:
-        plan = Plan.read(parts / "plan.json")
+        plan = ShardPlan.read(parts / "plan.json")
     except UsageError as error:
         yield Problem(parts, str(error), resume)
         return

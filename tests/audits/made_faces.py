@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fercache.audits.duplicates import Faces
+from fercache.audits.duplicates import SearchedFaces
 
 DIMENSION, EXPRESSIONS, SHARED = 48, 7, 5
 _random = np.random.default_rng(1)
@@ -14,13 +14,13 @@ DIRECTIONS = np.linalg.qr(_random.normal(size=(DIMENSION, SHARED)))[0].T
 CENTRES = 60 * _random.normal(size=(EXPRESSIONS, SHARED))
 
 
-def made_faces(count: int, seed: int) -> Faces:
+def made_faces(count: int, seed: int) -> SearchedFaces:
     """`count` different random images."""
     random = np.random.default_rng(seed)
     shared = CENTRES[random.integers(EXPRESSIONS, size=count)] + random.normal(size=(count, SHARED))
     features = shared @ DIRECTIONS + random.normal(size=(count, DIMENSION))
     pixels = random.integers(256, size=(count, 32), dtype=np.uint8)
-    return Faces(features.astype(np.float32), pixels, np.full(count, "", dtype=object))
+    return SearchedFaces(features.astype(np.float32), pixels, np.full(count, "", dtype=object))
 
 
 def changed(features: NDArray[Any], seed: int) -> NDArray[Any]:
@@ -30,7 +30,7 @@ def changed(features: NDArray[Any], seed: int) -> NDArray[Any]:
     return (features + moved + 0.15 * random.normal(size=features.shape)).astype(np.float32)
 
 
-def with_copies(faces: Faces, rows: NDArray[np.int64], of: NDArray[Any], seed: int) -> Faces:
+def with_copies(faces: SearchedFaces, rows: NDArray[np.int64], of: NDArray[Any], seed: int) -> SearchedFaces:
     """The `rows` of `faces` replaced by changed copies of the features `of`."""
     features = faces.features.copy()
     features[rows] = changed(of, seed)

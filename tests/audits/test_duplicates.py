@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fercache.audits import duplicates
-from fercache.audits.duplicates import Calibration, Faces, Pairs, Whitening, find_pairs
+from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, Whitening, find_pairs
 from tests.audits.made_faces import DIMENSION, changed, made_faces, with_copies
 
 ROWS = np.array([3, 77, 150, 151, 399])
 OF = np.array([401, 8, 299, 5, 222])
 
 
-def both() -> tuple[Faces, Faces]:
+def both() -> tuple[SearchedFaces, SearchedFaces]:
     """Two sets; ROWS of the second one are changed copies of OF in the first one."""
     left = made_faces(500, seed=1)
     return left, with_copies(made_faces(400, seed=2), ROWS, left.features[OF], seed=3)
 
 
-def within() -> Faces:
+def within() -> SearchedFaces:
     """A dataset whose ROWS are changed copies of OF."""
     faces = made_faces(500, seed=4)
     return with_copies(faces, ROWS, faces.features[OF], seed=5)
@@ -125,7 +125,7 @@ def test_the_same_twice() -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def frames() -> Faces:
+def frames() -> SearchedFaces:
     """Ten images of each of sixty people, alike but not copies; the ROWS are copies of OF."""
     people, random = made_faces(60, seed=10), np.random.default_rng(11)
     features = people.features.repeat(10, axis=0) + 0.8 * random.normal(size=(600, DIMENSION))
@@ -149,7 +149,7 @@ def test_too_few_faces_to_tell() -> None:
     right = with_copies(right, np.array([1]), left.features[[2]], seed=16)
     found = find_pairs(left, right)
     assert len(found) == 0
-    assert found.calibration == Calibration(1.0, 0.0, 1600)
+    assert found.calibration == CopyCalibration(1.0, 0.0, 1600)
     assert found.calibration.expected_by_chance == 0
 
 
@@ -188,7 +188,9 @@ def test_few_of_the_listed_pairs_can_be_chance() -> None:
     assert find_pairs(within(), None).calibration.pairs == 500 * 499 // 2
 
 
-def by_hand(left: Faces, right: Faces | None, threshold: float) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+def by_hand(
+    left: SearchedFaces, right: SearchedFaces | None, threshold: float
+) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
     """All pairs that certainly count, and those that a rounding error decides."""
     whiten = Whitening.fit((left,) if right is None else (left, right))
     other = left if right is None else right
@@ -217,7 +219,7 @@ def test_a_double_loop_finds_the_same(
 ) -> None:
     random = np.random.default_rng(seed)
 
-    def drawn(side: Faces, count: int) -> NDArray[Any]:
+    def drawn(side: SearchedFaces, count: int) -> NDArray[Any]:
         return random.integers(len(side), size=count)
 
     left, right = (made_faces(size, seed=seed + i) for i, size in enumerate(sizes))
@@ -234,12 +236,12 @@ def test_a_double_loop_finds_the_same(
 LARGE = """
 import resource, sys
 import numpy as np, torch
-from fercache.audits.duplicates import Faces, find_pairs
+from fercache.audits.duplicates import SearchedFaces, find_pairs
 torch.set_num_threads(1)
 random = np.random.default_rng(0)
 features = random.normal(size=(20_000, 64)).astype(np.float32)
 pixels = random.integers(256, size=(20_000, 32), dtype=np.uint8)
-faces = Faces(features, pixels, np.full(20_000, "", dtype=object))
+faces = SearchedFaces(features, pixels, np.full(20_000, "", dtype=object))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 find_pairs(faces, None)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024))

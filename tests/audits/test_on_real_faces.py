@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fercache import registry
-from fercache.audits.duplicates import Faces, find_pairs
+from fercache.audits.duplicates import SearchedFaces, find_pairs
 from fercache.audits.label_permutation import compare_labels
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
@@ -17,7 +17,7 @@ from fercache.expressions import EXPRESSIONS
 from fercache.identity import pixel_hash
 from fercache.images.decode import decode
 from fercache.options.extract import EncoderRequest
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 SEVEN = EXPRESSIONS[:7]
 PHOTOGRAPHS, DRAWINGS = 120, 100
@@ -31,14 +31,8 @@ def photographs(root: Path) -> list[tuple[FaceImage, str]]:
     """Those with a majority, by the official rules."""
     dataset = registry.load("datasets", "ferplus")
     faces = list(dataset.faces(root))
-    labels = read_labels(
-        SEVEN,
-        classes=dataset.expressions,
-        label=np.full(len(faces), -1, np.int16),
-        votes=np.array([face.votes for face in faces], np.int16),
-        vote_columns=dataset.vote_columns,
-        label_file="fer2013new",
-    )
+    votes = np.array([face.votes for face in faces], np.int16)
+    labels = voted_labels(SEVEN, votes, dataset.vote_columns, label_file="fer2013new")
     return [(face, SEVEN[k]) for face, k in zip(faces, labels.index.tolist(), strict=True) if k >= 0]
 
 
@@ -87,12 +81,12 @@ def test_swapped_labels_are_named_and_correct_ones_raise_no_alarm(ferplus_root: 
 
 
 def test_known_images_of_train_are_in_the_other_folders_as_well(ferplus_root: Path) -> None:
-    def faces(folder: str) -> Faces:
+    def faces(folder: str) -> SearchedFaces:
         paths = sorted((ferplus_root / folder).glob("*.png"))
         hashes = b"".join(pixel_hash(np.asarray(Image.open(path))[:, :, None]) for path in paths)
         count = len(paths)
         pixels = np.frombuffer(hashes, np.uint8).reshape(count, 32)
-        return Faces(np.zeros((count, 2), np.float32), pixels, np.full(count, "", object))
+        return SearchedFaces(np.zeros((count, 2), np.float32), pixels, np.full(count, "", object))
 
     train = faces("FER2013Train")
     for folder, known in (("FER2013Valid", 279), ("FER2013Test", 288)):

@@ -14,7 +14,7 @@ from fercache.datasets.ferplus import plugin
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.images.decode import decode
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 from tests.datasets.miniatures.ferplus import FERPLUS, ballot, ferplus, write_folders, write_list, write_pixel_rows
 from tests.datasets.miniatures.images import LISTS, pixels
 
@@ -148,15 +148,7 @@ class TestRealData:
 
     def count(self, columns: tuple[np.ndarray, np.ndarray], file: str, classes: int, split: str) -> Counter[str]:
         splits, votes = columns
-        labels = read_labels(
-            first_expressions(classes),
-            classes=plugin.expressions,
-            label=np.full(int((splits == split).sum()), -1, dtype=np.int16),
-            votes=votes[splits == split],
-            vote_columns=plugin.vote_columns,
-            policy="majority",
-            label_file=file,
-        )
+        labels = voted_labels(first_expressions(classes), votes[splits == split], plugin.vote_columns, label_file=file)
         return Counter(labels.expressions[index] for index in labels.index[labels.kept])
 
     def test_lists_every_image_and_the_four_names_that_stand_twice(self, ferplus_root: Path) -> None:

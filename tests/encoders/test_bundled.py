@@ -10,13 +10,13 @@ import torch
 
 from fercache.encoders.bundled import Bundled, captions, card, scores, weights, wordings
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
-from fercache.encoders.bundled.train import Recipe, Training, Words, scale_output
+from fercache.encoders.bundled.train import Training, TrainingRecipe, Words, scale_output
 from fercache.errors import UsageError
 from fercache.identity import file_hash
 from fercache.options.extract import EncoderRequest
 from fercache.synthetic_faces import DOMAINS, STYLES
 
-SMALL = Recipe(steps=2, processes=1, real_batch=4, drawn_batch=4, small_share=1.0, small_size=32, warm_up=1)
+SMALL = TrainingRecipe(steps=2, processes=1, real_batch=4, drawn_batch=4, small_share=1.0, small_size=32, warm_up=1)
 
 
 @pytest.fixture(scope="module")

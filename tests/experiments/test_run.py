@@ -14,7 +14,8 @@ from fercache import Settings, registry
 from fercache.experiments import run as run_stage
 from fercache.experiments.config import Experiment, load_experiment
 from fercache.experiments.run import Outcome, RunRequest, plan, run
-from fercache.experiments.steps import Compare, Evaluate, Extract, Found, State, Train, expand, states
+from fercache.experiments.states import Found, State, states
+from fercache.experiments.steps import Compare, Evaluate, Extract, Train, expand
 from fercache.expressions import EXPRESSIONS
 from fercache.options.extract import EncoderRequest, ExtractRequest
 from fercache.options.train import TrainRequest

@@ -15,7 +15,7 @@ from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
 from fercache.extraction import local, prepare
 from fercache.extraction.listing import list_faces
-from fercache.extraction.local import Task, extract_shards
+from fercache.extraction.local import ExtractionTask, extract_shards
 from fercache.store.shards import TableWriter
 from fercache.store.tables import read_table
 
@@ -56,7 +56,7 @@ def faces(count: int) -> list[FaceImage]:
 def extracted(path: Path, encoder: Any, count: int = 100) -> NDArray[np.float32]:
     names = {"classes": DATASET.expressions, "vote_columns": ()}
     with TableWriter(path, identity={"encoder": {}}, rows=count, shard_rows=30, **names) as writer:
-        extract_shards(list_faces("faces", faces(count)), Task("faces", DATASET, 4), encoder, writer=writer)
+        extract_shards(list_faces("faces", faces(count)), ExtractionTask("faces", DATASET, 4), encoder, writer=writer)
         return read_table(writer.assemble({})).columns.features["clean"].ravel()
 
 

@@ -83,7 +83,7 @@ def test_the_contrast_of_the_setting_is_the_one_that_is_taken() -> None:
     pair = (batch.features, built.to_neutral(batch.features), built.text, batch.labels, SEVEN.index("neutral"))
     for variant in ("paired", "official", "contrastive"):
         found = terms(TextSimilarity, batch, variant=variant)["self_contrast"]
-        torch.testing.assert_close(found, losses.self_contrast_loss(*pair, variant, built.logit_scale))
+        torch.testing.assert_close(found, losses.self_contrast_loss(*pair, losses.Contrast(variant, built.logit_scale)))
 
 
 def test_texts_are_not_normalised_before_the_transformation_and_t_keeps_its_gradient() -> None:

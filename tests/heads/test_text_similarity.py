@@ -93,5 +93,5 @@ def test_the_contrastive_variant_uses_the_scale_of_the_logits() -> None:
     head: Any = build_head(TextSimilarity, task(), TextSimilarity.Settings(variant="contrastive"), seed=1)
     batch = faces(21, 1)
     pair = (batch.features, head.to_neutral(batch.features), head.text, batch.labels, SEVEN.index("neutral"))
-    expected = losses.self_contrast_loss(*pair, "contrastive", LOGIT_SCALE)
+    expected = losses.self_contrast_loss(*pair, losses.Contrast("contrastive", LOGIT_SCALE))
     torch.testing.assert_close(head.loss(batch, torch.Generator())["self_contrast"], expected)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fercache.records import MAIN, Record, predictions_path
 from fercache.scoring.metrics import count_confusion
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from tests.fake_records import CLASSES, fake_record, scores_of
 
 FACES = 210
@@ -46,7 +46,7 @@ def scored_record(
     scores = {name: scores_of(count_confusion(truth, each, 7)) for name, each in readouts.items()}
     record = fake_record(**{"scores": scores, "kept": len(truth), "intervals": {}, **changes})
     stored = {name: logits_of(each) if logits is None else logits for name, each in readouts.items()}
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=CLASSES,
         id=ids,
         truth=truth,

@@ -12,7 +12,7 @@ from fercache.reporting.screen import screen_table
 from fercache.scoring.selection import POLICIES
 from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
-from fercache.store.runs import Predictions, read_predictions
+from fercache.store.runs import StoredPredictions, read_predictions
 from tests.audits.planted import extracted
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
@@ -26,7 +26,7 @@ def scored(settings: Settings, root: Path, head: str, **given: object) -> list[R
     return [read_record(path) for path in evaluate(settings, request)]
 
 
-def predictions_of(settings: Settings, record: Record) -> Predictions:
+def predictions_of(settings: Settings, record: Record) -> StoredPredictions:
     return read_predictions(predictions_path(settings.cache / "runs" / record.run, record))
 
 

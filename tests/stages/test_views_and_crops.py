@@ -19,7 +19,7 @@ from fercache.images.corruptions import corruptions
 from fercache.images.views import RECIPES, draw_view, load_recipe
 from fercache.stages import _precision
 from fercache.stages.extract import _Extraction
-from fercache.store.crops import Crops, crop_files, find_crops, read_crops
+from fercache.store.crops import CropFile, crop_files, find_crops, read_crops
 from fercache.store.tables import FeatureTable, read_info, read_table
 from tests.images.test_decode import image
 from tests.pixel_encoder import PixelEncoder
@@ -41,7 +41,7 @@ def table_of(settings: Settings, root: Path, name: str = "mine", **options: obje
     return read_table(extract(settings, request(root, name, **options)))  # type: ignore[arg-type]
 
 
-def crops_of(settings: Settings, table: FeatureTable) -> Crops:
+def crops_of(settings: Settings, table: FeatureTable) -> CropFile:
     return read_crops(find_crops(settings.cache, read_info(table.path))[0].path)
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 
 from fercache.errors import UsageError
-from fercache.store.plan import Plan
+from fercache.store.plan import ShardPlan
 from tests.store.damage import damaged, damages
 
-PLAN = Plan("ab" * 32, 23, 5, ("happiness", "sadness"), ())
+PLAN = ShardPlan("ab" * 32, 23, 5, ("happiness", "sadness"), ())
 
 
 def test_shards_cover_every_row_once() -> None:
@@ -19,13 +19,13 @@ def test_shards_cover_every_row_once() -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     PLAN.write(tmp_path / "plan.json")
-    assert Plan.read(tmp_path / "plan.json") == PLAN
+    assert ShardPlan.read(tmp_path / "plan.json") == PLAN
 
 
 @pytest.mark.parametrize("sizes", [(0, 5), (5, 0)])
 def test_no_rows_are_no_plan(sizes: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="cannot have"):
-        Plan("ab", *sizes, ("happiness",), ())
+        ShardPlan("ab", *sizes, ("happiness",), ())
 
 
 @given(damage=damages)
@@ -35,7 +35,7 @@ def test_damage_is_refused_as_such(tmp_path_factory: pytest.TempPathFactory, dam
     PLAN.write(path)
     path.write_bytes(damaged(path.read_bytes(), damage))
     try:
-        Plan.read(path)
+        ShardPlan.read(path)
     except UsageError as error:
         assert "plan of shards" in str(error)
 
@@ -44,4 +44,4 @@ def test_damage_is_refused_as_such(tmp_path_factory: pytest.TempPathFactory, dam
 def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(UsageError, match="plan of shards"):
-        Plan.read(tmp_path / "plan.json")
+        ShardPlan.read(tmp_path / "plan.json")

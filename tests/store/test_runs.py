@@ -13,7 +13,7 @@ from fercache.errors import FercacheError, UsageError
 from fercache.identity import file_hash
 from fercache.store import atomic, runs
 from fercache.store.runs import (
-    Predictions,
+    StoredPredictions,
     changed_files,
     find_runs,
     read_predictions,
@@ -33,7 +33,7 @@ SNAPSHOTS = {
     "epoch-02": {"mask.weight": np.ones((3, 2), np.float16), "names": np.arange(3)},
     "final": {},
 }
-PREDICTIONS = Predictions(
+PREDICTIONS = StoredPredictions(
     expressions=("happiness", "sadness"),
     id=np.array(["a", "b", "ç"], dtype=object),
     truth=np.array([1, 0, 1]),
@@ -190,7 +190,7 @@ def test_weights_are_hashed_once_a_command_and_again_when_they_change(
 
 
 @pytest.mark.parametrize("predictions", [PREDICTIONS, replace(PREDICTIONS, mask_mean=None)])
-def test_predictions_round_trip(tmp_path: Path, predictions: Predictions) -> None:
+def test_predictions_round_trip(tmp_path: Path, predictions: StoredPredictions) -> None:
     path = tmp_path / "run" / "predictions" / "target.last.h5"
     found = read_predictions(write_predictions(path, predictions, {"run": "run", "target": "set@test"}))
     assert found.expressions == predictions.expressions

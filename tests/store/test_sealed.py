@@ -10,10 +10,10 @@ from hypothesis import given, settings
 
 from fercache.errors import FercacheError, UsageError
 from fercache.store import sealed
-from fercache.store.sealed import DamagedFileError, Kind, Slot, opened, save_sealed, write_sealed
+from fercache.store.sealed import DamagedFileError, FileKind, Slot, opened, save_sealed, write_sealed
 from tests.store.damage import damaged, damages
 
-KIND = Kind("box", "make box")
+KIND = FileKind("box", "make box")
 ARRAYS = {
     "number": np.arange(12, dtype=np.float32).reshape(4, 3),
     "inner/half": np.arange(4, dtype=np.float16),
@@ -98,7 +98,7 @@ def test_says_what_is_wrong(box: Path, tmp_path: Path) -> None:
         contents(tmp_path / "absent.h5")
     with pytest.raises(UsageError, match="Cannot read"):
         contents(tmp_path)
-    with pytest.raises(DamagedFileError, match="it is a box"), opened(box, Kind("bag", "make bag")):
+    with pytest.raises(DamagedFileError, match="it is a box"), opened(box, FileKind("bag", "make bag")):
         pass
     (tmp_path / "note.h5").write_text("hello")
     with pytest.raises(DamagedFileError, match="it has another beginning"):

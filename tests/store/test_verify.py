@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from fercache.store.tables import parts_folder, quarantine_path
 from fercache.store.verify import Problem, steps, verify
 from tests.store import test_copies, test_prompts, test_runs
@@ -171,7 +171,7 @@ def test_imported_predictions_are_no_unfinished_run_and_every_step_is_counted(tm
     (folder / "records").mkdir(parents=True)
     file = folder / "predictions" / "synthetic-webcam@test.source-val.h5"
     faces, nothing = np.array(["a"], object), np.empty(0, np.int64)
-    predictions = Predictions(
+    predictions = StoredPredictions(
         ("fear",),
         faces,
         np.zeros(1, np.int64),

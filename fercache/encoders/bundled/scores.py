@@ -22,7 +22,7 @@ from fercache.expressions import EXPRESSIONS
 from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompt_set
 from fercache.synthetic_faces import DOMAINS, STYLES
-from fercache.votes import read_labels
+from fercache.votes import voted_labels
 
 HELD_OUT_SEED = 90_001
 STYLED_FACES, DOMAIN_FACES = 1_400, 700
@@ -67,13 +67,7 @@ def encode(encoder: TextEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float3
 def on_ferplus(encoder: TextEncoder, root: Path, split: str) -> dict[str, Any]:
     """Accuracy and mean class recall over the eight expressions, labels by majority, prompts `faces`."""
     real = read_ferplus(root, split)
-    labels = read_labels(
-        EXPRESSIONS,
-        classes=EXPRESSIONS,
-        label=np.full(len(real.votes), -1, np.int16),
-        votes=real.votes,
-        vote_columns=[f"new:{name}" for name in VOTE_COLUMNS],
-    )
+    labels = voted_labels(EXPRESSIONS, real.votes, [f"new:{name}" for name in VOTE_COLUMNS])
     prompts = prompt_set("faces")
     text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS])
     features = encode(encoder, real.pixels[labels.kept])

@@ -33,7 +33,7 @@ MEAN_NORM = 10.0  # of the image features on FERPlus train, as CLIP ViT-B/32's h
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """Everything that determines the weights, except the order in which threads add up."""
 
     seed: int = 20_011
@@ -57,7 +57,7 @@ class Recipe:
     caption_weight: float = 0.3
 
 
-CONTINUED = Recipe(  # for a run that starts from another's weights: shorter, with mostly real faces
+CONTINUED = TrainingRecipe(  # for a run that starts from another's weights: shorter, with mostly real faces
     seed=20_013,
     steps=1_000,
     real_batch=136,
@@ -118,7 +118,7 @@ def mirror_table() -> list[Tensor]:
 class Training:
     """One run of a recipe."""
 
-    def __init__(self, recipe: Recipe, real: RealFaces, drawn: SyntheticFaces, rank: int = 0) -> None:
+    def __init__(self, recipe: TrainingRecipe, real: RealFaces, drawn: SyntheticFaces, rank: int = 0) -> None:
         self.recipe, self.rank = recipe, rank
         distribution = real.distribution()
         kept = distribution.sum(axis=1) > 0
@@ -328,7 +328,7 @@ def scale_output(model: Any, faces: Tensor) -> None:
 class Job:
     """What every process of a run needs: `start` holds the initial weights, `path` receives the weights."""
 
-    recipe: Recipe
+    recipe: TrainingRecipe
     real: RealFaces
     drawn: SyntheticFaces
     start: Path | None
@@ -356,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for bundled.safetensors and recipe.json")
     parser.add_argument("--start", type=Path, help="weights of an earlier run to continue from, with a shorter recipe")
     options = parser.parse_args(arguments)
-    recipe = CONTINUED if options.start else Recipe()
+    recipe = CONTINUED if options.start else TrainingRecipe()
     drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, workers=recipe.processes)
     real = read_ferplus(options.ferplus, "train")
     options.out.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ POSITIONS = "text.transformer.embeddings.position_ids"
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsSource:
     """A model config, the file of its weights, and the activation they need (None: unknown)."""
 
     name: str
@@ -81,7 +81,7 @@ def load(name: str, weights: Path | None, preset: str = OWN) -> Checkpoint:
     )
 
 
-def find(name: str, weights: Path | None, preset: str = OWN) -> Source:
+def find(name: str, weights: Path | None, preset: str = OWN) -> WeightsSource:
     """The source of config and weights: a folder, the hub, or a built-in architecture with a tag or a file."""
     if weights is not None and not weights.is_file():
         raise UsageError(f"--weights {weights}: no such file.")
@@ -130,7 +130,7 @@ def _few(name: str, known: list[str]) -> str:
     return nearest(name, known) if len(known) <= 12 or not name else nearest(name, known).split(" Known:")[0]
 
 
-def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path | None) -> Source:
+def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path | None) -> WeightsSource:
     """A tag implies activation and preprocessing; its weights may be in a local file."""
     known = open_clip.list_pretrained_tags_by_model(architecture)
     if tag not in known:
@@ -141,7 +141,7 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
     if not config.get("quick_gelu", False):
         config = {**config, "quick_gelu": quick_gelu}
     source = f"{architecture}/{tag}"
-    return Source(
+    return WeightsSource(
         slug(architecture, tag),
         architecture,
         config,
@@ -152,7 +152,7 @@ def _tagged(architecture: str, tag: str, config: dict[str, Any], weights: Path |
     )
 
 
-def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: str) -> Source:
+def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: str) -> WeightsSource:
     """A file of weights: described by a config beside it, by a known file name, or not at all."""
     beside = weights.with_name(CONFIG)
     quick_gelu: bool | None = None
@@ -166,7 +166,7 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: s
             published.refuse_ambiguous(architecture, weights, any_preprocessing=preset != OWN)
         else:
             quick_gelu, preprocessing = bool(known.get("quick_gelu", False)), known
-    return Source(
+    return WeightsSource(
         slug(architecture, weights.stem),
         architecture,
         config,
@@ -177,14 +177,14 @@ def _file(architecture: str, config: Mapping[str, Any], weights: Path, preset: s
     )
 
 
-def _folder(folder: Path, weights: Path | None) -> Source:
+def _folder(folder: Path, weights: Path | None) -> WeightsSource:
     if not (folder / CONFIG).is_file():
         raise UsageError(
             f"local-dir:{folder} holds no {CONFIG}. Expected a folder saved by open_clip: config and weights."
         )
     own = _read_config(folder / CONFIG)
     name = folder.resolve().name
-    return Source(
+    return WeightsSource(
         slug(name) if weights is None else slug(name, weights.stem),
         name,
         own["model_cfg"],
@@ -210,12 +210,12 @@ def _weights_in(folder: Path) -> Path:
     return there[0]
 
 
-def _hub(repository: str) -> Source:
+def _hub(repository: str) -> WeightsSource:
     how = f"Put {CONFIG} and the weights into a folder and pass --encoder local-dir:FOLDER."
     config_file = _from_hub(repository, (CONFIG,), how)
     own = _read_config(config_file)
     weights = _from_hub(repository, HUB_WEIGHTS, how)
-    return Source(
+    return WeightsSource(
         slug(repository),
         repository,
         own["model_cfg"],
@@ -266,7 +266,7 @@ def _from_hub(repository: str, filenames: tuple[str, ...], how: str) -> Path:
         raise UsageError(f"{url} cannot be fetched: {first_line(error)}. {how}") from None
 
 
-def _check_activation(source: Source, built: bool) -> None:
+def _check_activation(source: WeightsSource, built: bool) -> None:
     """Raises UsageError when the weights are known to need the other activation."""
     if source.quick_gelu is None or source.quick_gelu == built:
         return
@@ -282,7 +282,7 @@ def _check_activation(source: Source, built: bool) -> None:
     )
 
 
-def _build(source: Source) -> Any:
+def _build(source: WeightsSource) -> Any:
     """The model of a config with random weights, without downloads. Raises UsageError for a wrong config."""
     config = deepcopy(dict(source.config))
     try:
@@ -311,11 +311,11 @@ def _refuse_unreachable_tower(architecture: str, name: str | None) -> None:
         )
 
 
-def _load_weights(model: torch.nn.Module, source: Source) -> None:
+def _load_weights(model: torch.nn.Module, source: WeightsSource) -> None:
     path = source.weights
     state = read_state(path, wanted=model.state_dict().keys())
     if OPENAI_MARKS & state.keys() and not source.config.get("quick_gelu", False):
-        _check_activation(Source(**{**vars(source), "quick_gelu": True}), False)
+        _check_activation(WeightsSource(**{**vars(source), "quick_gelu": True}), False)
     _warn_of_activation(state, source)
     try:
         state = _adapted(state, model)
@@ -339,7 +339,7 @@ def _load_weights(model: torch.nn.Module, source: Source) -> None:
         raise UsageError(f"{path} holds weights that are NaN or infinite: {listed(wrong)}. Use another file.")
 
 
-def _warn_of_activation(state: State, source: Source) -> None:
+def _warn_of_activation(state: State, source: WeightsSource) -> None:
     """Warns of fine-tuned copies of OpenAI's weights, which lack their marks but keep their mix of precisions."""
     halves = {name.endswith("ln_final.weight"): value.dtype for name, value in state.items() if name.endswith(LAYERS)}
     other = f"{source.architecture}-quickgelu"

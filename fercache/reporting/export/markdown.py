@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from fercache.reporting.export.paper_tables import Entry, Line, PaperTable
+from fercache.reporting.export.paper_tables import Entry, PaperLine, PaperTable
 
 
 def markdown(tables: Sequence[PaperTable]) -> str:
@@ -30,7 +30,7 @@ def _markdown_table(table: PaperTable) -> Iterable[str]:
     yield from (f"- {_markdown_text(note)}" for note in table.notes)
 
 
-def _markdown_line(table: PaperTable, line: Line) -> list[str]:
+def _markdown_line(table: PaperTable, line: PaperLine) -> list[str]:
     entries = iter(line.entries)
     cells = [_markdown_text(line.method), _markdown_text(line.trunk)]
     for i, columns in enumerate(table.columns):

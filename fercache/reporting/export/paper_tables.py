@@ -36,7 +36,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Line:
+class PaperLine:
     """One method. `protocol` is "ours", "yes" for a published one that equals ours, or "no" with numbers of notes."""
 
     method: str
@@ -50,11 +50,11 @@ class Block:
     """Our lines, without a title, or those of one reference."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[PaperLine, ...]
 
 
 @dataclass(frozen=True)
-class Columns:
+class PaperColumns:
     """Adjacent columns under a common heading, with a gap on either side."""
 
     title: str
@@ -67,7 +67,7 @@ class PaperTable:
 
     label: str
     caption: str
-    columns: tuple[Columns, ...]
+    columns: tuple[PaperColumns, ...]
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
 
@@ -156,14 +156,14 @@ def _caption(board: Board, metric: str) -> str:
     )
 
 
-def _columns(board: Board) -> Iterable[Columns]:
+def _columns(board: Board) -> Iterable[PaperColumns]:
     """The groups of columns of `board.shown`, in its order."""
     who = {board.kind(label) for label in board.seen}
     seen = who.pop().capitalize() if len(who) == 1 else "Seen"
     groups = {"Source": board.own, seen: board.seen, "Unseen targets": board.unseen}
     named = {title: tuple(_heading(board, label) for label in labels) for title, labels in groups.items() if labels}
     for title, names in named.items():
-        yield Columns(title, (*names, "Mean") if title == "Unseen targets" else names)
+        yield PaperColumns(title, (*names, "Mean") if title == "Unseen targets" else names)
 
 
 def _heading(board: Board, label: str) -> str:
@@ -239,7 +239,7 @@ def _count(faces: int | None) -> str:
     return "faces" if faces is None else f"{faces:,} faces"
 
 
-def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line]:
+def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[PaperLine]:
     competing = [row.competing for row in rows if not row.departures]
     leading = [_leading(column) for column in zip(*competing, strict=True)]
     for row in rows:
@@ -249,7 +249,7 @@ def _lines(rows: Sequence[_Scored], numbers: Mapping[str, str]) -> Iterable[Line
             entries = tuple(replace(entry, rank=leads.get(mean, "")) for entry, mean, leads in pairs)
         noted = ", ".join(numbers[reason] for reason in row.departures)
         protocol = (f"no ({noted})" if noted else "yes") if row.title else OURS
-        yield Line(row.method, row.trunk, entries=entries, protocol=protocol)
+        yield PaperLine(row.method, row.trunk, entries=entries, protocol=protocol)
 
 
 def _leading(means: Sequence[str]) -> dict[str, Rank]:

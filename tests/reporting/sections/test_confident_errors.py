@@ -14,7 +14,7 @@ from fercache.reporting.page import environment
 from fercache.reporting.report import Report
 from fercache.reporting.sections._confident_errors import ConfidentError, board_errors, confident_errors
 from fercache.reporting.sections._leader import leader
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from tests.fake_records import demo_records, fake_record, scores_of
 from tests.reporting.test_page import Outline
 
@@ -28,7 +28,7 @@ def predicted(cache: Path, record: Record, sure: Sequence[float] = SURE, wrong: 
     truth = np.arange(count) % size
     likely = np.repeat((1 - np.array(sure))[:, None] / (size - 1), size, axis=1)
     likely[np.arange(count), (truth + wrong) % size] = sure
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=record.classes,
         id=np.array([f"f{i}" for i in range(count)], dtype=object),
         truth=truth,

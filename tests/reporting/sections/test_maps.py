@@ -23,7 +23,7 @@ from fercache.reporting.sections.maps import (
     feature_maps,
     sample,
 )
-from fercache.store.runs import Predictions, read_predictions, write_predictions
+from fercache.store.runs import StoredPredictions, read_predictions, write_predictions
 from tests.fake_records import CLASSES, fake_record
 from tests.reporting.test_page import Outline
 
@@ -38,7 +38,7 @@ def predicted(cache: Path, record: Record, faces: int = FACES, scale: float = 1.
     truth = np.arange(faces) % len(CLASSES)
     features = random.normal(size=(faces, 60)) + 30 * np.eye(60)[TARGETS.index(record.target)]
     logits = 10 * np.eye(len(CLASSES))[truth] + 0.1 * random.normal(size=(faces, len(CLASSES)))
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=CLASSES,
         id=np.array([f"f{i}" for i in range(faces)], dtype=object),
         truth=truth,
@@ -186,7 +186,7 @@ def test_a_faces_features_answers_and_expression_belong_together(tmp_path: Path)
     rows = np.arange(199, 99, -2)
     features = whole.features[rows]
     parts = {"id": whole.id, "truth": whole.truth, "logits": whole.logits, "mask_mean": None, "expressions": CLASSES}
-    write_predictions(path, Predictions(sample=rows, features=features, **parts), {})
+    write_predictions(path, StoredPredictions(sample=rows, features=features, **parts), {})
     sampled = sample([record], tmp_path)
     assert sampled is not None and len(sampled.domain) == 50
     row_of = {feature.tobytes(): row for feature, row in zip(features.astype(np.float32), rows, strict=True)}
@@ -207,7 +207,7 @@ def test_there_is_no_map_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = predictions_path(tmp_path / "runs" / record.run, record)
     whole = read_predictions(path)
     parts = {"id": whole.id, "truth": whole.truth, "logits": whole.logits, "mask_mean": None, "expressions": CLASSES}
-    nothing = Predictions(sample=np.empty(0, np.int64), features=np.empty((0, 0), np.float16), **parts)
+    nothing = StoredPredictions(sample=np.empty(0, np.int64), features=np.empty((0, 0), np.float16), **parts)
     write_predictions(path, nothing, {})  # as predictions are that another program made
     assert mapped([record], tmp_path) == []
     assert not placed

@@ -12,7 +12,7 @@ from fercache.records import WITHOUT_DUPLICATES, Record, frame, predictions_path
 from fercache.reporting.boards import boards
 from fercache.reporting.page import write_report
 from fercache.reporting.sections.masks import MaskFigure, mask_figures
-from fercache.store.runs import Predictions, write_predictions
+from fercache.store.runs import StoredPredictions, write_predictions
 from tests.fake_records import CLASSES, fake_record
 from tests.reporting.test_figures import images_in
 from tests.reporting.test_page import Outline, section
@@ -29,7 +29,7 @@ def with_masks(target: str, head: str = "sigmoid-mask", **changes: Any) -> Recor
 def predicted(cache: Path, record: Record, contrast: float = 0.6) -> Record:
     """Writes predictions whose masks pass the expression's own group of two channels more than the others."""
     mask = np.float32(0.2) + np.float32(contrast) * np.eye(7, dtype=np.float32).repeat(2, axis=1)
-    predictions = Predictions(
+    predictions = StoredPredictions(
         expressions=CLASSES,
         id=np.array(["a"], dtype=object),
         truth=np.array([0]),
