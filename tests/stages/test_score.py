@@ -60,7 +60,7 @@ def test_a_head_without_a_mask_has_no_test(settings: Settings, planted_folder: P
 
 
 def test_a_run_whose_training_diverged_is_named(settings: Settings, planted_folder: Path) -> None:
-    with pytest.raises(FercacheError, match=r"sigmoid-mask.*on folder:mine are not finite.*lower learning rate"):
+    with pytest.raises(FercacheError, match=r"sigmoid-mask.*on folder:mine@test are not finite.*lower learning rate"):
         scored(settings, planted_folder, "sigmoid-mask", epochs=3, optimizer="sgd", learning_rate=1e30)
 
 
