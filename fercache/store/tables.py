@@ -1,11 +1,12 @@
 """Finished feature tables: paths, contents, and rows that can be reused."""
 
 import logging
+import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ RECIPE = "recipe"
 """The entry of a table's identity for the recipe of its augmented views; absent without such views."""
 TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME")
 
+READ_ONCE = 1024
+"""Tables whose attributes are kept in memory: a command looks at all of them many times."""
+
+MOMENT = 50_000_000
+"""Nanoseconds that the time of a file may lag behind the clock."""
+
+Stamp = tuple[int, ...]
 _log = logging.getLogger(__name__)
 
 
@@ -64,11 +72,10 @@ class TableInfo:
         """See `clean_key_of`."""
         return clean_key_of(self.identity)
 
-    @cached_property
+    @property
     def splits(self) -> frozenset[str]:
         """The splits of its faces, read on demand. Raises UsageError as `read_table`."""
-        with opened(self.path, TABLE) as file:
-            return frozenset(file.array("split"))
+        return _splits(self.path, _stamp(self.path))
 
 
 def clean_key_of(identity: Mapping[str, Any]) -> str:
@@ -119,8 +126,34 @@ def read_table(path: Path | str) -> FeatureTable:
 
 def read_info(path: Path) -> TableInfo:
     """Reads the attributes of a table only. Raises UsageError as `read_table`, except for damaged columns."""
+    found = _read_info(path, _stamp(path))
+    return replace(found, asked=last_asked(path, str(found.provenance.get("date", ""))))
+
+
+@lru_cache(maxsize=READ_ONCE)
+def _read_info(path: Path, stamp: Stamp) -> TableInfo:
     with opened(path, TABLE) as file:
         return _info(path, file)
+
+
+@lru_cache(maxsize=READ_ONCE)
+def _splits(path: Path, stamp: Stamp) -> frozenset[str]:
+    with opened(path, TABLE) as file:
+        return frozenset(file.array("split"))
+
+
+def _stamp(path: Path) -> Stamp:
+    """What differs when the file at `path` is another, or has been written to; an absent file has none.
+
+    A file that was just written could be written to again at what its time calls the same moment: no stamp is reused.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    now = time.time_ns()
+    moment = now if now - max(found.st_mtime_ns, found.st_ctime_ns) < MOMENT else 0
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, moment
 
 
 def _info(path: Path, file: SealedFile) -> TableInfo:
@@ -132,9 +165,8 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
         raise ValueError("its identity has no encoder")
     if "label" not in file.slots:
         raise ValueError("'label' is missing")
-    rows, provenance = file.slots["label"].shape[0], file.mapping("provenance")
-    asked = last_asked(path, str(provenance.get("date", "")))
-    return TableInfo(path, key, identity, provenance=provenance, rows=rows, views=views_of(file.slots), asked=asked)
+    rows, views = file.slots["label"].shape[0], views_of(file.slots)
+    return TableInfo(path, key, identity, provenance=file.mapping("provenance"), rows=rows, views=views)
 
 
 def table_files(cache: Path) -> list[Path]:

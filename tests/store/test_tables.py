@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 
 from fercache.errors import UsageError
 from fercache.identity import canonical_json, key_of
+from fercache.store import tables
 from fercache.store.asked import note_asked
 from fercache.store.sealed import save_sealed
 from fercache.store.tables import TABLE, KnownFeatures, find_tables, read_info, read_table, table_path
@@ -133,6 +135,41 @@ def test_finds_tables_newest_first_and_skips_the_damaged(tmp_path: Path, caplog:
     note_asked(folder / "old.h5")
     assert [info.path.stem for info in find_tables(tmp_path)] == ["old", "new"]
     assert find_tables(tmp_path / "nowhere") == []
+
+
+def settled(path: Path) -> Path:
+    """The file, with a time that lies some moments back."""
+    os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns - 10**9))
+    time.sleep(1.5 * tables.MOMENT / 1e9)
+    return path
+
+
+def test_tables_that_have_not_changed_are_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = settled(write_table(place(tmp_path)))
+    first = find_tables(tmp_path)
+    splits = first[0].splits
+    monkeypatch.setattr(tables, "opened", lambda *file: pytest.fail("it is opened again"))
+    note_asked(path)
+    (second,) = find_tables(tmp_path)
+    assert second.asked > first[0].asked
+    assert (second.identity, second.rows, second.splits) == (first[0].identity, len(KEPT), splits)
+
+
+@pytest.mark.parametrize("keeps_its_time", [False, True])
+def test_a_table_that_has_changed_is_read_again(tmp_path: Path, keeps_its_time: bool) -> None:
+    path = settled(forged(place(tmp_path)))
+    before, written = read_info(path), path.stat()
+    other = forged(tmp_path / "other.h5", provenance='{"a": 1}')
+    if keeps_its_time:
+        os.utime(other, ns=(written.st_atime_ns, written.st_mtime_ns))
+    other.replace(path)
+    assert (before.provenance, read_info(path).provenance) == ({}, {"a": 1})
+    settled(path)
+    assert read_info(path).provenance == {"a": 1}
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'{"a": 1}', b'{"a": 2}'))
+    with pytest.raises(UsageError):
+        read_info(path)
 
 
 def test_known_features_by_image(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
