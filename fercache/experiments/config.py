@@ -244,7 +244,7 @@ def _check(experiment: Experiment) -> None:
     registry.encoder_family(experiment.encoder.name)
     weights = experiment.encoder.weights
     if weights and not exists(weights):
-        raise UsageError(f"weights = {weights}: the file does not exist; relative paths start at {Path.cwd()}.")
+        raise UsageError(f"weights = {weights}: no such file; relative paths start at {Path.cwd()}.")
     prompt_set(experiment.prompts)
     load_recipe(experiment.recipe)
     _check_splits_and_labels(experiment)
@@ -294,9 +294,7 @@ def _check_baseline(experiment: Experiment, chosen: Sequence[Variant]) -> None:
 def _check_crops(experiment: Experiment, settings: HeadSettings, needs_crops: bool, where: str) -> None:
     side, weights = getattr(settings, "crops", None), getattr(settings, "trunk_weights", RANDOM)
     if weights not in (RANDOM, PRETRAINED) and not is_file(Path(weights)):
-        raise UsageError(
-            f"{where}: trunk_weights = {weights}: the file does not exist; relative paths start at {Path.cwd()}."
-        )
+        raise UsageError(f"{where}: trunk_weights = {weights}: no such file; relative paths start at {Path.cwd()}.")
     if needs_crops and experiment.crops is None:
         raise UsageError(f"{where} reads pixels: write crops = SIDE, such as 112, above the heads.")
     if side not in (None, experiment.crops):

@@ -365,7 +365,7 @@ def _identity_of(chosen: HeadSettings) -> dict[str, Any]:
     elif weights != RANDOM:
         if not is_file(Path(weights)):
             raise UsageError(
-                f"--trunk-weights {weights}: the file does not exist. Correct the path, or write `{PRETRAINED}` for "
+                f"--trunk-weights {weights}: no such file. Correct the path, or write `{PRETRAINED}` for "
                 "timm's weights."
             )
         settings["trunk_weights"] = file_hash(Path(weights))

@@ -141,7 +141,7 @@ def test_weights_of_another_shape_are_refused(run: Run, papers: Path, tmp_path: 
     shape = train(run, "--trunk-weights", "shape.pth")
     refused(shape, "shape.pth does not fit resnet10t", "conv1.0.weight has 2 x 3 instead of 24 x 3 x 3 x 3")
     refused(train(run, "--trunk-weights", "other.pth"), "missing conv1.0.weight", "The file has weight.")
-    refused(train(run, "--trunk-weights", "absent.pth"), "absent.pth: the file does not exist")
+    refused(train(run, "--trunk-weights", "absent.pth"), "absent.pth: no such file")
     assert not Path("cache/runs").exists()
 
 

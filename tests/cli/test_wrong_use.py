@@ -92,7 +92,7 @@ def test_what_no_system_could_reach_is_reported_in_one_sentence(run: Run, studio
         refused(outcome)
         assert len(outcome.err) < 1_000
     Path("loop").symlink_to("loop")
-    refused(run("run", "loop"), "Cannot read loop")
+    refused(run("run", "loop"), "There is no file loop")
     refused(run("compare", "--name", "a\udcff"), "--name")
 
 
