@@ -134,9 +134,7 @@ def test_a_section_that_fails_is_named_with_its_file_and_there_is_no_broken_page
 
 def test_a_plugin_that_is_no_section_is_refused(tmp_path: Path, install: Callable[..., Path]) -> None:
     install(mine="a text")
-    with pytest.raises(
-        FercacheError, match=r"'mine' is a str, where a .*expected a fercache.reporting.sections.Section"
-    ):
+    with pytest.raises(FercacheError, match=r"'mine' is a str, expected a fercache.reporting.sections.Section"):
         write_report([fake_record()], tmp_path)
 
 
