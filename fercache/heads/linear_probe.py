@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from fercache.errors import UsageError
@@ -24,6 +24,9 @@ STRENGTHS = tuple(10.0 ** (power / 2) for power in range(-8, 1))
 
 SCALINGS = ("l2", "none", "standardise")
 BALANCES = ("weights", "none")
+
+LIBRARIES = ThreadpoolController()
+"""Made once, when no other thread runs: looking for libraries while one imports a module can deadlock."""
 
 ABSENT = -1e4
 """The logit of an expression without source faces."""
@@ -145,7 +148,7 @@ def _regressions(
     for strength in STRENGTHS:
         regression.set_params(C=strength)
         # One thread: runs are trained in parallel, and their threads would compete.
-        with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+        with warnings.catch_warnings(), LIBRARIES.limit(limits=1, user_api="blas"):
             # A fit that runs out of iterations is a case of early stopping, judged by validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.fit(scaled, labelled.labels, sample_weight=weights)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -115,3 +116,9 @@ def test_a_constant_channel_does_no_harm() -> None:
 def test_a_single_expression_is_refused() -> None:
     with pytest.raises(UsageError, match="the same one"):
         fitted(faces(10, 1, shown=("fear",)))
+
+
+def test_fitting_does_not_look_for_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds the loader's lock and waits for Python's, while a thread that imports a module does the opposite."""
+    monkeypatch.setattr(threadpoolctl.ThreadpoolController, "_load_libraries", lambda *_: pytest.fail("it looks"))
+    fitted(faces(70, 1))
