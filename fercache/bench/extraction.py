@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import Compose
 
 from fercache import registry
 from fercache.datasets import Dataset as FaceSet
@@ -39,6 +38,7 @@ from fercache.options.extract import ExtractRequest
 from fercache.output_paths import check_output_file
 from fercache.runtime.precisions import REDUCED, casting, centred_cosine
 from fercache.runtime.progress import progress
+from fercache.runtime.vision_libraries import torchvision
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
 from fercache.store.schema import Columns
@@ -278,7 +278,7 @@ def plain_loop(faces: Sequence[FaceImage], encoder: NetworkEncoder, precision: s
 
     Its workers persist between passes, so that starting them costs no time.
     """
-    transform = Compose(encoder.preprocessing.steps(encoder.image_size))
+    transform = torchvision.transforms.Compose(encoder.preprocessing.steps(encoder.image_size))
     images = Images([Path(face.path) for face in faces if face.path is not None], transform)
     workers: dict[str, Any] = {}
     if "fork" in multiprocessing.get_all_start_methods():  # the transform cannot be pickled

@@ -75,6 +75,11 @@ def test_predict_loads_nothing_that_it_does_not_use() -> None:
     assert not loaded & {"torch._dynamo", "sympy", "pandas", "scipy", "sklearn", "matplotlib", "transformers"}
 
 
+def test_a_benchmark_loads_no_compiler() -> None:
+    """It would take 140 MiB, which the benchmark would take for the extraction's."""
+    assert "torch._dynamo" not in modules_after("import fercache.bench.extraction")
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help(name: str) -> None:
     from click.testing import CliRunner
