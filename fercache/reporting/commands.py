@@ -114,8 +114,13 @@ def _shortest(text: str, there: Mapping[str, None]) -> str:
     return text
 
 
+FLAGS = {"policy": "votes"}
+"""Options whose name in records is another than on the command line."""
+
+
 def _command(stage: str, options: Mapping[str, str], settings: Mapping[str, Any] | None = None) -> str:
-    words = [word for name, value in options.items() for word in ((f"--{name}", value) if value else (f"--{name}",))]
+    flags = {f"--{FLAGS.get(name, name)}": value for name, value in options.items()}
+    words = [word for flag, value in flags.items() for word in ((flag, value) if value else (flag,))]
     for name, value in (settings or {}).items():
         if value not in (None, {}):
             words += ["--set", f"{name}={_written(value)}"]

@@ -144,7 +144,7 @@ def test_options_beyond_the_record_stand_in_the_commands(tmp_path: Path) -> None
     record = fake_record(encoder="vit-b-32--openai", options=options)
     page = write_report([record], tmp_path).read_text(encoding="utf-8")
     assert "--dataset synthetic:webcam --encoder ViT-B-32/openai --weights vit.safetensors" in page
-    assert re.search(r"fercache train --encoder vit-b-32--openai .* --policy soft", page)
+    assert re.search(r"fercache train --encoder vit-b-32--openai .* --votes soft", page)
 
 
 def test_names_are_escaped(tmp_path: Path) -> None:
