@@ -97,8 +97,8 @@ def _click_type(field: FieldInfo) -> tuple[Any, bool]:
     if get_origin(kind) is tuple and not reads_text:
         return _scalar(get_args(kind)[0], limits), True
     if reads_text:  # the field's own validator parses the text
-        return str, _extra(field, "metavar") == "NAME=VALUE" or kind is str
-    return _scalar(kind, limits), False
+        return str, bool(_extra(field, "repeatable"))
+    return _scalar(kind, limits), bool(_extra(field, "repeatable"))
 
 
 def _scalar(kind: Any, limits: Mapping[Any, Any]) -> Any:

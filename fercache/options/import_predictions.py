@@ -1,13 +1,10 @@
 """Options of `fercache import-predictions`."""
 
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator
 
 from fercache.options import Options, labels_option, option, votes_option
+from fercache.options.train import SourceName
 from fercache.policies import FALLBACK, SelectionPolicy, VotePolicy
-from fercache.splits import POOL
 
 
 class ImportRequest(Options):
@@ -15,9 +12,7 @@ class ImportRequest(Options):
 
     file: Path = option(..., "CSV file of predictions.", argument=True)
     target: str = option(..., "Dataset that the predictions are for, NAME[@SPLIT]; it must be extracted.")
-    source: Annotated[str, BeforeValidator(lambda given: given if isinstance(given, str) else POOL.join(given))] = (
-        option(..., "Dataset that the model was trained on; repeatable.")
-    )
+    source: SourceName = option(..., "Dataset that the model was trained on; repeatable.", repeatable=True)
     model: str | None = option(None, "Name of the model, if the file has no column `model`.")
     seed: int = option(0, "Seed of the model.")
     selection: SelectionPolicy = option(

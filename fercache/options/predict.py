@@ -2,9 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import model_validator
 
 from fercache.options import Options, option
 from fercache.options.extract import EncoderRequest
@@ -17,8 +17,10 @@ class PredictRequest(Options):
 
     paths: tuple[Path, ...] = option(..., "Image files and folders.", argument=True)
     run: str | None = option(None, "Name or key of a run. [default: text similarity, without training]")
-    prompts: Annotated[str | None, BeforeValidator(lambda given: given)] = option(
-        None, "Prompt set: faces, ke2nt, or a TOML file. [default: the seven basic expressions of faces]"
+    prompts: str | None = option(
+        None,
+        "Prompt set: faces, ke2nt, or a TOML file. [default: the seven basic expressions of faces]",
+        repeatable=True,  # sentences of an earlier version are
     )
     sentences: tuple[str, ...] = option((), "Sentence to choose from; give two or more.", flag="sentence")
     encoder: EncoderRequest = EncoderRequest()

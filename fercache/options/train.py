@@ -41,6 +41,8 @@ def _read_source(given: Any) -> Any:
     return given if isinstance(given, str) else POOL.join(given)
 
 
+SourceName = Annotated[str, BeforeValidator(_read_source)]
+"""One dataset, or several pooled, `A & B`; also read from a list."""
 Seed = Annotated[int, Field(strict=True, ge=0)]
 Seeds = Annotated[tuple[Seed, ...], BeforeValidator(_read_seeds), Field(min_length=1, max_length=MOST_SEEDS)]
 
@@ -82,15 +84,16 @@ class TrainRequest(LearningOptions):
         flag="head",
         shown="sigmoid-mask and text-similarity",
     )
-    source: Annotated[str, BeforeValidator(_read_source)] = option(
+    source: SourceName = option(
         "synthetic:studio",
         "Dataset to train on, NAME[@SPLIT]; repeatable, several are pooled.",
         shown="synthetic:studio",
+        repeatable=True,
     )
     encoder: str | None = encoder_option()
     seeds: Seeds = option((0, 1, 2, 3, 4), "Seeds: one (7), a range (0-4) or a list (0,2,5).", shown="0-4")
     set: Annotated[Mapping[str, Any], BeforeValidator(_read_pairs)] = option(
-        {}, "Setting of a head, e.g. learning_rate=1e-3; repeatable.", metavar="NAME=VALUE"
+        {}, "Setting of a head, e.g. learning_rate=1e-3; repeatable.", metavar="NAME=VALUE", repeatable=True
     )
     prompts: str = option("faces", "Prompt set, as extracted: faces, ke2nt, or a TOML file.")
     device: str = device_option()
