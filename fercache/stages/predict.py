@@ -35,7 +35,7 @@ FEW = 32
 
 
 class Classifier:
-    """An encoder, and a function from its features (and crops of `crop_side`) to logits of `names`."""
+    """An encoder, and a function from its features (and crops of `crop_side`) to calibrated logits of `names`."""
 
     def __init__(
         self,
@@ -125,7 +125,9 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.encoder.device)
     history, config = loaded.run.history, loaded.config
     policy = headline([policies_of(history)])
-    loaded.load_snapshot(choose(policy, history, config.rows_chosen_by, too_few=config.too_few))
+    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
+    loaded.load_snapshot(snapshot)
+    temperature = loaded.temperature(snapshot) or 1.0
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.encoder.device, precision=precision)
     encoder = load_encoder(asked)
@@ -134,7 +136,11 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Restore the old weights, or extract and train again."
         )
-    return Classifier(encoder, config.expressions, loaded.head.logits, device=loaded.device, crop_side=config.crop_side)
+
+    def logits(faces: Faces) -> torch.Tensor:
+        return loaded.head.logits(faces) / temperature
+
+    return Classifier(encoder, config.expressions, logits, device=loaded.device, crop_side=config.crop_side)
 
 
 def _batches(faces: Sequence[FaceImage], classifier: Classifier) -> Iterator[list[tuple[FaceImage, Any]]]:
