@@ -273,13 +273,19 @@ def validate(head: Head, source: SourceFaces) -> dict[str, float]:
 
 
 def _confusion(head: Head, faces: Batch) -> NDArray[np.int64]:
-    predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(faces)])
+    predicted = head_logits(head, faces).argmax(1)
     truth, guessed = faces.labels.cpu().numpy(), predicted.cpu().numpy()
     return metrics.count_confusion(truth, guessed, len(head.task.expressions))
 
 
 def _scores(confusion: NDArray[np.int64]) -> dict[str, float]:
     return {"accuracy": float(metrics.accuracy(confusion)), "uar": float(metrics.uar(confusion))}
+
+
+@torch.inference_mode()
+def head_logits(head: Head, faces: Faces) -> Tensor:
+    """(N, L) logits of the main readout, computed in batches, without gradients."""
+    return torch.cat([head.logits(part) for part in in_parts(faces)])
 
 
 def in_parts(faces: Faces) -> Iterator[Faces]:

@@ -42,6 +42,10 @@ def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Map
             "target_label": record.target_label,
             "policy": record.policy,
             "without_duplicates": record.without_duplicates,
+            "sees": record.sees,
+            "method_sees": record.method_sees,
+            "adaptation": record.adaptation.name if record.adaptation else "",
+            "declined": record.adaptation.declined if record.adaptation else "",
             "selection": record.selection,
             "snapshot": record.snapshot,
             "n": scores.n,
@@ -99,7 +103,8 @@ def _options(record: Record) -> Mapping[str, str]:
     options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
     if "keep-validation-copies" in options:  # a flag
         options["validation copies"] = options.pop("keep-validation-copies") or "kept"
-    return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
+    adapted = {"adapt": record.adaptation.name} if record.adaptation else {}
+    return adapted | {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
 
 
 def _made_with(record: Record) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS
+from fercache.policies import Sees, SelectionPolicy
 from fercache.records.fields import (
     ALL,
     MAIN,
@@ -16,6 +17,7 @@ from fercache.records.fields import (
     UNSEEDED,
     WITHOUT_DUPLICATES,
     AbstentionRecord,
+    AdaptationRecord,
     CalibrationRecord,
     Count,
     Fraction,
@@ -49,6 +51,7 @@ class Record(Strict):
     "imported". `options` are what commands that repeat the run need beyond the other fields, e.g.
     `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the settings that
     differ from the head's defaults for that trunk. `seeded`: training was random (None: unknown, see `is_seeded`).
+    `sees` is what the method saw of the target (`policies.Sees`), including by the selection of its snapshot.
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -65,6 +68,8 @@ class Record(Strict):
     seed: int
     key_version: int = 1
     seeded: bool | None = None
+    sees: Annotated[str, Field(pattern=f"^({Sees.NOTHING}|{Sees.UNLABELLED}|[1-9][0-9]* labels|{Sees.ORACLE})$")]
+    adaptation: AdaptationRecord | None = None
     selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
@@ -101,10 +106,22 @@ class Record(Strict):
         seen = seen_by_names(target, source, given.get("seen_by_encoder") is True)
         return given | {"seen": seen, "not_compared": tuple(source.split(POOL))}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_sees(cls, given: Any) -> Any:
+        """Records of earlier versions saw nothing, but for the oracle."""
+        if not isinstance(given, dict) or "sees" in given:
+            return given
+        return given | {"sees": Sees.ORACLE if given.get("selection") == SelectionPolicy.ORACLE else Sees.NOTHING}
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
             raise ValueError("seen_by_encoder and seen disagree")
+        if (self.sees == Sees.ORACLE) != (self.selection == SelectionPolicy.ORACLE):
+            raise ValueError(f"sees is '{self.sees}', but the selection policy is {self.selection}")
+        if self.adaptation is not None and self.sees == Sees.NOTHING:
+            raise ValueError("an adapted method saw the unlabelled target, not nothing")
         if unknown := [name for name in self.classes if name not in EXPRESSIONS]:
             raise ValueError(f"classes: '{unknown[0]}' is not an expression. {nearest(unknown[0], EXPRESSIONS)}")
         if lacking := sorted({"run", "target"} - self.keys.keys()):
@@ -126,6 +143,13 @@ class Record(Strict):
     def is_seeded(self) -> bool:
         """Whether another seed may give another model; True if unknown."""
         return self.head not in UNSEEDED if self.seeded is None else self.seeded
+
+    @property
+    def method_sees(self) -> str:
+        """What the method itself saw of the target, whatever chose its snapshot."""
+        if self.sees != Sees.ORACLE:
+            return self.sees
+        return Sees.NOTHING if self.adaptation is None else Sees.UNLABELLED
 
     @property
     def target_label(self) -> str:
