@@ -59,6 +59,7 @@ class Domain:
     """
 
     run: str
+    head: str
     name: str
     images: str
     source: str
@@ -84,12 +85,12 @@ def usable(known: Iterable[Domain], images: str, source: str) -> list[Domain]:
     Without everything related to it: domains with the same images, and runs that were trained on them. If the source
     itself is related, its own runs and their source validation stay, which exist in any case.
     """
-    return [
-        each
-        for each in known
-        if (each.images != images or (each.validation and each.source == source))
-        and (images not in each.source_images or each.source == source)
-    ]
+    return [each for each in known if _is_usable(each, images, source)]
+
+
+def _is_usable(domain: Domain, images: str, source: str) -> bool:
+    own = domain.source == source
+    return (domain.images != images or (domain.validation and own)) and (images not in domain.source_images or own)
 
 
 def why_not(target: Domain, known: Sequence[Domain]) -> str:
@@ -127,8 +128,9 @@ class Calibrated:
 
     def __init__(self, known: Iterable[Domain], images: str, source: str) -> None:
         self.known = usable(known, images, source)
-        self._residuals = {metric: self._left_out(metric) for metric in METRICS}
-        self.errors = {name: found.error for name, found in self._residuals["accuracy"].items()}
+        self._tables = {name: _Table.of(self.known, name) for name in ESTIMATORS}
+        self._residuals = {name: found for name, table in self._tables.items() if (found := _left_out(name, table))}
+        self.errors = {name: found["accuracy"].error for name, found in self._residuals.items()}
 
     def best(self, target: Domain) -> str | None:
         """The estimator with the least error of those whose signals the target has; None if there is none."""
@@ -137,32 +139,13 @@ class Calibrated:
 
     def estimate(self, target: Domain, metric: Metric, estimator: str) -> Estimate:
         """An estimated score of the target by one of the estimators in `errors`."""
-        centre = float(_predicted(estimator, self.known, [target], metric=metric)[0])
+        asked = _Table.of([target], estimator)
+        centre = float(_predicted(self._tables[estimator], asked, estimator, metric=metric)[0])
         share = float(expit(centre))
         # The variance of the logit of a share of so many faces.
         sampled = 1 / (target.faces * max(share * (1 - share), _LIMIT))
-        reach = ndtri((1 + LEVEL) / 2) * np.sqrt(self._residuals[metric][estimator].variance + sampled)
+        reach = ndtri((1 + LEVEL) / 2) * np.sqrt(self._residuals[estimator][metric].variance + sampled)
         return Estimate(share, float(expit(centre - reach)), float(expit(centre + reach)))
-
-    def _left_out(self, metric: Metric) -> dict[str, "Residuals"]:
-        """By estimator, the residuals on all known domains, each left out with its relatives.
-
-        Domains about which nothing would be estimated do not count. Without estimators that too few domains serve.
-        """
-        found = {}
-        for estimator in ESTIMATORS:
-            known = [each for each in self.known if _has(each, estimator)]
-            pairs = defaultdict(list)
-            for images, source in sorted({(each.images, each.source) for each in known}):
-                rest = usable(known, images, source)
-                asked = [each for each in known if (each.images, each.source) == (images, source)]
-                asked = [each for each in asked if not each.validation and not _is_far(each, rest)]
-                if asked and len({each.images for each in rest}) > 1:
-                    predicted = _predicted(estimator, rest, asked, metric=metric)
-                    pairs[images] += list(zip(predicted, _scores(asked, metric), strict=True))
-            if len(pairs) > 1:
-                found[estimator] = Residuals.of(pairs.values())
-        return found
 
 
 @dataclass(frozen=True)
@@ -173,12 +156,99 @@ class Residuals:
     error: float
 
     @classmethod
-    def of(cls, by_images: Iterable[Sequence[tuple[float, float]]]) -> "Residuals":
-        """From pairs of estimated and true logits, by the images of the domain."""
-        pairs = [np.array(each) for each in by_images]
-        squares = [np.mean((each[:, 0] - each[:, 1]) ** 2) for each in pairs]
-        errors = [np.mean(np.abs(expit(each[:, 0]) - expit(each[:, 1]))) for each in pairs]
+    def of(cls, pairs: Iterable[NDArray[np.float64]]) -> "Residuals":
+        """From estimated and true logits (2, N) for each set of images."""
+        pairs = list(pairs)
+        squares = [np.mean((estimated - true) ** 2) for estimated, true in pairs]
+        errors = [np.mean(np.abs(expit(estimated) - expit(true))) for estimated, true in pairs]
         return cls(float(np.mean(squares)), float(np.mean(errors)))
+
+
+@dataclass(frozen=True)
+class _Table:
+    """N domains that have all signals of an estimator: (N, K) `columns` of them, and the logits (N,) of the scores.
+
+    `gap` (N,) is how much higher the logit of accuracy is than that of mean class recall, by the head's probabilities.
+    """
+
+    domains: Sequence[Domain]
+    columns: NDArray[np.float64]
+    scores: Mapping[Metric, NDArray[np.float64]]
+    gap: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, domains: Iterable[Domain], estimator: str) -> "_Table":
+        """The domains that have all signals; scores that are unknown are NaN."""
+        there = [each for each in domains if _has(each, estimator)]
+
+        def column(name: str) -> NDArray[np.float64]:
+            return np.array([each.signals[name] for each in there])
+
+        scores = {m: _logit(np.array([each.scores.get(m, np.nan) for each in there])) for m in METRICS}
+        columns = [_scaled(name, column(name)) for name in signals_of(estimator)]
+        return cls(there, np.column_stack(columns), scores, gap=_logit(column("confidence")) - _logit(column("recall")))
+
+    def take(self, rows: NDArray[np.bool_]) -> "_Table":
+        """The domains where `rows` (N,) is true."""
+        kept = [each for each, keep in zip(self.domains, rows, strict=True) if keep]
+        scores = {metric: values[rows] for metric, values in self.scores.items()}
+        return _Table(kept, self.columns[rows], scores, gap=self.gap[rows])
+
+
+def _left_out(estimator: str, table: _Table) -> dict[Metric, Residuals] | None:
+    """The residuals on the known domains of the table, each left out with its relatives; None for fewer than two.
+
+    Domains about which nothing would be estimated do not count.
+    """
+    pairs: dict[Metric, dict[str, list[NDArray[np.float64]]]] = {metric: defaultdict(list) for metric in METRICS}
+    for images, source in sorted({(each.images, each.source) for each in table.domains}):
+        rest = table.take(np.array([_is_usable(each, images, source) for each in table.domains]))
+        asked = table.take(
+            np.array(
+                [
+                    (each.images, each.source, each.validation) == (images, source, False)
+                    and not _is_far(each, rest.domains)
+                    for each in table.domains
+                ]
+            )
+        )
+        if asked.domains and len({each.images for each in rest.domains}) > 1:
+            for metric in METRICS:
+                estimated = _predicted(rest, asked, estimator, metric=metric)
+                pairs[metric][images].append(np.stack([estimated, asked.scores[metric]]))
+    if len(pairs["accuracy"]) < 2:
+        return None
+    return {
+        metric: Residuals.of(np.concatenate(each, axis=1) for each in by_images.values())
+        for metric, by_images in pairs.items()
+    }
+
+
+def _predicted(known: _Table, asked: _Table, estimator: str, metric: Metric) -> NDArray[np.float64]:
+    """The logits (M,) of the scores of the `asked` domains.
+
+    For mean class recall, the regressions explain the logit without the `gap`, which is then subtracted.
+    """
+    gaps = (known.gap, asked.gap) if metric == "uar" else (0.0, 0.0)
+    truth, weights, names = known.scores[metric] + gaps[0], _weights(known.domains), signals_of(estimator)
+    mean, level = weights @ known.columns, weights @ truth
+    scale = np.sqrt(weights @ (known.columns - mean) ** 2) + 1e-6
+    ours, theirs = (known.columns - mean) / scale, (asked.columns - mean) / scale
+    products = ours.T @ (weights[:, None] * ours) + RIDGE * np.eye(len(names))
+    answers = ours.T @ (weights * (truth - level))
+    found = []
+    for regression in ESTIMATORS[estimator]:
+        at = [names.index(name) for name in regression]
+        found.append(level + theirs[:, at] @ np.linalg.solve(products[np.ix_(at, at)], answers[at]))
+    return np.asarray(np.mean(found, axis=0) - gaps[1])
+
+
+def _weights(known: Sequence[Domain]) -> NDArray[np.float64]:
+    """(N,) weights that add up to one, with equal sums for all sets of related images of each source."""
+    places = [(each.source, each.images, each.validation) for each in known]
+    counts = Counter(places)
+    weights = np.array([1 / counts[place] for place in places])
+    return np.asarray(weights / weights.sum())
 
 
 @cache
@@ -191,58 +261,11 @@ def _has(domain: Domain, estimator: str) -> bool:
     return all(np.isfinite(domain.signals.get(name, np.nan)) for name in signals_of(estimator))
 
 
-def _predicted(estimator: str, known: Sequence[Domain], asked: Sequence[Domain], metric: Metric) -> NDArray[np.float64]:
-    """The logits (M,) of the scores of the `asked` domains; every set of related known images has the same weight."""
-    known = [each for each in known if _has(each, estimator)]
-    names = signals_of(estimator)
-    ours, theirs, truth = _columns(known, names), _columns(asked, names), _truth(known, metric)
-    weights = _weights(known)
-    mean, level = weights @ ours, weights @ truth
-    scale = np.sqrt(weights @ (ours - mean) ** 2) + 1e-6
-    standardised, wanted = (ours - mean) / scale, (theirs - mean) / scale
-    products = standardised.T @ (weights[:, None] * standardised) + RIDGE * np.eye(len(names))
-    answers = standardised.T @ (weights * (truth - level))
-    found = []
-    for regression in ESTIMATORS[estimator]:
-        at = [names.index(name) for name in regression]
-        found.append(level + wanted[:, at] @ np.linalg.solve(products[np.ix_(at, at)], answers[at]))
-    return np.asarray(np.mean(found, axis=0) + _gap(asked, metric))
-
-
-def _weights(known: Sequence[Domain]) -> NDArray[np.float64]:
-    """(N,) equal sums for all sets of related images of a source, which add up to one."""
-    places = [(each.source, each.images, each.validation) for each in known]
-    counts = Counter(places)
-    weights = np.array([1 / counts[place] for place in places])
-    return weights / weights.sum()
-
-
-def _columns(domains: Sequence[Domain], names: Sequence[str]) -> NDArray[np.float64]:
-    """(N, K) signals on the scale of the regression."""
-    return np.column_stack([_scaled(name, np.array([each.signals[name] for each in domains])) for name in names])
-
-
 def _scaled(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A signal on the scale of the regression."""
     if name in SHARES:
         return _logit(values)
     return np.log1p(values) if name == "Fréchet distance" else values
-
-
-def _truth(domains: Sequence[Domain], metric: Metric) -> NDArray[np.float64]:
-    """(N,) what the regressions explain: logit accuracy, or logit mean class recall without the `_gap`."""
-    return _scores(domains, metric) - _gap(domains, metric)
-
-
-def _scores(domains: Sequence[Domain], metric: Metric) -> NDArray[np.float64]:
-    return _logit(np.array([each.scores[metric] for each in domains]))
-
-
-def _gap(domains: Sequence[Domain], metric: Metric) -> NDArray[np.float64]:
-    """(N,) how much lower the logit of mean class recall is than that of accuracy, by a head's own probabilities."""
-    if metric == "accuracy":
-        return np.zeros(len(domains))
-    recall, confidence = (np.array([each.signals[name] for each in domains]) for name in ("recall", "confidence"))
-    return _logit(recall) - _logit(confidence)
 
 
 def _logit(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -63,6 +63,16 @@ def spread(answers: NDArray[np.integer[Any]], expressions: int) -> float:
     return float(-(share[share > 0] * np.log(share[share > 0])).sum() / np.log(expressions))
 
 
+def expected_recall(probabilities: NDArray[np.float64]) -> float:
+    """The mean class recall that (N, L) probabilities promise, if they are true.
+
+    Of the faces that show an expression, each counted by its probability, the share that is answered with it.
+    """
+    answered = np.eye(probabilities.shape[1])[probabilities.argmax(axis=1)]
+    shown = np.maximum(probabilities.sum(axis=0), np.finfo(float).tiny)
+    return float(((answered * probabilities).sum(axis=0) / shown).mean())
+
+
 class Clusters:
     """The features (N, D) of a target, for self-training from the answers of any number of heads."""
 
