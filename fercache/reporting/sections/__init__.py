@@ -25,7 +25,7 @@ from fercache.reporting.report import Report
 
 ORDER = (
     *("scores", "ranks", "differences", "policies", "settings", "robustness"),
-    *("targets", "maps", "masks", "samples", "repeat"),
+    *("targets", "unlabelled", "maps", "masks", "samples", "repeat"),
 )
 """The order of the built-in sections; any other section comes `after` one of them."""
 
