@@ -90,7 +90,7 @@ def estimates_table(found: Estimates) -> str:
     lines, width = [], max((len(_short(each.domain)) for each in found.runs), default=0)
     answered = [each for each in found.runs if each.estimates]
     if answered:
-        lines.append(f"Estimates on {found.target}, without its labels, in percent, with 90 % intervals.")
+        lines.append(f"Estimates on {found.target}, without its labels; percent [90 % interval].")
         lines.append(f"{'':{width}}  {'accuracy':>16}  {'mean class recall':>17}")
         lines += [
             f"{_short(each.domain):{width}}  {_shown(each.estimates['accuracy']):>16}  "
