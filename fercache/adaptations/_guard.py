@@ -18,9 +18,9 @@ def why_declined(adapted: Adapted, faces: Faces, scores: Scores, source: SourceF
     """The reason against an adaptation to N `faces`, or "".
 
     The expressions in effect are the exponential of the entropy of the predicted mix. Moved features are accepted if
-    enough expressions are in effect, the head becomes more certain (the mean entropy of its posteriors falls), and it
-    agrees more often with the nearest class mean of the source. A corrected mix alone is accepted if few expressions
-    are in effect, and most predictions stay. The limits are measured: docs/unlabelled.md.
+    enough expressions are in effect, and the head agrees more often with the nearest class mean of the source. A
+    corrected mix alone is accepted if few expressions are in effect, and most predictions stay. The limits are
+    measured: docs/unlabelled.md.
     """
     moved = adapted.faces(faces)
     before, after = posteriors(scores, faces), posteriors(lambda each: adapted.logits(scores, faces=each), faces)
@@ -33,8 +33,6 @@ def why_declined(adapted: Adapted, faces: Faces, scores: Scores, source: SourceF
         return "" if unchanged >= LEAST_UNCHANGED else f"it would change {1 - unchanged:.0%} of the predictions"
     if effective < needed:
         return f"only {effective:.1f} expressions are in effect (limit {needed:.1f})"
-    if _entropy(after).mean() >= _entropy(before).mean():
-        return "the head would become less certain"
     if _agreement(after, moved, source) <= _agreement(before, faces, source):
         return "the head would not agree more often with the nearest class mean"
     return ""

@@ -34,6 +34,11 @@ class LoadedRun:
         """Names of the snapshots, in order of training."""
         return tuple(name for name in self.run.snapshots() if name != TASK)
 
+    def temperature(self, snapshot: str) -> float | None:
+        """The temperature fitted on (shifted) source validation; None for runs of earlier versions."""
+        found = next((row.get("temperature") for row in self.run.history if row["snapshot"] == snapshot), None)
+        return found if isinstance(found, float | int) else None
+
     def load_snapshot(self, name: str) -> None:
         """Loads the snapshot `name` into the head. Raises UsageError if it does not fit."""
         state = {key: torch.from_numpy(value) for key, value in self.run.snapshot(name).items()}

@@ -62,6 +62,8 @@ def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Map
             "ece": calibration and calibration.ece,
             "ece_low": calibration and calibration.interval and calibration.interval[0],
             "ece_high": calibration and calibration.interval and calibration.interval[1],
+            "temperature": record.temperature if readout == MAIN else None,
+            "ece_calibrated": record.calibrated.ece if record.calibrated and readout == MAIN else None,
             "macro_f1": scores.macro_f1,
             "mask_distance": record.mask and record.mask.distance,
             "mask_null": record.mask and record.mask.null,

@@ -148,7 +148,13 @@ class _Scored:
             device=loaded.device,
             seconds=round(config.seconds + self.seconds, 3),
             options={"extract": _extract_options(config), "train": _train_options(config)},
-            **measures(self.logits[snapshot], target.faces, config.expressions, known=target.known),
+            **measures(
+                self.logits[snapshot],
+                target.faces,
+                config.expressions,
+                known=target.known,
+                temperature=loaded.temperature(snapshot),
+            ),
         )
 
 

@@ -100,7 +100,6 @@ def estimator_rows(known: list[Domain]) -> list[EstimatorRow]:
 
 plugin = Section(
     title="Unlabelled domains",
-    after="targets",
     template=beside(__file__),
     content=content,
     files={"estimates.csv": "estimated and true scores of every run on every target, as if it had no labels"},

@@ -53,13 +53,13 @@ RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,sees,adaptation,declined,\
 selection,snapshot,n,\
 accuracy,uar,accuracy_low,accuracy_high,accuracy_unconditional_low,accuracy_unconditional_high,uar_low,uar_high,\
-few_faces,ece,ece_low,ece_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,\
+few_faces,ece,ece_low,ece_high,temperature,ece_calibrated,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,\
 seen_by_head,seen,norm_ratio,frechet,frechet_floor,a_distance,a_distance_floor,device,seconds,run,method_key,\
 encoder_key,not_default,recall.happiness,recall.anger
 bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,nothing,,,source-val,final,20,0.65,\
-0.65,0.5,0.95,,,0.5,0.95,,,,,0.649123,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-0,linear-probe,e,,0.6,0.7
+0.65,0.5,0.95,,,0.5,0.95,,,,,,,0.649123,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-0,linear-probe,e,,0.6,0.7
 bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,nothing,,,source-val,final,20,0.6,\
-0.6,0.5,0.95,,,0.5,0.95,,,,,0.59596,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-1,linear-probe,e,,0.5,0.7
+0.6,0.5,0.95,,,0.5,0.95,,,,,,,0.59596,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-1,linear-probe,e,,0.5,0.7
 """
 
 
