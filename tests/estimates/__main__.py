@@ -16,7 +16,7 @@ from fercache.options.evaluate import EvaluateRequest
 from fercache.records import find_records, read_records
 from fercache.reporting.estimates import Estimated, errors_by_estimator, left_out
 from fercache.reporting.known_domains import known_domains
-from fercache.scoring.estimates import METRICS, Domain, Metric
+from fercache.scoring.estimates import METRICS, Calibrated, Domain, Metric
 from fercache.settings import Settings
 from fercache.stages.estimate import estimate
 from fercache.stages.evaluate import evaluate
@@ -47,8 +47,23 @@ def by_kind(found: Sequence[Estimated]) -> Iterator[str]:
     yield f"| all | | {len(found)} | {sum(not each.estimates for each in found)} | {_scored(found)} |"
 
 
+def refused_anyway(found: Sequence[Estimated], known: Sequence[Domain]) -> Iterator[str]:
+    """What estimates would have missed by, where there are none."""
+    refused = [each.domain for each in found if not each.estimates]
+    missed = []
+    for images, source in sorted({(each.images, each.source) for each in refused}):
+        calibrated = Calibrated(known, images, source)
+        for each in (each for each in refused if (each.images, each.source) == (images, source)):
+            if estimator := calibrated.best(each):
+                made = {"accuracy": calibrated.estimate(each, "accuracy", estimator)}
+                missed.append(100 * Estimated(each, made).missed("accuracy"))
+    if missed:
+        size, bias = fmean(map(abs, missed)), fmean(missed)
+        yield f"Refused, but estimated anyway: mean absolute error {size:.1f} points, mean error {bias:+.1f}."
+
+
 def kind_of(domain: Domain) -> str:
-    return f"corrupted {domain.images}" if "+" in domain.name else domain.name.partition(":")[0]
+    return f"corrupted {domain.name.partition('+')[0]}" if "+" in domain.name else domain.name.partition(":")[0]
 
 
 def _scored(rows: Sequence[Estimated]) -> str:
@@ -88,7 +103,8 @@ def main() -> None:
     known = known_in(asked.cache)
     for metric in METRICS:
         print("\n".join(by_estimator(known, metric)), end="\n\n")
-    print("\n".join(by_kind(left_out(known))), end="\n\n")
+    found = left_out(known)
+    print("\n".join((*by_kind(found), "", *refused_anyway(found, known))), end="\n\n")
     if asked.fifth_style:
         print("\n".join(fifth_style(Settings(cache=asked.cache, reports=asked.cache.parent / "reports"))))
 
