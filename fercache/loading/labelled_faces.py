@@ -70,8 +70,13 @@ def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, labelling: L
 
 
 def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling: Labelling) -> LabelledFaces:
-    """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
+    """The labelled rows of a split ("" = all). Raises UsageError when the split is empty, and without any label."""
     rows = table.columns
+    if not table.has_labels:
+        raise UsageError(
+            f"{name.whole} has no labels: nothing can be trained or scored on it. Expected scores: "
+            f"`fercache estimate {name.whole}`; faces worth labelling: `fercache suggest {name.whole}`."
+        )
     chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
     if not chosen.any():
         raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
