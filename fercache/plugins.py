@@ -29,6 +29,7 @@ CONTRACTS: Mapping[str, tuple[str, str]] = {
     "encoders": ("fercache.encoders", "Encoder"),
     "heads": ("fercache.heads", "Head"),
     "trunks": ("fercache.trunks", "Trunk"),
+    "adaptations": ("fercache.adaptations", "Adaptation"),
     "report_sections": ("fercache.reporting.sections", "Section"),
 }
 """Kind -> the built-in package, and its base class for plugins of that kind."""

@@ -11,6 +11,21 @@ class VotePolicy(StrEnum):
     SOFT = "soft"
 
 
+class Sees(StrEnum):
+    """What a method saw of the target whose score a record has; with labels, `5 labels`, it is their number.
+
+    `nothing` is the papers' protocol. Scores of different protocols are never ranked against each other.
+    """
+
+    NOTHING = "nothing"
+    UNLABELLED = "unlabelled target"
+    ORACLE = "oracle"
+
+
+UNGUARDED = "-unguarded"
+"""Suffix of an adaptation's name without its guard."""
+
+
 class SelectionPolicy(StrEnum):
     """How the snapshot of a run is selected; see `scoring/selection.py`.
 

@@ -1,4 +1,5 @@
-"""All plugins by name: a file in datasets/, encoders/, heads/, trunks/ or reporting/sections/ registers itself.
+"""All plugins by name: a file in datasets/, encoders/, heads/, trunks/, adaptations/ or reporting/sections/
+registers itself.
 
 `my_head.py` is `my-head` on the command line; the module defines its plugin as `plugin`. Plugins from outside
 (`plugins.py`) are listed beside the built-in ones; if names clash, the built-in plugin is used.
@@ -13,6 +14,7 @@ from typing import Any
 
 from fercache.errors import UsageError, nearest
 from fercache.plugins import CONTRACTS, Origin, Outside, check_kind, from_outside
+from fercache.policies import UNGUARDED
 
 PACKAGES = {kind: package for kind, (package, _) in CONTRACTS.items()}
 KINDS = tuple(PACKAGES)
@@ -59,6 +61,11 @@ def encoder_family(name: str) -> Any:
 def trunk_family(name: str) -> Any:
     """The trunk plugin that knows a `trunk` setting. Raises UsageError if none does."""
     return _family("trunks", name, "Or a timm backbone such as resnet18.")
+
+
+def adaptation(name: str) -> Any:
+    """The adaptation `name`, UNGUARDED or not. Raises UsageError for an unknown one."""
+    return load("adaptations", name.removesuffix(UNGUARDED))
 
 
 def _family(kind: str, name: str, otherwise: str) -> Any:

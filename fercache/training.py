@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, H
 from fercache.identity import seed_from
 from fercache.runtime.precisions import casting
 from fercache.scoring import metrics
+from fercache.scoring.calibration import fit_temperature
 from fercache.scoring.selection import validation_rank
 from fercache.trunks import Faces
 
@@ -29,6 +30,8 @@ _one_builder = threading.Lock()
 
 State = dict[str, Tensor]
 Row = dict[str, Any]
+Outputs = tuple[NDArray[np.float32], NDArray[np.int64]]
+"""(N, L) logits, and (N,) true expressions."""
 Report = Callable[[Row], None]
 Step = Callable[[int], None]
 
@@ -38,7 +41,8 @@ class Fitted:
     """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch or candidate.
 
     Rows: `epoch`, the mean of each loss term (or the candidate's settings), `validation_accuracy`, `validation_uar`,
-    the same for shifted faces as `shifted_...` if there are any, and `snapshot`, the name of the kept weights, or "".
+    the same for shifted faces as `shifted_...` if there are any, `temperature`, and `snapshot`, the name of the kept
+    weights, or "".
     """
 
     snapshots: dict[str, State]
@@ -123,7 +127,7 @@ def _cross_validate(
 
     Only candidates of all folds; none if the faces outside each fold have fewer than two expressions.
     """
-    confusions: dict[str, list[NDArray[np.int64]]] = {}
+    outputs: dict[str, list[Outputs]] = {}
     used = 0
     for fold in np.unique(folds):
         inside = torch.from_numpy(folds == fold)
@@ -134,13 +138,14 @@ def _cross_validate(
         named = source.train.rows(inside.nonzero().flatten())
         for candidate in head.candidates(others, seed):
             with torch.inference_mode():
-                confusions.setdefault(_name_of(candidate), []).append(_confusion(head.eval(), named))
-    sums = {name: sum(each[1:], each[0]) for name, each in confusions.items() if len(each) == used}
-    sets = ("validation", "shifted") if source.shifted is not None else ("validation",)
-    return {
-        name: {f"{which}_{metric}": value for which in sets for metric, value in _scores(confusion).items()}
-        for name, confusion in sums.items()
+                outputs.setdefault(_name_of(candidate), []).append(_outputs(head.eval(), named))
+    whole = {
+        name: tuple(np.concatenate(each) for each in zip(*found, strict=True))
+        for name, found in outputs.items()
+        if len(found) == used
     }
+    sets = ("validation", "shifted") if source.shifted is not None else ("validation",)
+    return {name: _measured(dict.fromkeys(sets, (logits, truth))) for name, (logits, truth) in whole.items()}
 
 
 def _name_of(candidate: dict[str, float | str]) -> str:
@@ -261,25 +266,33 @@ def learning_rate(settings: FitSettings, epoch: int) -> float:
 
 @torch.inference_mode()
 def validate(head: Head, source: SourceFaces) -> dict[str, float]:
-    """Accuracy and mean class recall of the main readout, on source validation and on its shifted faces."""
+    """Accuracy and mean class recall of the main readout, on source validation and on its shifted faces.
+
+    The `temperature` is fitted to the shifted faces, else to source validation.
+    """
     head.eval()
     sets = {"validation": source.validation, "shifted": source.shifted}
-    return {
-        f"{name}_{metric}": value
-        for name, faces in sets.items()
-        if faces is not None
-        for metric, value in _scores(_confusion(head, faces)).items()
-    }
+    return _measured({name: _outputs(head, faces) for name, faces in sets.items() if faces is not None})
 
 
-def _confusion(head: Head, faces: Batch) -> NDArray[np.int64]:
-    predicted = torch.cat([head.logits(part).argmax(1) for part in in_parts(faces)])
-    truth, guessed = faces.labels.cpu().numpy(), predicted.cpu().numpy()
-    return metrics.count_confusion(truth, guessed, len(head.task.expressions))
+def _outputs(head: Head, faces: Batch) -> Outputs:
+    return head_logits(head, faces).float().cpu().numpy(), faces.labels.cpu().numpy()
 
 
-def _scores(confusion: NDArray[np.int64]) -> dict[str, float]:
-    return {"accuracy": float(metrics.accuracy(confusion)), "uar": float(metrics.uar(confusion))}
+def _measured(outputs: Mapping[str, Outputs]) -> dict[str, float]:
+    """The scores of the sets `validation` and perhaps `shifted`, the last of which the temperature is fitted to."""
+    found: dict[str, float] = {}
+    for name, (logits, truth) in outputs.items():
+        confusion = metrics.count_confusion(truth, logits.argmax(1), logits.shape[1])
+        found |= {f"{name}_accuracy": float(metrics.accuracy(confusion)), f"{name}_uar": float(metrics.uar(confusion))}
+        found["temperature"] = fit_temperature(logits, truth)
+    return found
+
+
+@torch.inference_mode()
+def head_logits(head: Head, faces: Faces) -> Tensor:
+    """(N, L) logits of the main readout, computed in batches, without gradients."""
+    return torch.cat([head.logits(part) for part in in_parts(faces)])
 
 
 def in_parts(faces: Faces) -> Iterator[Faces]:

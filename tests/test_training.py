@@ -185,7 +185,15 @@ def test_every_row_is_reported_as_it_comes() -> None:
     head = build_head(Softmax, task(), chosen, 1)
     fitted = train_head(head, SourceFaces(faces(70, 1), faces(35, 2)), chosen, seed=1, report=rows.append)
     assert rows == fitted.history
-    assert set(rows[0]) == {"epoch", "entropy", "decay", "validation_accuracy", "validation_uar", "snapshot"}
+    assert set(rows[0]) == {
+        "epoch",
+        "entropy",
+        "decay",
+        "validation_accuracy",
+        "validation_uar",
+        "temperature",
+        "snapshot",
+    }
 
 
 def test_every_batch_is_reported_as_it_comes() -> None:

@@ -34,10 +34,17 @@ def command(request: EvaluateRequest) -> None:
             score = record.scores["main"]
             seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
             scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}, {record.selection}"
-            click.echo(f"{record.run} on {record.target_label}{seen}: {scores}")
+            click.echo(f"{record.run} on {record.target_label}{seen}{_adapted(record)}: {scores}")
     if not records:
         click.echo("All runs are already scored; use --again to score them again.")
     click.echo("next: fercache compare")
+
+
+def _adapted(record: "Record") -> str:
+    if record.adaptation is None:
+        return ""
+    declined = f" (declined: {record.adaptation.declined})" if record.adaptation.declined else ""
+    return f", {record.adaptation.name}{declined}"
 
 
 def _faces(record: "Record") -> str:

@@ -1,4 +1,4 @@
-"""Whether a head can read faces that it is not given: by its imports, and by the files that it opens."""
+"""Whether a plugin can read faces that it is not given: by its imports, and by the files that it opens."""
 
 import ast
 import inspect

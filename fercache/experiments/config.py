@@ -92,6 +92,7 @@ class Experiment(ContentOptions, LearningOptions):
     sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
     leave_one_out: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    adapt: tuple[str, ...] = ()
     seeds: Seeds = (0, 1, 2, 3, 4)
     selection: tuple[SelectionPolicy, ...] = tuple(SelectionPolicy)
     report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
@@ -251,6 +252,8 @@ def _check(experiment: Experiment) -> None:
     chosen = variants(experiment)
     if experiment.crops and not any(variant.needs_crops for variant in chosen):
         raise UsageError('crops are for heads that read pixels, and none does. Give a head trunk = "resnet18".')
+    for name in experiment.adapt:
+        registry.adaptation(name)
     recipe = load_recipe(experiment.recipe).name
     if experiment.views and not any(_recipe_of(variant) == recipe for variant in chosen):
         raise UsageError(

@@ -30,7 +30,7 @@ from fercache.prompts import set_label
 from fercache.records import Record
 from fercache.reporting.page import made_before, outside_sections, records_key
 from fercache.settings import Settings
-from fercache.stages.evaluate import is_scored, records_on, targets_of
+from fercache.stages.evaluate import records_on, targets_of, unscored
 from fercache.stages.extract import root_of
 from fercache.stages.train import planned_runs
 from fercache.store.crops import find_crops
@@ -218,12 +218,12 @@ def _scores_found(
 ) -> Found:
     trains = [each for number in step.needs if isinstance(each := steps[number], Train)]
     wanted = sum(len(train.request.seeds) for train in trains) * len(step.targets)
-    request = EvaluateRequest(targets=step.targets, exclude_duplicates=step.exclude_duplicates)
+    request = EvaluateRequest(targets=step.targets, exclude_duplicates=step.exclude_duplicates, adapt=step.adapt)
     there, damaged = 0, []
     for folder in finished_runs(step, runs):
         _, config = read_config(folder)
         for target in targets_of(settings, request, config, tables=tables):
-            there += is_scored(folder, target, config, request=request)
+            there += not unscored(folder, target, config, request=request)
             damaged += records_on(folder, target, config)[1]
     return Found(wanted, there, wrong=str(damaged[0]) if damaged else "")
 
@@ -231,8 +231,8 @@ def _scores_found(
 def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: Runs) -> list[Record]:
     """The report's records: the experiment's runs on its targets and splits, by its selection policies.
 
-    Includes scores without duplicates only if the experiment asks for them. Leaves out unreadable runs; scoring them
-    reports why.
+    Includes scores without duplicates, or of adapted runs, only if the experiment asks for them. Leaves out unreadable
+    runs; scoring them reports why.
     """
     tables = find_tables(settings.cache)
     found: list[Record] = []
@@ -240,12 +240,14 @@ def records_of(settings: Settings, steps: Sequence[Step], step: Compare, runs: R
         request = EvaluateRequest(targets=scored.targets)
         for folder, config in _readable(finished_runs(scored, runs)):
             for target in targets_of(settings, request, config, tables=tables):
-                found += [
-                    record
-                    for record in records_on(folder, target, config)[0]
-                    if record.selection in step.selection and record.without_duplicates <= scored.exclude_duplicates
-                ]
+                there = records_on(folder, target, config)[0]
+                found += [each for each in there if each.selection in step.selection and _is_asked(each, scored)]
     return found
+
+
+def _is_asked(record: Record, step: Evaluate) -> bool:
+    adapted = record.adaptation is None or record.adaptation.name in step.adapt
+    return adapted and record.without_duplicates <= step.exclude_duplicates
 
 
 def _readable(folders: Sequence[Path]) -> Iterator[tuple[Path, RunConfig]]:

@@ -138,11 +138,14 @@ class _Work:
 
     def _evaluate(self, step: Evaluate) -> None:
         names = tuple(folder.name for folder in finished_runs(step, self.runs))
-        unique = step.exclude_duplicates
-        evaluate(
-            self.settings,
-            EvaluateRequest(targets=self._targets(step), runs=names, device=self.device, exclude_duplicates=unique),
+        request = EvaluateRequest(
+            targets=self._targets(step),
+            runs=names,
+            device=self.device,
+            exclude_duplicates=step.exclude_duplicates,
+            adapt=step.adapt,
         )
+        evaluate(self.settings, request)
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, runs=self.runs), self.settings.report(step.name)

@@ -39,6 +39,7 @@ class Evaluate:
     title: str
     targets: tuple[str, ...]
     exclude_duplicates: bool
+    adapt: tuple[str, ...]
     needs: tuple[int, ...]
     unit = "score"
 
@@ -75,8 +76,15 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
         targets = tuple(table[table_name(name)] for name in trial.targets)
         title = f"evaluate runs of {trial.source}, {_count(len(trial.targets), 'target')}"
         scored.append(len(steps))
-        unique = experiment.statistics.exclude_duplicates
-        steps.append(Evaluate(title, trial.targets, unique, (*trained, *dict.fromkeys((*sources, *targets)))))
+        steps.append(
+            Evaluate(
+                title,
+                trial.targets,
+                exclude_duplicates=experiment.statistics.exclude_duplicates,
+                adapt=experiment.adapt,
+                needs=(*trained, *dict.fromkeys((*sources, *targets))),
+            )
+        )
     title = f"compare in report {experiment.report_name}"
     baseline = experiment.statistics.baseline
     steps.append(

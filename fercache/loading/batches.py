@@ -85,11 +85,13 @@ class StoredViews:
 
 def as_faces(faces: LabelledFaces, crops: CropFile | None, device: str) -> Faces:
     """Faces on the device; their crops are read on demand."""
-    features = _on(device, faces.features)
-    if crops is None:
-        return Faces(features)
-    rows = rows_of(crops, faces.id)
-    return Faces(features, StoredCrops((crops,), np.zeros_like(rows), rows))
+    return _faces(faces.features, faces.id, crops, device=device)
+
+
+def faces_of_split(table: FeatureTable, split: str, crops: CropFile | None, device: str) -> Faces:
+    """All faces of a table's split ("" = all) on the device, labelled or not."""
+    rows = table.columns.split == split if split else np.ones(len(table.columns.split), dtype=bool)
+    return _faces(table.columns.features[CLEAN][rows], table.columns.id[rows], crops, device=device)
 
 
 def as_batch(faces: LabelledFaces, crops: CropFile | None, device: str) -> Batch:
@@ -139,6 +141,14 @@ def pooled_views(views: Sequence[StoredViews]) -> StoredViews:
 
 def _on(device: str, features: NDArray[np.floating]) -> Tensor:
     return torch.from_numpy(features.astype(np.float32)).to(device)
+
+
+def _faces(features: NDArray[np.floating], ids: NDArray[np.object_], crops: CropFile | None, *, device: str) -> Faces:
+    on_device = _on(device, features)
+    if crops is None:
+        return Faces(on_device)
+    rows = rows_of(crops, ids)
+    return Faces(on_device, StoredCrops((crops,), np.zeros_like(rows), rows))
 
 
 def crops_of(cache: Path, table: TableInfo, side: int | None) -> CropFile:

@@ -133,10 +133,10 @@ def _of_run(
         raise UsageError(reason)
     side = loaded.config.crop_side
     on_device = as_faces(faces, None if side is None else crops_of(settings.cache, info, side), loaded.device)
-    load_chosen(loaded)
+    temperature = loaded.temperature(load_chosen(loaded)) or 1.0
     with torch.inference_mode():
         logits = torch.cat([loaded.head.logits(part) for part in in_parts(on_device)]).float().cpu().numpy()
-    return Member(folder.name, _over_all(logits, loaded.config.expressions))
+    return Member(folder.name, _over_all(logits / temperature, loaded.config.expressions))
 
 
 def _by_text(features: NDArray[np.floating], prompts: PromptTable) -> NDArray[np.float64]:

@@ -35,6 +35,11 @@ class LoadedRun:
         """Names of the snapshots, in order of training."""
         return tuple(name for name in self.run.snapshots() if name != TASK)
 
+    def temperature(self, snapshot: str) -> float | None:
+        """The temperature fitted on (shifted) source validation; None for runs of earlier versions."""
+        found = next((row.get("temperature") for row in self.run.history if row["snapshot"] == snapshot), None)
+        return found if isinstance(found, float | int) else None
+
     def load_snapshot(self, name: str) -> None:
         """Loads the snapshot `name` into the head. Raises UsageError if it does not fit."""
         state = {key: torch.from_numpy(value) for key, value in self.run.snapshot(name).items()}
@@ -72,11 +77,13 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
     return LoadedRun(run, config, head, where)
 
 
-def load_chosen(loaded: LoadedRun) -> None:
-    """Loads the snapshot that the headline selection policy chooses."""
+def load_chosen(loaded: LoadedRun) -> str:
+    """Loads the snapshot that the headline selection policy chooses; returns its name."""
     history, config = loaded.run.history, loaded.config
     policy = headline([policies_of(history)])
-    loaded.load_snapshot(choose(policy, history, config.rows_chosen_by, too_few=config.too_few))
+    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
+    loaded.load_snapshot(snapshot)
+    return snapshot
 
 
 def check_head(folder: Path, config: RunConfig) -> None:

@@ -14,5 +14,8 @@ class EvaluateRequest(Options):
     exclude_duplicates: bool = option(
         False, "Also score without target faces that have a copy in the source's training rows."
     )
+    adapt: tuple[str, ...] = option(
+        (), "Also adapt runs to the target without its labels, NAME or NAME-unguarded; repeatable.", metavar="NAME"
+    )
     again: bool = option(False, "Score again even if a record exists.")
     device: str = device_option()

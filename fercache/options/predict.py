@@ -23,6 +23,9 @@ class PredictRequest(Options):
         repeatable=True,  # sentences of an earlier version are
     )
     sentences: tuple[str, ...] = option((), "Sentence to choose from; give two or more.", flag="sentence")
+    adapt: str | None = option(
+        None, "Adapt the run to the last 1,024 faces as they come, without labels: center-balanced, ...", metavar="NAME"
+    )
     encoder: EncoderRequest = EncoderRequest()
 
     @model_validator(mode="before")

@@ -132,6 +132,18 @@ class CalibrationRecord(Strict):
         return self
 
 
+class AdaptationRecord(Strict):
+    """How a run was adapted to the target's `faces`, labelled or not: an adaptation's `name`, with UNGUARDED after it
+    if its guard was off.
+
+    `declined` is the guard's reason for the unadapted scores, "" if it accepted.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    faces: Annotated[int, Field(gt=0)]
+    declined: str = ""
+
+
 class AbstentionRecord(Strict):
     """Errors among the most confident faces, by `scoring.calibration.risk_coverage` of the main readout.
 

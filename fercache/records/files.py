@@ -27,8 +27,8 @@ class NewerRecordError(UsageError):
 
 def record_path(folder: Path, record: Record) -> Path:
     """The path of `record` in its run's `folder`: `records/synthetic-webcam@test.source-val.json`."""
-    name, unique = _scored(DatasetName.parse(record.target), record.target_split), record.without_duplicates
-    return folder / "records" / f"{name}{UNIQUE if unique else ''}.{record.selection}.json"
+    unique = UNIQUE if record.without_duplicates else ""
+    return folder / "records" / f"{_of(record, unique)}.{record.selection}.json"
 
 
 def record_files(folder: Path, target: DatasetName, split: str, *, unique: bool = False) -> list[Path]:
@@ -41,8 +41,12 @@ def record_files(folder: Path, target: DatasetName, split: str, *, unique: bool 
 
 def predictions_path(folder: Path, record: Record) -> Path:
     """The path of the predictions of `record` in its run's `folder`; records without duplicates have none."""
-    name = _scored(DatasetName.parse(record.target), record.target_split)
-    return folder / "predictions" / f"{name}.{record.selection}.h5"
+    return folder / "predictions" / f"{_of(record)}.{record.selection}.h5"
+
+
+def _of(record: Record, unique: str = "") -> str:
+    scored = _scored(DatasetName.parse(record.target), record.target_split)
+    return scored + unique + (f".{record.adaptation.name}" if record.adaptation else "")
 
 
 def _scored(target: DatasetName, split: str) -> str:

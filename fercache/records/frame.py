@@ -42,6 +42,10 @@ def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Map
             "target_label": record.target_label,
             "policy": record.policy,
             "without_duplicates": record.without_duplicates,
+            "sees": record.sees,
+            "method_sees": record.method_sees,
+            "adaptation": record.adaptation.name if record.adaptation else "",
+            "declined": record.adaptation.declined if record.adaptation else "",
             "selection": record.selection,
             "snapshot": record.snapshot,
             "n": scores.n,
@@ -58,6 +62,8 @@ def _rows(record: Record, class_mix: Mapping[str, float] | None) -> Iterable[Map
             "ece": calibration and calibration.ece,
             "ece_low": calibration and calibration.interval and calibration.interval[0],
             "ece_high": calibration and calibration.interval and calibration.interval[1],
+            "temperature": record.temperature if readout == MAIN else None,
+            "ece_calibrated": record.calibrated.ece if record.calibrated and readout == MAIN else None,
             "macro_f1": scores.macro_f1,
             "mask_distance": record.mask and record.mask.distance,
             "mask_null": record.mask and record.mask.null,
@@ -99,7 +105,8 @@ def _options(record: Record) -> Mapping[str, str]:
     options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
     if "keep-validation-copies" in options:  # a flag
         options["validation copies"] = options.pop("keep-validation-copies") or "kept"
-    return {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
+    adapted = {"adapt": record.adaptation.name} if record.adaptation else {}
+    return adapted | {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
 
 
 def _made_with(record: Record) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS
+from fercache.policies import Sees, SelectionPolicy
 from fercache.records.fields import (
     ALL,
     MAIN,
@@ -16,6 +17,7 @@ from fercache.records.fields import (
     UNSEEDED,
     WITHOUT_DUPLICATES,
     AbstentionRecord,
+    AdaptationRecord,
     CalibrationRecord,
     Count,
     Fraction,
@@ -33,22 +35,25 @@ from fercache.splits import POOL
 class Record(Strict):
     """The scores of one run on one target, under one selection policy.
 
-    `method_key` is the key of the run's identity without its seed: runs that share it differ in the seed alone. `trunk`
-    is "none" for a head without one. `source` and `target` are dataset names without a split. `policy` is how the
-    target's votes became labels. `duplicates` are the scored faces that the source's train split contains, pixel for
-    pixel or nearly, None if not searched; `without_duplicates`: such faces were left out. `classes` are the head's
-    expressions. `key_version` 1: randomness in training followed from the run's whole key, so that equal seeds of two
-    methods are unrelated; 2: from the seed alone. `intervals` are 95 % intervals of the main readout by
-    `scoring.intervals`: of "accuracy" given each expression's number of faces, of "accuracy_unconditional" (the same
-    score for random faces), and of "uar". Random (`resampled`) are the "faces" or, with known subjects, whole
-    "subjects". Those of older records are bootstraps, without the second. `groups` are by column (age, sex ...) and
-    value, if the target has such columns. `seen` is everything that the run has seen of the target, including its own
-    source; `not_compared` are the datasets not searched for identical images; before schema 3, `seen` is what the names
-    imply. `drift` is None if the source's features were not in the cache, or of few faces. `mask` is None for a head
-    without one, and if the target has fewer than two expressions. A record of imported predictions has the encoder
-    "imported". `options` are what commands that repeat the run need beyond the other fields, e.g.
-    `{"extract": {"encoder": "ViT-B-32/openai"}, "train": {"policy": "soft"}}`. `not_default` names the settings that
-    differ from the head's defaults for that trunk. `seeded`: training was random (None: unknown, see `is_seeded`).
+    `method_key` is the key of the run's identity without its seed: runs that share it differ in the seed alone.
+    `trunk` is "none" for a head without one. `source` and `target` are dataset names without a split. `policy` is
+    how the target's votes became labels. `duplicates` are the scored faces that the source's train split contains,
+    pixel for pixel or nearly, None if not searched; `without_duplicates`: such faces were left out. `classes` are
+    the head's expressions. `key_version` 1: randomness in training followed from the run's whole key, so that equal
+    seeds of two methods are unrelated; 2: from the seed alone. `intervals` are 95 % intervals of the main readout
+    by `scoring.intervals`: of "accuracy" given each expression's number of faces, of "accuracy_unconditional" (the
+    same score for random faces), and of "uar". Random (`resampled`) are the "faces" or, with known subjects, whole
+    "subjects". Those of older records are bootstraps, without the second. `temperature` is that of the run's
+    snapshot, fitted on its (shifted) source validation, and `calibrated` the calibration with logits divided by it;
+    None for runs without. `groups` are by column (age, sex ...) and value, if the target has such columns. `seen`
+    is everything that the run has seen of the target, including its own source; `not_compared` are the datasets not
+    searched for identical images; before schema 3, `seen` is what the names imply. `drift` is None if the source's
+    features were not in the cache, or of few faces. `mask` is None for a head without one, and if the target has
+    fewer than two expressions. A record of imported predictions has the encoder "imported". `options` are what
+    commands that repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"},
+    "train": {"policy": "soft"}}`. `not_default` names the settings that differ from the head's defaults for that
+    trunk. `seeded`: training was random (None: unknown, see `is_seeded`). `sees` is what the method saw of the
+    target (`policies.Sees`), including by the selection of its snapshot.
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -65,6 +70,8 @@ class Record(Strict):
     seed: int
     key_version: int = 1
     seeded: bool | None = None
+    sees: Annotated[str, Field(pattern=f"^({Sees.NOTHING}|{Sees.UNLABELLED}|[1-9][0-9]* labels|{Sees.ORACLE})$")]
+    adaptation: AdaptationRecord | None = None
     selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
@@ -75,6 +82,8 @@ class Record(Strict):
     intervals: dict[Literal["accuracy", "accuracy_unconditional", "uar"], tuple[Fraction, Fraction]]
     resampled: Literal["faces", "subjects"] = "faces"
     calibration: CalibrationRecord | None = None
+    temperature: Annotated[float, Field(gt=0)] | None = None
+    calibrated: CalibrationRecord | None = None
     abstention: AbstentionRecord | None = None
     groups: dict[str, dict[str, GroupRecord]] = Field(default_factory=dict)
     mask: MaskRecord | None = None
@@ -101,10 +110,22 @@ class Record(Strict):
         seen = seen_by_names(target, source, given.get("seen_by_encoder") is True)
         return given | {"seen": seen, "not_compared": tuple(source.split(POOL))}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_sees(cls, given: Any) -> Any:
+        """Records of earlier versions saw nothing, but for the oracle."""
+        if not isinstance(given, dict) or "sees" in given:
+            return given
+        return given | {"sees": Sees.ORACLE if given.get("selection") == SelectionPolicy.ORACLE else Sees.NOTHING}
+
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         if self.seen_by_encoder != any(each.by == "encoder" for each in self.seen):
             raise ValueError("seen_by_encoder and seen disagree")
+        if (self.sees == Sees.ORACLE) != (self.selection == SelectionPolicy.ORACLE):
+            raise ValueError(f"sees is '{self.sees}', but the selection policy is {self.selection}")
+        if self.adaptation is not None and self.sees == Sees.NOTHING:
+            raise ValueError("an adapted method saw the unlabelled target, not nothing")
         if unknown := [name for name in self.classes if name not in EXPRESSIONS]:
             raise ValueError(f"classes: '{unknown[0]}' is not an expression. {nearest(unknown[0], EXPRESSIONS)}")
         if lacking := sorted({"run", "target"} - self.keys.keys()):
@@ -126,6 +147,13 @@ class Record(Strict):
     def is_seeded(self) -> bool:
         """Whether another seed may give another model; True if unknown."""
         return self.head not in UNSEEDED if self.seeded is None else self.seeded
+
+    @property
+    def method_sees(self) -> str:
+        """What the method itself saw of the target, whatever chose its snapshot."""
+        if self.sees != Sees.ORACLE:
+            return self.sees
+        return Sees.NOTHING if self.adaptation is None else Sees.UNLABELLED
 
     @property
     def target_label(self) -> str:

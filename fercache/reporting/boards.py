@@ -11,6 +11,7 @@ from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING
 
+from fercache.policies import Sees
 from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
 from fercache.reporting.method_names import encoder_names, named
 from fercache.scoring.selection import headline
@@ -36,17 +37,23 @@ from fercache.reporting.table_rows import (
 
 @dataclass(frozen=True)
 class MethodTable:
-    """Rows of everything trained on one source with one encoder."""
+    """Rows of everything trained on one source with one encoder; `sees` is what the methods saw of the targets."""
 
     encoder: str
     encoder_key: str
     source: str
+    sees: str
     rows: tuple[Row, ...]
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics of every cell."""
         return METRICS
+
+    @property
+    def trained_on(self) -> str:
+        """The source, and what the methods saw of the targets if they saw something."""
+        return self.source if self.sees == Sees.NOTHING else f"{self.source} (sees: {self.sees})"
 
     @property
     def selections(self) -> list[str]:
@@ -231,7 +238,7 @@ def is_without_duplicates(label: str) -> bool:
 
 
 def boards(frame: "pd.DataFrame") -> list[Board]:
-    """One board per encoder and source. Its columns are the targets that any of its methods was scored on.
+    """One board per encoder, source and `Record.method_sees`, with the targets that any of its methods was scored on.
 
     Corrupted targets are left out. Scores without duplicates have their own column; a mean is over one of the two, the
     target's own if it is unseen. Every method has a row under the board's first policy, even without scores: the oracle
@@ -242,7 +249,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
     if not labels:
         return []
     found, first = [], headline_of(zip(frame["run"], frame["selection"], strict=True))
-    for encoder, encoder_key, source, part in trained_alike(frame):
+    for (encoder, encoder_key, source, sees), part in trained_alike(frame):
         scored = set(part["target_label"])
         here = [label for label in labels if label in scored]
         if not here:
@@ -257,6 +264,7 @@ def boards(frame: "pd.DataFrame") -> list[Board]:
             encoder=encoder,
             encoder_key=encoder_key,
             source=source,
+            sees=sees,
             rows=rows,
             own=own,
             seen=seen,
@@ -297,8 +305,10 @@ _Kind = tuple[str, str, str, str]
 """A method's key, head, trunk and readout."""
 
 
-def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.DataFrame"]]:
-    """Encoder name (see `encoder_names`), its key, source, and their rows, with the imported ones of that source.
+def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[tuple[str, str, str, str], "pd.DataFrame"]]:
+    """Encoder name (see `encoder_names`), its key, source and `Record.method_sees`, each with its rows.
+
+    Methods that saw nothing of their targets come first, with the imported predictions of that source.
 
     Imported predictions of a source without other runs form a group of their own.
     """
@@ -307,10 +317,13 @@ def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[str, str, str, "pd.Da
     imported = frame["encoder"] == IMPORTED
     trained, there = frame[~imported], frame[imported]
     names = encoder_names(trained)
-    for (_, key, source), part in trained.groupby(["encoder", "encoder_key", "source"]):
-        yield names[str(key)], str(key), str(source), pd.concat([part, there[there["source"] == source]])
+    for sees in sorted(set(trained["method_sees"]), key=lambda sees: (sees != Sees.NOTHING, sees)):
+        alike = trained[trained["method_sees"] == sees]
+        for (_, key, source), part in alike.groupby(["encoder", "encoder_key", "source"]):
+            with_it = there[(there["source"] == source) & (there["method_sees"] == sees)]
+            yield (names[str(key)], str(key), str(source), sees), pd.concat([part, with_it])
     for source, part in there[~there["source"].isin(set(trained["source"]))].groupby("source"):
-        yield IMPORTED, "", str(source), part
+        yield (IMPORTED, "", str(source), str(Sees.NOTHING)), part
 
 
 def headline_of(policies_of_runs: Iterable[tuple[str, str]]) -> str:

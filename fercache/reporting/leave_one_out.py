@@ -43,7 +43,8 @@ def _method_key(record: Record) -> str:
     """The key of everything except the seed and the dataset that is left out."""
     trained = {name: value for name, value in record.options.get("train", {}).items() if name != "source"}
     method = {"head": record.head, "trunk": record.trunk, "settings": record.settings, "train": trained}
-    return key_of({**method, "encoder": record.encoder_key, "sets": sorted(_datasets(record))})
+    adapted = {"adaptation": record.adaptation.name} if record.adaptation else {}
+    return key_of({**method, **adapted, "encoder": record.encoder_key, "sets": sorted(_datasets(record))})
 
 
 def _renamed(record: Record, several: bool) -> Record:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fercache.policies import Sees
 from fercache.records import Record, frame
 from fercache.reporting.boards import Board, boards
 from fercache.reporting.export.figure_files import board_slugs
@@ -54,23 +55,33 @@ class Report:
 
     @cached_property
     def records(self) -> list[Record]:
-        """`stored`, with leave-one-domain-out runs as methods of one source."""
-        return as_one_source(self.stored)
+        """Those of `stored` that saw nothing of their target; leave-one-domain-out runs are methods of one source."""
+        return as_one_source([record for record in self.stored if record.method_sees == Sees.NOTHING])
+
+    @cached_property
+    def adapted(self) -> list[Record]:
+        """The other records: they saw a part of their target, and are never compared with `records`."""
+        return as_one_source([record for record in self.stored if record.method_sees != Sees.NOTHING])
 
     @cached_property
     def scores(self) -> "pd.DataFrame":
-        """The frame of `records`: a row per run, target, selection policy and readout, scores as fractions."""
-        return frame(self.records, self.request.class_mix)
+        """A row per run, target, selection policy and readout of `records` and `adapted`; scores are fractions."""
+        return frame([*self.records, *self.adapted], self.request.class_mix)
 
     @cached_property
     def boards(self) -> list[Board]:
-        """Methods x targets, one board per encoder and source."""
-        return boards(self.scores)
+        """Methods x unseen targets, one board per encoder and source."""
+        return [board for board in boards(self.scores) if board.sees == Sees.NOTHING]
+
+    @cached_property
+    def adapted_boards(self) -> list[Board]:
+        """The boards of `adapted`."""
+        return [board for board in boards(self.scores) if board.sees != Sees.NOTHING]
 
     @cached_property
     def robustness(self) -> list[Robustness]:
         """Methods x corruptions, one table per encoder, source and corrupted target."""
-        return robustness(self.scores)
+        return [table for table in robustness(self.scores) if table.sees == Sees.NOTHING]
 
     @cached_property
     def reader(self) -> Reader | None:

@@ -53,7 +53,7 @@ class Robustness(MethodTable):
 def robustness(frame: "pd.DataFrame") -> list[Robustness]:
     """One table per encoder, source and clean target, where corrupted versions of that target were scored."""
     found, first = [], headline_of(zip(frame["run"], frame["selection"], strict=True))
-    for encoder, encoder_key, source, part in trained_alike(frame):
+    for (encoder, encoder_key, source, sees), part in trained_alike(frame):
         known = {by: set(part.loc[part[by], "target_label"]) for by in ("seen_by_encoder", "seen_by_head")}
         for target, label_of in _versions(part).items():
             rows = tuple(
@@ -65,6 +65,7 @@ def robustness(frame: "pd.DataFrame") -> list[Robustness]:
                 encoder=encoder,
                 encoder_key=encoder_key,
                 source=source,
+                sees=sees,
                 rows=rows,
                 target=target,
                 severities=_severities(label_of),

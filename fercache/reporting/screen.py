@@ -20,7 +20,7 @@ def screen_table(frame: "pd.DataFrame") -> str:
 
 
 def _screen_board(board: Board) -> Iterable[str]:
-    yield f"Trained on {board.source}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
+    yield f"Trained on {board.trained_on}, encoder {board.encoder}. Percent, mean ± deviation over seeds."
     yield from _common(board)
     yield from _screen_rows(board, {column: _heading(column, board) for column in board.shown})
     yield "acc: accuracy. mcr: mean class recall." + (" adj: adjusted accuracy." if ADJUSTED in board.metrics else "")
@@ -45,7 +45,7 @@ def _screen_robustness(table: Robustness) -> Iterable[str]:
     headings = {CLEAN: (CLEAN, ""), MEAN: (MEAN, ""), DROP: (DROP, "%")}
     headings |= {kind: (kind, spans(severities)) for kind, severities in table.severities.items()}
     yield (
-        f"Robustness on {table.target}{table.mark}, trained on {table.source}, encoder {table.encoder}. "
+        f"Robustness on {table.target}{table.mark}, trained on {table.trained_on}, encoder {table.encoder}. "
         "Percent, mean ± deviation over seeds."
     )
     yield from _common(table)

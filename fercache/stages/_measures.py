@@ -21,13 +21,18 @@ def measures(
     faces: LabelledFaces,
     expressions: Sequence[str],
     known: Sequence[str],
+    temperature: float | None = None,
 ) -> dict[str, Any]:
     """The fields of a record that measure the `logits` of every readout, (N, L), on N `faces`."""
     main, truth = logits[MAIN], faces.truth
     predicted = predict(main, expressions, known)
     named = faces.subject != ""
     subjects = faces.subject if named.any() else None
-    likely = probabilities(main, np.array([expression in known for expression in expressions]))
+    named_here = np.array([expression in known for expression in expressions])
+    likely = probabilities(main, named_here)
+    cooled = (
+        None if temperature is None else calibration(probabilities(main / temperature, named_here), truth, subjects)
+    )
     return {
         "scores": {
             name: ScoresRecord.model_validate(score(each, truth, expressions, known=known))
@@ -36,6 +41,8 @@ def measures(
         "intervals": score_intervals(truth, predicted, subjects),
         "resampled": "faces" if subjects is None else "subjects",
         "calibration": CalibrationRecord.model_validate(calibration(likely, truth, subjects)),
+        "temperature": temperature,
+        "calibrated": cooled and CalibrationRecord.model_validate(cooled),
         "abstention": AbstentionRecord.model_validate(risk_coverage(likely, truth)),
         "groups": {
             column: {value: _group(main[rows], truth[rows], expressions, known=known) for value, rows in values.items()}

@@ -1,60 +1,71 @@
 """run x target -> predictions and records."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
+from fercache import registry
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.loading.batches import crops_of
+from fercache.loading.batches import crops_of, faces_of_split
 from fercache.loading.drift import Drifts
 from fercache.loading.labelled_faces import Labelling
 from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.runs import check_head, load_run
+from fercache.loading.source_features import SourceMeans
 from fercache.loading.tables import find_run, find_table, first_of, holds, same_encoder, slug_of
 from fercache.loading.targets import read_target, target_split
 from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.options.evaluate import EvaluateRequest
+from fercache.policies import SelectionPolicy
 from fercache.records import NewerRecordError, Record, read_records, record_files
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress, shortened
 from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
+from fercache.stages._adapting import Adapting
 from fercache.stages._copies import CopySearch
-from fercache.stages.score import score_run
+from fercache.stages.score import score_adapted, score_run
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import TableInfo, find_tables, read_table
 
-Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo]]
-"""A run's folder, and a target with its table."""
+Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo], Collection[str]]
+"""A run's folder, a target with its table, and the scores to make: by adaptation, UNADAPTED without one."""
+
+UNADAPTED = ""
 
 
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     """Scores every run on every target without a record; returns the paths of the new records.
 
-    Never scores a run on its own training faces. Raises UsageError for an unknown run or target, when no run can be
-    scored on a requested target, and when the cache holds no target at all.
+    With `adapt`, also scores runs adapted to the target. Never scores a run on its own training faces.
+
+    Raises UsageError for an unknown run, target or adaptation, when no run can be scored on a requested target, and
+    when the cache holds no target at all.
     """
+    for wished in request.adapt:
+        registry.adaptation(wished)  # raises for an unknown one
     configs, broken = _readable(_chosen_runs(settings, request))
     tables = find_tables(settings.cache)
     if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
         raise UsageError(reason)
-    jobs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables=tables)]
-    _refuse_unscored_targets(settings, request, [t for _, t in jobs], configs=list(configs.values()), tables=tables)
+    pairs = [(f, t) for f, config in configs.items() for t in targets_of(settings, request, config, tables=tables)]
+    _refuse_unscored_targets(settings, request, [t for _, t in pairs], configs=list(configs.values()), tables=tables)
     _print_other_features(request, list(configs.values()), tables)
-    missing, scored = _missing(request, jobs, configs, broken=broken)
+    missing, scored = _missing(request, pairs, configs, broken=broken)
     any_scored = bool(scored)
     written: list[Path] = []
     read, load = cache(read_table), lru_cache(maxsize=1)(load_run)  # a run's targets follow one another
     copies = CopySearch(tables, read, resolve_device(request.device))
-    provenance, drifts = Provenance(tables, read), Drifts(tables, read)
+    provenance, drifts, means = Provenance(tables, read), Drifts(tables, read), SourceMeans(tables, read)
     skipped: list[tuple[str, str]] = []
     with progress("evaluate", len(missing), "target") as bar:
-        for folder, (name, info) in missing:
+        for folder, (name, info), wanted in missing:
             bar.set_postfix_str(shortened(str(name)), refresh=False)
             bar.update()
             if folder in broken:
@@ -74,7 +85,13 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
             if request.exclude_duplicates:
                 target = replace(target, duplicate=copies.of(config, target))
             try:
-                written += score_run(load(folder, request.device), target)
+                loaded = load(folder, request.device)
+                written += score_run(loaded, target) if UNADAPTED in wanted else []
+                if adaptations := [each for each in request.adapt if each in wanted]:
+                    faces = faces_of_split(target.table, target.name.split, target.crops, device=loaded.device)
+                    source = means.of(config).to(loaded.device)
+                    for each in adaptations:
+                        written += score_adapted(loaded, target, Adapting(each, source, faces))
             except UsageError as error:
                 broken[folder] = str(error)
     _report_broken(request, broken, any_scored=any_scored or bool(written))
@@ -100,21 +117,24 @@ def _readable(folders: Sequence[Path]) -> tuple[dict[Path, RunConfig], dict[Path
 
 def _missing(
     request: EvaluateRequest,
-    jobs: Sequence[Job],
+    pairs: Sequence[tuple[Path, tuple[DatasetName, TableInfo]]],
     configs: Mapping[Path, RunConfig],
     broken: dict[Path, str],
 ) -> tuple[list[Job], set[str]]:
     """The jobs without records, and the targets that a run was scored on before; adds to the `broken` runs."""
     missing: list[Job] = []
     scored: set[str] = set()
-    for folder, target in jobs:
+    for folder, target in pairs:
+        wanted: Collection[str] = (UNADAPTED, *request.adapt)
         try:
-            if not request.again and is_scored(folder, target, configs[folder], request=request):
-                scored.add(str(target[0]))
-                continue
+            if not request.again:
+                wanted = unscored(folder, target, configs[folder], request=request)
         except UsageError as error:
             broken[folder] = str(error)
-        missing.append((folder, target))
+        if wanted:
+            missing.append((folder, target, wanted))
+        else:
+            scored.add(str(target[0]))
     return missing, scored
 
 
@@ -199,8 +219,10 @@ def records_on(
     return [record for record in records if record.keys["target"] == table.clean_key], errors
 
 
-def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest) -> bool:
-    """Whether every selection policy has a readable record of the target's current table.
+def unscored(
+    folder: Path, target: tuple[DatasetName, TableInfo], config: RunConfig, request: EvaluateRequest
+) -> tuple[str, ...]:
+    """The scores to make (see `Job`): those without a readable record of the target's current table for every policy.
 
     Raises UsageError for a record of a newer version, which must not be overwritten.
     """
@@ -208,10 +230,23 @@ def is_scored(folder: Path, target: tuple[DatasetName, TableInfo], config: RunCo
     for error in errors:
         if isinstance(error, NewerRecordError):
             raise error
-    present = {(r.selection, r.without_duplicates): r for r in records}
     policies = policies_of(read_run(folder).history)
+    of_adaptation: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        of_adaptation[record.adaptation.name if record.adaptation else UNADAPTED].append(record)
+    whole = _is_whole(of_adaptation[UNADAPTED], policies, request.exclude_duplicates)
+    found = [] if whole else [UNADAPTED]
+    for name in request.adapt:
+        there = {record.selection for record in of_adaptation[name]}
+        found += [] if there.issuperset(set(policies) - {SelectionPolicy.ORACLE}) else [name]
+    return tuple(found)
+
+
+def _is_whole(records: Sequence[Record], policies: Sequence[str], exclude_duplicates: bool) -> bool:
+    """Whether there is a record for each policy; with `exclude_duplicates`, one without duplicates as well."""
+    present = {(r.selection, r.without_duplicates): r for r in records}
     plain = [present.get((policy, False)) for policy in policies]
-    if None in plain or not request.exclude_duplicates:
+    if None in plain or not exclude_duplicates:
         return None not in plain
     looked = all(record is not None and record.duplicates is not None for record in plain)
     # Where no face or every face is a duplicate, there is no second score.

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fercache import registry
+from fercache.adaptations import Scores
 from fercache.datasets import FaceImage
 from fercache.encoders import PLAIN, Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.prepare import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
 from fercache.loading.runs import load_chosen, load_run
+from fercache.loading.source_features import SourceMeans
 from fercache.loading.tables import find_run, same_encoder
 from fercache.options.extract import EncoderRequest
 from fercache.options.predict import PredictRequest
@@ -23,9 +26,11 @@ from fercache.output_paths import shown
 from fercache.prompts import prompts_to_choose_from
 from fercache.runtime.progress import progress
 from fercache.settings import Settings
+from fercache.stages._adapting import Streaming
 from fercache.stages.embed_prompts import check_prompts, embed
 from fercache.stages.write_predictions import Prediction
 from fercache.store.runs import find_runs
+from fercache.store.tables import find_tables, read_table
 from fercache.trunks import Faces
 
 BATCH = 64
@@ -34,7 +39,7 @@ FEW = 32
 
 
 class Classifier:
-    """An encoder, and a function from its features (and crops of `crop_side`) to logits of `names`."""
+    """An encoder, and a function from its features (and crops of `crop_side`) to calibrated logits of `names`."""
 
     def __init__(
         self,
@@ -46,6 +51,11 @@ class Classifier:
     ) -> None:
         self.encoder, self.names, self.crop_side = encoder, tuple(names), crop_side
         self._logits, self._device = logits, device
+
+    @property
+    def declined(self) -> str:
+        """Why the last faces were not adapted to; "" if they were, or no adaptation was requested."""
+        return self._logits.declined if isinstance(self._logits, Streaming) else ""
 
     @torch.inference_mode()
     def probabilities(self, faces: Sequence[Prepared]) -> NDArray[np.float32]:
@@ -72,6 +82,8 @@ class Predictions:
             for batch in _batches(faces, self._classifier):
                 yield _predict_batch(batch, self._classifier)
                 bar.update(len(batch))
+        if self._classifier.declined:
+            print(f"not adapted at the end: {self._classifier.declined}", file=sys.stderr)
 
     def __iter__(self) -> Iterator[Prediction]:
         for batch in self.batches():
@@ -82,6 +94,10 @@ def predict(settings: Settings, request: PredictRequest) -> Predictions:
     """A prediction per image, in order. Raises UsageError when a path does not exist or holds no image."""
     if request.run and (request.prompts or request.sentences):
         raise UsageError("--run uses a trained head; --prompts and --sentence use text: give one or the other.")
+    if request.adapt:
+        registry.adaptation(request.adapt)
+        if not request.run:
+            raise UsageError("--adapt needs a trained head: name a run with --run.")
     images = [image for path in request.paths for image in _images(path)]
     classifier = _of_run(settings, request) if request.run else _of_text(request)
     if len(images) < FEW:
@@ -122,8 +138,8 @@ def _of_text(request: PredictRequest) -> Classifier:
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.encoder.device)
-    load_chosen(loaded)
-    config = loaded.config
+    config, snapshot = loaded.config, load_chosen(loaded)
+    temperature = loaded.temperature(snapshot) or 1.0
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.encoder.device, precision=precision)
     encoder = load_encoder(asked)
@@ -132,7 +148,15 @@ def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
             f"{loaded.config.name} was trained on features of {loaded.config.encoder}, whose weights or settings have "
             "changed since. Restore the old weights, or extract and train again."
         )
-    return Classifier(encoder, config.expressions, loaded.head.logits, device=loaded.device, crop_side=config.crop_side)
+
+    def logits(faces: Faces) -> torch.Tensor:
+        return loaded.head.logits(faces) / temperature
+
+    scores: Scores = logits
+    if request.adapt:
+        source = SourceMeans(find_tables(settings.cache), read_table).of(config).to(loaded.device)
+        scores = Streaming(request.adapt, source, logits)
+    return Classifier(encoder, config.expressions, scores, device=loaded.device, crop_side=config.crop_side)
 
 
 def _batches(faces: Sequence[FaceImage], classifier: Classifier) -> Iterator[list[tuple[FaceImage, Any]]]:

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from fercache.loading.runs import LoadedRun
 from fercache.loading.targets import Target
 from fercache.options.extract import EncoderRequest
 from fercache.options.train import LearningOptions
+from fercache.policies import UNGUARDED, Sees, SelectionPolicy
 from fercache.prompts import BUILT_IN
 from fercache.records import (
     ALL,
     MAIN,
+    AdaptationRecord,
     MaskRecord,
     Record,
     predictions_path,
@@ -37,9 +39,10 @@ from fercache.scoring.label_shuffles import label_shuffle_test
 from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, policies_of
 from fercache.splits import POOL
+from fercache.stages._adapting import Adapting
 from fercache.stages._measures import measures
 from fercache.store.runs import StoredPredictions, write_predictions
-from fercache.training import in_parts
+from fercache.training import head_logits, in_parts
 from fercache.trunks import Faces
 
 Logits = dict[str, dict[str, NDArray[np.float32]]]
@@ -54,18 +57,22 @@ Masks = Callable[[str], NDArray[np.float32] | None]
 
 @dataclass(frozen=True)
 class _Scored:
-    """A run's outputs on a target; `seconds` is how long they took."""
+    """A run's outputs on a target; `seconds` is how long they took.
+
+    `adapted` is empty, or by snapshot; an adapted run has no oracle.
+    """
 
     loaded: LoadedRun
     target: Target
     logits: Logits
     masks: Masks
     seconds: float
+    adapted: Mapping[str, AdaptationRecord] = field(default_factory=dict)
 
     def records(self) -> list[Record]:
         """One per selection policy; masks are tested once where policies choose the same snapshot."""
         tested = cache(lambda snapshot: _test_masks(self.loaded, self.target, self.masks(snapshot)))
-        chosen = {policy: self._choose(policy) for policy in policies_of(self.loaded.run.history)}
+        chosen = {policy: self._choose(policy) for policy in _policies(self.loaded, bool(self.adapted))}
         for snapshot in dict.fromkeys(chosen.values()):
             self._check_finite(snapshot)
         return [self._record(policy, snapshot, tested(snapshot)) for policy, snapshot in chosen.items()]
@@ -93,8 +100,8 @@ class _Scored:
     def _choose(self, policy: str) -> str:
         """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
         run, config, target = self.loaded.run, self.loaded.config, self.target
-        if policy != "oracle":
-            return choose(policy, run.history, config.rows_chosen_by, too_few=config.too_few)
+        if policy != SelectionPolicy.ORACLE:
+            return _chosen(self.loaded, policy)
         on_target = {
             name: score(of[MAIN], target.faces.truth, config.expressions, known=target.known).accuracy
             for name, of in self.logits.items()
@@ -103,10 +110,12 @@ class _Scored:
 
     def _record(self, policy: str, snapshot: str, mask: MaskRecord | None) -> Record:
         loaded, target, config = self.loaded, self.target, self.loaded.config
+        adaptation = self.adapted.get(snapshot)
+        unlabelled = Sees.NOTHING if adaptation is None else Sees.UNLABELLED
         settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
         return Record(
             run=config.name,
-            method_key=config.method_key,
+            method_key=_method_key(config, adaptation),
             encoder=config.encoder,
             encoder_key=key_of(config.encoder_identity),
             head=config.head,
@@ -119,6 +128,8 @@ class _Scored:
             seed=config.seed,
             key_version=config.key_version,
             seeded=loaded.head.seeded,
+            sees=Sees.ORACLE if policy == SelectionPolicy.ORACLE else unlabelled,
+            adaptation=adaptation,
             selection=policy,
             snapshot=snapshot,
             policy=target.vote_policy,
@@ -137,8 +148,53 @@ class _Scored:
             device=loaded.device,
             seconds=round(config.seconds + self.seconds, 3),
             options={"extract": _extract_options(config), "train": _train_options(config)},
-            **measures(self.logits[snapshot], target.faces, config.expressions, known=target.known),
+            **measures(
+                self.logits[snapshot],
+                target.faces,
+                config.expressions,
+                known=target.known,
+                temperature=loaded.temperature(snapshot),
+            ),
         )
+
+
+def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list[Path]:
+    """As `score_run`, for the run adapted to the target: without the oracle, masks, and a search for duplicates."""
+    start = time.perf_counter()
+    faces = as_faces(target.faces, target.crops, loaded.device)
+    logits: Logits = {}
+    adapted: dict[str, AdaptationRecord] = {}
+    for snapshot in dict.fromkeys(_chosen(loaded, policy) for policy in _policies(loaded, adapted=True)):
+        loaded.load_snapshot(snapshot)
+        change, adapted[snapshot] = adapting.of(partial(head_logits, loaded.head))
+        found = _snapshot_logits(loaded, snapshot, change.faces(faces))
+        logits[snapshot] = {readout: each + change.offset.cpu().numpy() for readout, each in found.items()}
+    seconds = time.perf_counter() - start
+    scored = _Scored(loaded, target, logits, masks=lambda snapshot: None, seconds=seconds, adapted=adapted)
+    written = []
+    for record in scored.records():
+        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=None)
+        written.append(write_record(loaded.run.folder, record))
+    return written
+
+
+def _policies(loaded: LoadedRun, adapted: bool) -> list[str]:
+    every = policies_of(loaded.run.history)
+    return [policy for policy in every if not adapted or policy != SelectionPolicy.ORACLE]
+
+
+def _chosen(loaded: LoadedRun, policy: str) -> str:
+    """The snapshot of a selection policy that does not look at the target."""
+    config = loaded.config
+    return choose(policy, loaded.run.history, config.rows_chosen_by, too_few=config.too_few)
+
+
+def _method_key(config: RunConfig, adaptation: AdaptationRecord | None) -> str:
+    if adaptation is None:
+        return config.method_key
+    origin = registry.origin("adaptations", adaptation.name.removesuffix(UNGUARDED))
+    code = {"code": origin.identity} if origin else {}
+    return key_of({"method": config.method_key, "adaptation": adaptation.name, **code})
 
 
 def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
@@ -258,9 +314,9 @@ def _train_options(config: RunConfig) -> dict[str, str]:
     """The options of `fercache train`, except head, seeds and settings, that reproduce the run."""
     splits = {part.name: "" if part.split in ("", "train") else f"@{part.split}" for part in config.parts}
     options = {"source": POOL.join(name + split for name, split in splits.items()), "policy": str(config.votes)}
-    for name, field in LearningOptions.model_fields.items():
+    for name, option in LearningOptions.model_fields.items():
         value = getattr(config, name)
-        if name != "votes" and value != field.default:
+        if name != "votes" and value != option.default:
             options[name.replace("_", "-")] = "" if value is True else str(value)
     if config.prompts:
         options["prompts"] = _prompts_option(config)

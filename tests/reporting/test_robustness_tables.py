@@ -137,16 +137,16 @@ def test_without_corrupted_targets_there_is_no_table() -> None:
 
 
 CSV = """\
-encoder,source,head,trunk,readout,changed_settings,common_settings,method_key,encoder_key,selection,\
+encoder,source,head,trunk,readout,changed_settings,common_settings,method_key,sees,encoder_key,selection,\
 target,corruption,severity,accuracy,accuracy deviation,mean class recall,mean class recall deviation,seeds
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,clean,0,75.00,7.07,75.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,blur,1,65.00,7.07,65.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,blur,3,45.00,7.07,45.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,blur,mean,55.00,7.07,55.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,noise,2,45.00,7.07,45.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,noise,mean,45.00,7.07,45.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,mean,mean,50.00,7.07,50.00,7.07,2
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,ferplus,drop,mean,33.48,3.16,33.48,3.16,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,clean,0,75.00,7.07,75.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,blur,1,65.00,7.07,65.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,blur,3,45.00,7.07,45.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,blur,mean,55.00,7.07,55.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,noise,2,45.00,7.07,45.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,noise,mean,45.00,7.07,45.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,mean,mean,50.00,7.07,50.00,7.07,2
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,ferplus,drop,mean,33.48,3.16,33.48,3.16,2
 """
 
 

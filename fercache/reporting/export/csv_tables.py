@@ -12,7 +12,10 @@ from fercache.splits import POOL
 if TYPE_CHECKING:
     import pandas as pd
 
-METHOD_COLUMNS = ["encoder", "source", "head", "trunk", "readout", "changed_settings", "common_settings", "method_key"]
+METHOD_COLUMNS = [
+    *("encoder", "source", "head", "trunk", "readout"),
+    *("changed_settings", "common_settings", "method_key", "sees"),
+]
 """The first columns of all CSV tables of methods."""
 
 
@@ -20,7 +23,7 @@ def results(frame: "pd.DataFrame") -> "pd.DataFrame":
     """Every row of the frame, sorted; scores are fractions. Leaves out keys of data and code, which records have."""
     order = ["encoder", "source", "head", "trunk", "readout", "method_key", "seed", "target_label", "selection"]
     made = [column for column in frame.columns if column.startswith(MADE)]
-    return frame.sort_values(order, ignore_index=True).drop(columns=["target_label", *made])
+    return frame.sort_values(order, ignore_index=True).drop(columns=["target_label", "method_sees", *made])
 
 
 def summary(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -86,7 +89,7 @@ def _robustness_cells(table: Robustness, row: Row) -> Iterable[tuple[str, str, S
 def method_cells(table: MethodTable, method: Method) -> tuple[str, ...]:
     """The values of `METHOD_COLUMNS`."""
     kind = (table.encoder, table.source, method.head, method.trunk, method.readout)
-    return (*kind, method.changed_text, written(method.common), method.key)
+    return (*kind, method.changed_text, written(method.common), method.key, table.sees)
 
 
 def _named(table: MethodTable, row: Row) -> dict[str, object]:

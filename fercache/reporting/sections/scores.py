@@ -67,7 +67,8 @@ def content(report: Report) -> Content:
 
 
 def _files(report: Report) -> dict[str, str]:
-    every = report.scores if report.records == report.stored else frame(report.stored, report.request.class_mix)
+    renamed = [*report.records, *report.adapted] != report.stored
+    every = frame(report.stored, report.request.class_mix) if renamed else report.scores
     texts = {"results.csv": csv_text(csv_tables.results(every))}
     if report.boards:
         papers = paper_tables(report.boards, kept_faces(report.records))

@@ -191,10 +191,11 @@ def _limits(records: Sequence[Record]) -> dict[str, Limits]:
         intervals = [each[name] for each in recent]
         values = [100 * getattr(record.scores[MAIN], name.partition("_")[0]) for record in records]
         found[SURE[name]] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
-    calibrations = [record.calibration for record in records if record.calibration]
-    if calibrations:
-        intervals = [each.interval for each in calibrations if each.interval]
-        found["ECE"] = Limits(_spread([each.ece for each in calibrations], 3), _mean_limits(intervals, 1, 3))
+    calibrations = {"ECE": [r.calibration for r in records], "ECE, calibrated": [r.calibrated for r in records]}
+    for heading, of_records in calibrations.items():
+        if measured := [each for each in of_records if each]:
+            intervals = [each.interval for each in measured if each.interval]
+            found[heading] = Limits(_spread([each.ece for each in measured], 3), _mean_limits(intervals, 1, 3))
     return found
 
 

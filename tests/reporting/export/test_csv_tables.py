@@ -36,29 +36,30 @@ def fixed(head: str, seed: int, target: str, selection: str = "source-val", **ch
 GRID = [fixed(head, seed, target) for head in ("zero-shot", "linear-probe") for seed in (0, 1) for target in FACES]
 
 SUMMARY = """\
-encoder,source,head,trunk,readout,changed_settings,common_settings,method_key,encoder_key,selection,\
+encoder,source,head,trunk,readout,changed_settings,common_settings,method_key,sees,encoder_key,selection,\
 seeds,seen_by_encoder,seen,mean_over,\
 source accuracy,source accuracy deviation,source mean class recall,source mean class recall deviation,\
 synthetic:night accuracy,synthetic:night accuracy deviation,synthetic:night mean class recall,\
 synthetic:night mean class recall deviation,synthetic:webcam accuracy,synthetic:webcam accuracy deviation,\
 synthetic:webcam mean class recall,synthetic:webcam mean class recall deviation,unseen accuracy,\
 unseen accuracy deviation,unseen mean class recall,unseen mean class recall deviation
-bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,95.00,\
+bundled,synthetic:studio,zero-shot,none,main,,,zero-shot,nothing,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,95.00,\
 0.00,67.50,3.54,67.50,3.54,82.50,3.54,82.50,3.54,67.50,3.54,67.50,3.54
-bundled,synthetic:studio,linear-probe,none,main,,,linear-probe,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,\
+bundled,synthetic:studio,linear-probe,none,main,,,linear-probe,nothing,e,source-val,2,synthetic:webcam,synthetic:webcam,synthetic:night,95.00,0.00,\
 95.00,0.00,62.50,3.54,62.50,3.54,77.50,3.54,77.50,3.54,62.50,3.54,62.50,3.54
 """
 
 RESULTS = """\
-encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,selection,snapshot,n,\
+encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,sees,adaptation,declined,\
+selection,snapshot,n,\
 accuracy,uar,accuracy_low,accuracy_high,accuracy_unconditional_low,accuracy_unconditional_high,uar_low,uar_high,\
-few_faces,ece,ece_low,ece_high,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,\
+few_faces,ece,ece_low,ece_high,temperature,ece_calibrated,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,\
 seen_by_head,seen,norm_ratio,frechet,frechet_floor,a_distance,a_distance_floor,device,seconds,run,method_key,\
 encoder_key,not_default,recall.happiness,recall.anger
-bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,source-val,final,20,0.65,\
-0.65,0.5,0.95,,,0.5,0.95,,,,,0.649123,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-0,linear-probe,e,,0.6,0.7
-bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,source-val,final,20,0.6,\
-0.6,0.5,0.95,,,0.5,0.95,,,,,0.59596,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-1,linear-probe,e,,0.5,0.7
+bundled,synthetic:studio,linear-probe,none,main,0,synthetic:night,test,majority,False,nothing,,,source-val,final,20,0.65,\
+0.65,0.5,0.95,,,0.5,0.95,,,,,,,0.649123,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-0,linear-probe,e,,0.6,0.7
+bundled,synthetic:studio,linear-probe,none,main,1,synthetic:night,test,majority,False,nothing,,,source-val,final,20,0.6,\
+0.6,0.5,0.95,,,0.5,0.95,,,,,,,0.59596,,,,0,,False,False,,,,,,,cpu,0.4,linear-probe-1,linear-probe,e,,0.5,0.7
 """
 
 

@@ -271,7 +271,7 @@ def test_the_frame_has_a_row_per_method_target_and_metric_in_points(tmp_path: Pa
     table = differences_frame(found)
     assert list(table) == [
         *("encoder", "source", "head", "trunk", "readout", "changed_settings"),
-        *("common_settings", "method_key", "baseline", "selection", "target"),
+        *("common_settings", "method_key", "sees", "baseline", "selection", "target"),
         *("metric", "difference", "low", "high", "p", "p_holm", "smallest", "about", "seeds", "baseline_seeds"),
         *("faces", "mcnemar_p"),
     ]

@@ -1,0 +1,50 @@
+"""The mean feature of each expression in a run's source, from the tables in the cache."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fercache.adaptations import SourceFeatures
+from fercache.datasets import DatasetName
+from fercache.errors import UsageError
+from fercache.loading.labelled_faces import Labelling, labelled_faces
+from fercache.loading.run_config import RunConfig, SourcePart
+from fercache.store.tables import FeatureTable, TableInfo
+
+
+class SourceMeans:
+    """`SourceFeatures` of runs, each source read once; `read` loads a table by its path."""
+
+    def __init__(self, tables: Sequence[TableInfo], read: Callable[[Path], FeatureTable]) -> None:
+        self._paths = {table.clean_key: table.path for table in tables}
+        self._read = read
+        self._found: dict[tuple[object, ...], SourceFeatures] = {}
+
+    def of(self, config: RunConfig) -> SourceFeatures:
+        """Of all labelled faces of the source's split, on the CPU. Raises UsageError if a table is not in the cache."""
+        labelling = Labelling(tuple(config.expressions), config.votes, config.labels)
+        key = (labelling, *((part.key, part.split) for part in config.parts))
+        if key not in self._found:
+            parts = [self._sums(part, labelling, run=config.name) for part in config.parts]
+            sums, faces = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
+            means = sums / np.maximum(faces, 1e-12)[:, None]
+            self._found[key] = SourceFeatures(torch.from_numpy(means).float(), torch.from_numpy(faces).float())
+        return self._found[key]
+
+    def _sums(
+        self, part: SourcePart, labelling: Labelling, *, run: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The sum (L, D) of each expression's features, and its faces (L,); soft labels count in shares."""
+        if part.key not in self._paths:
+            raise UsageError(
+                f"{run} was trained on a table of {part.name} that is no longer in the cache, and an adaptation "
+                f"compares the target with it. Run: fercache extract --dataset {part.name}"
+            )
+        name = DatasetName.parse(part.name)
+        faces = labelled_faces(self._read(self._paths[part.key]), name, part.split, labelling=labelling)
+        hard = np.eye(len(labelling.expressions))[faces.truth]
+        shares = hard if faces.distribution is None else faces.distribution.astype(np.float64)
+        return shares.T @ faces.features.astype(np.float64), shares.sum(axis=0)
