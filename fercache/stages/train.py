@@ -30,7 +30,7 @@ from fercache.loading.run_config import (
     SourcePart,
 )
 from fercache.loading.runs import TASK, origins_of
-from fercache.loading.sources import FEWEST, FOLDS, Source, one_key, read_source
+from fercache.loading.sources import FEWEST, FOLDS, VALIDATION_SHARE, Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.options.train import LearningOptions, TrainRequest
 from fercache.plugins import Origin
@@ -101,8 +101,21 @@ def _warn_few(sources: Iterable[Source]) -> None:
             say_once(
                 f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
                 f"Candidates (C, k, alpha, beta) are chosen by {FOLDS}-fold cross-validation over the training faces; "
-                "heads trained by gradient descent keep their last epoch."
+                "heads trained by gradient descent keep their last epoch. " + _more_faces(source)
             )
+
+
+def _more_faces(source: Source) -> str:
+    """What would give source validation enough faces."""
+    enough = round(FEWEST / VALIDATION_SHARE)
+    without = source.few == ("contempt",) and len(source.expressions) > 2
+    remedies = [
+        f"add faces of {'it' if len(source.few) == 1 else 'them'}: {enough} each, a tenth of which is held out, or "
+        f"{FEWEST} each in a folder or split named validation",
+        "pool the source with another: --source OTHER",
+        *(["leave contempt out: --classes 7"] if without else []),
+    ]
+    return f"To choose by source validation: {'; or '.join(remedies)}."
 
 
 class _Watched:
