@@ -24,6 +24,8 @@ HOME = {
     "TrainRequest": "options.train",
     "evaluate": "stages.evaluate",
     "EvaluateRequest": "options.evaluate",
+    "estimate": "stages.estimate",
+    "EstimateRequest": "options.estimate",
     "compare": "stages.compare",
     "CompareRequest": "options.compare",
     "import_predictions": "stages.import_predictions",

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train heads on cached features.",
     "evaluate": "Score runs on unseen targets.",
     "compare": "Compare scores in tables and on a page.",
+    "estimate": "Estimate scores on a target without labels.",
     "import-predictions": "Score the predictions of any model.",
     "demo": "Run a complete example in three minutes.",
     "run": "Run an experiment from a TOML file.",
