@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.batches import as_faces, crops_of
-from fercache.loading.labelled_faces import LabelledFaces, without_labels
+from fercache.loading.batches import crops_of, faces_of_split
+from fercache.loading.labelled_faces import of_split
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.runs import check_head, load_chosen, load_run
 from fercache.loading.tables import find_prompts, find_run, same_encoder
@@ -22,8 +22,9 @@ from fercache.scoring.calibration import probabilities
 from fercache.settings import Settings
 from fercache.store.prompts import PromptTable
 from fercache.store.runs import find_runs
-from fercache.store.tables import TableInfo, read_table
-from fercache.training import in_parts
+from fercache.store.schema import CLEAN
+from fercache.store.tables import FeatureTable, TableInfo, read_table
+from fercache.training import head_logits
 
 TEXT = "text"
 """The name of the member that compares faces with the prompts, as `fercache predict` does without a run."""
@@ -51,10 +52,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Committee:
-    """N faces of a dataset's split, in its `name`, the L expressions that any member knows, and what each says."""
+    """N faces of a dataset's split, in its `name`, the L expressions that any member knows, and what each says.
+
+    `row` (N,) are the faces' rows in the table, `id` (N,) their ids, `features` (N, D) as stored.
+    """
 
     name: DatasetName
-    faces: LabelledFaces
+    row: NDArray[np.int64]
+    id: NDArray[np.object_]
+    features: NDArray[np.floating]
     expressions: tuple[str, ...]
     members: tuple[Member, ...]
 
@@ -82,14 +88,15 @@ def read_committee(
     """
     table = read_table(info.path)
     name = replace(name, split=name.split or target_split(info.splits, name, []))
-    faces = without_labels(table, name, name.split)
+    row = np.flatnonzero(of_split(table, name, name.split))
+    features = table.columns.features[CLEAN][row]
     finished = find_runs(settings.cache)
     folders = [find_run(finished, run) for run in runs] or _fitting(finished, info, name, every_run=every_run)
-    members = [_of_run(settings, folder, info, name=name, faces=faces, device=device) for folder in folders]
+    members = [_of_run(settings, folder, info, name=name, table=table, device=device) for folder in folders]
     untrained = runs or any(read_config(folder)[1].head == _UNTRAINED for folder in folders)
     prompts = None if untrained else find_prompts(settings.cache, info, _PROMPTS)
     if prompts is not None:
-        members.append(Member(TEXT, _by_text(faces.features, prompts)))
+        members.append(Member(TEXT, _by_text(features, prompts)))
     if not members:
         raise UsageError(
             f"No finished run uses the encoder {info.provenance['encoder']}, which has no prompts either. "
@@ -98,7 +105,7 @@ def read_committee(
     known = np.any([member.probabilities.any(axis=0) for member in members], axis=0)
     expressions = tuple(name for name, is_known in zip(EXPRESSIONS, known, strict=True) if is_known)
     sliced = (replace(member, probabilities=member.probabilities[:, known]) for member in members)
-    return Committee(name, faces, expressions, tuple(sliced))
+    return Committee(name, row, table.columns.id[row], features, expressions=expressions, members=tuple(sliced))
 
 
 def _fitting(finished: Sequence[Path], info: TableInfo, name: DatasetName, *, every_run: bool) -> list[Path]:
@@ -126,16 +133,17 @@ def _unfit(config: RunConfig, info: TableInfo, name: DatasetName) -> str:
 
 
 def _of_run(
-    settings: Settings, folder: Path, info: TableInfo, *, name: DatasetName, faces: LabelledFaces, device: str
+    settings: Settings, folder: Path, info: TableInfo, *, name: DatasetName, table: FeatureTable, device: str
 ) -> Member:
     loaded = load_run(folder, device)
     if reason := _unfit(loaded.config, info, name):
         raise UsageError(reason)
     side = loaded.config.crop_side
-    on_device = as_faces(faces, None if side is None else crops_of(settings.cache, info, side), loaded.device)
+    crops = None if side is None else crops_of(settings.cache, info, side)
+    faces = faces_of_split(table, name.split, crops, device=loaded.device)
     temperature = loaded.temperature(load_chosen(loaded)) or 1.0
     with torch.inference_mode():
-        logits = torch.cat([loaded.head.logits(part) for part in in_parts(on_device)]).float().cpu().numpy()
+        logits = head_logits(loaded.head, faces).float().cpu().numpy()
     return Member(folder.name, _over_all(logits / temperature, loaded.config.expressions))
 
 

@@ -77,7 +77,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
             f"{name.whole} has no labels: nothing can be trained or scored on it. Expected scores: "
             f"`fercache estimate {name.whole}`; faces worth labelling: `fercache suggest {name.whole}`."
         )
-    chosen = _of_split(table, name, split)
+    chosen = of_split(table, name, split)
     labels = labels_of(table, chosen, labelling)
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
@@ -92,23 +92,8 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
     )
 
 
-def without_labels(table: FeatureTable, name: DatasetName, split: str) -> LabelledFaces:
-    """All rows of a split ("" = all), labelled or not, with truth -1. Raises UsageError when the split is empty."""
-    rows = np.flatnonzero(_of_split(table, name, split))
-    columns = table.columns
-    return LabelledFaces(
-        row=rows,
-        features=columns.features[CLEAN][rows],
-        truth=np.full(len(rows), -1),
-        distribution=None,
-        id=columns.id[rows],
-        subject=columns.subject[rows],
-        group=columns.group[rows],
-        dropped={},
-    )
-
-
-def _of_split(table: FeatureTable, name: DatasetName, split: str) -> NDArray[np.bool_]:
+def of_split(table: FeatureTable, name: DatasetName, split: str) -> NDArray[np.bool_]:
+    """(N,) whether a row is of the split ("" = all). Raises UsageError when the split is empty."""
     chosen: NDArray[np.bool_] = table.columns.split == split if split else np.ones(len(table.columns), dtype=bool)
     if not chosen.any():
         raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fercache.csv_cells import plain
 from fercache.datasets import DatasetName
@@ -13,6 +14,7 @@ from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
 from fercache.loading.committee import Committee, Member, read_committee
 from fercache.loading.tables import find_run, find_table
+from fercache.options.estimate import EstimateRequest
 from fercache.output_paths import shown
 from fercache.scoring.few_labels import FEWEST_LABELS, Estimate, LabelledSample, estimate_scores
 from fercache.scoring.label_design import strata
@@ -21,6 +23,8 @@ from fercache.store.runs import find_runs
 
 NEEDED = ("id", "label", "predicted", "confidence", "inclusion_probability")
 """Columns of the list that `fercache suggest` writes."""
+LEVEL = 0.9
+"""Of the intervals, as of those without labels."""
 
 
 @dataclass(frozen=True)
@@ -34,46 +38,38 @@ class LabelledEstimate:
     uar: Estimate
 
 
-def estimate_labelled(
-    settings: Settings,
-    target: str,
-    file: Path,
-    *,
-    runs: Sequence[str] = (),
-    encoder: str | None = None,
-    level: float = 0.9,
-) -> list[LabelledEstimate]:
-    """The scores of the `runs` (default: every one that has not been trained on the target) from the list in `file`.
+def estimate_labelled(settings: Settings, request: EstimateRequest) -> list[LabelledEstimate]:
+    """The scores of runs (default: every one that has not been trained on the target) from the list `labelled`.
 
     The list is one of `fercache suggest`, with labels filled in. Labels of the table are not read. Raises UsageError
     with the line for a wrong list, and for fewer than FEWEST_LABELS labels that a run could have answered with.
     """
-    info, name = find_table(settings.cache, target, encoder), DatasetName.parse(target)
+    assert request.labelled is not None
+    info, name = find_table(settings.cache, request.target, request.encoder), DatasetName.parse(request.target)
     finished = find_runs(settings.cache)
-    asked = [find_run(finished, run).name for run in runs]
-    committee = read_committee(settings, info, name, every_run=True)
+    asked = [find_run(finished, run).name for run in request.runs]
+    committee = read_committee(settings, info, name, every_run=True, device=request.device)
     known = {member.name for member in committee.members}
     if unknown := [run for run in asked if run not in known]:
         read_committee(settings, info, name, runs=unknown)  # raises with the reason
-    sample = _read_sample(file, committee)
-    scored = [member for member in committee.members if not asked or member.name in asked]
-    return [_estimate(committee, member, sample, level=level) for member in scored]
+    sample = _read_sample(request.labelled, committee)
+    return [_estimate(committee, each, sample) for each in committee.members if not asked or each.name in asked]
 
 
-def _estimate(committee: Committee, member: Member, sample: LabelledSample, level: float) -> LabelledEstimate:
+def _estimate(committee: Committee, member: Member, sample: LabelledSample) -> LabelledEstimate:
     possible = (sample.truth >= 0) & member.knows[sample.truth]
     kept = sample.take(possible)
     if len(kept.row) < FEWEST_LABELS:
         raise UsageError(
             f"{member.name} knows the expressions of {len(kept.row)} labels only; {FEWEST_LABELS} are needed."
         )
-    scores = estimate_scores(kept, member.answers, committee.posterior, level=level)
-    return LabelledEstimate(member.name, len(kept.row), len(committee.faces.id), **scores)
+    scores = estimate_scores(kept, member.answers, committee.posterior, level=LEVEL)
+    return LabelledEstimate(member.name, len(kept.row), len(committee.id), **scores)
 
 
 def _read_sample(file: Path, committee: Committee) -> LabelledSample:
     """The labelled faces of a list. If a part is labelled, as its order is random, each probability is that part's."""
-    faces = {str(plain(id)): row for row, id in enumerate(committee.faces.id)}
+    faces = {str(plain(id)): row for row, id in enumerate(committee.id)}
     listed: set[int] = set()
     labelled: list[tuple[int, int, float, int]] = []
     for line, cells in named_rows(file, NEEDED):
@@ -119,3 +115,21 @@ def _share(cells: dict[str, str], column: str) -> float:
             "`fercache suggest --for estimate`."
         )
     return share
+
+
+def labelled_table(target: str, found: Sequence[LabelledEstimate]) -> pd.DataFrame:
+    """A row per run: scores and the limits of their intervals, as shares."""
+    return pd.DataFrame(
+        {
+            "run": each.run,
+            "target": target,
+            "labels": each.labels,
+            "faces": each.faces,
+            **{
+                f"{score}{suffix}": value
+                for score, estimate in (("accuracy", each.accuracy), ("uar", each.uar))
+                for suffix, value in zip(("", "_low", "_high"), (estimate.value, *estimate.interval), strict=True)
+            },
+        }
+        for each in found
+    )

@@ -78,9 +78,9 @@ def suggest(settings: Settings, request: SuggestRequest) -> Suggestion:
     rows, inclusion = _chosen(committee, request)
     listed = _list(committee, rows, inclusion)
     write_text(path, csv_text(listed))
-    ids = [str(committee.faces.id[row]) for row in rows]
+    ids = [str(committee.id[row]) for row in rows]
     sheet = _write_sheet(settings, committee, info, ids=ids, path=path)
-    return Suggestion(path, sheet, count=len(rows), faces=len(committee.faces.id))
+    return Suggestion(path, sheet, count=len(rows), faces=len(committee.id))
 
 
 def _refuse_labels(path: Path) -> None:
@@ -102,9 +102,9 @@ def _refuse_labels(path: Path) -> None:
 def _chosen(committee: Committee, request: SuggestRequest) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """The rows to label, and the probability with which each was drawn, None if not by chance."""
     posterior = committee.posterior
-    seed = seed_from("suggest", list(committee.faces.id), request.seed)
+    seed = seed_from("suggest", list(committee.id), request.seed)
     if request.purpose == "training":
-        return worth_learning(committee.faces.features, posterior, request.count, seed=seed), None
+        return worth_learning(committee.features, posterior, request.count, seed=seed), None
     answers = np.stack([member.answers for member in committee.members])
     inclusion = inclusion_probabilities(posterior, answers, request.count)
     rows = draw(inclusion, strata(posterior.argmax(axis=1), posterior.max(axis=1)), seed)
@@ -115,7 +115,7 @@ def _list(committee: Committee, rows: NDArray[np.int64], inclusion: NDArray[np.f
     posterior = committee.posterior[rows]
     columns = {
         "number": np.arange(1, len(rows) + 1),
-        "id": committee.faces.id[rows],
+        "id": committee.id[rows],
         "label": "",
         "predicted": [committee.expressions[answer] for answer in posterior.argmax(axis=1)],
         "confidence": posterior.max(axis=1),

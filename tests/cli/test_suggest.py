@@ -1,13 +1,16 @@
 """Which faces to label: from an empty cache, and with labels filled in."""
 
 import csv
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fercache.errors import UsageError
+from fercache.options.estimate import EstimateRequest
 from fercache.settings import Settings
-from fercache.stages.estimate_labelled import estimate_labelled
+from fercache.stages.estimate_labelled import LabelledEstimate, estimate_labelled
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run, draw_folder
 
@@ -30,6 +33,10 @@ def cached(run: Run, office: Path, studio_folder: Path, pixel_encoder: object) -
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def estimated(settings: Settings, file: Path) -> list[LabelledEstimate]:
+    return estimate_labelled(settings, EstimateRequest(target="folder:office", labelled=file))
 
 
 def fill_in(path: Path, most: int = 1000) -> None:
@@ -58,7 +65,10 @@ def test_labels_are_asked_for_and_used(run: Run, office: Path, tmp_path: Path) -
     refused(run("suggest", "folder:office", "--run", "nothing"), "There is no finished run")
     fill_in(path)
     refused(run("suggest", "folder:office", "--count", "40"), "has 40 labels, which would be lost", "--out")
-    found = {each.run.split("-")[3]: each for each in estimate_labelled(settings, "folder:office", path)}
+    shown = run(*shlex.split(done.out.splitlines()[-1])[2:], "--csv", tmp_path / "estimates.csv")
+    assert shown.code == 0 and "From 40 labels, for all 84 faces, with 90% intervals:" in shown.out, shown.err
+    assert [row["labels"] for row in rows_of(tmp_path / "estimates.csv")] == ["40", "40"]
+    found = {each.run.split("-")[3]: each for each in estimated(settings, path)}
     assert set(found) == {"class", "zero"} and {each.labels for each in found.values()} == {40}
     (run_name,) = [each.run for each in found.values() if "class-mean" in each.run]
 
@@ -92,7 +102,7 @@ def test_without_any_run_the_text_predicts(run: Run, office: Path, tmp_path: Pat
     path = tmp_path / "list.csv"
     assert run("suggest", "folder:office", "--out", path).code == 0
     fill_in(path)
-    (found,) = estimate_labelled(Settings(cache=tmp_path / "cache"), "folder:office", path)
+    (found,) = estimated(Settings(cache=tmp_path / "cache"), path)
     assert found.run == "text" and found.faces == 84
 
 
@@ -107,12 +117,11 @@ def test_a_run_that_was_trained_on_the_faces_is_left_out(run: Run, tmp_path: Pat
 def test_wrong_lists_are_refused_with_the_line(run: Run, tmp_path: Path) -> None:
     settings, path = Settings(cache=tmp_path / "cache"), tmp_path / "list.csv"
     run("suggest", "folder:office", "--count", "30", "--out", path)
-    from fercache.errors import UsageError
 
     def error(text: str) -> str:
         (tmp_path / "wrong.csv").write_text(text)
         with pytest.raises(UsageError) as caught:
-            estimate_labelled(settings, "folder:office", tmp_path / "wrong.csv")
+            estimated(settings, tmp_path / "wrong.csv")
         return str(caught.value)
 
     text = path.read_text()
@@ -134,12 +143,12 @@ def test_wrong_lists_are_refused_with_the_line(run: Run, tmp_path: Path) -> None
     assert "fercache suggest --for estimate" in error((tmp_path / "t.csv").read_text())
     assert "no column inclusion_probability" in error("id,label,predicted,confidence\n")
 
-    plain = estimate_labelled(settings, "folder:office", path)
+    plain = estimated(settings, path)
     german = "\n".join(line.replace(",", ";").replace(".", ",").replace(",png", ".png") for line in text.splitlines())
     path.write_text(german)
-    assert estimate_labelled(settings, "folder:office", path) == plain
+    assert estimated(settings, path) == plain
     half = path.with_name("half.csv")
     half.write_text(text)
     fill_in(half, most=15)
-    wider = estimate_labelled(settings, "folder:office", half)
+    wider = estimated(settings, half)
     assert np.ptp(wider[0].accuracy.interval) > np.ptp(plain[0].accuracy.interval)

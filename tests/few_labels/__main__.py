@@ -25,7 +25,7 @@ def known_of(settings: Settings, target: str) -> tuple[Committee, Known]:
     info = find_table(settings.cache, target, None)
     committee = read_committee(settings, info, DatasetName.parse(target))
     table = read_table(info.path)
-    truth = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.faces.row]
+    truth = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.row]
     kept = truth >= 0
     answers = np.stack([member.answers for member in committee.members])
     return committee, Known(truth[kept], committee.posterior[kept], answers[:, kept])
@@ -62,7 +62,7 @@ def main() -> None:
 
 def _own(settings: Settings, target: str, committee: Committee, known: Known, run: int) -> Known:
     table = read_table(find_table(settings.cache, target, None).path)
-    kept = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.faces.row] >= 0
+    kept = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.row] >= 0
     return alone(committee, known, run, kept)
 
 
