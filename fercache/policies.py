@@ -12,13 +12,16 @@ class VotePolicy(StrEnum):
 
 
 class Sees(StrEnum):
-    """What a method saw of the target whose score a record has; with labels, `5 labels`, it is their number.
+    """What a method saw of the target whose score a record has; with labels, a record has their number, `5 labels`.
 
-    `nothing` is the papers' protocol. Scores of different protocols are never ranked against each other.
+    `nothing` is the papers' protocol. Scores of different protocols are never ranked against each other: methods that
+    learned from a few labels of the target are ranked together, and apart from these on other targets.
     """
 
     NOTHING = "nothing"
     UNLABELLED = "unlabelled target"
+    LABELS = "few labels"
+    OTHER_LABELS = "few labels of another target"
     ORACLE = "oracle"
 
 

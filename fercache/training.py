@@ -61,8 +61,8 @@ class SourceFaces:
     """The faces on which a head is trained and validated.
 
     `shifted` are faces of `validation` with corrupted images, and `unshifted` the same faces in clean ones; `views`
-    augments those of `train`. `folds` (N,) is the fold of each face of `train`, used if `validation` has too few faces
-    for selection.
+    augments those of `train`. `folds` (N,) is the fold of each face of `train`, -1 for one that is in none, used if
+    `validation` has too few faces for selection.
     """
 
     train: Batch
@@ -133,7 +133,7 @@ def _cross_validate(
     """
     outputs: dict[str, list[Outputs]] = {}
     used = 0
-    for fold in np.unique(folds):
+    for fold in np.unique(folds[folds >= 0]):
         inside = torch.from_numpy(folds == fold)
         others = source.train.rows((~inside).nonzero().flatten())
         if len(others.labels.unique()) < 2:

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
 from fercache.errors import UsageError
-from fercache.loading.run_config import SourcePart
+from fercache.loading.run_config import FewLabels, SourcePart
 from fercache.loading.tables import holds
 from fercache.loading.targets import Target, TrainedOn
+from fercache.records import LABELLED, FewRecord
 from fercache.records.relations import declared_by_text
 from fercache.store.tables import FeatureTable, TableInfo
 
@@ -43,6 +44,25 @@ class Provenance:
         ]
         found += [self._trained_on(part, target, of_head=True) for part in source]
         return replace(target, trained_on=tuple(found))
+
+    def without_labelled(self, target: Target, few: FewLabels) -> Target:
+        """The target without the faces whose labels a run has learned from, corrupted or not.
+
+        Raises UsageError if none is left.
+        """
+        name = target.name.whole
+        hashes = self._hashes_of(target.table, target.name)
+        learned = np.zeros(len(target.table.columns.id), dtype=bool)
+        if hashes is not None:
+            learned |= np.isin(hashes, np.array([bytes.fromhex(each) for each in few.images], dtype="S32"))
+        if name.clean == DatasetName.parse(few.target).clean:
+            learned |= np.isin(target.table.columns.id.astype(str), list(few.faces))
+        left_out = learned[target.faces.row]
+        if left_out.all():
+            raise UsageError(f"{target.name}: the run has learned from the labels of all faces, so none can be scored.")
+        here = bool(left_out.any()) or declared_by_text(str(name), few.target) is not None
+        left = target.without(left_out, LABELLED)
+        return replace(left, few=FewRecord(target=few.target, labels=len(few.faces), here=here))
 
     def _trained_on(self, part: SourcePart, target: Target, of_head: bool) -> TrainedOn:
         key = (part, of_head, target.table.clean_key, target.name.split)

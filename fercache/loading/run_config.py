@@ -34,6 +34,20 @@ class SourcePart(BaseModel):
     key: str
 
 
+class FewLabels(BaseModel):
+    """The labelled faces of a target that a run learned from besides its source.
+
+    `key` is the clean key of their table, `faces` are the expressions by id, and `images` the SHA-256 of the pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    key: str
+    faces: dict[str, str]
+    images: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+
+
 class RunConfig(LearningOptions):
     """Everything needed to repeat a run and to rebuild its head."""
 
@@ -54,6 +68,8 @@ class RunConfig(LearningOptions):
     source_key: str
     pool: list[SourcePart] = Field(default_factory=list)
     """The datasets of a pooled source."""
+    few_labels: FewLabels | None = None
+    """None for a run that learned from its source alone; `few` is only where its list was."""
     head: str
     head_from: Origin | None = None
     """The origin of a head from outside; None for a built-in one."""

@@ -17,10 +17,13 @@ from fercache.heads import Batch
 from fercache.identity import canonical_json, key_of, seed_from
 from fercache.images.corruptions import SHIFTED
 from fercache.loading.batches import as_batch, crops_of, pooled, pooled_views, stored_views
+from fercache.loading.few_labelled import few_labelled, read_few, repeated
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
+from fercache.loading.run_config import FewLabels
 from fercache.loading.tables import find_prompts, find_shifted, find_table, same_encoder
 from fercache.loading.validation_rows import split_folds, split_validation
 from fercache.options.train import TrainRequest
+from fercache.output_paths import shown
 from fercache.runtime.devices import resolve_device
 from fercache.settings import Settings
 from fercache.splits import POOL, default_split
@@ -68,6 +71,9 @@ class Source:
     """The key of the shifted images, for heads that learn from them; None without."""
     few: tuple[str, ...] = ()
     """Expressions with fewer than FEWEST faces in source validation; if there are any, `faces` have `folds`."""
+    few_labels: FewLabels | None = None
+    """The labelled faces of a target; they come after `own_rows` training faces of the source, several times each."""
+    own_rows: int = 0
 
     @property
     def name(self) -> str:
@@ -151,38 +157,75 @@ def read_source(
     learned, copies = (learned, 0) if request.keep_validation_copies else _without_copies(learned)
     learned = [replace(each, shifted=_shifted(settings.cache, each, labelling)) for each in learned]
     learned = _some_of(learned, request.faces)
+    own_rows = sum(len(each.train.truth) for each in learned)
+    few = None if request.few is None else _few_of(settings, request, parts, recipe, labelling=labelling, rows=own_rows)
     device = resolve_device(request.device)
     dropped: Counter[str] = Counter()
     for each in learned:
         dropped.update(each.train.dropped)
-    faces, few = (
-        _on_device(learned, device, len(labelling.expressions), with_views=recipe != CLEAN),
-        _few(learned, labelling),
-    )
+    faces = _on_device(learned, few, device, expressions=len(labelling.expressions), with_views=recipe != CLEAN)
+    lacking = _lacking(learned, labelling)
     return Source(
         parts=parts,
         expressions=labelling.expressions,
-        faces=replace(faces, folds=_folds(learned)) if few else faces,
-        rows_key=_rows_key(learned, labelling, recipe != CLEAN),
+        faces=replace(faces, folds=_folds(learned, few)) if lacking else faces,
+        rows_key=_rows_key(learned, few, labelling, with_views=recipe != CLEAN),
         shifted_key=_shifted_key(learned),
         views=len(parts[0].table.views) - 1 if recipe != CLEAN else 0,
         copies=copies,
         dropped=dict(dropped),
         prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
         device=device,
-        few=few,
+        few=lacking,
+        few_labels=None if few is None else _named(few, labelling),
+        own_rows=own_rows,
     )
 
 
-def _few(learned: Sequence[_Learned], labelling: Labelling) -> tuple[str, ...]:
+def _lacking(learned: Sequence[_Learned], labelling: Labelling) -> tuple[str, ...]:
     truth = np.concatenate([each.validation.truth for each in learned])
     counts = np.bincount(truth, minlength=len(labelling.expressions))
     return tuple(e for e, count in zip(labelling.expressions, counts, strict=True) if count < FEWEST)
 
 
-def _folds(learned: Sequence[_Learned]) -> NDArray[np.int64]:
-    """(N,) the fold of each training face: stratified by expression, subjects kept whole."""
-    return np.concatenate([split_folds(each.train.truth, each.train.subject, FOLDS) for each in learned])
+def _folds(learned: Sequence[_Learned], few: _Learned | None) -> NDArray[np.int64]:
+    """(N,) the fold of each training face: stratified by expression, subjects kept whole. Faces of a target are in none
+    (-1): they never select."""
+    folds = [split_folds(each.train.truth, each.train.subject, FOLDS) for each in learned]
+    return np.concatenate([*folds, np.full(0 if few is None else len(few.train.truth), -1)])
+
+
+def _few_of(
+    settings: Settings, request: TrainRequest, parts: Sequence[Part], recipe: str, *, labelling: Labelling, rows: int
+) -> _Learned:
+    """The requested labelled faces of a target, repeated for `rows` of the source. Raises UsageError for a wrong list,
+    and if they are of the source."""
+    assert request.few is not None
+    listed, first = read_few(request.few), parts[0]
+    name = listed.target
+    if name.clean in [part.name.clean for part in parts]:
+        raise UsageError(
+            f"{shown(request.few)} has faces of {name.whole}, which is the source. List faces of another dataset: "
+            "fercache suggest TARGET --for training"
+        )
+    info = find_table(settings.cache, str(name), first.table.provenance["encoder"], recipe=recipe)
+    part = Part(info, name, "", crops_of(settings.cache, info, first.crops.info.side) if first.crops else None)
+    _check_alike(first, part, recipe)
+    table = read_table(info.path)
+    faces = few_labelled(listed, table, labelling.expressions)
+    times = repeated(faces, rows, len(labelling.expressions))
+    return _Learned(table, part, times, validation=faces.take(np.arange(0)), held_out="")
+
+
+def _named(few: _Learned, labelling: Labelling) -> FewLabels:
+    row, first = np.unique(few.train.row, return_index=True)
+    labels = (labelling.expressions[truth] for truth in few.train.truth[first])
+    return FewLabels(
+        target=str(few.part.name.whole),
+        key=few.part.table.clean_key,
+        faces=dict(zip(map(str, few.train.id[first]), labels, strict=True)),
+        images=[few.table.columns.pixel_sha256[each].tobytes().hex() for each in row],
+    )
 
 
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> Labelling:
@@ -198,31 +241,37 @@ def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Seque
     return Labelling(present, request.votes, request.labels)
 
 
-def _on_device(learned: Sequence[_Learned], device: str, expressions: int, with_views: bool) -> SourceFaces:
-    """All parts, one after the other."""
+def _on_device(
+    learned: Sequence[_Learned], few: _Learned | None, device: str, *, expressions: int, with_views: bool
+) -> SourceFaces:
+    """All parts, one after the other; the labelled faces of a target are the last training faces."""
+    trained = [*learned, *([] if few is None else [few])]
 
     def batch(which: int) -> Batch | None:
-        subsets = [each.subsets[which] for each in learned]
-        crops = [each.part.crops if which < 2 else None for each in learned]
+        pool = trained if which == 0 else learned
+        subsets = [each.subsets[which] for each in pool]
+        crops = [each.part.crops if which < 2 else None for each in pool]
         batches = [as_batch(faces, c, device) for faces, c in zip(subsets, crops, strict=True) if faces is not None]
-        return pooled(batches, expressions) if len(batches) == len(learned) else None
+        return pooled(batches, expressions) if len(batches) == len(pool) else None
 
     train, validation, shifted, unshifted = map(batch, range(4))
     assert train is not None and validation is not None
-    views = pooled_views([stored_views(each.table, each.train, device) for each in learned]) if with_views else None
+    views = pooled_views([stored_views(each.table, each.train, device) for each in trained]) if with_views else None
     if train.crops is not None:  # heads that read pixels get no shifted images: only their features are stored
         return SourceFaces(train, validation, views=views)
     return SourceFaces(train, validation, shifted, unshifted=unshifted, views=views)
 
 
-def _rows_key(learned: Sequence[_Learned], labelling: Labelling, with_views: bool) -> str:
+def _rows_key(learned: Sequence[_Learned], few: _Learned | None, labelling: Labelling, *, with_views: bool) -> str:
     """The key of everything a head learns from: the encoder, the views, and the rows' images and labels, in order."""
+    few_key = None if few is None else [str(few.part.name.whole), _digest(few.table, few.train, labelling)]
     return key_of(
         {
             "encoder": [each.table.identity["encoder"] for each in learned],
             "views": [each.table.identity.get(RECIPE) for each in learned] if with_views else None,
             "train": [_digest(each.table, each.train, labelling) for each in learned],
             "validation": [_digest(each.table, each.validation, labelling) for each in learned],
+            **({} if few_key is None else {"few": few_key}),
         }
     )
 
@@ -254,18 +303,22 @@ def _parts(
         split = name.split or default_split(info.splits, "train", str(name))
         crops = crops_of(settings.cache, info, side) if with_crops else None
         parts.append(Part(info, name, split, crops))
-    first = parts[0]
     for part in parts[1:]:
-        both = f"{first.name.whole} and {part.name.whole} cannot be pooled"
-        if not same_encoder(part.table.identity["encoder"], first.table.identity["encoder"]):
-            raise UsageError(f"{both}: their tables are of different encoders. Choose one with --encoder.")
-        if recipe != CLEAN and part.table.views != first.table.views:
-            counts = f"{len(first.table.views) - 1} and {len(part.table.views) - 1}"
-            raise UsageError(f"{both}: they have {counts} views of {recipe}. Extract both with the same --views.")
-        if first.crops and part.crops and part.crops.info.side != first.crops.info.side:
-            sides = f"{first.crops.info.side} and {part.crops.info.side}"
-            raise UsageError(f"{both}: their crops have {sides} pixels. Choose with --set crops=SIDE.")
+        _check_alike(parts[0], part, recipe)
     return tuple(parts)
+
+
+def _check_alike(first: Part, part: Part, recipe: str) -> None:
+    """Raises UsageError if the parts cannot be trained on together."""
+    both = f"{first.name.whole} and {part.name.whole} cannot be pooled"
+    if not same_encoder(part.table.identity["encoder"], first.table.identity["encoder"]):
+        raise UsageError(f"{both}: their tables are of different encoders. Choose one with --encoder.")
+    if recipe != CLEAN and part.table.views != first.table.views:
+        counts = f"{len(first.table.views) - 1} and {len(part.table.views) - 1}"
+        raise UsageError(f"{both}: they have {counts} views of {recipe}. Extract both with the same --views.")
+    if first.crops and part.crops and part.crops.info.side != first.crops.info.side:
+        sides = f"{first.crops.info.side} and {part.crops.info.side}"
+        raise UsageError(f"{both}: their crops have {sides} pixels. Choose with --set crops=SIDE.")
 
 
 def _learned(table: FeatureTable, part: Part, labelling: Labelling) -> _Learned:

@@ -11,7 +11,7 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError, check_length
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.run_config import SourcePart
-from fercache.records import DUPLICATE
+from fercache.records import DUPLICATE, FewRecord
 from fercache.records.relations import IDENTICAL, By, How, Seen
 from fercache.scoring.drift import Drift
 from fercache.splits import default_split
@@ -48,7 +48,7 @@ class Target:
     """The faces to score. `known` are the expressions that the dataset's labels can have.
 
     `duplicate` (N,) marks the faces with a copy in the source's training rows, None if not searched; `unique`: they are
-    left out. `trained_on` lists the datasets in which the run may have seen the faces; `drift` is the distance of all
+    left out. `few` says how many labels the run has learned from; these faces are left out. `trained_on` lists the datasets in which the run may have seen the faces; `drift` is the distance of all
     the split's faces from the source's.
     """
 
@@ -62,6 +62,7 @@ class Target:
     unique: bool = False
     trained_on: tuple[TrainedOn, ...] = ()
     drift: Drift | None = None
+    few: FewRecord | None = None
 
     @property
     def seen(self) -> tuple[Seen, ...]:
@@ -76,10 +77,15 @@ class Target:
     def without_duplicates(self) -> "Target":
         """The same target without duplicates, which are counted among the dropped faces."""
         assert self.duplicate is not None
-        faces = self.faces.take(~self.duplicate)
-        dropped = {**faces.dropped, DUPLICATE: int(self.duplicate.sum())}
-        left = tuple(one.take(~self.duplicate) for one in self.trained_on)
-        return replace(self, faces=replace(faces, dropped=dropped), duplicate=None, unique=True, trained_on=left)
+        return replace(self.without(self.duplicate, DUPLICATE), duplicate=None, unique=True)
+
+    def without(self, left_out: NDArray[np.bool_], reason: str) -> "Target":
+        """The same target without the faces where `left_out` (N,) is true, which are counted as dropped."""
+        faces = self.faces.take(~left_out)
+        if left_out.any():
+            faces = replace(faces, dropped={**faces.dropped, reason: int(left_out.sum())})
+        left = tuple(one.take(~left_out) for one in self.trained_on)
+        return replace(self, faces=faces, trained_on=left)
 
 
 def read_target(table: FeatureTable, name: DatasetName, labels: Labelling, trained_on: Sequence[SourcePart]) -> Target:

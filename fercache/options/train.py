@@ -1,6 +1,7 @@
 """Options of `fercache train`."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -58,6 +59,12 @@ class LearningOptions(Options):
     labels: str | None = labels_option()
     faces: int | None = option(
         None, "Subsample the source to about N faces, stratified by expression.", metavar="N", ge=2, in_key=False
+    )
+    few: Path | None = option(
+        None,
+        "List of a few labelled faces of a target to learn from as well, as `fercache suggest TARGET` writes it.",
+        metavar="FILE.csv",
+        in_key=False,
     )
     keep_validation_copies: bool = option(
         False, "Keep source validation faces whose image is also in the training rows.", in_key=False

@@ -16,6 +16,9 @@ MAIN = "main"
 DUPLICATE = "in the source's train split"
 """The reason for dropped faces when a target is scored without duplicates."""
 
+LABELLED = "labelled for training"
+"""The reason for dropped faces whose labels a run learned from."""
+
 WITHOUT_DUPLICATES = " without duplicates"
 """Suffix of such a target's name in reports."""
 
@@ -142,6 +145,20 @@ class AdaptationRecord(Strict):
     name: Annotated[str, Field(pattern=r"^[\w-]+$")]
     faces: Annotated[int, Field(gt=0)]
     declined: str = ""
+
+
+class FewRecord(Strict):
+    """The run learned from `labels` labelled faces of the dataset `target` as well.
+
+    `here`: that is the scored target, or one with its images. The labelled faces themselves are not scored.
+    """
+
+    target: str
+    labels: Annotated[int, Field(gt=0)]
+    here: bool
+
+    def __str__(self) -> str:
+        return f"{self.labels} of {self.target}"
 
 
 class AbstentionRecord(Strict):

@@ -105,6 +105,8 @@ def _options(record: Record) -> Mapping[str, str]:
     options = {name: value for group in (extracted, *others) for name, value in group.items() if name not in _FIELDS}
     if "keep-validation-copies" in options:  # a flag
         options["validation copies"] = options.pop("keep-validation-copies") or "kept"
+    if record.few is not None:  # the list's path would say less
+        options["few"] = str(record.few)
     adapted = {"adapt": record.adaptation.name} if record.adaptation else {}
     return adapted | {name: value for name, value in options.items() if (name, value) != ("source", record.source)}
 

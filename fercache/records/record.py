@@ -20,6 +20,7 @@ from fercache.records.fields import (
     AdaptationRecord,
     CalibrationRecord,
     Count,
+    FewRecord,
     Fraction,
     GroupRecord,
     MaskRecord,
@@ -53,7 +54,8 @@ class Record(Strict):
     commands that repeat the run need beyond the other fields, e.g. `{"extract": {"encoder": "ViT-B-32/openai"},
     "train": {"policy": "soft"}}`. `not_default` names the settings that differ from the head's defaults for that
     trunk. `seeded`: training was random (None: unknown, see `is_seeded`). `sees` is what the method saw of the
-    target (`policies.Sees`), including by the selection of its snapshot.
+    target (`policies.Sees`), including by the selection of its snapshot; `few` are the labels of any target that it
+    learned from.
     """
 
     schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
@@ -72,6 +74,7 @@ class Record(Strict):
     seeded: bool | None = None
     sees: Annotated[str, Field(pattern=f"^({Sees.NOTHING}|{Sees.UNLABELLED}|[1-9][0-9]* labels|{Sees.ORACLE})$")]
     adaptation: AdaptationRecord | None = None
+    few: FewRecord | None = None
     selection: Annotated[str, Field(pattern=f"^({'|'.join(POLICIES)})$")]
     snapshot: str
     policy: str
@@ -126,6 +129,8 @@ class Record(Strict):
             raise ValueError(f"sees is '{self.sees}', but the selection policy is {self.selection}")
         if self.adaptation is not None and self.sees == Sees.NOTHING:
             raise ValueError("an adapted method saw the unlabelled target, not nothing")
+        if self.few is not None and self.few.here and self.sees not in (f"{self.few.labels} labels", Sees.ORACLE):
+            raise ValueError(f"sees is '{self.sees}', but the run learned from {self.few.labels} labels of the target")
         if unknown := [name for name in self.classes if name not in EXPRESSIONS]:
             raise ValueError(f"classes: '{unknown[0]}' is not an expression. {nearest(unknown[0], EXPRESSIONS)}")
         if lacking := sorted({"run", "target"} - self.keys.keys()):
@@ -150,7 +155,9 @@ class Record(Strict):
 
     @property
     def method_sees(self) -> str:
-        """What the method itself saw of the target, whatever chose its snapshot."""
+        """What the method itself saw of the target, whatever chose its snapshot and however many labels there were."""
+        if self.few is not None:
+            return Sees.LABELS if self.few.here else Sees.OTHER_LABELS
         if self.sees != Sees.ORACLE:
             return self.sees
         return Sees.NOTHING if self.adaptation is None else Sees.UNLABELLED

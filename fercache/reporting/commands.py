@@ -39,7 +39,8 @@ def _extractions(trained: Sequence[Record], imported: Sequence[Record]) -> Itera
     datasets: dict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for record in trained:
         options = {"encoder": record.encoder} | record.options.get("extract", {})
-        datasets[tuple(options.items())] += (*record.source.split(POOL), _extracted(record))
+        few = [record.few.target] if record.few else []
+        datasets[tuple(options.items())] += (*record.source.split(POOL), *few, _extracted(record))
     for chosen, names in datasets.items():
         for dataset in collapsed(names):
             yield _command("extract", {"dataset": dataset} | dict(chosen))

@@ -31,9 +31,9 @@ def source_of(settings: Settings, config: RunConfig, device: str) -> Source:
 
 
 def request_of(config: RunConfig, device: str) -> TrainRequest:
-    """The source and the options that a run was trained with."""
+    """The source and the options that a run was trained with; source validation does not depend on `few`."""
     parts = [f"{part.name}@{part.split}" if part.split else part.name for part in config.parts]
-    given = config.part(LearningOptions) | ({"prompts": config.prompts} if config.prompts else {})
+    given = config.part(LearningOptions) | {"few": None} | ({"prompts": config.prompts} if config.prompts else {})
     return TrainRequest(source=POOL.join(parts), encoder=config.encoder, device=device, **given)
 
 

@@ -74,6 +74,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 config = configs[folder]
                 labels = Labelling(tuple(config.expressions), config.votes, config.labels)
                 target = read_target(read(info.path), name, labels, trained_on=config.parts)
+                if config.few_labels is not None:
+                    target = provenance.without_labelled(target, config.few_labels)
                 if config.crop_side is not None:
                     target = replace(target, crops=crops_of(settings.cache, info, config.crop_side))
             except UsageError as error:

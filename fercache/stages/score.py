@@ -111,7 +111,6 @@ class _Scored:
     def _record(self, policy: str, snapshot: str, mask: MaskRecord | None) -> Record:
         loaded, target, config = self.loaded, self.target, self.loaded.config
         adaptation = self.adapted.get(snapshot)
-        unlabelled = Sees.NOTHING if adaptation is None else Sees.UNLABELLED
         settings = config.settings | ({"crops": config.crop_side} if config.crop_side else {})
         return Record(
             run=config.name,
@@ -128,8 +127,9 @@ class _Scored:
             seed=config.seed,
             key_version=config.key_version,
             seeded=loaded.head.seeded,
-            sees=Sees.ORACLE if policy == SelectionPolicy.ORACLE else unlabelled,
+            sees=_sees(policy, target, adaptation),
             adaptation=adaptation,
+            few=target.few,
             selection=policy,
             snapshot=snapshot,
             policy=target.vote_policy,
@@ -156,6 +156,14 @@ class _Scored:
                 temperature=loaded.temperature(snapshot),
             ),
         )
+
+
+def _sees(policy: str, target: Target, adaptation: AdaptationRecord | None) -> str:
+    if policy == SelectionPolicy.ORACLE:
+        return Sees.ORACLE
+    if target.few is not None and target.few.here:
+        return f"{target.few.labels} labels"
+    return Sees.NOTHING if adaptation is None else Sees.UNLABELLED
 
 
 def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list[Path]:

@@ -15,6 +15,7 @@ from fercache.errors import UsageError
 from fercache.identity import seed_from
 from fercache.layouts.own_lists import NoColumnError, named_rows
 from fercache.loading.committee import Committee, read_committee
+from fercache.loading.few_labelled import image_mark
 from fercache.loading.originals import faces_with, known_root
 from fercache.loading.tables import find_table
 from fercache.loading.thumbnails import thumbnails
@@ -23,10 +24,11 @@ from fercache.output_paths import check_output_file, shown
 from fercache.scoring.label_design import draw, inclusion_probabilities, strata, worth_learning
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
-from fercache.store.tables import TableInfo
+from fercache.store.tables import TableInfo, read_table
 
-COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability")
-"""Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's."""
+COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability", "target", "image")
+"""Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's; `image` marks the pixels,
+so that a label is never given to another image of the same name."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -76,7 +78,8 @@ def suggest(settings: Settings, request: SuggestRequest) -> Suggestion:
     info = find_table(settings.cache, str(name), request.encoder)
     committee = read_committee(settings, info, name, runs=request.runs, device=request.device)
     rows, inclusion = _chosen(committee, request)
-    listed = _list(committee, rows, inclusion)
+    pixels = read_table(info.path).columns.pixel_sha256[committee.row[rows]]
+    listed = _list(committee, rows, inclusion, images=[image_mark(each.tobytes()) for each in pixels])
     write_text(path, csv_text(listed))
     ids = [str(committee.id[row]) for row in rows]
     sheet = _write_sheet(settings, committee, info, ids=ids, path=path)
@@ -111,8 +114,10 @@ def _chosen(committee: Committee, request: SuggestRequest) -> tuple[NDArray[np.i
     return rows, inclusion[rows]
 
 
-def _list(committee: Committee, rows: NDArray[np.int64], inclusion: NDArray[np.float64] | None) -> pd.DataFrame:
-    posterior = committee.posterior[rows]
+def _list(
+    committee: Committee, rows: NDArray[np.int64], inclusion: NDArray[np.float64] | None, images: Sequence[str]
+) -> pd.DataFrame:
+    posterior, name = committee.posterior[rows], committee.name
     columns = {
         "number": np.arange(1, len(rows) + 1),
         "id": committee.id[rows],
@@ -120,6 +125,8 @@ def _list(committee: Committee, rows: NDArray[np.int64], inclusion: NDArray[np.f
         "predicted": [committee.expressions[answer] for answer in posterior.argmax(axis=1)],
         "confidence": posterior.max(axis=1),
         "inclusion_probability": "" if inclusion is None else inclusion,
+        "target": str(name if name.corruption else name.whole),
+        "image": images,
     }
     return pd.DataFrame(columns)[list(COLUMNS)]
 

@@ -61,6 +61,8 @@ def test_a_change_of_prompts_is_named() -> None:
 
 @pytest.mark.parametrize("name", LearningOptions.model_fields)
 def test_every_option_that_changes_what_is_learned_is_compared(name: str) -> None:
-    values = {"classes": 7, "votes": "majority", "labels": None, "faces": 100, "keep_validation_copies": True}
+    values = {"classes": 7, "votes": "majority", "labels": None, "faces": 100, "keep_validation_copies": True} | {
+        "few": "faces.csv"
+    }
     changed = RunConfig.model_validate(STORED).changes({"epochs": 2}, ASKED.but(**{name: values[name]}), "faces")
     assert list(changed) == [name]
