@@ -22,8 +22,9 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
 
     Without labels, learns from the scored targets in the cache, except those related to TARGET.
     """
+    from fercache.csv_cells import csv_text
     from fercache.output_paths import check_output_file, shown
-    from fercache.reporting.estimates import estimates_csv, estimates_drawing, estimates_table
+    from fercache.reporting.estimates import estimates_drawing, estimates_frame, estimates_table
     from fercache.settings import load_settings
     from fercache.stages.estimate import estimate
     from fercache.store.atomic import write_bytes, write_text
@@ -38,7 +39,7 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
     found = estimate(load_settings(), request)
     click.echo(estimates_table(found))
     if csv_file:
-        click.echo(f"table:  {shown(write_text(csv_file, estimates_csv(found)))}")
+        click.echo(f"table:  {shown(write_text(csv_file, csv_text(estimates_frame(found.runs))))}")
     if figure:
         drawn = estimates_drawing(found)
         if figure.name.lower().endswith(".png"):

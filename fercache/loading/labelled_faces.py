@@ -40,8 +40,8 @@ class LabelledFaces:
     group: NDArray[np.object_]
     dropped: Mapping[str, int]
 
-    def take(self, rows: NDArray[np.bool_]) -> "LabelledFaces":
-        """The rows where `rows` (N,) is true."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "LabelledFaces":
+        """The rows where `rows` (N,) is true, or those at the indices `rows`."""
         soft = None if self.distribution is None else self.distribution[rows]
         return LabelledFaces(
             self.row[rows],

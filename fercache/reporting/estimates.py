@@ -8,7 +8,6 @@ from statistics import fmean
 
 import pandas as pd
 
-from fercache.csv_cells import csv_text
 from fercache.datasets import DatasetName
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.estimates_figure import Asked, Dot, estimated_against_true
@@ -91,7 +90,7 @@ def estimates_table(found: Estimates) -> str:
     lines, width = [], max((len(_short(each.domain)) for each in found.runs), default=0)
     answered = [each for each in found.runs if each.estimates]
     if answered:
-        lines.append(f"Estimates on {found.target}, without its labels, in percent, with 90 % intervals.")
+        lines.append(f"Estimates on {found.target}, without its labels; percent [90 % interval].")
         lines.append(f"{'':{width}}  {'accuracy':>16}  {'mean class recall':>17}")
         lines += [
             f"{_short(each.domain):{width}}  {_shown(each.estimates['accuracy']):>16}  "
@@ -122,17 +121,19 @@ def _shown(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.0f}–{100 * estimate.high:.0f}]"
 
 
-def estimates_csv(found: Estimates) -> str:
-    """A row per run; scores as fractions, empty where nothing could be estimated."""
+def estimates_frame(found: Iterable[Estimated]) -> pd.DataFrame:
+    """A row per run and target; scores as fractions, empty where they are unknown or nothing could be estimated."""
     rows = []
-    for each in found.runs:
-        row: dict[str, object] = {"run": each.domain.run, "target": str(found.target), "faces": each.domain.faces}
+    for each in found:
+        domain = each.domain
+        row: dict[str, object] = {"run": domain.run, "source": domain.source, "target": domain.name}
+        row |= {"faces": domain.faces}
         for metric in METRICS:
             estimate = each.estimates.get(metric)
-            row |= {metric: estimate and estimate.value}
+            row |= {f"true_{metric}": domain.scores.get(metric), f"estimated_{metric}": estimate and estimate.value}
             row |= {f"{metric}_low": estimate and estimate.low, f"{metric}_high": estimate and estimate.high}
         rows.append(row | {"estimator": each.estimator, "error": each.error or None, "why_not": each.why_not})
-    return csv_text(pd.DataFrame(rows))
+    return pd.DataFrame(rows)
 
 
 def estimates_drawing(found: Estimates) -> Drawing:

@@ -95,7 +95,7 @@ def _is_usable(domain: Domain, images: str, source: str) -> bool:
 
 def why_not(target: Domain, known: Sequence[Domain]) -> str:
     """Why nothing is estimated from the `usable` known domains; empty if it can be."""
-    names = sorted({each.images for each in known})
+    names = sorted({each.images: each.name.partition("+")[0] for each in known}.values())
     if len(names) < FEWEST_DOMAINS:
         found = f": {', '.join(names)}" if names else ""
         return f"{len(names)} unrelated known domains{found}; {FEWEST_DOMAINS} are needed"

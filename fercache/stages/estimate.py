@@ -164,7 +164,7 @@ def _domains(table: FeatureTable, name: DatasetName, there: Mapping[str, _Answer
     found: list[Domain] = []
     for split, answering in by_split.items():
         rows = np.flatnonzero(split_rows(table, split))
-        generator = np.random.default_rng(seed_from("sample", table.clean_key, split))
+        generator = np.random.default_rng(seed_from("sample", len(rows)))  # a table's key depends on its labels
         sample = np.sort(generator.permutation(len(rows))[:SAMPLE])
         features = table.columns.features[CLEAN][rows[sample]]
         validated = {each.answers.run: each.validated for each in answering if each.validated}
