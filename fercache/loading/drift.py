@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.identity import seed_from
@@ -28,14 +30,19 @@ class Drifts:
 
         None if the source is no longer in the cache or there are too few faces.
         """
+        return self.of_split(target.table, target.name.split, source)
+
+    def of_split(self, table: FeatureTable, split: str, source: Sequence[SourcePart]) -> Drift | None:
+        """The same for the `split` ("" = all) of a target's table."""
         trained = [text for part in source for text in (part.key, part.split)]
-        key = (*trained, target.table.clean_key, target.name.split)
+        key = (*trained, table.clean_key, split)
         if key not in self._found:
             # Seeded by the source: its halves, and so the noise floor, are the same for all targets of equal size.
-            self._found[key] = self._measure(target, source, seed_from("drift", *trained))
+            theirs = table.columns.features[CLEAN][split_rows(table, split)]
+            self._found[key] = self._measure(theirs, source, seed_from("drift", *trained))
         return self._found[key]
 
-    def _measure(self, target: Target, source: Sequence[SourcePart], seed: int) -> Drift | None:
+    def _measure(self, theirs: NDArray[Any], source: Sequence[SourcePart], seed: int) -> Drift | None:
         if any(part.key not in self._paths for part in source):
             return None
         try:
@@ -44,5 +51,4 @@ class Drifts:
             return None
         parts = zip(tables, source, strict=True)
         ours = [table.columns.features[CLEAN][split_rows(table, part.split)] for table, part in parts]
-        theirs = target.table.columns.features[CLEAN][split_rows(target.table, target.name.split)]
         return drift(np.concatenate(ours), theirs, seed=seed)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,14 +131,21 @@ class _Learned:
 
 
 def read_source(
-    settings: Settings, request: TrainRequest, *, recipe: str = CLEAN, with_crops: bool = False, side: int | None = None
+    settings: Settings,
+    request: TrainRequest,
+    read: Callable[[Path], FeatureTable] = read_table,
+    *,
+    recipe: str = CLEAN,
+    with_crops: bool = False,
+    side: int | None = None,
 ) -> Source:
     """The requested source, with the views of a `recipe`, and crops of `side` pixels (default: those requested last).
 
-    Raises UsageError if they are not extracted or the source has too few labels.
+    `read` gives the rows of a table, or some of them. Raises UsageError if they are not extracted or the source has too
+    few labels.
     """
     parts = _parts(settings, request, recipe, with_crops=with_crops, side=side)
-    tables = [read_table(part.table.path) for part in parts]
+    tables = [read(part.table.path) for part in parts]
     labelling = _present(request, tables, parts)
     learned = [_learned(table, part, labelling) for table, part in zip(tables, parts, strict=True)]
     learned, copies = (learned, 0) if request.keep_validation_copies else _without_copies(learned)

@@ -56,10 +56,10 @@ def declared(target: DatasetName, other: DatasetName) -> How | None:
     """How two datasets are related by name, whatever the split and corruption; None if they are not."""
     if target.clean == other.clean:
         return SAME_SET
-    return SAME_PICTURES if _photographs(target) == _photographs(other) else None
+    return SAME_PICTURES if photographs(target) == photographs(other) else None
 
 
-def _photographs(name: DatasetName) -> str:
+def photographs(name: DatasetName) -> str:
     """A name for the photographs of a dataset, the same for all datasets that are declared to share theirs.
 
     So the relation is symmetric and transitive. If a dataset contains two others, these two count as related: too much

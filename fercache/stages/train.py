@@ -30,7 +30,7 @@ from fercache.loading.run_config import (
     SourcePart,
 )
 from fercache.loading.runs import TASK, origins_of
-from fercache.loading.sources import FEWEST, FOLDS, Source, one_key, read_source
+from fercache.loading.sources import FEWEST, FOLDS, VALIDATION_SHARE, Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.options.train import LearningOptions, TrainRequest
 from fercache.plugins import Origin
@@ -41,8 +41,9 @@ from fercache.settings import Settings
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
+from fercache.store.tables import FeatureTable, read_table
 from fercache.toml_files import is_file
-from fercache.training import build_head, train_head
+from fercache.training import Fitted, Report, Step, build_head, train_head
 from fercache.trunks import Trunk
 from fercache.weights.state_dicts import listed
 from fercache.weights.timm_backbone import PRETRAINED
@@ -73,7 +74,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     Raises UsageError for an unknown head or setting, and for a source that is not extracted or has too few labels.
     """
     remove_abandoned(settings.cache / "runs")
-    plans = _plans(settings, request)
+    plans = training_plans(settings, request)
     jobs = _jobs(request, plans)
     for plan in plans:  # refuses names that are too long before anything is trained
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
@@ -83,7 +84,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     _warn_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
-    with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(parallel) as run_all:
+    with progress("train", sum(plan.work for plan in missing), "face") as bar, workers(parallel) as run_all:
         watched = _Watched(bar, len(missing))
 
         def run(job: tuple[TrainingPlan, int]) -> Path:
@@ -101,8 +102,21 @@ def _warn_few(sources: Iterable[Source]) -> None:
             say_once(
                 f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
                 f"Candidates (C, k, alpha, beta) are chosen by {FOLDS}-fold cross-validation over the training faces; "
-                "heads trained by gradient descent keep their last epoch."
+                "heads trained by gradient descent keep their last epoch. " + _more_faces(source)
             )
+
+
+def _more_faces(source: Source) -> str:
+    """What would give source validation enough faces."""
+    enough = round(FEWEST / VALIDATION_SHARE)
+    without = source.few == ("contempt",) and len(source.expressions) > 2
+    remedies = [
+        f"add faces of {'it' if len(source.few) == 1 else 'them'}: {enough} each, a tenth of which is held out, or "
+        f"{FEWEST} each in a folder or split named validation",
+        "pool the source with another: --source OTHER",
+        *(["leave contempt out: --classes 7"] if without else []),
+    ]
+    return f"To choose by source validation: {'; or '.join(remedies)}."
 
 
 class _Watched:
@@ -128,7 +142,7 @@ class _Watched:
 
 
 @contextmanager
-def _workers(parallel: bool) -> Iterator[Callable[..., Iterator[Path]]]:
+def workers(parallel: bool) -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map`: in parallel, with one thread per core and one core per thread; or one run at a time."""
     if not parallel:
         yield map
@@ -195,14 +209,21 @@ class TrainingPlan:
         _fill_trunk(head, self.settings)
         return head
 
+    def fit(self, seed: int, report: Report | None = None, step: Step | None = None) -> tuple[Head, Fitted]:
+        """Trains a head; see `train_head`."""
+        head, drawn = self.build(seed_from("weights", seed)).to(self.source.device), seed_from("training", seed)
+        return head, train_head(head, self.source.faces, self.settings, seed=drawn, report=report, step=step)
 
-def _plans(settings: Settings, request: TrainRequest) -> list[TrainingPlan]:
-    """One plan per requested head."""
+
+def training_plans(
+    settings: Settings, request: TrainRequest, read: Callable[[Path], FeatureTable] = read_table
+) -> list[TrainingPlan]:
+    """One plan per requested head; `read` gives the rows of a table, or some of them."""
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
-    read = cache(partial(read_source, settings, request))  # heads share their source
+    source = cache(partial(read_source, settings, request, read))  # heads share their source
     return [
-        _plan(name, plugin, chosen[name], options=request.identity(), read=read) for name, plugin in plugins.items()
+        _plan(name, plugin, chosen[name], options=request.identity(), read=source) for name, plugin in plugins.items()
     ]
 
 
@@ -250,7 +271,7 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return, existing or not; nothing is trained. Raises as `train`."""
-    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
+    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, training_plans(settings, request))]
 
 
 def _run_identity(plan: TrainingPlan) -> dict[str, Any]:
@@ -286,8 +307,6 @@ def _train_one(settings: Settings, request: TrainRequest, plan: TrainingPlan, se
         return folder
     name, identity = folder.name, _run_identity(plan)
     start = time.perf_counter()
-    head = plan.build(seed_from("weights", seed)).to(source.device)
-
     left = plan.work
 
     def step(faces: int) -> None:
@@ -295,14 +314,7 @@ def _train_one(settings: Settings, request: TrainRequest, plan: TrainingPlan, se
         left -= faces
         watched.step(faces)
 
-    fitted = train_head(
-        head,
-        source.faces,
-        plan.settings,
-        seed=seed_from("training", seed),
-        report=lambda row: watched.step(0),
-        step=step,
-    )
+    _, fitted = plan.fit(seed, lambda row: watched.step(0), step)
     watched.finish(left)
     parts = [SourcePart(name=str(part.name.whole), split=part.split, key=part.table.clean_key) for part in source.parts]
     config = RunConfig(

@@ -24,7 +24,7 @@ from fercache.reporting.drawing import Drawing
 from fercache.reporting.report import Report
 
 ORDER = (
-    *("scores", "ranks", "differences", "policies", "settings", "robustness", "adaptations"),
+    *("scores", "ranks", "differences", "policies", "settings", "robustness", "adaptations", "unlabelled"),
     *("targets", "maps", "masks", "samples", "repeat"),
 )
 """The order of the built-in sections; any other section comes `after` one of them."""

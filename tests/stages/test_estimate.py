@@ -1,0 +1,116 @@
+"""Estimates on a target without labels: what they are learnt from, and that no label of the target is read."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.errors import UsageError
+from fercache.options.estimate import EstimateRequest
+from fercache.options.evaluate import EvaluateRequest
+from fercache.reporting.estimates import Estimates, estimates_drawing, estimates_frame, estimates_table
+from fercache.stages.estimate import estimate
+from fercache.stages.evaluate import evaluate
+from fercache.stages.train import TrainRequest, train
+from tests.audits.planted import draw_folder, extracted
+
+pytestmark = pytest.mark.usefixtures("pixel_encoder")
+
+KNOWN = ("one", "two", "three", "four")
+Labels = Callable[[list[str]], list[str]]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("domains")
+    for place, name in enumerate((*KNOWN, "asked")):
+        faces = {"test": 4} if name != "one" else {"train": 8, "validation": 3, "test": 4}
+        draw_folder(root / name, first=1000 * place, per_class=faces)
+    return root
+
+
+@pytest.fixture
+def prepared(settings: Settings, folders: Path) -> Settings:
+    """Two heads trained on the first domain, scored on all known ones."""
+    for name in KNOWN:
+        extracted(settings, f"folder:{name}", folders / name)
+    train(settings, TrainRequest(source="folder:one", heads=("knn", "class-mean"), seeds=(0,), device="cpu"))
+    evaluate(settings, EvaluateRequest(device="cpu"))
+    return settings
+
+
+def asked_about(settings: Settings, folders: Path, labels: Labels, **more: object) -> Estimates:
+    """Estimates on the same images under other labels."""
+    paths = sorted((folders / "asked").rglob("*.png"))
+    root = folders / "asked.csv"
+    with root.open("w", newline="", encoding="utf-8") as stream:
+        rows = zip((str(p.relative_to(folders)) for p in paths), labels([p.parent.name for p in paths]), strict=True)
+        csv.writer(stream).writerows([["path", "label"], *rows])
+    extract(settings, ExtractRequest(dataset="manifest:asked", root=root, encoder=EncoderRequest(name="pixels")))
+    return estimate(settings, EstimateRequest(target="manifest:asked", device="cpu", **more))
+
+
+def shuffled(labels: list[str]) -> list[str]:
+    return list(np.random.default_rng(0).permutation(labels))
+
+
+def deleted(labels: list[str]) -> list[str]:
+    return ["" for _ in labels]
+
+
+def test_labels_of_the_target_change_no_estimate(prepared: Settings, folders: Path) -> None:
+    plain = asked_about(prepared, folders, list)
+    assert [bool(each.estimates) for each in plain.runs] == [True, True]
+    evaluate(prepared, EvaluateRequest(targets=("manifest:asked",), device="cpu"))
+    scored = estimate(prepared, EstimateRequest(target="manifest:asked", device="cpu"))
+    assert len(scored.known) > len(plain.known)  # the target is known now, but not to itself
+    for found in (scored, asked_about(prepared, folders, shuffled), asked_about(prepared, folders, deleted)):
+        assert estimates_frame(found.runs).equals(estimates_frame(plain.runs))
+
+
+def test_what_is_shown(prepared: Settings, folders: Path) -> None:
+    found = asked_about(prepared, folders, list)
+    text = estimates_table(found)
+    assert "Estimates on manifest:asked, without its labels" in text
+    assert "on known domains left out" in text
+    assert max(map(len, text.splitlines())) <= 80
+    for each in found.runs:
+        for score in each.estimates.values():
+            assert 0 <= score.low <= score.value <= score.high <= 1
+    assert "and the intervals on manifest:asked" in estimates_drawing(found).document
+    (only,) = asked_about(prepared, folders, list, runs=(found.runs[0].domain.run,)).runs
+    assert only == found.runs[0]  # the other run still counts for agreement
+
+
+def test_source_validation_is_known_and_stored_once(prepared: Settings, folders: Path) -> None:
+    found = asked_about(prepared, folders, list)
+    validation = [each for each in found.known if each.validation]
+    assert {each.name for each in validation} == {"folder:one"}
+    assert [each.faces for each in validation] == [21, 21]
+    stored = sorted(prepared.cache.glob("runs/*/predictions/source-validation.*.h5"))
+    assert len(stored) == 2
+    written = [path.stat().st_mtime_ns for path in stored]
+    asked_about(prepared, folders, list)
+    assert [path.stat().st_mtime_ns for path in stored] == written
+
+
+def test_without_known_domains_nothing_is_estimated(settings: Settings, folders: Path) -> None:
+    extracted(settings, "folder:one", folders / "one")
+    train(settings, TrainRequest(source="folder:one", heads=("knn",), seeds=(0,), device="cpu"))
+    found = asked_about(settings, folders, list)
+    assert [each.estimates for each in found.runs] == [{}]
+    assert "0 unrelated known domains; 3 are needed" in found.runs[0].why_not
+    assert "Cannot tell for 1 run: no dataset with labels in the cache is" in estimates_table(found)
+    assert list(estimates_frame(found.runs)["estimated_accuracy"]) == [None]
+
+
+def test_wrong_use(prepared: Settings) -> None:
+    with pytest.raises(UsageError, match="has not been extracted"):
+        estimate(prepared, EstimateRequest(target="synthetic:night"))
+    with pytest.raises(UsageError, match="The run was trained on folder:one@train"):
+        estimate(prepared, EstimateRequest(target="folder:one@train", device="cpu"))
+    with pytest.raises(UsageError, match="There is no finished run 'nothing'"):
+        estimate(prepared, EstimateRequest(target="folder:two", runs=("nothing",), device="cpu"))
