@@ -145,7 +145,7 @@ def _validated(settings: Settings, loaded: LoadedRun) -> Validated | None:
     path = validation_path(loaded.run.folder, policy)
     if (stored := read_stored(path)) is None:
         try:
-            write_validation(path, loaded, source_of(settings, config, loaded.device), snapshot)
+            write_validation(path, loaded, source_of(settings, config, loaded.device), snapshot=snapshot)
             stored = read_stored(path)
         except UsageError as error:
             print(f"note: {error} Without it, fewer signals are known.", file=sys.stderr)
