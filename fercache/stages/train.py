@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ from fercache.loading.run_config import (
     SourcePart,
 )
 from fercache.loading.runs import TASK, origins_of
-from fercache.loading.sources import FEWEST, FOLDS, VALIDATION_SHARE, Source, one_key, read_source
+from fercache.loading.sources import Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.options.train import LearningOptions, TrainRequest
 from fercache.plugins import Origin
@@ -38,6 +38,7 @@ from fercache.prompts import set_label
 from fercache.runtime.progress import Bar, progress, say_once
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
+from fercache.stages._small_sources import warn_few
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
@@ -81,7 +82,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
         asked = plan.settings.model_dump(mode="json")
         wanted = Wanted(asked, request, set_label(request.prompts), origins=plan.origins, chosen_by=plan.chosen_by)
         warn_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
-    _warn_few({id(plan.source): plan.source for plan in plans}.values())
+    warn_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
     with progress("train", sum(plan.work for plan in missing), "face") as bar, workers(parallel) as run_all:
@@ -94,29 +95,6 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
             return list(run_all(run, jobs))
         finally:
             watched.stopped.set()  # an interrupt waits for a step, not for all runs
-
-
-def _warn_few(sources: Iterable[Source]) -> None:
-    for source in sources:
-        if source.few:
-            say_once(
-                f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
-                f"Candidates (C, k, alpha, beta) are chosen by {FOLDS}-fold cross-validation over the training faces; "
-                "heads trained by gradient descent keep their last epoch. " + _more_faces(source)
-            )
-
-
-def _more_faces(source: Source) -> str:
-    """What would give source validation enough faces."""
-    enough = round(FEWEST / VALIDATION_SHARE)
-    without = source.few == ("contempt",) and len(source.expressions) > 2
-    remedies = [
-        f"add faces of {'it' if len(source.few) == 1 else 'them'}: {enough} each, a tenth of which is held out, or "
-        f"{FEWEST} each in a folder or split named validation",
-        "pool the source with another: --source OTHER",
-        *(["leave contempt out: --classes 7"] if without else []),
-    ]
-    return f"To choose by source validation: {'; or '.join(remedies)}."
 
 
 class _Watched:
