@@ -32,6 +32,8 @@ HOME = {
     "ImportRequest": "options.import_predictions",
     "audit": "stages.audit",
     "AuditRequest": "options.audit",
+    "suggest": "stages.suggest",
+    "SuggestRequest": "options.suggest",
     "predict": "stages.predict",
     "PredictRequest": "options.predict",
     "demo": "experiments.shipped",

@@ -60,13 +60,15 @@ class ViewFeatures(Protocol):
 class SourceFaces:
     """The faces on which a head is trained and validated.
 
-    `shifted` are faces of `validation` with corrupted images; `views` augments those of `train`. `folds` (N,) is the
-    fold of each face of `train`, used if `validation` has too few faces for selection.
+    `shifted` are faces of `validation` with corrupted images, and `unshifted` the same faces in clean ones; `views`
+    augments those of `train`. `folds` (N,) is the fold of each face of `train`, used if `validation` has too few faces
+    for selection.
     """
 
     train: Batch
     validation: Batch
     shifted: Batch | None = None
+    unshifted: Batch | None = None
     views: ViewFeatures | None = None
     folds: NDArray[np.int64] | None = None
 
@@ -106,6 +108,8 @@ def train_head(
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
     history: list[Row] = []
     snapshots: dict[str, State] = {}
+    if source.shifted is not None and source.unshifted is not None:
+        head.learn_shift(source.unshifted.features, source.shifted.features)
     crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed=seed)
     for candidate in head.candidates(source.train, seed):
         name = _name_of(candidate)

@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Run an experiment from a TOML file.",
     "predict": "Predict the expression in your own face images.",
     "audit": "Find copies, swapped labels and doubtful labels.",
+    "suggest": "Name the faces most worth labelling.",
     "datasets": "List known datasets and check your files.",
     "list": "List encoders, heads, trunks, tables or runs.",
     "cache": "Verify and repair the cache.",

@@ -1,11 +1,16 @@
 """fercache estimate"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from fercache.cli.options import takes
+from fercache.errors import UsageError
 from fercache.options.estimate import EstimateRequest
+
+if TYPE_CHECKING:
+    from fercache.scoring.few_labels import Estimate
 
 
 @click.command("estimate")
@@ -13,9 +18,9 @@ from fercache.options.estimate import EstimateRequest
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all estimates to this file.")
 @click.option("--figure", type=click.Path(path_type=Path), help="Draw estimated against true accuracy; .svg or .png.")
 def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None) -> None:
-    """Estimate the scores of runs on TARGET, without its labels.
+    """Estimate the scores of runs on TARGET, without its labels or with a few.
 
-    Learns from the scored targets in the cache, except those related to TARGET.
+    Without labels, learns from the scored targets in the cache, except those related to TARGET.
     """
     from fercache.csv_cells import csv_text
     from fercache.output_paths import check_output_file, shown
@@ -28,6 +33,9 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
         check_output_file(csv_file, ".csv", "--csv")
     if figure:
         check_output_file(figure, ".png" if figure.name.lower().endswith(".png") else ".svg", "--figure")
+    if request.labelled:
+        _with_labels(request, csv_file, figure)
+        return
     found = estimate(load_settings(), request)
     click.echo(estimates_table(found))
     if csv_file:
@@ -41,3 +49,27 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
         click.echo(f"figure: {shown(figure)}")
     if any(each.why_not for each in found.runs):
         click.echo(f"next: fercache suggest {request.target}")
+
+
+def _with_labels(request: EstimateRequest, csv_file: Path | None, figure: Path | None) -> None:
+    from fercache.csv_cells import csv_text
+    from fercache.output_paths import shown
+    from fercache.settings import load_settings
+    from fercache.stages.estimate_labelled import LEVEL, estimate_labelled, labelled_table
+    from fercache.store.atomic import write_text
+
+    if figure:
+        raise UsageError("--figure compares estimates without labels with true scores; leave it out with --labelled.")
+    found = estimate_labelled(load_settings(), request)
+    width = max(len(each.run) for each in found)
+    click.echo(f"From {found[0].labels} labels, for all {found[0].faces:,} faces, with {LEVEL:.0%} intervals:")
+    click.echo(f"{'':{width}}  {'accuracy':>22}  {'mean class recall':>22}")
+    for each in found:
+        click.echo(f"{each.run:{width}}  {_shown(each.accuracy):>22}  {_shown(each.uar):>22}")
+    if csv_file:
+        click.echo(f"table:  {shown(write_text(csv_file, csv_text(labelled_table(request.target, found))))}")
+
+
+def _shown(estimate: "Estimate") -> str:
+    low, high = estimate.interval
+    return f"{estimate.value:.1%} ({low:.1%} to {high:.1%})"

@@ -24,6 +24,9 @@ def command(request: EvaluateRequest) -> None:
     from fercache.settings import load_settings
     from fercache.stages.evaluate import evaluate
 
+    if request.folds:
+        _print_folds(request)
+        return
     request = request.but(targets=every_set(request.targets))
     records = [read_record(path) for path in evaluate(load_settings(), request)]
     for line in dict.fromkeys(_faces(record) for record in records):
@@ -38,6 +41,23 @@ def command(request: EvaluateRequest) -> None:
     if not records:
         click.echo("All runs are already scored; use --again to score them again.")
     click.echo("next: fercache compare")
+
+
+def _print_folds(request: EvaluateRequest) -> None:
+    from fercache.output_paths import shown
+    from fercache.settings import load_settings
+    from fercache.stages.cross_validate import cross_validate
+
+    path, found = cross_validate(load_settings(), request)
+    for each in found:
+        grouped = "grouped by subject" if each.grouped else "subjects unknown"
+        (low, high), score = each.intervals["accuracy"], each.scores
+        click.echo(
+            f"{each.config.name} inside {each.config.source}, {each.folds} folds, {grouped}: "
+            f"{score.accuracy:.1%} ({low:.1%} to {high:.1%}), recall {score.uar:.1%}, n {score.n}"
+        )
+    click.echo("These are scores on the training domain; on an unseen one they are usually lower.")
+    click.echo(f"table: {shown(path)}")
 
 
 def _adapted(record: "Record") -> str:

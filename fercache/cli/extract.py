@@ -25,7 +25,10 @@ def command(request: ExtractRequest, folders: tuple[str, ...]) -> None:
     """
     if folders:
         known = shlex.join(["fercache", "extract", "--dataset", "folder:NAME", "--root", *folders[:1]])
-        raise UsageError(f"{folders[0]}: name the dataset. For class folders: {known}; see also `fercache datasets`.")
+        raise UsageError(
+            f"{folders[0]}: name the dataset. For class folders: {known}; for images without labels, add --unlabelled; "
+            "see also `fercache datasets`."
+        )
     from fercache.datasets import every_set
     from fercache.settings import load_settings
     from fercache.stages.extract import extract
@@ -38,7 +41,10 @@ def command(request: ExtractRequest, folders: tuple[str, ...]) -> None:
         table = read_info(extract(settings, request.but(dataset=name)))
         _print_table(settings, request, table, begun=begun)
     kept = {"encoder": table.provenance["encoder"] if request.encoder.name != "bundled" else None}
-    if "+" in dataset:
+    if request.unlabelled:
+        verb = "suggest" if _head_for(settings, request, table)["head"] is None else "audit"  # by text, without a run
+        click.echo(f"{next_command(verb, **kept)} {dataset}")
+    elif "+" in dataset:
         click.echo(next_command("evaluate", target=dataset, **kept))
     else:
         source = name if dataset != "synthetic" else "synthetic:studio"

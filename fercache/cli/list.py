@@ -39,8 +39,9 @@ def _tables() -> None:
 
     for table in find_tables(load_settings().cache):
         name, encoder = table.identity["dataset"], table.provenance["encoder"]
+        labels = "  (no labels)" if table.unlabelled else ""
         asked = f"{table.asked:%Y-%m-%d %H:%M:%S}"
-        click.echo(f"{name:24} {encoder:24} {table.rows:8} faces  {asked}  {table.path}")
+        click.echo(f"{name:24} {encoder:24} {table.rows:8} faces  {asked}  {table.path}{labels}")
 
 
 def _runs() -> None:

@@ -93,6 +93,7 @@ def _about_imports(subject: HeadUnderTest) -> Iterator[str]:
 
 
 def _about_files(subject: HeadUnderTest) -> Iterator[str]:
+    subject.build()  # finds the trunks in their folder, once
     with watched_files() as opened:
         subject.train_briefly(seed=1)
         _all_readouts(subject.build().eval(), subject.test)

@@ -84,6 +84,9 @@ class Finding:
         return self.expected is None or self.expected == self.found
 
 
+WITHOUT_LABELS = "For images without labels, add --unlabelled."
+"""The end of an error about missing labels, for datasets whose `images` need none."""
+
 ABSENT = "absent"
 LEFT_OUT = "left out"
 Expected = Mapping[str, Mapping[str, int]]
@@ -115,6 +118,11 @@ class Dataset(ABC):
     @abstractmethod
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All faces of every split, in a fixed order. Raises UsageError for a wrong root or domain."""
+
+    def images(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+        """The same faces without labels. Where labels are part of the layout, also images of other layouts."""
+        for face in self.faces(root, domain):
+            yield replace(face, label=None, votes=face.votes and (-1,) * len(face.votes))
 
     def expected(self, root: Path | None, domain: str = "") -> Expected:
         """Known counts for the copy at `root`; none by default."""

@@ -6,10 +6,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from fercache.datasets import Dataset, FaceImage, face_file
+from fercache.datasets import WITHOUT_LABELS, Dataset, FaceImage, face_file
 from fercache.errors import UsageError
 from fercache.expressions import ALIASES, EXPRESSIONS, NAME_OF_ALIAS
-from fercache.layouts.folders import class_name, images_by_class, refuse_unlabelled, subfolders
+from fercache.layouts.folders import (
+    NoLabelError,
+    class_name,
+    files_below,
+    images_by_class,
+    refuse_unlabelled,
+    subfolders,
+)
 from fercache.splits import SPLITS, split_name
 
 _ALIASES = "; ".join(f"{name}: {', '.join(a for a in aliases if a != name)}" for name, aliases in ALIASES.items())
@@ -37,7 +44,21 @@ class Folder(Dataset):
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """All files, by split and name; the id is the path below `root`. Raises UsageError for any other layout."""
+        try:
+            yield from self._labelled(self.folder(root))
+        except NoLabelError as error:
+            raise UsageError(f"{error} {WITHOUT_LABELS}") from None
+
+    def images(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+        """All files at any depth, by path, in no split; ids are those of `faces`."""
         root = self.folder(root)
+        files = files_below(root)
+        if not files:
+            raise UsageError(f"folder: {root} holds no images.")
+        for path in files:
+            yield face_file(path, root, split="", label=None)
+
+    def _labelled(self, root: Path) -> Iterator[FaceImage]:
         listed = next((root / name for name in LISTS if (root / name).is_file()), None)
         if listed is not None:
             raise self.refuse_root(f"{listed} lists these images: --dataset manifest:NAME --root {listed}.")

@@ -5,16 +5,16 @@ The file and the images may be remote (`s3://bucket/faces.csv`).
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from fercache.datasets import Dataset, FaceImage, face_file
+from fercache.datasets import WITHOUT_LABELS, Dataset, FaceImage, face_file
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
-from fercache.layouts.own_lists import NOT_GIVEN, named_rows
+from fercache.layouts.own_lists import NOT_GIVEN, NoColumnError, named_rows
 from fercache.layouts.remote import address_of, exists, local, read, shown, stamp
 from fercache.splits import split_name
 
@@ -52,34 +52,47 @@ class Manifest(Dataset):
 
     def faces(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
         """The lines in order; the id is the path, with the box if there is one. Raises UsageError with the line."""
+        root = self._list(root)
+        meaning = read_meanings(root.with_suffix(LABELS))
+        try:
+            yield from _faces(root, NEEDED, lambda cells: label_of(cells["label"], meaning))
+        except NoColumnError as error:
+            raise UsageError(f"{error} {WITHOUT_LABELS}" if error.missing == ("label",) else str(error)) from None
+
+    def images(self, root: Path | None, domain: str = "") -> Iterator[FaceImage]:
+        """The lines in order, whether or not they have a label, which is not read."""
+        return _faces(self._list(root), ("path",), lambda cells: None)
+
+    def _list(self, root: Path | None) -> Path:
         if root is None or not (root.is_file() or (address_of(root) and exists(root))):
             raise self.refuse_root(f"{shown(root) if root else 'no root'} is not a file.")
-        root = local(root)
-        meaning = read_meanings(root.with_suffix(LABELS))
-        lines: dict[str, int] = {}
-        any_there = False
-        for line, cells in named_rows(root, NEEDED, OTHER_NAMES):
-            try:
-                _refuse_nul(cells)
-                path = _inside(cells["path"], root.parent)
-                face = _face(path, cells, root.parent, meaning=meaning)
-            except UsageError as error:
-                raise UsageError(f"{shown(root)}, line {line}: {error}") from None
-            if face.id in lines:
-                raise UsageError(
-                    f"{shown(root)}: lines {lines[face.id]} and {line} both list {face.id}. "
-                    "Remove one, or give each a box."
-                )
-            lines[face.id] = line
-            any_there = any_there or _is_there(root.parent / path)
-            yield face
-        if not lines:
-            raise UsageError(f"{shown(root)} lists no images: it has only a header.")
-        if not any_there:
+        return local(root)
+
+
+def _faces(root: Path, needed: Sequence[str], label: Callable[[dict[str, str]], str | None]) -> Iterator[FaceImage]:
+    """The faces of a list. Raises UsageError with the line."""
+    lines: dict[str, int] = {}
+    any_there = False
+    for line, cells in named_rows(root, needed, OTHER_NAMES):
+        try:
+            _refuse_nul(cells)
+            path = _inside(cells["path"], root.parent)
+            face = _face(path, cells, root.parent, label=label(cells))
+        except UsageError as error:
+            raise UsageError(f"{shown(root)}, line {line}: {error}") from None
+        if face.id in lines:
             raise UsageError(
-                f"{shown(root)}: none of its {len(lines)} images exists. "
-                f"Paths must be relative to {shown(root.parent)}."
+                f"{shown(root)}: lines {lines[face.id]} and {line} both list {face.id}. Remove one, or give each a box."
             )
+        lines[face.id] = line
+        any_there = any_there or _is_there(root.parent / path)
+        yield face
+    if not lines:
+        raise UsageError(f"{shown(root)} lists no images: it has only a header.")
+    if not any_there:
+        raise UsageError(
+            f"{shown(root)}: none of its {len(lines)} images exists. Paths must be relative to {shown(root.parent)}."
+        )
 
 
 def read_meanings(path: Path) -> dict[str, str | None] | None:
@@ -108,7 +121,7 @@ def label_of(text: str, meaning: dict[str, str | None] | None) -> str | None:
     return meaning[text]
 
 
-def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str | None] | None) -> FaceImage:
+def _face(path: str, cells: dict[str, str], folder: Path, label: str | None) -> FaceImage:
     optional = (cells.get(name, "") for name in OPTIONAL)
     split, subject, box_text = ("" if text.lower() in NOT_GIVEN else text for text in optional)
     box = _box(box_text)
@@ -119,7 +132,7 @@ def _face(path: str, cells: dict[str, str], folder: Path, meaning: dict[str, str
         folder / path,
         folder,
         split_name(split),
-        label_of(cells["label"], meaning),
+        label,
         id=path if box is None else f"{path}#{','.join(map(str, box))}",
         subject=subject,
         group=";".join(others),

@@ -6,11 +6,16 @@ from fercache.datasets import DatasetName
 from fercache.encoders import Encoder
 from fercache.extraction.listing import Listing
 from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews
-from fercache.store.tables import RECIPE
+from fercache.store.tables import RECIPE, UNLABELLED
 
 
 def table_identity(
-    name: DatasetName, listing: Listing, encoder: Encoder, *, views: RequestedViews = CLEAN_VIEW
+    name: DatasetName,
+    listing: Listing,
+    encoder: Encoder,
+    *,
+    views: RequestedViews = CLEAN_VIEW,
+    unlabelled: bool = False,
 ) -> dict[str, Any]:
     """The identity of the table of the listed faces; the table's key is its hash.
 
@@ -23,5 +28,6 @@ def table_identity(
         "encoder": encoder.key_identity(),
         "views": list(views.names),
         **({RECIPE: views.recipe.identity()} if views.count else {}),
+        **({UNLABELLED: True} if unlabelled else {}),
         **({"split": name.split, "corruption": corruption.identity()} if corruption is not None else {}),
     }

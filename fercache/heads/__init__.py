@@ -202,6 +202,15 @@ class GradientHead(Head):
 class FittedHead(Head):
     """Fitted directly, once per candidate; a selection policy chooses among the candidates."""
 
+    learns_shift: ClassVar[bool] = False
+    """Whether it overrides `learn_shift`, and so needs corrupted images of the source."""
+
+    def learn_shift(self, clean: Tensor, corrupted: Tensor) -> None:
+        """Called once, before `candidates`, with the features (M, D) of the same faces in clean and corrupted images.
+
+        They are source validation's, without labels. Not called if the source has no corrupted images.
+        """
+
     @abstractmethod
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         """Puts the head into the state of each candidate, and yields the settings that distinguish it.

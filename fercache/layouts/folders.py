@@ -28,6 +28,10 @@ _NUMBERED = re.compile(r"\d+[\W_]+(?=.*[^\W\d_])")
 """The number before the name of a class folder: `1_surprise`, `03 - happy`."""
 
 
+class NoLabelError(UsageError):
+    """Images are not in folders named by expression."""
+
+
 def read_inside(path: str | Path, root: Path) -> bytes:
     """The bytes of a file. Raises OSError as `read_plain`, and for a link that leaves `root`."""
     file = str(path)  # checking text is three times as fast as checking a `Path`, which matters for small images
@@ -130,7 +134,8 @@ def images_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) 
     """Every file in the class folders, with its expression; `expression_of` has the folders' names in lower case.
 
     A number before the name is ignored. Every file is listed, whatever its suffix: files that are not images go to the
-    quarantine list. Raises UsageError for unknown folders, images outside class folders, and folders inside them.
+    quarantine list. Raises NoLabelError for unknown folders, and images outside class folders; UsageError for folders
+    inside them.
     """
     refuse_unlabelled(folder, root)
     found = subfolders(folder, root)
@@ -143,7 +148,7 @@ def images_by_class(folder: Path, root: Path, expression_of: Mapping[str, str]) 
     if unknown:
         known = {name: [alias for alias, e in expression_of.items() if e == name] for name in expression_of.values()}
         listed = "; ".join(f"{name}: {', '.join(aliases)}" for name, aliases in known.items())
-        raise UsageError(f"{folder}: not expressions: {', '.join(unknown)}. Known folders are {listed}.")
+        raise NoLabelError(f"{folder}: not expressions: {', '.join(unknown)}. Known folders are {listed}.")
     for class_folder in found:
         for path in files_in(class_folder, root):
             yield path, expression_of[class_name(class_folder)]
@@ -163,10 +168,10 @@ def files_in(class_folder: Path, root: Path) -> Iterator[Path]:
 
 
 def refuse_unlabelled(folder: Path, root: Path) -> None:
-    """Raises UsageError for images directly in `folder`, where they have no label, and as `visible`."""
+    """Raises NoLabelError for images directly in `folder`, and UsageError as `visible`."""
     images = [path.name for path in visible(folder, root) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     if images:
-        raise UsageError(f"{folder}: {len(images)} images outside the class folders, such as {min(images)}.")
+        raise NoLabelError(f"{folder}: {len(images)} images outside the class folders, such as {min(images)}.")
 
 
 def id_below(path: Path, root: Path) -> str:

@@ -39,6 +39,14 @@ def named_rows(
     yield from read(path, _Columns(path, needed, other_names or {}))
 
 
+class NoColumnError(UsageError):
+    """A list lacks columns, which `missing` names."""
+
+    def __init__(self, message: str, missing: Sequence[str]) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+
+
 class _Columns:
     """The column names of a list."""
 
@@ -46,7 +54,7 @@ class _Columns:
         self.path, self.needed, self.other_names = path, needed, other_names
 
     def named(self, header: Sequence[object]) -> list[str]:
-        """The names in a header, in lower case. Raises UsageError for missing and repeated columns."""
+        """The names in a header, in lower case. Raises NoColumnError, and UsageError for repeated columns."""
         names = [str(cell).strip().lower() for cell in header]
         for name, others in self.other_names.items():
             there = [other for other in others if other in names]
@@ -55,10 +63,11 @@ class _Columns:
         missing = [name for name in self.needed if name not in names]
         if missing:
             also = {name: f" (or {', '.join(self.other_names[name])})" for name in self.other_names}
-            raise UsageError(
+            raise NoColumnError(
                 f"{shown(self.path)}: no column {' and no column '.join(missing)}. Needed: "
                 f"{', '.join(name + also.get(name, '') for name in self.needed)}; the first line has "
-                f"{', '.join(names) or 'nothing'}."
+                f"{', '.join(names) or 'nothing'}.",
+                missing,
             )
         refuse_repeated([name for name in names if not _UNNAMED.fullmatch(name)], shown(self.path))
         return names

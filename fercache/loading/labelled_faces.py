@@ -40,8 +40,8 @@ class LabelledFaces:
     group: NDArray[np.object_]
     dropped: Mapping[str, int]
 
-    def take(self, rows: NDArray[np.bool_]) -> "LabelledFaces":
-        """The rows where `rows` (N,) is true."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "LabelledFaces":
+        """The rows where `rows` (N,) is true, or those at the indices `rows`."""
         soft = None if self.distribution is None else self.distribution[rows]
         return LabelledFaces(
             self.row[rows],
@@ -70,11 +70,14 @@ def labels_of(table: FeatureTable, rows: NDArray[np.bool_] | slice, labelling: L
 
 
 def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling: Labelling) -> LabelledFaces:
-    """The labelled rows of a split ("" = all). Raises UsageError when the split is empty."""
+    """The labelled rows of a split ("" = all). Raises UsageError when the split is empty, and without any label."""
     rows = table.columns
-    chosen = rows.split == split if split else np.ones(len(rows.split), dtype=bool)
-    if not chosen.any():
-        raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
+    if not table.has_labels:
+        raise UsageError(
+            f"{name.whole} has no labels: nothing can be trained or scored on it. Expected scores: "
+            f"`fercache estimate {name.whole}`; faces worth labelling: `fercache suggest {name.whole}`."
+        )
+    chosen = of_split(table, name, split)
     labels = labels_of(table, chosen, labelling)
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
@@ -87,6 +90,14 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
         group=rows.group[kept],
         dropped=dict(labels.dropped),
     )
+
+
+def of_split(table: FeatureTable, name: DatasetName, split: str) -> NDArray[np.bool_]:
+    """(N,) whether a row is of the split ("" = all). Raises UsageError when the split is empty."""
+    chosen: NDArray[np.bool_] = table.columns.split == split if split else np.ones(len(table.columns), dtype=bool)
+    if not chosen.any():
+        raise UsageError(f"{name} has no faces; the splits of this dataset are {_listed(table)}.")
+    return chosen
 
 
 def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> SearchedFaces:

@@ -13,6 +13,7 @@ from fercache.loading.run_config import NO_TRUNK, TRAIN_AGAIN, RunConfig, read_c
 from fercache.plugins import Origin, same_code
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import say_once
+from fercache.scoring.selection import choose, headline, policies_of
 from fercache.store.runs import Run
 from fercache.training import build_head
 
@@ -74,6 +75,15 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         raise UsageError(f"{folder}: the head {config.head} cannot be built: {error}. {TRAIN_AGAIN}") from None
     return LoadedRun(run, config, head, where)
+
+
+def load_chosen(loaded: LoadedRun) -> str:
+    """Loads the snapshot that the headline selection policy chooses; returns its name."""
+    history, config = loaded.run.history, loaded.config
+    policy = headline([policies_of(history)])
+    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
+    loaded.load_snapshot(snapshot)
+    return snapshot
 
 
 def check_head(folder: Path, config: RunConfig) -> None:

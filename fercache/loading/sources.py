@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fercache.errors import UsageError
 from fercache.expressions import first_expressions
 from fercache.heads import Batch
 from fercache.identity import canonical_json, key_of, seed_from
+from fercache.images.corruptions import SHIFTED
 from fercache.loading.batches import as_batch, crops_of, pooled, pooled_views, stored_views
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.tables import find_prompts, find_shifted, find_table, same_encoder
@@ -63,6 +64,8 @@ class Source:
     dropped: Mapping[str, int]
     prompts: PromptTable | None
     device: str
+    shifted_key: str | None = None
+    """The key of the shifted images, for heads that learn from them; None without."""
     few: tuple[str, ...] = ()
     """Expressions with fewer than FEWEST faces in source validation; if there are any, `faces` have `folds`."""
 
@@ -103,7 +106,8 @@ def one_key(keys: Sequence[str]) -> str:
 class _Learned:
     """The labelled faces of one part: training rows, source validation, and the latter in shifted images.
 
-    `held_out` is the split that source validation is taken from.
+    `held_out` is the split that source validation is taken from. `unshifted` are the faces of `shifted`, in the same
+    order.
     """
 
     table: FeatureTable
@@ -114,20 +118,34 @@ class _Learned:
     shifted: LabelledFaces | None = None
 
     @property
+    def unshifted(self) -> LabelledFaces | None:
+        if self.shifted is None:
+            return None
+        row = {id: row for row, id in enumerate(self.validation.id)}
+        return self.validation.take(np.array([row[id] for id in self.shifted.id]))
+
+    @property
     def subsets(self) -> tuple[LabelledFaces | None, ...]:
         """In the order of `SourceFaces`."""
-        return self.train, self.validation, self.shifted
+        return self.train, self.validation, self.shifted, self.unshifted
 
 
 def read_source(
-    settings: Settings, request: TrainRequest, *, recipe: str = CLEAN, with_crops: bool = False, side: int | None = None
+    settings: Settings,
+    request: TrainRequest,
+    read: Callable[[Path], FeatureTable] = read_table,
+    *,
+    recipe: str = CLEAN,
+    with_crops: bool = False,
+    side: int | None = None,
 ) -> Source:
     """The requested source, with the views of a `recipe`, and crops of `side` pixels (default: those requested last).
 
-    Raises UsageError if they are not extracted or the source has too few labels.
+    `read` gives the rows of a table, or some of them. Raises UsageError if they are not extracted or the source has too
+    few labels.
     """
     parts = _parts(settings, request, recipe, with_crops=with_crops, side=side)
-    tables = [read_table(part.table.path) for part in parts]
+    tables = [read(part.table.path) for part in parts]
     labelling = _present(request, tables, parts)
     learned = [_learned(table, part, labelling) for table, part in zip(tables, parts, strict=True)]
     learned, copies = (learned, 0) if request.keep_validation_copies else _without_copies(learned)
@@ -146,6 +164,7 @@ def read_source(
         expressions=labelling.expressions,
         faces=replace(faces, folds=_folds(learned)) if few else faces,
         rows_key=_rows_key(learned, labelling, recipe != CLEAN),
+        shifted_key=_shifted_key(learned),
         views=len(parts[0].table.views) - 1 if recipe != CLEAN else 0,
         copies=copies,
         dropped=dict(dropped),
@@ -188,11 +207,12 @@ def _on_device(learned: Sequence[_Learned], device: str, expressions: int, with_
         batches = [as_batch(faces, c, device) for faces, c in zip(subsets, crops, strict=True) if faces is not None]
         return pooled(batches, expressions) if len(batches) == len(learned) else None
 
-    train, validation, shifted = map(batch, range(3))
+    train, validation, shifted, unshifted = map(batch, range(4))
     assert train is not None and validation is not None
     views = pooled_views([stored_views(each.table, each.train, device) for each in learned]) if with_views else None
-    # Heads that read pixels get no shifted images: only their features are stored.
-    return SourceFaces(train, validation, None if train.crops is not None else shifted, views)
+    if train.crops is not None:  # heads that read pixels get no shifted images: only their features are stored
+        return SourceFaces(train, validation, views=views)
+    return SourceFaces(train, validation, shifted, unshifted=unshifted, views=views)
 
 
 def _rows_key(learned: Sequence[_Learned], labelling: Labelling, with_views: bool) -> str:
@@ -205,6 +225,13 @@ def _rows_key(learned: Sequence[_Learned], labelling: Labelling, with_views: boo
             "validation": [_digest(each.table, each.validation, labelling) for each in learned],
         }
     )
+
+
+def _shifted_key(learned: Sequence[_Learned]) -> str | None:
+    shifted = [each.shifted for each in learned]
+    if any(faces is None for faces in shifted):
+        return None
+    return key_of({"corruption": SHIFTED, "faces": [list(faces.id) for faces in shifted if faces is not None]})
 
 
 def _digest(table: FeatureTable, faces: LabelledFaces, labelling: Labelling) -> str:

@@ -111,7 +111,8 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     """The command that extracts a table's faces, with its encoder or another."""
     asked = EncoderRequest(name=encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
-    return command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
+    words = [command_to_extract(table.identity["dataset"], asked, table.provenance["root"])]
+    return " ".join(words + (["--unlabelled"] if table.unlabelled else []))
 
 
 def command_to_extract(dataset: str, encoder: EncoderRequest, root: str | None = None) -> str:

@@ -2,20 +2,19 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fercache import registry
-from fercache.datasets import Dataset, DatasetName
+from fercache.datasets import Dataset, DatasetName, FaceImage
 from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
-from fercache.loading.originals import faces_with, known_root
+from fercache.loading.originals import faces_with, known_root, read_without_labels
 from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from fercache.store.tables import TableInfo, find_tables
@@ -42,14 +41,16 @@ def images_of(settings: Settings, show_real: bool) -> FaceImages:
             dataset: Dataset = registry.load("datasets", name.family)
             if dataset.may_show_faces or show_real:
                 root = known_root(settings, name, tables()) if dataset.needs_root else None
-                return dict(_thumbnails(name, root, ids))
+                faces = faces_with(ids, name, root, unlabelled=read_without_labels(name, tables()))
+                return dict(thumbnails(faces))
         return {}
 
     return images
 
 
-def _thumbnails(name: DatasetName, root: Path | None, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for face in faces_with(ids, name, root):
+def thumbnails(faces: Iterable[FaceImage]) -> Iterator[tuple[str, str]]:
+    """Ids and thumbnails of the readable faces."""
+    for face in faces:
         with suppress(Unreadable, OSError):
             yield face.id, thumbnail(face.pixels(face.read()))
 

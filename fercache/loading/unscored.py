@@ -24,8 +24,9 @@ def whole_name(table: TableInfo) -> str:
 
 
 def scored_by_default(tables: Sequence[TableInfo]) -> list[DatasetName]:
-    """The datasets of the tables, except the shifted images that snapshots are selected by: targets only if named."""
-    names = [DatasetName.parse(name) for name in sorted(set(map(whole_name, tables)))]
+    """The datasets with labels, except the shifted images that snapshots are selected by: targets only if named."""
+    labelled = {whole_name(table) for table in tables if not table.unlabelled}
+    names = [DatasetName.parse(name) for name in sorted(labelled)]
     return [name for name in names if name.corruption != SHIFTED]
 
 
@@ -34,7 +35,12 @@ def nothing_to_score(configs: Sequence[RunConfig], tables: Sequence[TableInfo]) 
     if any(_can_be_scored(config, table) for config in configs for table in tables):
         return ""
     encoder = EncoderRequest.of(configs[0].encoder_request)
-    own = {whole_name(t) for c in configs for t in tables if same_encoder(t.identity["encoder"], c.encoder_identity)}
+    own = {
+        whole_name(t)
+        for c in configs
+        for t in tables
+        if not t.unlabelled and same_encoder(t.identity["encoder"], c.encoder_identity)
+    }
     reason = f"no dataset in the cache was extracted with their encoder, {configs[0].encoder}"
     if own:
         reason = f"the cache holds only the datasets they were trained on ({', '.join(sorted(own))}), and no test split"

@@ -1,5 +1,7 @@
 """Options of `fercache estimate`."""
 
+from pathlib import Path
+
 from fercache.options import Options, device_option, option
 
 
@@ -8,5 +10,8 @@ class EstimateRequest(Options):
 
     target: str = option(..., "Dataset without labels, NAME[@SPLIT].", argument=True)
     runs: tuple[str, ...] = option((), "Name or key of a run; repeatable.", flag="run", shown="every finished run")
+    labelled: Path | None = option(
+        None, "Instead, use the labels in this list, which `fercache suggest` wrote and in which you filled some in."
+    )
     encoder: str | None = option(None, "Estimate only runs on this encoder's features.")
     device: str = device_option()

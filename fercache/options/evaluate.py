@@ -17,5 +17,12 @@ class EvaluateRequest(Options):
     adapt: tuple[str, ...] = option(
         (), "Also adapt runs to the target without its labels, NAME or NAME-unguarded; repeatable.", metavar="NAME"
     )
+    folds: int | None = option(
+        None,
+        "Instead, score each run inside its own source: train again on the other folds, by subject if known.",
+        metavar="K",
+        ge=2,
+        le=100,
+    )
     again: bool = option(False, "Score again even if a record exists.")
     device: str = device_option()

@@ -72,6 +72,9 @@ class ExtractRequest(ContentOptions):
         shown="synthetic, all domains",
     )
     root: Path | None = option(None, "Folder of the dataset. [default: as in fercache.toml]")
+    unlabelled: bool = option(
+        False, "Read no labels: a folder with images at any depth, or a list without a column of labels."
+    )
     encoder: EncoderRequest = EncoderRequest()
     shifted: bool = option(
         True, "Also encode shifted images of the validation split, to select snapshots by. [default: shifted]"

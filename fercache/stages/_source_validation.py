@@ -22,14 +22,19 @@ SAMPLE = 1000
 
 def source_of(settings: Settings, config: RunConfig, device: str) -> Source:
     """The source that a run was trained on. Raises UsageError if the cache does not hold it, or has another one now."""
-    parts = [f"{part.name}@{part.split}" if part.split else part.name for part in config.parts]
-    given = config.part(LearningOptions) | ({"prompts": config.prompts} if config.prompts else {})
-    request = TrainRequest(source=POOL.join(parts), encoder=config.encoder, device=device, **given)
+    request = request_of(config, device)
     with_crops = config.crop_side is not None
     source = read_source(settings, request, with_crops=with_crops, side=config.crop_side)
     if [part.table.clean_key for part in source.parts] != [part.key for part in config.parts]:
         raise UsageError(f"{config.source} has changed in the cache since {config.name} was trained on it.")
     return source
+
+
+def request_of(config: RunConfig, device: str) -> TrainRequest:
+    """The source and the options that a run was trained with."""
+    parts = [f"{part.name}@{part.split}" if part.split else part.name for part in config.parts]
+    given = config.part(LearningOptions) | ({"prompts": config.prompts} if config.prompts else {})
+    return TrainRequest(source=POOL.join(parts), encoder=config.encoder, device=device, **given)
 
 
 def write_validation(path: Path, loaded: LoadedRun, source: Source, snapshot: str) -> Path:

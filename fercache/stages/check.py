@@ -9,6 +9,7 @@ from typing import Any
 from fercache import registry
 from fercache.datasets import Dataset, DatasetName, Finding, check_domain
 from fercache.errors import UsageError
+from fercache.loading.originals import read_without_labels
 from fercache.settings import Settings
 from fercache.store.tables import find_tables
 
@@ -36,7 +37,7 @@ def check_all(settings: Settings) -> Iterator[Checked]:
         if not dataset.needs_root:
             names = [DatasetName(family, domain) for domain in dataset.domains or ("",)]
         for name in names or [DatasetName(family)]:
-            yield _check(dataset, name, roots.get(str(name)))
+            yield _check(settings, dataset, name, root=roots.get(str(name)))
     yield from unknown
 
 
@@ -72,13 +73,16 @@ def check_one(settings: Settings, text: str, root: Path | None = None) -> list[C
     for domain in domains:
         check_domain(dataset, name.family, domain)
     where = root or _roots(settings).get(str(name.clean))
-    return [_check(dataset, DatasetName(name.family, domain), where) for domain in domains]
+    return [_check(settings, dataset, DatasetName(name.family, domain), root=where) for domain in domains]
 
 
-def _check(dataset: Dataset, name: DatasetName, root: Path | None) -> Checked:
+def _check(settings: Settings, dataset: Dataset, name: DatasetName, root: Path | None) -> Checked:
     if dataset.needs_root and root is None:
         return Checked(str(name), None)
     try:
+        if read_without_labels(name, find_tables(settings.cache)):
+            images = list(dataset.images(root, name.domain))
+            return Checked(str(name), root, dataset.findings(images, root, name.domain))
         return Checked(str(name), root, dataset.check(root, name.domain))
     except UsageError as error:
         return Checked(str(name), root, problem=str(error))

@@ -50,7 +50,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     """
     for wished in request.adapt:
         registry.adaptation(wished)  # raises for an unknown one
-    configs, broken = _readable(_chosen_runs(settings, request))
+    configs, broken = _readable(chosen_runs(settings, request))
     tables = find_tables(settings.cache)
     if not request.targets and (reason := nothing_to_score(list(configs.values()), tables)):
         raise UsageError(reason)
@@ -155,7 +155,8 @@ def _report_skipped(request: EvaluateRequest, skipped: Sequence[tuple[str, str]]
         print(f"skipped: {reason}", file=sys.stderr)
 
 
-def _chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
+def chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
+    """The requested runs, or all of an encoder. Raises UsageError if there is none."""
     finished = find_runs(settings.cache)
     if not finished:
         raise UsageError(f"There are no finished runs in {settings.cache / 'runs'}. Run: fercache train")

@@ -58,7 +58,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if request.engine == "ray" and root is not None:
         root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
-    faces = _faces(name, dataset, root)
+    faces = list(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption=corruption)
 
@@ -73,7 +73,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         extraction.write_copies(table)
     if request.crops is not None:
         store_crops(settings.cache, table, listing, encoder=encoder, side=request.crops)
-    if request.shifted and corruption is None and has_spare_validation({face.split for face in faces}, name):
+    by_validation = request.shifted and not request.unlabelled and corruption is None
+    if by_validation and has_spare_validation({face.split for face in faces}, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, request.but(dataset=held_out, views=0, crops=None, shifted=False))
     _note_asked(settings.cache, table)
@@ -155,7 +156,8 @@ class _Extraction:
     @property
     def identity(self) -> dict[str, Any]:
         """The identity of the table, with the encoder's current precision."""
-        return table_identity(self.name, self.listing, self.encoder, views=self.views)
+        unlabelled = self.request.unlabelled
+        return table_identity(self.name, self.listing, self.encoder, views=self.views, unlabelled=unlabelled)
 
     def run(self) -> Path:
         """Settles the precision and writes the prompt tables and the feature table; returns the path of the latter."""

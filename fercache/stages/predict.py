@@ -17,7 +17,7 @@ from fercache.encoders import PLAIN, Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.prepare import Prepared, prepared_faces
 from fercache.layouts.folders import files_below, read_plain
-from fercache.loading.runs import load_run
+from fercache.loading.runs import load_chosen, load_run
 from fercache.loading.source_features import SourceMeans
 from fercache.loading.tables import find_run, same_encoder
 from fercache.options.extract import EncoderRequest
@@ -25,7 +25,6 @@ from fercache.options.predict import PredictRequest
 from fercache.output_paths import shown
 from fercache.prompts import prompts_to_choose_from
 from fercache.runtime.progress import progress
-from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
 from fercache.stages._adapting import Streaming
 from fercache.stages.embed_prompts import check_prompts, embed
@@ -139,10 +138,7 @@ def _of_text(request: PredictRequest) -> Classifier:
 
 def _of_run(settings: Settings, request: PredictRequest) -> Classifier:
     loaded = load_run(find_run(find_runs(settings.cache), str(request.run)), request.encoder.device)
-    history, config = loaded.run.history, loaded.config
-    policy = headline([policies_of(history)])
-    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
-    loaded.load_snapshot(snapshot)
+    config, snapshot = loaded.config, load_chosen(loaded)
     temperature = loaded.temperature(snapshot) or 1.0
     precision = loaded.config.encoder_identity.get("precision", "auto")
     asked = EncoderRequest.of(loaded.config.encoder_request, device=request.encoder.device, precision=precision)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fercache import registry
 from fercache.errors import FercacheError, UsageError, check_file_name, first_problem, nearest
-from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
+from fercache.heads import RANDOM, FitSettings, FittedHead, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
 from fercache.loading.earlier_versions import Wanted, warn_trained_again
 from fercache.loading.run_config import (
@@ -30,7 +30,7 @@ from fercache.loading.run_config import (
     SourcePart,
 )
 from fercache.loading.runs import TASK, origins_of
-from fercache.loading.sources import FEWEST, FOLDS, Source, one_key, read_source
+from fercache.loading.sources import Source, one_key, read_source
 from fercache.loading.tables import DEFAULT_ENCODER, extract_command
 from fercache.options.train import LearningOptions, TrainRequest
 from fercache.plugins import Origin
@@ -38,11 +38,13 @@ from fercache.prompts import set_label
 from fercache.runtime.progress import Bar, progress, say_once
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
+from fercache.stages._small_sources import warn_few
 from fercache.store.atomic import remove_abandoned
 from fercache.store.runs import is_finished, write_run
 from fercache.store.schema import CLEAN
+from fercache.store.tables import FeatureTable, read_table
 from fercache.toml_files import is_file
-from fercache.training import build_head, train_head
+from fercache.training import Fitted, Report, Step, build_head, train_head
 from fercache.trunks import Trunk
 from fercache.weights.state_dicts import listed
 from fercache.weights.timm_backbone import PRETRAINED
@@ -73,17 +75,17 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     Raises UsageError for an unknown head or setting, and for a source that is not extracted or has too few labels.
     """
     remove_abandoned(settings.cache / "runs")
-    plans = _plans(settings, request)
+    plans = training_plans(settings, request)
     jobs = _jobs(request, plans)
     for plan in plans:  # refuses names that are too long before anything is trained
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
         asked = plan.settings.model_dump(mode="json")
         wanted = Wanted(asked, request, set_label(request.prompts), origins=plan.origins, chosen_by=plan.chosen_by)
         warn_trained_again(settings.cache, folders, wanted, encoder_identity=plan.source.table.identity["encoder"])
-    _warn_few({id(plan.source): plan.source for plan in plans}.values())
+    warn_few({id(plan.source): plan.source for plan in plans}.values())
     missing = [plan for plan, seed in jobs if not is_finished(_folder(settings, plan, seed))]
     parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
-    with progress("train", sum(plan.work for plan in missing), "face") as bar, _workers(parallel) as run_all:
+    with progress("train", sum(plan.work for plan in missing), "face") as bar, workers(parallel) as run_all:
         watched = _Watched(bar, len(missing))
 
         def run(job: tuple[TrainingPlan, int]) -> Path:
@@ -93,16 +95,6 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
             return list(run_all(run, jobs))
         finally:
             watched.stopped.set()  # an interrupt waits for a step, not for all runs
-
-
-def _warn_few(sources: Iterable[Source]) -> None:
-    for source in sources:
-        if source.few:
-            say_once(
-                f"warning: {source.name}: source validation has fewer than {FEWEST} faces of {', '.join(source.few)}. "
-                f"Candidates (C, k, alpha, beta) are chosen by {FOLDS}-fold cross-validation over the training faces; "
-                "heads trained by gradient descent keep their last epoch."
-            )
 
 
 class _Watched:
@@ -128,7 +120,7 @@ class _Watched:
 
 
 @contextmanager
-def _workers(parallel: bool) -> Iterator[Callable[..., Iterator[Path]]]:
+def workers(parallel: bool) -> Iterator[Callable[..., Iterator[Any]]]:
     """A `map`: in parallel, with one thread per core and one core per thread; or one run at a time."""
     if not parallel:
         yield map
@@ -173,6 +165,11 @@ class TrainingPlan:
         return LAST_EPOCH if isinstance(self.settings, FitSettings) else CROSS_VALIDATION
 
     @property
+    def learns_shift(self) -> bool:
+        """Whether the head learns from the source's corrupted images."""
+        return issubclass(self.plugin, FittedHead) and self.plugin.learns_shift
+
+    @property
     def work(self) -> int:
         """Training faces times epochs."""
         epochs = self.settings.epochs if isinstance(self.settings, FitSettings) else 1
@@ -190,14 +187,21 @@ class TrainingPlan:
         _fill_trunk(head, self.settings)
         return head
 
+    def fit(self, seed: int, report: Report | None = None, step: Step | None = None) -> tuple[Head, Fitted]:
+        """Trains a head; see `train_head`."""
+        head, drawn = self.build(seed_from("weights", seed)).to(self.source.device), seed_from("training", seed)
+        return head, train_head(head, self.source.faces, self.settings, seed=drawn, report=report, step=step)
 
-def _plans(settings: Settings, request: TrainRequest) -> list[TrainingPlan]:
-    """One plan per requested head."""
+
+def training_plans(
+    settings: Settings, request: TrainRequest, read: Callable[[Path], FeatureTable] = read_table
+) -> list[TrainingPlan]:
+    """One plan per requested head; `read` gives the rows of a table, or some of them."""
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen = _head_settings(plugins, request.set)
-    read = cache(partial(read_source, settings, request))  # heads share their source
+    source = cache(partial(read_source, settings, request, read))  # heads share their source
     return [
-        _plan(name, plugin, chosen[name], options=request.identity(), read=read) for name, plugin in plugins.items()
+        _plan(name, plugin, chosen[name], options=request.identity(), read=source) for name, plugin in plugins.items()
     ]
 
 
@@ -217,6 +221,11 @@ def _plan(
         name, plugin, chosen, identity=identity, source=source, task=_task(source, plugin, name), options=options
     )
     plan.build(seed=0)
+    if plan.learns_shift and source.shifted_key is None:
+        say_once(
+            f"warning: {name} learns from corrupted images of source validation, but {source.name} has none. "
+            f"To make them: {extract_command(source.table)}"
+        )
     return plan
 
 
@@ -240,7 +249,7 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return, existing or not; nothing is trained. Raises as `train`."""
-    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, _plans(settings, request))]
+    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, training_plans(settings, request))]
 
 
 def _run_identity(plan: TrainingPlan) -> dict[str, Any]:
@@ -257,6 +266,7 @@ def _run_identity(plan: TrainingPlan) -> dict[str, Any]:
         "expressions": list(plan.source.expressions),
         "prompts": plan.prompts_key,
         "crops": plan.source.crops,
+        **({"shifted": plan.source.shifted_key} if plan.learns_shift else {}),
     }
 
 
@@ -275,8 +285,6 @@ def _train_one(settings: Settings, request: TrainRequest, plan: TrainingPlan, se
         return folder
     name, identity = folder.name, _run_identity(plan)
     start = time.perf_counter()
-    head = plan.build(seed_from("weights", seed)).to(source.device)
-
     left = plan.work
 
     def step(faces: int) -> None:
@@ -284,14 +292,7 @@ def _train_one(settings: Settings, request: TrainRequest, plan: TrainingPlan, se
         left -= faces
         watched.step(faces)
 
-    fitted = train_head(
-        head,
-        source.faces,
-        plan.settings,
-        seed=seed_from("training", seed),
-        report=lambda row: watched.step(0),
-        step=step,
-    )
+    _, fitted = plan.fit(seed, lambda row: watched.step(0), step)
     watched.finish(left)
     parts = [SourcePart(name=str(part.name.whole), split=part.split, key=part.table.clean_key) for part in source.parts]
     config = RunConfig(

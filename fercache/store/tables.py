@@ -23,6 +23,8 @@ from fercache.store.sealed import FileKind, SealedFile, opened
 
 RECIPE = "recipe"
 """The entry of a table's identity for the recipe of its augmented views; absent without such views."""
+UNLABELLED = "unlabelled"
+"""The entry of a table's identity if its dataset was read without labels; absent otherwise."""
 TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME")
 
 READ_ONCE = 1024
@@ -49,6 +51,12 @@ class FeatureTable:
     quarantined: int
 
     @property
+    def has_labels(self) -> bool:
+        """Whether any face has a label or a vote."""
+        labels = self.columns.label if self.columns.votes is None else self.columns.votes
+        return bool((labels >= 0).any())
+
+    @property
     def clean_key(self) -> str:
         """See `clean_key_of`."""
         return clean_key_of(self.identity)
@@ -71,6 +79,11 @@ class TableInfo:
     def clean_key(self) -> str:
         """See `clean_key_of`."""
         return clean_key_of(self.identity)
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether its dataset was read without labels."""
+        return UNLABELLED in self.identity
 
     @property
     def splits(self) -> frozenset[str]:

@@ -26,6 +26,8 @@ def test_five_faces_of_each_expression_are_enough_and_fewer_give_a_warning(
         assert [config.chosen_by for _, config in runs] == chosen
         printed = capsys.readouterr().err
         assert ("fewer than 5 faces of surprise, fear, disgust" in printed) == (name == "few"), printed
+        assert ("To choose by source validation: add faces of them: 50 each" in printed) == (name == "few"), printed
+        assert "--classes 7" not in printed
     (knn, config), (mask, trained) = runs
     assert config.rows_chosen_by == 42 and trained.rows_chosen_by == 28
     assert all((42 * row["validation_accuracy"]) % 1 == pytest.approx(0, abs=1e-9) for row in knn.history)
@@ -48,3 +50,16 @@ def test_a_validation_split_that_is_scored_chooses_no_epoch(
     source = read_source(settings, TrainRequest(source="folder:mine", device="cpu"))
     assert len(source.faces.validation) == validation
     assert len(source.faces.train) == 7 * 20 - (0 if validation == 7 * 5 else validation)
+
+
+def test_where_only_contempt_is_rare_it_can_be_left_out(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = draw_folder(tmp_path / "eight", per_class={"train": 6, "validation": 6, "test": 1})
+    for split, name in (("train", "anger"), ("train", "fear"), ("validation", "sadness")):
+        image = sorted((root / split / name).iterdir())[0]
+        (root / split / "contempt").mkdir(exist_ok=True)
+        image.rename(root / split / "contempt" / image.name)
+    extracted(settings, "folder:eight", root)
+    train(settings, TrainRequest(source="folder:eight@train", heads=("class-mean",), classes=8, device="cpu"))
+    assert "leave contempt out: --classes 7" in capsys.readouterr().err

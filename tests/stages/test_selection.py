@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.loading.run_config import read_config
@@ -167,6 +168,34 @@ def test_changed_images_of_source_validation_are_made_unless_they_are_not_wanted
     assert board.policy == "source-val", "the policy that both heads have"
     (board,) = boards(frame(record for record in records if record.head == "class-mean"))
     assert board.policy == "source-shifted"
+
+
+def test_a_head_that_learns_from_changed_images_is_another_run_with_them(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def runs() -> dict[str, str]:
+        request = TrainRequest(source="manifest:mine", heads=("shift-gda", "class-mean"), seeds=(0,), device="cpu")
+        return {read_config(folder)[1].head: folder.name for folder in train(settings, request)}
+
+    rows = listed(tmp_path, {"train": 12, "validation": 6, "test": 4})
+    extracted(settings, "mine", tmp_path, rows, shifted=False)
+    without = runs()
+    assert "shift-gda learns from corrupted images" in capsys.readouterr().err
+    extracted(settings, "mine", tmp_path, rows, shifted=True)
+    with_images = runs()
+    assert "corrupted images" not in capsys.readouterr().err
+    assert with_images["class-mean"] == without["class-mean"]
+    assert with_images["shift-gda"] != without["shift-gda"]
+
+
+def test_the_faces_of_changed_images_are_known_unchanged(settings: Settings, tmp_path: Path) -> None:
+    rows = listed(tmp_path, {"train": 12, "validation": 6, "test": 4})
+    extracted(settings, "mine", tmp_path, rows, shifted=True)
+    faces = read_source(settings, TrainRequest(source="manifest:mine", device="cpu")).faces
+    assert faces.shifted is not None and faces.unshifted is not None
+    assert torch.equal(faces.unshifted.features, faces.validation.features)
+    assert torch.equal(faces.unshifted.labels, faces.shifted.labels)
+    assert not torch.equal(faces.unshifted.features, faces.shifted.features)
 
 
 def test_without_a_validation_split_there_are_no_changed_images(settings: Settings, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Simulations of estimates from few labels, on domains whose labels are known."""
