@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from statistics import fmean
+from textwrap import wrap
 
 import pandas as pd
 
@@ -114,10 +115,9 @@ def estimates_table(found: Estimates) -> str:
         ).items():
             lines.append(f"{count} by {estimator}: off by {error} points in accuracy on known domains left out.")
     for reason, count in Counter(each.why_not for each in found.runs if each.why_not).items():
-        lines.append(
-            f"Cannot tell for {count} {'run' if count == 1 else 'runs'}: no dataset with labels in the cache is"
-        )
-        lines.append(f"like {found.target}: {reason}.")
+        runs = "1 run" if count == 1 else f"{count} runs"
+        like = f"no dataset with labels in the cache is like {found.target}"
+        lines += wrap(f"Cannot tell for {runs}: {like}: {reason}.", 80)
     if any(each.why_not for each in found.runs):
         lines.append("Label some of its faces instead, or score runs on more targets with labels.")
     return "\n".join(lines)
