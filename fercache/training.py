@@ -17,8 +17,8 @@ from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, H
 from fercache.identity import seed_from
 from fercache.runtime.precisions import casting
 from fercache.scoring import metrics
-from fercache.scoring.calibration import fit_temperature
 from fercache.scoring.selection import validation_rank
+from fercache.scoring.temperature import fit_temperature
 from fercache.trunks import Faces
 
 EVEN_SNAPSHOTS = 12

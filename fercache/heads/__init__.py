@@ -156,6 +156,8 @@ class Head(nn.Module, ABC):
     needs_text: ClassVar[bool] = False
     seeded: ClassVar[bool] = True
     """False for a head without randomness, which needs one seed only."""
+    learns_shift: ClassVar[bool] = False
+    """Whether it is a fitted head with `learn_shift`, and so learns from corrupted images of the source."""
 
     def __init__(self, task: Task, settings: HeadSettings) -> None:
         super().__init__()
@@ -201,9 +203,6 @@ class GradientHead(Head):
 
 class FittedHead(Head):
     """Fitted directly, once per candidate; a selection policy chooses among the candidates."""
-
-    learns_shift: ClassVar[bool] = False
-    """Whether it overrides `learn_shift`, and so needs corrupted images of the source."""
 
     def learn_shift(self, clean: Tensor, corrupted: Tensor) -> None:
         """Called once, before `candidates`, with the features (M, D) of the same faces in clean and corrupted images.

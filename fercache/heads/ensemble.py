@@ -1,10 +1,9 @@
 """The mean log-probability of several heads, fitted to the same faces."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, get_args
 
 import torch
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import field_validator
 from torch import Tensor, nn
 
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
@@ -17,29 +16,30 @@ from fercache.heads.shift_gda import ShiftGda
 from fercache.heads.zero_shot import ZeroShot
 from fercache.trunks import Faces
 
-Member = Literal["class-mean", "gda", "knn", "linear-probe", "rla", "shift-gda", "zero-shot"]
+MEMBERS: dict[str, type[FittedHead]] = {
+    "class-mean": ClassMean,
+    "gda": Gda,
+    "knn": KNearestNeighbours,
+    "linear-probe": LinearProbe,
+    "rla": Rla,
+    "shift-gda": ShiftGda,
+    "zero-shot": ZeroShot,
+}
 """Heads that are fitted directly and have nothing random."""
-
-MEMBERS: dict[str, type[FittedHead]] = dict(
-    zip(get_args(Member), (ClassMean, Gda, KNearestNeighbours, LinearProbe, Rla, ShiftGda, ZeroShot), strict=True)
-)
-
-
-def _listed(given: Any) -> Any:
-    return [name.strip() for name in given.split(",")] if isinstance(given, str) else given
 
 
 class EnsembleSettings(HeadSettings):
-    """`heads`: two or more members, `gda,zero-shot`, with their default settings."""
+    """`heads`: two or more members, with their default settings."""
 
-    heads: Annotated[tuple[Member, ...], BeforeValidator(_listed), Field(min_length=2)] = ("shift-gda", "zero-shot")
+    heads: str = "shift-gda,zero-shot"
 
     @field_validator("heads")
     @classmethod
-    def _refuse_twice(cls, heads: tuple[Member, ...]) -> tuple[Member, ...]:
-        if len(set(heads)) < len(heads):
-            raise ValueError("each head can be a member once")
-        return heads
+    def _check(cls, given: str) -> str:
+        names = [name.strip() for name in given.split(",")]
+        if len(set(names)) < max(2, len(names)) or not set(names) <= MEMBERS.keys():
+            raise ValueError(f"name two or more different heads of {', '.join(MEMBERS)}, separated by commas")
+        return ",".join(names)
 
 
 class Ensemble(FittedHead):
@@ -57,7 +57,8 @@ class Ensemble(FittedHead):
     def __init__(self, task: Task, settings: EnsembleSettings) -> None:
         super().__init__(task, settings)
         task.text_and_scale()
-        self.members = nn.ModuleDict({name: MEMBERS[name](task, MEMBERS[name].Settings()) for name in settings.heads})
+        names = settings.heads.split(",")
+        self.members = nn.ModuleDict({name: MEMBERS[name](task, MEMBERS[name].Settings()) for name in names})
 
     def logits(self, faces: Faces) -> Tensor:
         """(B, L)."""

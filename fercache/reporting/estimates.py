@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from statistics import fmean
+from textwrap import wrap
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from fercache.datasets import DatasetName
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.estimates_figure import Asked, Dot, estimated_against_true
 from fercache.scoring.estimates import METRICS, Calibrated, Domain, Estimate, Metric, why_not
+from fercache.splits import POOL
 
 
 @dataclass(frozen=True)
@@ -57,32 +59,43 @@ def estimated(domain: Domain, calibrated: Calibrated) -> Estimated:
     return Estimated(domain, estimates, estimator=estimator, error=calibrated.errors[estimator])
 
 
-def left_out(known: Sequence[Domain]) -> list[Estimated]:
-    """Every run's estimates on every known domain, as if the domain and everything related to it had no labels.
+class LeftOut:
+    """Estimates on the known domains, each as if it and everything related to it had no labels.
 
     Without source validation, and without the source itself.
     """
-    calibrated = cache(lambda images, source: Calibrated(known, images, source))
-    asked = [each for each in known if not each.validation and each.name not in each.source]
-    return [estimated(each, calibrated(each.images, each.source)) for each in asked]
+
+    def __init__(self, known: Sequence[Domain]) -> None:
+        self.asked = [each for each in known if not each.validation and each.name not in each.source.split(POOL)]
+        self.calibrated = cache(lambda images, source: Calibrated(known, images, source))
+
+    @cached_property
+    def estimates(self) -> list[Estimated]:
+        """The best of every run on every domain."""
+        return [estimated(each, self.calibrated(each.images, each.source)) for each in self.asked]
+
+    def errors(self, metric: Metric) -> dict[str, tuple[float, float, float]]:
+        """By estimator: mean absolute error in points, share of scores in the interval, and its mean width in points.
+
+        Domains about which nothing is estimated do not count.
+        """
+        found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+        for each in (best.domain for best in self.estimates if best.estimates):
+            calibrated = self.calibrated(each.images, each.source)
+            for estimator in calibrated.errors:
+                made = Estimated(each, {metric: calibrated.estimate(each, metric, estimator)})
+                width = made.estimates[metric].high - made.estimates[metric].low
+                found[estimator].append((100 * abs(made.missed(metric)), float(made.covered(metric)), 100 * width))
+        return {
+            name: (fmean(e), fmean(c), fmean(w))
+            for name, rows in found.items()
+            for e, c, w in [zip(*rows, strict=True)]
+        }
 
 
-def errors_by_estimator(known: Sequence[Domain], metric: Metric) -> dict[str, tuple[float, float, float, int]]:
-    """By estimator over the known domains left out: mean absolute error, coverage, width of the interval, and number.
-
-    The errors and widths are in points. Domains about which nothing is estimated do not count.
-    """
-    calibrated = cache(lambda images, source: Calibrated(known, images, source))
-    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for each in (each for each in known if not each.validation and each.name not in each.source):
-        by = calibrated(each.images, each.source)
-        if why_not(each, by.known):
-            continue
-        for estimator in by.errors:
-            made = Estimated(each, {metric: by.estimate(each, metric, estimator)})
-            width = made.estimates[metric].high - made.estimates[metric].low
-            found[estimator].append((100 * abs(made.missed(metric)), float(made.covered(metric)), 100 * width))
-    return {name: (*map(fmean, zip(*rows, strict=True)), len(rows)) for name, rows in found.items()}  # type: ignore[misc]
+def _means(rows: Sequence[tuple[float, float, float]]) -> tuple[float, float, float]:
+    first, second, third = map(fmean, zip(*rows, strict=True))
+    return first, second, third
 
 
 def estimates_table(found: Estimates) -> str:
@@ -102,10 +115,9 @@ def estimates_table(found: Estimates) -> str:
         ).items():
             lines.append(f"{count} by {estimator}: off by {error} points in accuracy on known domains left out.")
     for reason, count in Counter(each.why_not for each in found.runs if each.why_not).items():
-        lines.append(
-            f"Cannot tell for {count} {'run' if count == 1 else 'runs'}: no dataset with labels in the cache is"
-        )
-        lines.append(f"like {found.target}: {reason}.")
+        runs = "1 run" if count == 1 else f"{count} runs"
+        like = f"no dataset with labels in the cache is like {found.target}"
+        lines += wrap(f"Cannot tell for {runs}: {like}: {reason}.", 80)
     if any(each.why_not for each in found.runs):
         lines.append("Label some of its faces instead, or score runs on more targets with labels.")
     return "\n".join(lines)
@@ -138,7 +150,7 @@ def estimates_frame(found: Iterable[Estimated]) -> pd.DataFrame:
 
 def estimates_drawing(found: Estimates) -> Drawing:
     """The figure of a target: known domains left out, and the target's intervals."""
-    return estimates_figure(left_out(found.known), found.runs, str(found.target))
+    return estimates_figure(LeftOut(found.known).estimates, found.runs, str(found.target))
 
 
 def estimates_figure(known: Iterable[Estimated], asked: Iterable[Estimated], target: str = "") -> Drawing:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from fercache.scoring.signals import (
     thresholded_confidence,
 )
 from fercache.splits import POOL
-from fercache.store.runs import StoredPredictions, read_predictions
+from fercache.store.runs import Shared, StoredPredictions, read_answers, read_predictions
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,32 @@ def known_domains(records: Iterable[Record], cache: Path) -> dict[str, list[Doma
         if record.method_sees == Sees.NOTHING and not record.without_duplicates and record.encoder != IMPORTED:
             by_run[record.run].append(record)
     chosen = [r for found in by_run.values() for r in found if r.selection == headline([{r.selection for r in found}])]
-    by_domain: dict[tuple[str, str, str, str], list[Record]] = defaultdict(list)
+    by_domain: dict[tuple[str, ...], list[Record]] = defaultdict(list)
     for record in chosen:
-        by_domain[record.encoder_key, record.target, record.target_split, record.keys["target"]].append(record)
+        faces = (record.target_split, record.keys["target"], record.policy, record.label_file, str(record.kept))
+        by_domain[record.encoder_key, record.target, *faces].append(record)
     validated, domains = _on_validation(chosen, cache)
     for (encoder, target, *_), found in sorted(by_domain.items()):
-        read = [(r, stored) for r in found if (stored := read_stored(predictions_path(cache / "runs" / r.run, r)))]
-        answers = [_answers(record, stored) for record, stored in read]
-        if answers:
-            stored = read[0][1]
-            domains[encoder] += described(target, answers, stored.features, sample=stored.sample, validated=validated)
+        domains[encoder] += _on_target(target, found, cache, validated=validated)
     return dict(domains)
+
+
+def _on_target(target: str, records: Sequence[Record], cache: Path, validated: Mapping[str, Validated]) -> list[Domain]:
+    """The runs with these records of the same faces; the features of a sample are read from the first one."""
+    paths = {record.run: predictions_path(cache / "runs" / record.run, record) for record in records}
+    first = next((stored for path in paths.values() if (stored := read_stored(path))), None)
+    if first is None:
+        return []
+    ids = np.sort(first.id)
+    shared: Shared = {}
+    answers = []
+    for record in records:
+        with suppress(UsageError):  # absent, or damaged, which `cache verify` reports
+            read = read_answers(paths[record.run], MAIN, shared)
+            if np.array_equal(read.id, ids):
+                answers.append(_answers(record, read.expressions, read.logits, truth=read.truth))
+    sample = np.searchsorted(ids, first.id[first.sample])
+    return described(target, answers, first.features, sample=sample, validated=validated)
 
 
 def _on_validation(records: Sequence[Record], cache: Path) -> tuple[dict[str, Validated], dict[str, list[Domain]]]:
@@ -95,7 +111,7 @@ def _on_validation(records: Sequence[Record], cache: Path) -> tuple[dict[str, Va
     for record in {record.run: record for record in records}.values():
         stored = read_stored(validation_path(cache / "runs" / record.run, record.selection))
         if stored is not None:
-            answers = _answers(record, stored, validation=True)
+            answers = _answers(record, stored.expressions, stored.logits[MAIN], truth=stored.truth, validation=True)
             validated[record.run] = validated_by(answers.probabilities, stored.truth)
             by_source[record.encoder_key, record.source].append((answers, stored))
     domains: dict[str, list[Domain]] = defaultdict(list)
@@ -167,17 +183,22 @@ def images_of(name: str) -> str:
         return name
 
 
-def _answers(record: Record, stored: StoredPredictions, validation: bool = False) -> Answers:
-    logits = stored.logits[MAIN]
-    right = logits.argmax(axis=1) == stored.truth
-    recalls = [float(right[stored.truth == number].mean()) for number in np.unique(stored.truth)]
+def _answers(
+    record: Record,
+    classes: tuple[str, ...],
+    logits: NDArray[np.float32],
+    truth: NDArray[np.int64],
+    validation: bool = False,
+) -> Answers:
+    right = logits.argmax(axis=1) == truth
+    recalls = [float(right[truth == number].mean()) for number in np.unique(truth)]
     of_validation: Mapping[Metric, float] = {"accuracy": float(right.mean()), "uar": float(np.mean(recalls))}
     of_record: Mapping[Metric, float] = {name: getattr(record.scores[MAIN], name) for name in METRICS}
     return Answers(
         run=record.run,
         head=record.head,
         source=record.source,
-        classes=stored.expressions,
+        classes=classes,
         logits=logits,
         drift=UNMOVED if validation else record.drift,
         scores=of_validation if validation else of_record,

@@ -101,8 +101,7 @@ def why_not(target: Domain, known: Sequence[Domain]) -> str:
         return f"{len(names)} unrelated known domains{found}; {FEWEST_DOMAINS} are needed"
     if not np.isfinite(_drift(target)):
         return "its distance from the source is unknown: it has too few faces, or the source is not in the cache"
-    if _is_far(target, known):
-        farthest = max(_drift(each) for each in known if each.source == target.source)
+    if _is_far(target, farthest := _farthest(known, target.source)):
         return (
             f"its Fréchet distance from {target.source} is {_drift(target):.1f}, "
             f"that of known domains at most {farthest:.1f}"
@@ -114,9 +113,13 @@ def _drift(domain: Domain) -> float:
     return domain.signals.get("Fréchet distance", float("nan"))
 
 
-def _is_far(target: Domain, known: Iterable[Domain]) -> bool:
+def _farthest(known: Iterable[Domain], source: str) -> float:
+    """The largest drift of the known domains from a source."""
+    return max((_drift(each) for each in known if each.source == source), default=0.0)
+
+
+def _is_far(target: Domain, farthest: float) -> bool:
     """Whether the target is much farther from its source than every known domain, or its distance is unknown."""
-    farthest = max((_drift(each) for each in known if each.source == target.source), default=0.0)
     return not _drift(target) <= FARTHEST * farthest
 
 
@@ -203,11 +206,12 @@ def _left_out(estimator: str, table: _Table) -> dict[Metric, Residuals] | None:
     pairs: dict[Metric, dict[str, list[NDArray[np.float64]]]] = {metric: defaultdict(list) for metric in METRICS}
     for images, source in sorted({(each.images, each.source) for each in table.domains}):
         rest = table.take(np.array([_is_usable(each, images, source) for each in table.domains]))
+        farthest = _farthest(rest.domains, source)
         asked = table.take(
             np.array(
                 [
                     (each.images, each.source, each.validation) == (images, source, False)
-                    and not _is_far(each, rest.domains)
+                    and not _is_far(each, farthest)
                     for each in table.domains
                 ]
             )

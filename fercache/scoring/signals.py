@@ -92,8 +92,10 @@ class Clusters:
 
         Self-training: a Gaussian discriminant with shared, shrunk covariance and flat prior is fitted to the answers
         (N,), then to its own answers, ROUNDS times. Where a head's answers follow the structure of the target's
-        features, little changes.
+        features, little changes. NaN without faces.
         """
+        if not len(answers):
+            return float("nan")
         current = answers
         with threadpool_limits(1):
             for _ in range(ROUNDS):

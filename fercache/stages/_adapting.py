@@ -9,7 +9,6 @@ from fercache import registry
 from fercache.adaptations import Adapted, Scores, SourceFeatures
 from fercache.adaptations._guard import why_declined
 from fercache.policies import UNGUARDED
-from fercache.records import AdaptationRecord
 from fercache.trunks import Faces
 
 WINDOW = 1024
@@ -23,13 +22,12 @@ class Adapting:
     source: SourceFeatures
     faces: Faces
 
-    def of(self, scores: Scores) -> tuple[Adapted, AdaptationRecord]:
-        """The adaptation of a head, which changes nothing if the guard declines it; and its entry in a record."""
+    def of(self, scores: Scores) -> tuple[Adapted, str]:
+        """The adaptation of a head, which changes nothing if the guard declines it; and the guard's reason, or ""."""
         adapted = registry.adaptation(self.name).adapt(self.faces, scores, self.source)
         unguarded = self.name.endswith(UNGUARDED)
         declined = "" if unguarded else why_declined(adapted, self.faces, scores=scores, source=self.source)
-        entry = AdaptationRecord(name=self.name, faces=len(self.faces), declined=declined)
-        return (Adapted.of(self.source) if declined else adapted), entry
+        return (Adapted.of(self.source) if declined else adapted), declined
 
 
 class Streaming:
@@ -47,8 +45,7 @@ class Streaming:
     def __call__(self, faces: Faces) -> Tensor:
         """(N, L) logits of the next faces."""
         self._window = _last(self._window, faces)
-        change, entry = Adapting(self._name, self._source, self._window).of(self._scores)
-        self.declined = entry.declined
+        change, self.declined = Adapting(self._name, self._source, self._window).of(self._scores)
         return change.logits(self._scores, faces)
 
 

@@ -6,7 +6,7 @@ related to it are left out.
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from fercache.loading.runs import LoadedRun, check_head, load_run
 from fercache.loading.tables import find_run, find_table, same_encoder
 from fercache.loading.targets import unseen_split
 from fercache.options.estimate import EstimateRequest
-from fercache.records import find_records, read_records
+from fercache.records import MAIN, find_records, read_records
 from fercache.reporting.estimates import Estimates, estimated
 from fercache.reporting.known_domains import (
     Answers,
@@ -34,7 +34,7 @@ from fercache.reporting.known_domains import (
     validated_by,
     validation_path,
 )
-from fercache.runtime.progress import progress
+from fercache.runtime.progress import progress, say_once
 from fercache.scoring.calibration import probabilities
 from fercache.scoring.estimates import Calibrated, Domain
 from fercache.scoring.selection import choose, headline, policies_of
@@ -66,28 +66,29 @@ def estimate(settings: Settings, request: EstimateRequest) -> Estimates:
     info = find_table(settings.cache, request.target, request.encoder)
     configs = _configs(settings, info)
     asked = {find_run(list(configs), run) for run in request.runs} or set(configs)
-    answering = _answering(settings, name, info, configs=configs, device=request.device)
-    if reasons := [answering[folder] for folder in asked if isinstance(answering[folder], str)]:
-        for reason in dict.fromkeys(map(str, reasons)):
-            if request.runs or len(reasons) == len(asked):
-                raise UsageError(reason)
-            print(f"skipped: {reason}", file=sys.stderr)
-    table = read_table(info.path)
-    there = {folder.name: each for folder, each in answering.items() if isinstance(each, _Answering)}
-    domains = {each.run: each for each in _domains(table, name, there)}
+    answering, reasons = _answering(settings, name, info, configs=configs, device=request.device)
+    _report_skipped(request, [reasons[folder] for folder in sorted(asked) if folder in reasons], len(asked))
+    domains = {each.run: each for each in _domains(read_table(info.path), name, answering)}
     records, _ = read_records(find_records(settings.cache))
     by_encoder = known_domains(records, settings.cache)
     keys = sorted({key_of(config.encoder_identity) for config in configs.values()})
     known = [each for key in keys for each in by_encoder.get(key, [])]
     calibrated = cache(lambda images, source: Calibrated(known, images, source))
+    there = [domains[folder.name] for folder in sorted(asked) if folder.name in domains]
     found = []
-    with progress("estimate", len(domains), "run") as bar:
-        for folder in sorted(asked):
-            if folder.name in domains:
-                domain = domains[folder.name]
-                found.append(estimated(domain, calibrated(domain.images, domain.source)))
-                bar.update()
+    with progress("estimate", len(there), "run") as bar:
+        for domain in there:
+            found.append(estimated(domain, calibrated(domain.images, domain.source)))
+            bar.update()
     return Estimates(name, tuple(found), tuple(known))
+
+
+def _report_skipped(request: EstimateRequest, reasons: Sequence[str], asked: int) -> None:
+    """Prints why runs are skipped. Raises UsageError if they were requested, or if none is left."""
+    for reason in dict.fromkeys(reasons):
+        if request.runs or len(reasons) == asked:
+            raise UsageError(reason)
+        print(f"skipped: {reason}", file=sys.stderr)
 
 
 def _configs(settings: Settings, info: TableInfo) -> dict[Path, RunConfig]:
@@ -110,56 +111,65 @@ def _configs(settings: Settings, info: TableInfo) -> dict[Path, RunConfig]:
 
 def _answering(
     settings: Settings, name: DatasetName, info: TableInfo, configs: Mapping[Path, RunConfig], device: str
-) -> dict[Path, _Answering | str]:
-    """Every run's answers, or the reason why there are none."""
-    tables, read = find_tables(settings.cache), cache(read_table)
-    drifts = Drifts(tables, read)
-    found: dict[Path, _Answering | str] = {}
+) -> tuple[list[_Answering], dict[Path, str]]:
+    """The answers of all runs, under the policy that methods are compared by, and why others have none."""
+    read = cache(read_table)
+    drifts = Drifts(find_tables(settings.cache), read)
+    found: list[_Answering] = []
+    reasons: dict[Path, str] = {}
     with progress("answers", len(configs), "run") as bar:
         for folder, config in configs.items():
             try:
                 table, split = read(info.path), unseen_split(info.splits, name, config.parts)
                 loaded = load_run(folder, device)
+                policy = headline([policies_of(loaded.run.history)])
+                validated = _validated(settings, loaded, policy)
+                loaded.load_snapshot(_chosen(loaded, policy))
                 crops = None if config.crop_side is None else crops_of(settings.cache, info, config.crop_side)
-                validated = _validated(settings, loaded)
                 faces = faces_of_split(table, split, crops, device=loaded.device)
                 logits = head_logits(loaded.head, faces).float().cpu().numpy()
-                drift = drifts.of_split(table, split, config.parts)
-                classes = tuple(config.expressions)
-                answers = Answers(config.name, config.head, config.source, classes=classes, logits=logits, drift=drift)
-                found[folder] = _Answering(answers, split, validated)
+                if not np.isfinite(logits).all():
+                    raise UsageError(f"{config.name}: training diverged: its logits on {name} are not finite.")
+                answers = Answers(
+                    run=config.name,
+                    head=config.head,
+                    source=config.source,
+                    classes=tuple(config.expressions),
+                    logits=logits,
+                    drift=drifts.of_split(table, split, config.parts),
+                )
+                found.append(_Answering(answers, split, validated))
             except UsageError as error:
-                found[folder] = str(error)
+                reasons[folder] = str(error)
             bar.update()
-    return found
+    return found, reasons
 
 
-def _validated(settings: Settings, loaded: LoadedRun) -> Validated | None:
-    """Loads the snapshot that methods are compared by; stores its predictions on source validation.
+def _chosen(loaded: LoadedRun, policy: str) -> str:
+    """The snapshot that a policy chooses."""
+    return choose(policy, loaded.run.history, loaded.config.rows_chosen_by, too_few=loaded.config.too_few)
 
-    None if the source is not in the cache.
-    """
-    history, config = loaded.run.history, loaded.config
-    policy = headline([policies_of(history)])
-    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
+
+def _validated(settings: Settings, loaded: LoadedRun, policy: str) -> Validated | None:
+    """The run on its source validation, whose predictions are stored; None if the source is not in the cache."""
     path = validation_path(loaded.run.folder, policy)
     if (stored := read_stored(path)) is None:
         try:
-            write_validation(path, loaded, source_of(settings, config, loaded.device), snapshot=snapshot)
-            stored = read_stored(path)
+            source = source_of(settings, loaded.config, loaded.device)
         except UsageError as error:
-            print(f"note: {error} Without it, fewer signals are known.", file=sys.stderr)
-    loaded.load_snapshot(snapshot)
-    if stored is None:
-        return None
-    shown = probabilities(stored.logits["main"], np.ones(len(config.expressions), dtype=bool))
-    return validated_by(shown, stored.truth)
+            say_once(f"note: {error} Without the source, estimates know fewer signals.")
+            return None
+        write_validation(path, loaded, source, snapshot=_chosen(loaded, policy))
+        stored = read_stored(path)
+        assert stored is not None
+    shares = probabilities(stored.logits[MAIN], np.ones(len(stored.expressions), dtype=bool))
+    return validated_by(shares, stored.truth)
 
 
-def _domains(table: FeatureTable, name: DatasetName, there: Mapping[str, _Answering]) -> list[Domain]:
+def _domains(table: FeatureTable, name: DatasetName, there: Sequence[_Answering]) -> list[Domain]:
     """The runs on the target, described by signals; runs that score another split of it are apart."""
     by_split: dict[str, list[_Answering]] = defaultdict(list)
-    for each in there.values():
+    for each in there:
         by_split[each.split].append(each)
     found: list[Domain] = []
     for split, answering in by_split.items():

@@ -174,7 +174,8 @@ def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list
     adapted: dict[str, AdaptationRecord] = {}
     for snapshot in dict.fromkeys(_chosen(loaded, policy) for policy in _policies(loaded, adapted=True)):
         loaded.load_snapshot(snapshot)
-        change, adapted[snapshot] = adapting.of(partial(head_logits, loaded.head))
+        change, declined = adapting.of(partial(head_logits, loaded.head))
+        adapted[snapshot] = AdaptationRecord(name=adapting.name, faces=len(adapting.faces), declined=declined)
         found = _snapshot_logits(loaded, snapshot, change.faces(faces))
         logits[snapshot] = {readout: each + change.offset.cpu().numpy() for readout, each in found.items()}
     seconds = time.perf_counter() - start

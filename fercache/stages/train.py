@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from fercache import registry
 from fercache.errors import FercacheError, UsageError, check_file_name, first_problem, nearest
-from fercache.heads import RANDOM, FitSettings, FittedHead, Head, HeadSettings, Task, TrunkSettings
+from fercache.heads import RANDOM, FitSettings, Head, HeadSettings, Task, TrunkSettings
 from fercache.identity import file_hash, key_of, seed_from
 from fercache.loading.earlier_versions import Wanted, warn_trained_again
 from fercache.loading.run_config import (
@@ -165,11 +165,6 @@ class TrainingPlan:
         return LAST_EPOCH if isinstance(self.settings, FitSettings) else CROSS_VALIDATION
 
     @property
-    def learns_shift(self) -> bool:
-        """Whether the head learns from the source's corrupted images."""
-        return issubclass(self.plugin, FittedHead) and self.plugin.learns_shift
-
-    @property
     def work(self) -> int:
         """Training faces times epochs."""
         epochs = self.settings.epochs if isinstance(self.settings, FitSettings) else 1
@@ -221,7 +216,7 @@ def _plan(
         name, plugin, chosen, identity=identity, source=source, task=_task(source, plugin, name), options=options
     )
     plan.build(seed=0)
-    if plan.learns_shift and source.shifted_key is None:
+    if plan.plugin.learns_shift and source.shifted_key is None:
         say_once(
             f"warning: {name} learns from corrupted images of source validation, but {source.name} has none. "
             f"To make them: {extract_command(source.table)}"
@@ -266,7 +261,7 @@ def _run_identity(plan: TrainingPlan) -> dict[str, Any]:
         "expressions": list(plan.source.expressions),
         "prompts": plan.prompts_key,
         "crops": plan.source.crops,
-        **({"shifted": plan.source.shifted_key} if plan.learns_shift else {}),
+        **({"shifted": plan.source.shifted_key} if plan.plugin.learns_shift else {}),
     }
 
 

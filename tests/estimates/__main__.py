@@ -14,9 +14,9 @@ from fercache import EncoderRequest, ExtractRequest, extract
 from fercache.options.estimate import EstimateRequest
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import find_records, read_records
-from fercache.reporting.estimates import Estimated, errors_by_estimator, left_out
+from fercache.reporting.estimates import Estimated, LeftOut
 from fercache.reporting.known_domains import known_domains
-from fercache.scoring.estimates import METRICS, Calibrated, Domain, Metric
+from fercache.scoring.estimates import METRICS, Domain, Metric
 from fercache.settings import Settings
 from fercache.stages.estimate import estimate
 from fercache.stages.evaluate import evaluate
@@ -28,12 +28,12 @@ def known_in(cache: Path) -> list[Domain]:
     return known
 
 
-def by_estimator(known: Sequence[Domain], metric: Metric) -> Iterator[str]:
-    yield f"| estimator of {metric} | mean absolute error | in the interval | its mean width | questions |"
-    yield "|---|---|---|---|---|"
-    found = errors_by_estimator(known, metric)
-    for name, (error, covered, width, count) in sorted(found.items(), key=lambda item: item[1][0]):
-        yield f"| {name} | {error:.1f} | {100 * covered:.0f} % | {width:.0f} | {count} |"
+def by_estimator(left_out: LeftOut, metric: Metric) -> Iterator[str]:
+    yield f"| estimator of {metric} | mean absolute error | in the interval | its mean width |"
+    yield "|---|---|---|---|"
+    found = left_out.errors(metric)
+    for name, (error, covered, width) in sorted(found.items(), key=lambda item: item[1][0]):
+        yield f"| {name} | {error:.1f} | {100 * covered:.0f} % | {width:.0f} |"
 
 
 def by_kind(found: Sequence[Estimated]) -> Iterator[str]:
@@ -47,16 +47,14 @@ def by_kind(found: Sequence[Estimated]) -> Iterator[str]:
     yield f"| all | | {len(found)} | {sum(not each.estimates for each in found)} | {_scored(found)} |"
 
 
-def refused_anyway(found: Sequence[Estimated], known: Sequence[Domain]) -> Iterator[str]:
+def refused_anyway(left_out: LeftOut) -> Iterator[str]:
     """What estimates would have missed by, where there are none."""
-    refused = [each.domain for each in found if not each.estimates]
     missed = []
-    for images, source in sorted({(each.images, each.source) for each in refused}):
-        calibrated = Calibrated(known, images, source)
-        for each in (each for each in refused if (each.images, each.source) == (images, source)):
-            if estimator := calibrated.best(each):
-                made = {"accuracy": calibrated.estimate(each, "accuracy", estimator)}
-                missed.append(100 * Estimated(each, made).missed("accuracy"))
+    for each in (best.domain for best in left_out.estimates if not best.estimates):
+        calibrated = left_out.calibrated(each.images, each.source)
+        if estimator := calibrated.best(each):
+            made = {"accuracy": calibrated.estimate(each, "accuracy", estimator)}
+            missed.append(100 * Estimated(each, made).missed("accuracy"))
     if missed:
         size, bias = fmean(map(abs, missed)), fmean(missed)
         yield f"Refused, but estimated anyway: mean absolute error {size:.1f} points, mean error {bias:+.1f}."
@@ -100,11 +98,10 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--fifth-style", action="store_true")
     asked = parser.parse_args()
-    known = known_in(asked.cache)
+    left_out = LeftOut(known_in(asked.cache))
     for metric in METRICS:
-        print("\n".join(by_estimator(known, metric)), end="\n\n")
-    found = left_out(known)
-    print("\n".join((*by_kind(found), "", *refused_anyway(found, known))), end="\n\n")
+        print("\n".join(by_estimator(left_out, metric)), end="\n\n")
+    print("\n".join((*by_kind(left_out.estimates), "", *refused_anyway(left_out))), end="\n\n")
     if asked.fifth_style:
         print("\n".join(fifth_style(Settings(cache=asked.cache, reports=asked.cache.parent / "reports"))))
 

@@ -9,32 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fercache.datasets import DatasetName
-from fercache.loading.committee import Committee, read_committee
-from fercache.loading.labelled_faces import Labelling, labels_of
-from fercache.loading.tables import find_table
 from fercache.settings import Settings
-from fercache.store.tables import read_table
-from tests.few_labels.simulated import SCORES, Known, Simulated, simulate
-
-TARGETS = ("ferplus", *(f"synthetic:{domain}" for domain in ("studio", "webcam", "night", "sketch")))
-
-
-def known_of(settings: Settings, target: str) -> tuple[Committee, Known]:
-    """The target's faces that have a label, and the committee's answers about them."""
-    info = find_table(settings.cache, target, None)
-    committee = read_committee(settings, info, DatasetName.parse(target))
-    table = read_table(info.path)
-    truth = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.row]
-    kept = truth >= 0
-    answers = np.stack([member.answers for member in committee.members])
-    return committee, Known(truth[kept], committee.posterior[kept], answers[:, kept])
-
-
-def alone(committee: Committee, known: Known, run: int, kept: np.ndarray) -> Known:
-    """The same with one member as its own committee."""
-    own = committee.members[run]
-    return Known(known.truth, own.probabilities[kept], own.answers[None, kept])
+from tests.few_labels.simulated import SCORES, Simulated, simulate
+from tests.few_labels.targets import TARGETS, alone, known_of
 
 
 def main() -> None:
@@ -49,21 +26,15 @@ def main() -> None:
     settings, rows = Settings(cache=given.cache), []
     print(f"{given.draws} draws of {given.count} labels, {given.level:.0%} intervals; [a random sample]")
     for target in given.target:
-        committee, known = known_of(settings, target)
+        committee, known, kept = known_of(settings, target)
         of_target: list[Simulated] = []
         for run in range(len(committee.members)):
-            one = _own(settings, target, committee, known, run) if given.own else known
+            one = alone(committee, known, kept, run) if given.own else known
             place = 0 if given.own else run
             of_target.append(simulate(one, place, given.count, level=given.level, draws=given.draws))
         rows += of_target
         print(f"{target:18} {_line(of_target)}", flush=True)
     print(f"{'all':18} {_line(rows)}")
-
-
-def _own(settings: Settings, target: str, committee: Committee, known: Known, run: int) -> Known:
-    table = read_table(find_table(settings.cache, target, None).path)
-    kept = labels_of(table, slice(None), Labelling(committee.expressions)).index[committee.row] >= 0
-    return alone(committee, known, run, kept)
 
 
 def _line(found: list[Simulated]) -> str:

@@ -15,7 +15,7 @@ from fercache.heads.zero_shot import ZeroShot
 
 def test_it_averages_log_probabilities() -> None:
     train, test = faces(140, 1), faces(35, 3)
-    head = Ensemble(task(), EnsembleSettings.model_validate({"heads": "gda, zero-shot"}))
+    head = Ensemble(task(), EnsembleSettings(heads="gda, zero-shot"))
     gda = Gda(task(), GdaSettings())
     alone = ZeroShot(task(), HeadSettings()).logits(test).log_softmax(1)
     for ours, theirs in zip(head.candidates(train, 0), gda.candidates(train, 0), strict=True):
@@ -24,7 +24,7 @@ def test_it_averages_log_probabilities() -> None:
 
 
 def test_every_combination_of_candidates_is_a_candidate() -> None:
-    head = Ensemble(task(), EnsembleSettings(heads=("knn", "gda")))
+    head = Ensemble(task(), EnsembleSettings(heads="knn,gda"))
     combined = list(head.candidates(faces(70, 1), 0))
     assert combined == [{"knn.k": k, "gda.shrinkage": a} for k in NEIGHBOURS for a in SHRINKAGES]
 
@@ -42,7 +42,7 @@ def test_members_learn_the_shift() -> None:
 @pytest.mark.parametrize("heads", ["gda", "gda,gda", "gda,nothing", "gda,sigmoid-mask", "gda,ensemble", ""])
 def test_other_members_are_refused(heads: str) -> None:
     with pytest.raises(ValidationError):
-        EnsembleSettings.model_validate({"heads": heads})
+        EnsembleSettings(heads=heads)
 
 
 def test_every_member_is_fitted_without_randomness() -> None:

@@ -49,6 +49,6 @@ def test_a_declined_adaptation_changes_nothing_and_says_why() -> None:
     streaming = Streaming("center", SOURCE, scores)
     assert torch.equal(streaming(few), scores(few))
     assert "expressions are in effect" in streaming.declined
-    change, entry = Adapting("center", SOURCE, few).of(scores)
-    assert entry.declined == streaming.declined
+    change, declined = Adapting("center", SOURCE, few).of(scores)
+    assert declined == streaming.declined
     assert torch.equal(change.shift, Adapted.of(SOURCE).shift)

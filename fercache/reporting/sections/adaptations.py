@@ -96,7 +96,7 @@ def _view(board: Board, report: Report) -> View | None:
     rows = [
         row
         for method in (row.method for row in board.headline if row.method.readout == MAIN)
-        for name, cases in adapted.items()
+        for name, cases in sorted(adapted.items())
         if (row := _row(method, name, plain=plain, cases=cases, labels=labels))
     ]
     return View(board, labels, tuple(rows), guards=tuple(_guards(plain, adapted)))

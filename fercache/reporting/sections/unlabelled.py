@@ -6,7 +6,7 @@ from statistics import fmean
 
 from fercache.csv_cells import csv_text
 from fercache.reporting.drawing import Drawing
-from fercache.reporting.estimates import Estimated, errors_by_estimator, estimates_figure, estimates_frame, left_out
+from fercache.reporting.estimates import Estimated, LeftOut, estimates_figure, estimates_frame
 from fercache.reporting.known_domains import known_domains
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
@@ -53,12 +53,12 @@ def content(report: Report) -> Content | None:
         return None
     views, drawings, rows = [], {}, []
     for number, (_, known) in enumerate(sorted(known_domains(report.stored, report.cache).items())):
-        found = left_out(known)
-        if any(each.estimates for each in found):
-            figure = estimates_figure(found, [])
-            views.append(View(figure, target_rows(found), estimator_rows(known)))
+        left_out = LeftOut(known)
+        if any(each.estimates for each in left_out.estimates):
+            figure = estimates_figure(left_out.estimates, [])
+            views.append(View(figure, target_rows(left_out.estimates), estimator_rows(left_out)))
             drawings[f"estimates-{number + 1}" if number else "estimates"] = figure
-            rows += found
+            rows += left_out.estimates
     if not views:
         return None
     return Content({"views": views}, drawings, {"estimates.csv": csv_text(estimates_frame(rows))})
@@ -91,10 +91,10 @@ def _drift(domain: Domain) -> float | None:
     return domain.signals.get("Fréchet distance")
 
 
-def estimator_rows(known: list[Domain]) -> list[EstimatorRow]:
+def estimator_rows(left_out: LeftOut) -> list[EstimatorRow]:
     """The most accurate first."""
-    found = errors_by_estimator(known, "accuracy")
-    rows = [EstimatorRow(name, error, 100 * covered, width) for name, (error, covered, width, _) in found.items()]
+    found = left_out.errors("accuracy")
+    rows = [EstimatorRow(name, error, 100 * covered, width) for name, (error, covered, width) in found.items()]
     return sorted(rows, key=lambda row: row.error)
 
 
