@@ -15,6 +15,7 @@ from fercache.loading.labelled_faces import LabelledFaces
 from fercache.output_paths import shown
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
+from fercache.toml_files import is_file
 
 NEEDED = ("id", "label", "target")
 """Columns of the list; `image` is checked if it is there."""
@@ -48,6 +49,8 @@ def read_few(file: Path) -> FewList:
     Raises UsageError, with the line, for a label that is no expression, a face listed twice, several targets, and
     without any label.
     """
+    if not is_file(file):
+        raise UsageError(f"--few {file}: no such file. To make one: fercache suggest TARGET --for training")
     targets: dict[str, int] = {}
     faces: dict[str, FewFace] = {}
     for line, cells in named_rows(file, NEEDED):

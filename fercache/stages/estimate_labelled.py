@@ -1,7 +1,8 @@
 """runs, and a list of a few labelled faces -> accuracy and mean class recall of each run, with intervals."""
 
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
-from fercache.loading.committee import Committee, Member, read_committee
+from fercache.loading.committee import TEXT, Committee, Member, read_committee
+from fercache.loading.run_config import read_config
 from fercache.loading.tables import find_run, find_table
 from fercache.options.estimate import EstimateRequest
 from fercache.output_paths import shown
@@ -53,7 +55,35 @@ def estimate_labelled(settings: Settings, request: EstimateRequest) -> list[Labe
     if unknown := [run for run in asked if run not in known]:
         read_committee(settings, info, name, runs=unknown)  # raises with the reason
     sample = _read_sample(request.labelled, committee)
+    committee = _untaught(settings, committee, sample, asked=asked)
     return [_estimate(committee, each, sample) for each in committee.members if not asked or each.name in asked]
+
+
+def _untaught(settings: Settings, committee: Committee, sample: LabelledSample, asked: Sequence[str]) -> Committee:
+    """The committee without the runs that learned from labels of the sample, which say nothing new about them.
+
+    Raises UsageError if one of these is `asked`, or if they are all.
+    """
+    ids = {str(committee.id[row]) for row in sample.row}
+    kept, reasons = [], []
+    for member in committee.members:
+        few = None if member.name == TEXT else read_config(settings.cache / "runs" / member.name)[1].few_labels
+        same = few is not None and DatasetName.parse(few.target).clean == committee.name.clean
+        known = ids & set(few.faces) if few is not None and same else set()
+        if not known:
+            kept.append(member)
+            continue
+        reasons.append(
+            f"{member.name} learned from {len(known)} of the labelled faces, so they do not estimate it. "
+            f"Label others: fercache suggest {committee.name.whole} --out NEW.csv --seed 1"
+        )
+        if member.name in asked:
+            raise UsageError(reasons[-1])
+    if not kept:
+        raise UsageError(reasons[0])
+    for reason in reasons:
+        print(f"skipped: {reason}", file=sys.stderr)
+    return replace(committee, members=tuple(kept))
 
 
 def _estimate(committee: Committee, member: Member, sample: LabelledSample) -> LabelledEstimate:

@@ -1,4 +1,4 @@
-"""`python -m tests.few_shot --cache CACHE`: accuracy against the number of labelled faces of a target, per head.
+"""`python -m tests.few_labels.curve --cache CACHE`: accuracy against the number of labelled faces of a target, per head.
 
 Needs a cache with tables of the source and the targets. Faces are drawn at random, equally many of each expression, DRAWS
 times; labels are the tables' own. Scores are on the target's other faces. Writes a CSV, and prints the means.
