@@ -23,7 +23,9 @@ def command(request: TrainRequest, trunk: str | None, trunk_weights: str | None)
         click.echo(folder)
     _, config = read_config(folders[0])
     copies = f" (without {config.validation_copies:,} copies of training faces)" if config.validation_copies else ""
-    few = f", {len(config.few_labels.faces):,} labelled faces of {config.few_labels.target}" if config.few_labels else ""
+    few = (
+        f", {len(config.few_labels.faces):,} labelled faces of {config.few_labels.target}" if config.few_labels else ""
+    )
     click.echo(
         f"{config.source}: {config.train_rows:,} training faces{few}, {config.validation_rows:,} of source validation"
         + copies

@@ -12,6 +12,7 @@ from fercache.errors import UsageError
 from fercache.expressions import canonical
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
 from fercache.loading.labelled_faces import LabelledFaces
+from fercache.loading.run_config import FewLabels
 from fercache.output_paths import shown
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
@@ -20,7 +21,7 @@ from fercache.toml_files import is_file
 NEEDED = ("id", "label", "target")
 """Columns of the list; `image` is checked if it is there."""
 
-FIRM = 20
+FIRM = 5
 """With so many labels of each expression, the labelled faces weigh half as much as the source."""
 
 
@@ -113,6 +114,19 @@ def few_labelled(few: FewList, table: FeatureTable, expressions: Sequence[str]) 
         subject=columns.subject[listed],
         group=columns.group[listed],
         dropped={},
+    )
+
+
+def labels_of_run(
+    name: DatasetName, table: FeatureTable, faces: LabelledFaces, *, expressions: Sequence[str]
+) -> FewLabels:
+    """What a run stores of the labelled `faces` that it learned from."""
+    expression_of = dict(zip(faces.row.tolist(), faces.truth.tolist(), strict=True))  # once, however often repeated
+    return FewLabels(
+        target=str(name.whole),
+        key=table.clean_key,
+        faces={str(table.columns.id[row]): expressions[truth] for row, truth in expression_of.items()},
+        images=[table.columns.pixel_sha256[row].tobytes().hex() for row in expression_of],
     )
 
 

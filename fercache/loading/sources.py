@@ -17,7 +17,7 @@ from fercache.heads import Batch
 from fercache.identity import canonical_json, key_of, seed_from
 from fercache.images.corruptions import SHIFTED
 from fercache.loading.batches import as_batch, crops_of, pooled, pooled_views, stored_views
-from fercache.loading.few_labelled import few_labelled, read_few, repeated
+from fercache.loading.few_labelled import few_labelled, labels_of_run, read_few, repeated
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.run_config import FewLabels
 from fercache.loading.tables import find_prompts, find_shifted, find_table, same_encoder
@@ -130,6 +130,10 @@ class _Learned:
         row = {id: row for row, id in enumerate(self.validation.id)}
         return self.validation.take(np.array([row[id] for id in self.shifted.id]))
 
+    def as_few(self, labelling: Labelling) -> FewLabels:
+        """What a run stores of a target's labelled faces."""
+        return labels_of_run(self.part.name, self.table, self.train, expressions=labelling.expressions)
+
     @property
     def subsets(self) -> tuple[LabelledFaces | None, ...]:
         """In the order of `SourceFaces`."""
@@ -158,7 +162,11 @@ def read_source(
     learned = [replace(each, shifted=_shifted(settings.cache, each, labelling)) for each in learned]
     learned = _some_of(learned, request.faces)
     own_rows = sum(len(each.train.truth) for each in learned)
-    few = None if request.few is None else _few_of(settings, request, parts, recipe, labelling=labelling, rows=own_rows)
+    few = (
+        None
+        if request.few is None
+        else _few_of(settings, request, parts, recipe=recipe, labelling=labelling, rows=own_rows)
+    )
     device = resolve_device(request.device)
     dropped: Counter[str] = Counter()
     for each in learned:
@@ -177,7 +185,7 @@ def read_source(
         prompts=find_prompts(settings.cache, parts[0].table, request.prompts),
         device=device,
         few=lacking,
-        few_labels=None if few is None else _named(few, labelling),
+        few_labels=None if few is None else few.as_few(labelling),
         own_rows=own_rows,
     )
 
@@ -196,11 +204,12 @@ def _folds(learned: Sequence[_Learned], few: _Learned | None) -> NDArray[np.int6
 
 
 def _few_of(
-    settings: Settings, request: TrainRequest, parts: Sequence[Part], recipe: str, *, labelling: Labelling, rows: int
-) -> _Learned:
+    settings: Settings, request: TrainRequest, parts: Sequence[Part], *, recipe: str, labelling: Labelling, rows: int
+) -> _Learned | None:
     """The requested labelled faces of a target, repeated for `rows` of the source. Raises UsageError for a wrong list,
     and if they are of the source."""
-    assert request.few is not None
+    if request.few is None:
+        return None
     listed, first = read_few(request.few), parts[0]
     name = listed.target
     if name.clean in [part.name.clean for part in parts]:
@@ -215,17 +224,6 @@ def _few_of(
     faces = few_labelled(listed, table, labelling.expressions)
     times = repeated(faces, rows, len(labelling.expressions))
     return _Learned(table, part, times, validation=faces.take(np.arange(0)), held_out="")
-
-
-def _named(few: _Learned, labelling: Labelling) -> FewLabels:
-    row, first = np.unique(few.train.row, return_index=True)
-    labels = (labelling.expressions[truth] for truth in few.train.truth[first])
-    return FewLabels(
-        target=str(few.part.name.whole),
-        key=few.part.table.clean_key,
-        faces=dict(zip(map(str, few.train.id[first]), labels, strict=True)),
-        images=[few.table.columns.pixel_sha256[each].tobytes().hex() for each in row],
-    )
 
 
 def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Sequence[Part]) -> Labelling:

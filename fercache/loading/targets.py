@@ -48,8 +48,8 @@ class Target:
     """The faces to score. `known` are the expressions that the dataset's labels can have.
 
     `duplicate` (N,) marks the faces with a copy in the source's training rows, None if not searched; `unique`: they are
-    left out. `few` says how many labels the run has learned from; these faces are left out. `trained_on` lists the datasets in which the run may have seen the faces; `drift` is the distance of all
-    the split's faces from the source's.
+    left out. `trained_on` lists the datasets in which the run may have seen the faces; `drift` is the distance of all
+    the split's faces from the source's. `few` are labels that the run has learned from; their faces are left out.
     """
 
     table: FeatureTable

@@ -154,6 +154,16 @@ def test_tables_keep_methods_with_labels_apart_however_many(run: Run, few: Path,
         }
     page = Path("reports/latest/index.html").read_text()
     assert f"--few {few}" in page
+    section = page.partition('<section id="few-labels"')[2].partition("</section>")[0]
+    assert section.count('<tr><th scope="row"') == 4 and "few=9 of folder:office" in section
+
+
+def test_a_report_of_such_runs_alone(run: Run, few: Path) -> None:
+    trained(run, "--few", few)
+    assert run("evaluate", "--target", "folder:office").code == 0
+    shown = run("compare")
+    assert shown.code == 0 and "sees: few labels)" in shown.out, shown.err
+    assert '<section id="few-labels"' in Path("reports/latest/index.html").read_text()
 
 
 def test_predict_and_estimate_take_such_runs(run: Run, few: Path, studio_folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""`python -m tests.few_labels.curve --cache CACHE`: accuracy against the number of labelled faces of a target, per head.
+"""`python -m tests.few_labels.curve --cache CACHE --csv FILE`: accuracy against the number of labelled faces.
 
-Needs a cache with tables of the source and the targets. Faces are drawn at random, equally many of each expression, DRAWS
-times; labels are the tables' own. Scores are on the target's other faces. Writes a CSV, and prints the means.
+Needs a cache with tables of the source and the targets. Faces are drawn at random, equally many of each expression,
+DRAWS times; labels are the tables' own. Scores are on the target's other faces. Writes a CSV, and prints the means.
 """
 
 import argparse
@@ -50,7 +50,9 @@ def write_list(path: Path, target: str, faces: LabelledFaces, expressions: tuple
     return path
 
 
-def accuracies(settings: Settings, request: TrainRequest, faces: LabelledFaces, learned: list[int]) -> Iterator[tuple[str, float, float]]:
+def accuracies(
+    settings: Settings, request: TrainRequest, faces: LabelledFaces, learned: list[int]
+) -> Iterator[tuple[str, float, float]]:
     """The accuracy and mean class recall of each head on the faces that it did not learn from."""
     others = np.setdiff1d(np.arange(len(faces.truth)), learned)
     for plan in training_plans(settings, request):

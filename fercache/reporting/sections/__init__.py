@@ -24,8 +24,8 @@ from fercache.reporting.drawing import Drawing
 from fercache.reporting.report import Report
 
 ORDER = (
-    *("scores", "ranks", "differences", "policies", "settings", "robustness", "adaptations", "unlabelled"),
-    *("targets", "maps", "masks", "samples", "repeat"),
+    *("scores", "ranks", "differences", "policies", "settings", "robustness", "adaptations"),
+    *("few-labels", "unlabelled", "targets", "maps", "masks", "samples", "repeat"),
 )
 """The order of the built-in sections; any other section comes `after` one of them."""
 

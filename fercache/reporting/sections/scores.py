@@ -70,9 +70,10 @@ def _files(report: Report) -> dict[str, str]:
     renamed = [*report.records, *report.adapted] != report.stored
     every = frame(report.stored, report.request.class_mix) if renamed else report.scores
     texts = {"results.csv": csv_text(csv_tables.results(every))}
+    if report.boards or report.adapted_boards:
+        texts |= {"summary.csv": csv_text(csv_tables.summary(report.scores))}
     if report.boards:
         papers = paper_tables(report.boards, kept_faces(report.records))
-        texts |= {"summary.csv": csv_text(csv_tables.summary(report.scores))}
         texts |= {"table.md": markdown(papers), "table.tex": latex(papers)}
     return texts
 
