@@ -355,15 +355,20 @@ def test_where_validation_is_of_few_faces_candidates_are_cross_validated() -> No
 
 def test_faces_in_no_fold_are_learned_from_and_never_scored() -> None:
     train, folds = faces(70, 1), np.arange(70) // 7 % 5
-    labels = torch.cat([train.labels, (train.labels + 1) % 7])  # the others are labelled wrongly
-    both = Batch(torch.cat([train.features, train.features]), None, labels=labels)
-    source = SourceFaces(both, train.rows(torch.arange(1)), folds=np.concatenate([folds, np.full(70, -1)]))
+    # The others are the same faces with wrong labels, and nearly the same faces with right ones.
+    features = torch.cat([train.features, train.features, train.features + 0.01 * faces(70, 2).features])
+    labels = torch.cat([train.labels, (train.labels + 1) % 7, train.labels])
+    source = SourceFaces(
+        Batch(features, None, labels=labels),
+        train.rows(torch.arange(1)),
+        folds=np.concatenate([folds, np.full(140, -1)]),
+    )
     head, settings = KNearestNeighbours(task(), HeadSettings()), HeadSettings()
     with_them = train_head(head, source, settings, seed=1).history
     without = train_head(head, replace(source, train=train, folds=folds), settings, seed=1).history
     for ours, theirs in zip(with_them[-1:], without[-1:], strict=True):
         assert ours["k"] == theirs["k"] == 1
-        assert ours["validation_accuracy"] == 0 < theirs["validation_accuracy"]  # its nearest face is its own copy
+        assert ours["validation_accuracy"] == 0 < theirs["validation_accuracy"]
 
 
 @pytest.mark.parametrize("plugin", [LinearProbe, TipAdapter, ClassMean])

@@ -27,8 +27,8 @@ from fercache.store.atomic import write_text
 from fercache.store.tables import TableInfo, read_table
 
 COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability", "target", "image")
-"""Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's. `image` marks the pixels:
-labels are not given to another image of the same name."""
+"""Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's. `image` marks the
+pixels: labels are not given to another image of the same name."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
