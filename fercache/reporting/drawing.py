@@ -19,7 +19,10 @@ from matplotlib.figure import Figure
 
 WIDTH = 340  # pixels: a phone shows it without shrinking
 LINE = 17  # pixels, the height of a line of a legend
-SERIES = ("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b")
+SERIES = (
+    *("#3b74b9", "#c7792b", "#3f8f6b", "#8a63b3", "#b4495f", "#6f7780", "#2f93a3", "#99852b"),
+    *("#b5598f", "#7a5a3c", "#5f7fd6", "#6a9a2f"),
+)
 """Colours of the methods, mid-toned to be visible on white and on black."""
 
 INK, FAINT = "#1d2125", "#dfe3e6"
