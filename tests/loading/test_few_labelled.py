@@ -8,8 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercache import Settings
+from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.errors import UsageError
 from fercache.expressions import first_expressions
+from fercache.loading.batches import StoredViews
 from fercache.loading.few_labelled import FIRM, read_few, repeated
 from fercache.loading.labelled_faces import LabelledFaces
 from fercache.loading.sources import read_source
@@ -73,3 +75,24 @@ def test_they_are_the_last_training_faces_and_select_nothing(settings: Settings,
     ]
     assert both.faces.folds is not None and alone.faces.folds is not None
     assert np.array_equal(both.faces.folds[:own], alone.faces.folds) and set(both.faces.folds[own:]) == {-1}
+
+
+@pytest.mark.usefixtures("pixel_encoder")
+def test_they_have_views_and_crops_as_the_source(settings: Settings, tmp_path: Path) -> None:
+    for name, first, split in (("mine", 1, "train"), ("other", 5000, "test")):
+        root = draw_folder(tmp_path / name, first, {split: 3})
+        encoder = EncoderRequest(name="pixels")
+        views = 2 if name == "mine" else 0
+        extract(settings, ExtractRequest(dataset=f"folder:{name}", root=root, encoder=encoder, views=views, crops=18))
+    table = read_table(find_table(settings.cache, "folder:other", "pixels").path)
+    few = write(tmp_path / "few.csv", list(table.columns.id[:2]), ["fear", "anger"])
+    request = TrainRequest(source="folder:mine", encoder="pixels", device="cpu", few=few)
+    with pytest.raises(UsageError, match="folder:other has no views .* fercache extract .*folder:other"):
+        read_source(settings, request, recipe="cafe", with_crops=True)
+    extract(
+        settings, ExtractRequest(dataset="folder:other", root=tmp_path / "other", encoder=encoder, views=2, crops=18)
+    )
+    source = read_source(settings, request, recipe="cafe", with_crops=True)
+    assert isinstance(source.faces.views, StoredViews)
+    assert source.faces.views.features.shape[:2] == (3, len(source.faces.train.features))
+    assert source.faces.train.crops is not None and len(source.faces.train.crops) == len(source.faces.train.features)
