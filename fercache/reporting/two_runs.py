@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
-from fercache.policies import Sees
 from fercache.records import MAIN, METRICS, Record
 from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES
@@ -93,9 +92,7 @@ def compare_pair(records_a: Sequence[Record], records_b: Sequence[Record], cache
     Each sequence holds the records of one run; their predictions are in `cache`. Leaves out targets without duplicates,
     because predictions do not mark them. Raises UsageError if there is no common target.
     """
-    records_a, records_b = (
-        [record for record in each if record.method_sees == Sees.NOTHING] for each in (records_a, records_b)
-    )
+    records_a, records_b = ([record for record in each if record.adaptation is None] for each in (records_a, records_b))
     policy = headline([{record.selection for record in each} for each in (records_a, records_b)])
     of_a, of_b = (_by_target(each, policy) for each in (records_a, records_b))
     a, b = records_a[0], records_b[0]

@@ -87,7 +87,7 @@ def test_they_have_views_and_crops_as_the_source(settings: Settings, tmp_path: P
     table = read_table(find_table(settings.cache, "folder:other", "pixels").path)
     few = write(tmp_path / "few.csv", list(table.columns.id[:2]), ["fear", "anger"])
     request = TrainRequest(source="folder:mine", encoder="pixels", device="cpu", few=few)
-    with pytest.raises(UsageError, match="folder:other has no views .* fercache extract .*folder:other"):
+    with pytest.raises(UsageError, match=r"folder:other has no views .* fercache extract .*folder:other"):
         read_source(settings, request, recipe="cafe", with_crops=True)
     extract(
         settings, ExtractRequest(dataset="folder:other", root=tmp_path / "other", encoder=encoder, views=2, crops=18)
