@@ -134,7 +134,7 @@ def test_labels_that_are_not_in_the_list_reach_nothing(run: Run, few: Path, offi
 
 def test_tables_keep_methods_with_labels_apart_however_many(run: Run, few: Path, sketch_folder: Path) -> None:
     extracted(run, "sketch", sketch_folder)
-    plain, with_labels = trained(run)[0], trained(run, "--few", few)[0]
+    plain, learned = trained(run)[0], trained(run, "--few", few)[0]
     trained(run, "--few", rewritten(few, "fewer.csv", rows_of(few)[:9]))
     assert run("evaluate").code == 0
     shown = run("compare")
@@ -156,7 +156,7 @@ def test_tables_keep_methods_with_labels_apart_however_many(run: Run, few: Path,
     page = Path("reports/latest/index.html").read_text()
     assert f"--few {few}" in page
     section = page.partition('<section id="few-labels"')[2].partition("</section>")[0]
-    two = run("compare", plain.name, with_labels.name)
+    two = run("compare", plain.name, learned.name)
     assert two.code == 0 and "folder:office: only A is right on" in two.out, two.err
     assert section.count('<tr><th scope="row"') == 4 and "few=9 of folder:office" in section
 
