@@ -75,7 +75,7 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     Raises UsageError for an unknown head or setting, and for a source that is not extracted or has too few labels.
     """
     remove_abandoned(settings.cache / "runs")
-    plans = training_plans(settings, request)
+    plans = training_plans(settings, request, read_table)
     jobs = _jobs(request, plans)
     for plan in plans:  # refuses names that are too long before anything is trained
         folders = [_folder(settings, each, seed) for each, seed in jobs if each is plan]
@@ -189,7 +189,7 @@ class TrainingPlan:
 
 
 def training_plans(
-    settings: Settings, request: TrainRequest, read: Callable[[Path], FeatureTable] = read_table
+    settings: Settings, request: TrainRequest, read: Callable[[Path], FeatureTable]
 ) -> list[TrainingPlan]:
     """One plan per requested head; `read` gives the rows of a table, or some of them."""
     plugins = {name: registry.load("heads", name) for name in request.heads}
@@ -244,7 +244,8 @@ def _head_settings(plugins: Mapping[str, Any], given: Mapping[str, Any]) -> dict
 
 def planned_runs(settings: Settings, request: TrainRequest) -> list[Path]:
     """The folders that `train` would return, existing or not; nothing is trained. Raises as `train`."""
-    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, training_plans(settings, request))]
+    plans = training_plans(settings, request, read_table)
+    return [_folder(settings, plan, seed) for plan, seed in _jobs(request, plans)]
 
 
 def _run_identity(plan: TrainingPlan) -> dict[str, Any]:

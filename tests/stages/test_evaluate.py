@@ -15,12 +15,12 @@ from safetensors.numpy import save_file
 from fercache import EncoderRequest, ExtractRequest, Settings, extract, registry
 from fercache.errors import UsageError
 from fercache.identity import file_hash
-from fercache.loading import sources
 from fercache.loading.runs import load_run
 from fercache.options.evaluate import EvaluateRequest
 from fercache.records import DUPLICATE, Record, read_record
 from fercache.scoring.selection import POLICIES
 from fercache.stages import evaluate as evaluate_stage
+from fercache.stages import train as train_stage
 from fercache.stages.compare import compare
 from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
@@ -100,7 +100,7 @@ def test_a_command_reads_a_table_once_and_builds_a_run_once(
     def noted(call: Callable[..., Any]) -> Callable[..., Any]:
         return lambda path, *rest: calls.append(path) or call(path, *rest)
 
-    for stage, name in ((evaluate_stage, "read_table"), (evaluate_stage, "load_run"), (sources, "read_table")):
+    for stage, name in ((evaluate_stage, "read_table"), (evaluate_stage, "load_run"), (train_stage, "read_table")):
         monkeypatch.setattr(stage, name, noted(getattr(stage, name)))
     tables = [extracted(settings, f"folder:{name}", planted_folder) for name in ("mine", "other")]
     run = trained(settings, "folder:mine")
