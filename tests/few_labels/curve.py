@@ -55,7 +55,7 @@ def accuracies(
 ) -> Iterator[tuple[str, float, float]]:
     """The accuracy and mean class recall of each head on the faces that it did not learn from."""
     others = np.setdiff1d(np.arange(len(faces.truth)), learned)
-    for plan in training_plans(settings, request):
+    for plan in training_plans(settings, request, read_table):
         head, fitted = plan.fit(0)
         policy = headline([policies_of(fitted.history)])
         head.load_state_dict(fitted.snapshots[choose(policy, fitted.history, len(plan.source.faces.validation.labels))])
