@@ -61,7 +61,7 @@ def miniature(experiment: Experiment) -> Experiment:
         "leave_one_out": folders(experiment.leave_one_out, 3),
         "targets": [*FOLDERS[:2], *corrupted] if experiment.sources else [],
         "seeds": list(experiment.seeds[:1]),
-        "heads": [_small(entry) for entry in experiment.heads[: 3 if experiment.leave_one_out else None]],
+        "heads": [_small(entry) for entry in experiment.heads[: 3 if experiment.leave_one_out or experiment.adapt else None]],
     }
     asked = ("sources", "leave_one_out", "targets")
     return Experiment.model_validate({name: value for name, value in content.items() if value or name not in asked})
