@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fercache.scoring import metrics
 
-SCHEMA: Final = 3
-"""The schema written. Records of schemas 1 and 2, which lack some fields, are still read."""
+SCHEMA: Final = 4
+"""The schema written. Records of schemas 1 to 3, which lack some fields, are still read."""
 MAIN = "main"
 """The readout of every head; some heads have others too, such as CAFE's grouped channels."""
 

@@ -58,7 +58,7 @@ class Record(Strict):
     learned from.
     """
 
-    schema_version: Literal[1, 2, 3] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[1, 2, 3, 4] = Field(default=SCHEMA, alias="schema")
     run: str
     method_key: str
     encoder: str

@@ -97,8 +97,8 @@ def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest
 
 
 def test_a_newer_schema_asks_for_an_upgrade(written: Path) -> None:
-    with pytest.raises(UsageError, match=r"schema 4; this fercache reads up to 3\. Upgrade") as caught:
-        read_record(corrupt(written, schema=4, invented=1))
+    with pytest.raises(UsageError, match=r"schema 5; this fercache reads up to 4\. Upgrade") as caught:
+        read_record(corrupt(written, schema=5, invented=1))
     assert str(written) in str(caught.value)
 
 
@@ -283,7 +283,7 @@ def test_reading_records_needs_neither_torch_nor_pandas() -> None:
 
 
 def test_a_record_is_written_under_its_schema(written: Path) -> None:
-    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 3
+    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 4
     assert isinstance(read_record(written), Record)
 
 
