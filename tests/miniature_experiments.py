@@ -52,6 +52,7 @@ def miniature(experiment: Experiment) -> Experiment:
         return list(dict.fromkeys(map(folder, names)))[:count]
 
     corrupted = [f"{FOLDERS[0]}+blur:2"] if any("+" in target for target in experiment.targets) else []
+    most = 3 if experiment.leave_one_out or experiment.adapt else None
     content = experiment.model_dump(mode="json") | {
         "encoder": "pixels",
         "preprocessing": "clip",
@@ -61,7 +62,7 @@ def miniature(experiment: Experiment) -> Experiment:
         "leave_one_out": folders(experiment.leave_one_out, 3),
         "targets": [*FOLDERS[:2], *corrupted] if experiment.sources else [],
         "seeds": list(experiment.seeds[:1]),
-        "heads": [_small(entry) for entry in experiment.heads[: 3 if experiment.leave_one_out or experiment.adapt else None]],
+        "heads": [_small(entry) for entry in experiment.heads[:most]],
     }
     asked = ("sources", "leave_one_out", "targets")
     return Experiment.model_validate({name: value for name, value in content.items() if value or name not in asked})
