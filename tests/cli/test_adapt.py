@@ -2,6 +2,7 @@
 
 import csv
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,23 @@ def test_an_unknown_adaptation_is_refused(run: Run, trained: Path) -> None:
     outcome = run("evaluate", "--adapt", "centre")
     assert outcome.code == 2
     assert "There is no adaptation 'centre'. Did you mean 'center'?" in outcome.err
+
+
+def test_a_run_is_the_same_with_the_target_and_without_it(run: Run, trained: Path) -> None:
+    """Trained before the target existed, beside it, and after it was deleted."""
+
+    def weights() -> dict[str, bytes]:
+        return {folder.name: (folder / "head.safetensors").read_bytes() for folder in Path("cache/runs").iterdir()}
+
+    def trained_again() -> dict[str, bytes]:
+        shutil.rmtree("cache/runs")
+        assert run("train", "--source", "folder:mine", "--head", "linear-probe", "--seeds", "0").code == 0
+        return weights()
+
+    before = weights()
+    scored(run, trained, "plain", shuffled=False)
+    assert weights() == before
+    assert trained_again() == before
+    for table in Path("cache/features/pixels").glob("manifest-plain*"):
+        table.unlink()
+    assert trained_again() == before
