@@ -22,7 +22,8 @@ NAMES = st.one_of(
 @given(st.lists(NAMES, min_size=1, max_size=3), st.sampled_from([".csv", ".CSV", ".json", ""]))
 def test_what_passes_can_be_written_and_what_does_not_is_one_sentence(parts: list[str], ending: str) -> None:
     with tempfile.TemporaryDirectory() as made:
-        root = Path(made)
+        root = Path(made) / "deep" / "enough"  # for two `..`
+        root.mkdir(parents=True)
         (root / "file").write_text("kept")
         (root / "folder" / "in.csv").mkdir(parents=True)
         path = root.joinpath(*(part.lstrip("/") for part in parts[:-1])) / f"in{parts[-1].replace('/', '')}{ending}"
