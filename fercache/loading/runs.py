@@ -40,6 +40,11 @@ class LoadedRun:
         found = next((row.get("temperature") for row in self.run.history if row["snapshot"] == snapshot), None)
         return found if isinstance(found, float | int) else None
 
+    def chosen(self, policy: str) -> str:
+        """The snapshot of a selection policy that does not look at a target."""
+        config = self.config
+        return choose(policy, self.run.history, config.rows_chosen_by, too_few=config.too_few)
+
     def load_snapshot(self, name: str) -> None:
         """Loads the snapshot `name` into the head. Raises UsageError if it does not fit."""
         state = {key: torch.from_numpy(value) for key, value in self.run.snapshot(name).items()}
@@ -79,9 +84,7 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
 
 def load_chosen(loaded: LoadedRun) -> str:
     """Loads the snapshot that the headline selection policy chooses; returns its name."""
-    history, config = loaded.run.history, loaded.config
-    policy = headline([policies_of(history)])
-    snapshot = choose(policy, history, config.rows_chosen_by, too_few=config.too_few)
+    snapshot = loaded.chosen(headline([policies_of(loaded.run.history)]))
     loaded.load_snapshot(snapshot)
     return snapshot
 

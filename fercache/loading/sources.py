@@ -162,11 +162,7 @@ def read_source(
     learned = [replace(each, shifted=_shifted(settings.cache, each, labelling)) for each in learned]
     learned = _some_of(learned, request.faces)
     own_rows = sum(len(each.train.truth) for each in learned)
-    few = (
-        None
-        if request.few is None
-        else _few_of(settings, request, parts, recipe=recipe, labelling=labelling, rows=own_rows)
-    )
+    few = _few_of(settings, request, parts, recipe=recipe, labelling=labelling, rows=own_rows)
     device = resolve_device(request.device)
     dropped: Counter[str] = Counter()
     for each in learned:
@@ -206,8 +202,10 @@ def _folds(learned: Sequence[_Learned], few: _Learned | None) -> NDArray[np.int6
 def _few_of(
     settings: Settings, request: TrainRequest, parts: Sequence[Part], *, recipe: str, labelling: Labelling, rows: int
 ) -> _Learned | None:
-    """The requested labelled faces of a target, repeated for `rows` of the source. Raises UsageError for a wrong list,
-    and if they are of the source."""
+    """The requested labelled faces of a target, repeated for `rows` of the source; None without a request.
+
+    Raises UsageError for a wrong list, and if they are of the source.
+    """
     if request.few is None:
         return None
     listed, first = read_few(request.few), parts[0]

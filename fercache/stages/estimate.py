@@ -37,7 +37,7 @@ from fercache.reporting.known_domains import (
 from fercache.runtime.progress import progress, say_once
 from fercache.scoring.calibration import probabilities
 from fercache.scoring.estimates import Calibrated, Domain
-from fercache.scoring.selection import choose, headline, policies_of
+from fercache.scoring.selection import headline, policies_of
 from fercache.scoring.signals import Validated
 from fercache.settings import Settings
 from fercache.stages._source_validation import SAMPLE, source_of, write_validation
@@ -124,7 +124,7 @@ def _answering(
                 loaded = load_run(folder, device)
                 policy = headline([policies_of(loaded.run.history)])
                 validated = _validated(settings, loaded, policy)
-                loaded.load_snapshot(_chosen(loaded, policy))
+                loaded.load_snapshot(loaded.chosen(policy))
                 crops = None if config.crop_side is None else crops_of(settings.cache, info, config.crop_side)
                 faces = faces_of_split(table, split, crops, device=loaded.device)
                 logits = head_logits(loaded.head, faces).float().cpu().numpy()
@@ -145,11 +145,6 @@ def _answering(
     return found, reasons
 
 
-def _chosen(loaded: LoadedRun, policy: str) -> str:
-    """The snapshot that a policy chooses."""
-    return choose(policy, loaded.run.history, loaded.config.rows_chosen_by, too_few=loaded.config.too_few)
-
-
 def _validated(settings: Settings, loaded: LoadedRun, policy: str) -> Validated | None:
     """The run on its source validation, whose predictions are stored; None if the source is not in the cache."""
     path = validation_path(loaded.run.folder, policy)
@@ -159,7 +154,7 @@ def _validated(settings: Settings, loaded: LoadedRun, policy: str) -> Validated 
         except UsageError as error:
             say_once(f"note: {error} Without the source, estimates know fewer signals.")
             return None
-        write_validation(path, loaded, source, snapshot=_chosen(loaded, policy))
+        write_validation(path, loaded, source, snapshot=loaded.chosen(policy))
         stored = read_stored(path)
         assert stored is not None
     shares = probabilities(stored.logits[MAIN], np.ones(len(stored.expressions), dtype=bool))

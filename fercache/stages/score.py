@@ -101,7 +101,7 @@ class _Scored:
         """The snapshot that a selection policy chooses; only the oracle gets the scores on the target."""
         run, config, target = self.loaded.run, self.loaded.config, self.target
         if policy != SelectionPolicy.ORACLE:
-            return _chosen(self.loaded, policy)
+            return self.loaded.chosen(policy)
         on_target = {
             name: score(of[MAIN], target.faces.truth, config.expressions, known=target.known).accuracy
             for name, of in self.logits.items()
@@ -172,7 +172,7 @@ def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list
     faces = as_faces(target.faces, target.crops, loaded.device)
     logits: Logits = {}
     adapted: dict[str, AdaptationRecord] = {}
-    for snapshot in dict.fromkeys(_chosen(loaded, policy) for policy in _policies(loaded, adapted=True)):
+    for snapshot in dict.fromkeys(loaded.chosen(policy) for policy in _policies(loaded, adapted=True)):
         loaded.load_snapshot(snapshot)
         change, declined = adapting.of(partial(head_logits, loaded.head))
         adapted[snapshot] = AdaptationRecord(name=adapting.name, faces=len(adapting.faces), declined=declined)
@@ -190,12 +190,6 @@ def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list
 def _policies(loaded: LoadedRun, adapted: bool) -> list[str]:
     every = policies_of(loaded.run.history)
     return [policy for policy in every if not adapted or policy != SelectionPolicy.ORACLE]
-
-
-def _chosen(loaded: LoadedRun, policy: str) -> str:
-    """The snapshot of a selection policy that does not look at the target."""
-    config = loaded.config
-    return choose(policy, loaded.run.history, config.rows_chosen_by, too_few=config.too_few)
 
 
 def _method_key(config: RunConfig, adaptation: AdaptationRecord | None) -> str:
