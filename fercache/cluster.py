@@ -180,7 +180,7 @@ def connected(address: str | None) -> Any:
 
     if ray.is_initialized():
         return ray
-    _knock(address)
+    check_address(address)
     with _our_signals():
         try:
             ray.init(address=address or "auto", log_to_driver=True)
@@ -229,7 +229,7 @@ def _our_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _knock(address: str | None) -> None:
+def check_address(address: str | None) -> None:
     """Raises UsageError for a malformed address, and if no Ray server answers soon.
 
     Ray itself would try for minutes. Its servers speak HTTP/2, and send the first frame.

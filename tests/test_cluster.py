@@ -97,4 +97,4 @@ def test_what_else_listens_there_is_no_cluster(answer: bytes, said: str) -> None
 
 
 def test_a_cluster_answers(nodes: Any) -> None:
-    cluster._knock(nodes.address)
+    cluster.check_address(nodes.address)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from fercache.cluster import Needs, Work, cores_of_task, handed_out
+from fercache.cluster import Needs, Work, check_address, cores_of_task, handed_out
 from fercache.errors import FercacheError, UsageError
 from fercache.heads import Batch, HeadSettings
 from fercache.loading.batches import StoredViews
@@ -27,7 +27,7 @@ from fercache.settings import Settings
 from fercache.stages._training_plans import PlannedRun, plan_of, planned, plans_on, train_run, warn_before_training
 from fercache.store.atomic import remove_abandoned
 from fercache.store.run_files import RunFiles
-from fercache.store.runs import is_finished, write_run_files
+from fercache.store.runs import is_finished, write_run
 
 PROCESS = 512 * 2**20
 """Bytes of a worker without features."""
@@ -93,6 +93,8 @@ def train_on_cluster(
     The requests have the same device and address. `failed` is called with each request that cannot be planned, which is
     left out of the result, and for each run that fails. Raises UsageError without Ray or a cluster.
     """
+    for address in {request.address for request in requests.values()}:
+        check_address(address)  # before sources are read, which may take minutes
     remove_abandoned(settings.cache / "runs")
     found: dict[Key, list[Path]] = {}
     jobs: dict[Path, Job] = {}
@@ -134,7 +136,7 @@ def _train(settings: Settings, jobs: Mapping[Path, Job], failed: Callable[[Path,
     with handed_out(work, jobs, first.request.address) as done, progress("train", faces, "face") as bar:
         for number, (folder, result) in enumerate(done, 1):
             try:
-                write_run_files(folder, result())
+                write_run(folder, result())
             except FercacheError as error:
                 failed(folder, error)
             bar.set_postfix_str(f"{number} of {len(jobs)} runs", refresh=False)

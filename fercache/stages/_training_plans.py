@@ -318,5 +318,5 @@ def train_run(run: PlannedRun, report: Report | None = None, step: Step | None =
     if task.text is not None:
         snapshots[TASK] = {"text": task.text.cpu().numpy()}
     return run_files(
-        run.folder, config.model_dump(mode="json", by_alias=True), history=fitted.history, snapshots=snapshots
+        run.folder, config=config.model_dump(mode="json", by_alias=True), history=fitted.history, snapshots=snapshots
     )

@@ -17,7 +17,7 @@ from fercache.settings import Settings
 from fercache.stages._train_on_cluster import train_on_cluster
 from fercache.stages._training_plans import PlannedRun, planned, train_run, training_plans, warn_before_training
 from fercache.store.atomic import remove_abandoned
-from fercache.store.runs import is_finished, write_run_files
+from fercache.store.runs import is_finished, write_run
 from fercache.store.tables import read_table
 
 
@@ -75,7 +75,7 @@ class _Watched:
             self._done += 1
             self._bar.set_postfix_str(f"{self._done} of {self._runs} runs", refresh=False)
             self._bar.update(left)
-        write_run_files(run.folder, files)
+        write_run(run.folder, files)
 
     def _step(self, faces: int) -> None:
         if self.stopped.is_set():

@@ -22,8 +22,8 @@ RunFiles = dict[str, bytes]
 
 def run_files(
     folder: Path,
-    config: Mapping[str, Any],
     *,
+    config: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     snapshots: Mapping[str, Mapping[str, NDArray[Any]]],
 ) -> RunFiles:

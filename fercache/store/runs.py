@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +27,7 @@ from fercache.store.atomic import (
     temporary_beside,
     write_json,
 )
-from fercache.store.run_files import CONFIG, FILES, HISTORY, WEIGHTS, RunFiles, run_files
+from fercache.store.run_files import CONFIG, FILES, HISTORY, WEIGHTS, RunFiles
 from fercache.store.schema import SCHEMA
 from fercache.store.sealed import Attribute, FileKind, SealedFile, opened, save_sealed
 
@@ -118,19 +118,8 @@ class StoredPredictions:
         return plain | there | {f"{_LOGITS}{readout}": array for readout, array in self.logits.items()}
 
 
-def write_run(
-    folder: Path,
-    *,
-    config: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    snapshots: Mapping[str, Mapping[str, NDArray[Any]]],
-) -> Path:
-    """Writes a run; see `run_files` and `write_run_files`."""
-    return write_run_files(folder, run_files(folder, config, history=history, snapshots=snapshots))
-
-
-def write_run_files(folder: Path, files: RunFiles) -> Path:
-    """Writes them under a temporary name, `done` last, and renames the folder. A finished run is never replaced.
+def write_run(folder: Path, files: RunFiles) -> Path:
+    """Writes a run under a temporary name, `done` last, and renames the folder. A finished run is never replaced.
 
     Raises FercacheError if the disk is full.
     """

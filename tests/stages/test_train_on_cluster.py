@@ -107,7 +107,7 @@ def test_finished_runs_need_no_cluster_and_a_wrong_address_is_reported(
         train(settings, wrong)
     with pytest.raises(UsageError, match="--address nowhere: expected HOST:PORT"):
         run(settings, RunRequest(experiment=experiment(), engine="ray", address="nowhere"))
-    assert train(settings, wrong.but(engine="local")) == train(settings, wrong)
+    assert train(settings, REQUEST) == train(settings, ON_RAY)
 
 
 def jobs_of(settings: Settings) -> list[Job]:
