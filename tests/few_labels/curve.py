@@ -24,7 +24,7 @@ from fercache.options.train import TrainRequest
 from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.train import training_plans
+from fercache.stages._training_plans import training_plans
 from fercache.store.tables import read_table
 from fercache.training import head_logits
 
