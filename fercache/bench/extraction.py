@@ -30,8 +30,9 @@ from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import ExtractionTask, extract_shards, one_core_each
-from fercache.extraction.prepare import first_faces, in_threads
+from fercache.extraction.prepare import first_faces
 from fercache.extraction.table_identity import table_identity
+from fercache.extraction.threads import in_threads
 from fercache.identity import content_hash, key_of, pixel_hash
 from fercache.options.bench import ExtractionBenchRequest
 from fercache.options.extract import ExtractRequest

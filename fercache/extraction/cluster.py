@@ -63,7 +63,7 @@ def extract_on_cluster(
     """
     ray = _connected(address)
     counts, start = Counts(), time.perf_counter()
-    shards = {shard: listing.faces_of(writer.rows_of(shard)) for shard in writer.missing()}
+    shards = {shard: writer.rows_of(shard) for shard in writer.missing()}
     resources, slots = _share(ray, request.device)
     print(f"Ray cluster: {slots} shards at a time", file=sys.stderr)
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
@@ -78,13 +78,13 @@ def extract_on_cluster(
         while waiting or running:
             while waiting and len(running) < AHEAD * slots:
                 shard = waiting.pop()
-                running[encode.remote(shared, _WithPlugins(shards[shard]))] = shard
+                running[encode.remote(shared, _WithPlugins(listing.faces_of(shards[shard])))] = shard
             done, _ = ray.wait(list(running), num_returns=1)
             shard = running.pop(done[0])
-            faces = shards[shard]
+            faces = listing.faces_of(shards[shard])
             columns, quarantined, some = _result(ray, done[0], faces)
             _check_same_files(faces, quarantined)
-            listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
+            listing.check_unchanged(shards[shard], columns, quarantined)
             writer.write(shard, columns, quarantined, settled={"batch_size": task.batch_size})
             bar.update(len(faces))
             counts += some
