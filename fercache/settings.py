@@ -2,23 +2,30 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fercache.errors import UsageError, check_length, first_problem, nearest
 from fercache.layouts.remote import address_of
 from fercache.output_paths import check_output_folder, is_plain_name, shown
 from fercache.plugins import use_plugins
+from fercache.runtime.memory import limit_features, parse_size
 from fercache.toml_files import read_toml
 
 FILE = "fercache.toml"
+
+
+Size = Annotated[int | None, BeforeValidator(lambda given: parse_size(given) if isinstance(given, str) else given)]
+"""Bytes; in a file, text such as "2 GB"."""
 
 
 class Settings(BaseModel):
     """Paths, relative to where `fercache.toml` lies; `datasets`: a name (`ferplus`, `folder:office`) and its root.
 
     `plugins` are files and folders with heads, datasets, encoders, trunks and report sections of the user's own.
-    `load_settings` makes them known; for settings made by hand, `fercache.use_plugins` does.
+    `memory` is the most that features take in memory (`"2 GB"`), by default a third of the machine's; the rest is read
+    from disk. `load_settings` makes both known; for settings made by hand, `fercache.use_plugins` makes plugins known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,6 +34,7 @@ class Settings(BaseModel):
     reports: Path = Path("reports")
     datasets: dict[str, Path] = Field(default_factory=dict)
     plugins: tuple[Path, ...] = ()
+    memory: Size = None
 
     def root_of(self, name: str) -> Path | None:
         """The configured root of a dataset, or None."""
@@ -50,15 +58,16 @@ class Settings(BaseModel):
 
 
 def load_settings(folder: Path | None = None) -> Settings:
-    """Settings of `folder` (default: the working folder); FERCACHE_CACHE and FERCACHE_REPORTS override the file.
+    """Settings of `folder` (default: the working folder); FERCACHE_CACHE, FERCACHE_REPORTS and FERCACHE_MEMORY override
+    the file.
 
-    Makes its plugins known. Raises UsageError when the file does not parse or holds a name that is not known, and for a
-    plugin that is not there.
+    Makes its plugins and the limit of memory known. Raises UsageError when the file does not parse or holds a name that
+    is not known, and for a plugin that is not there.
     """
     base = folder or Path()
     file = base / FILE
     given = read_toml(file) if file.is_file() else {}
-    for name in ("cache", "reports"):
+    for name in ("cache", "reports", "memory"):
         variable = os.environ.get(f"FERCACHE_{name.upper()}")
         if variable:
             given[name] = variable
@@ -71,7 +80,9 @@ def load_settings(folder: Path | None = None) -> Settings:
         reports=_place(file, "reports", settings.reports),
         datasets={name: _place(file, name, root) for name, root in settings.datasets.items()},
         plugins=tuple(_place(file, "plugins", path) for path in settings.plugins),
+        memory=settings.memory,
     )
+    limit_features(placed.memory)
     use_plugins(placed.plugins, f"`plugins` in {file}")
     return placed
 

@@ -19,11 +19,15 @@ from fercache.runtime.precisions import casting
 from fercache.scoring import metrics
 from fercache.scoring.selection import validation_rank
 from fercache.scoring.temperature import fit_temperature
-from fercache.trunks import Faces
+from fercache.trunks import BLOCK, Faces
 
 EVEN_SNAPSHOTS = 12
 FINAL = "final"
 FEATURES_AT_ONCE, CROPS_AT_ONCE = 8192, 256
+NEIGHBOURS = 256
+"""Rows of a table that are read together when faces on disk are shuffled."""
+MOST_SHIFTED = 100_000
+"""Faces from which a head learns the shift of corrupted images."""
 
 _one_builder = threading.Lock()
 """Initial weights come from the global generator, which heads built simultaneously would share."""
@@ -109,7 +113,7 @@ def train_head(
     history: list[Row] = []
     snapshots: dict[str, State] = {}
     if source.shifted is not None and source.unshifted is not None:
-        head.learn_shift(source.unshifted.features, source.shifted.features)
+        head.learn_shift(*(_evenly(faces, MOST_SHIFTED).features for faces in (source.unshifted, source.shifted)))
     crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed=seed)
     for candidate in head.candidates(source.train, seed):
         name = _name_of(candidate)
@@ -150,6 +154,13 @@ def _cross_validate(
     }
     sets = ("validation", "shifted") if source.shifted is not None else ("validation",)
     return {name: _measured(dict.fromkeys(sets, (logits, truth))) for name, (logits, truth) in whole.items()}
+
+
+def _evenly(faces: Batch, count: int) -> Batch:
+    """At most `count` faces, in equal distances, in memory."""
+    if faces.in_memory and len(faces) <= count:
+        return faces
+    return faces.rows(torch.linspace(0, len(faces) - 1, min(len(faces), count)).long())
 
 
 def _name_of(candidate: dict[str, float | str]) -> str:
@@ -317,32 +328,51 @@ def _train_epoch(
     sums: Tensor | None = None
     names: list[str] = []
     seen = 0
-    for index in _batches(train, settings, chance.order):
+    for batch in _batches(train, settings, chance.order):
         optimizer.zero_grad()
         with casting(train.features.device.type, settings.precision):
-            terms = head.loss(train.rows(index), chance.loss)
+            terms = head.loss(batch, chance.loss)
         values = torch.stack([term.float() for term in terms.values()])
         values.sum().backward()
         optimizer.step()
         if step is not None:
-            step(len(index))
+            step(len(batch))
         # Summed on the device, so that no step waits for the previous one.
-        sums = values.detach() * len(index) if sums is None else sums.add_(values.detach(), alpha=len(index))
-        names, seen = list(terms), seen + len(index)
+        sums = values.detach() * len(batch) if sums is None else sums.add_(values.detach(), alpha=len(batch))
+        names, seen = list(terms), seen + len(batch)
     return {} if sums is None else dict(zip(names, (sums / seen).tolist(), strict=True))
 
 
-def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) -> Iterator[Tensor]:
-    """Row numbers, on the device: a permutation, or with balanced sampling as many draws, uniform over classes."""
+def _batches(train: Batch, settings: FitSettings, generator: torch.Generator) -> Iterator[Batch]:
+    """An epoch: the faces shuffled, or with balanced sampling as many draws, uniform over classes.
+
+    Faces on disk are shuffled by `shuffle_on_disk`, and read a window at a time.
+    """
     if settings.balance == "sampling":
         labels = train.labels.cpu()
         weights = 1 / labels.bincount()[labels].double()
         order = torch.multinomial(weights, len(labels), replacement=True, generator=generator)
+        order = order if train.in_memory else order.sort().values[shuffle_on_disk(len(order), generator)]
+    elif train.in_memory:
+        order = torch.randperm(len(train), generator=generator)
     else:
-        order = torch.randperm(len(train.labels), generator=generator)
-    for index in order.to(train.labels.device).split(settings.batch_size):
-        if len(index) > 1 or len(order) == 1:  # batch normalisation has no variance for a single remaining face
-            yield index
+        order = shuffle_on_disk(len(train), generator)
+    size = settings.batch_size
+    for window in order.split(len(order) if train.in_memory else max(1, BLOCK // size) * size):
+        faces, index = (train, window) if train.in_memory else (train.rows(window), torch.arange(len(window)))
+        for part in index.to(train.labels.device).split(size):
+            if len(part) > 1 or len(order) == 1:  # batch normalisation has no variance for a single remaining face
+                yield faces.rows(part)
+
+
+def shuffle_on_disk(faces: int, generator: torch.Generator) -> Tensor:
+    """(N,) every row once, so that a window of BLOCK rows is read in few pieces.
+
+    Groups of NEIGHBOURS rows of the table are permuted, and then the rows of each BLOCK of them.
+    """
+    groups = torch.arange(faces).split(NEIGHBOURS)
+    order = torch.cat([groups[group] for group in torch.randperm(len(groups), generator=generator).tolist()])
+    return torch.cat([part[torch.randperm(len(part), generator=generator)] for part in order.split(BLOCK)])
 
 
 def _weighted(train: Batch, classes: int) -> Batch:

@@ -1,10 +1,12 @@
 """What tests of several folders need: a cache of their own, and a folder of faces with planted copies."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fercache import Settings
+from fercache.runtime.memory import limit_features
 from tests.audits.planted import draw_folder, plant
 
 
@@ -16,3 +18,12 @@ def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def features_on_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No features fit in memory."""
+    monkeypatch.setattr("fercache.store.tables.SMALL", 0)
+    limit_features(0)
+    yield
+    limit_features(None)

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import UsageError
+from fercache.runtime.memory import fits, limit_features
 from fercache.settings import Settings, load_settings
 
 
@@ -10,6 +11,21 @@ def test_defaults_without_a_file(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     assert settings.cache == tmp_path / "cache"
     assert settings.root_of("ferplus") is None
+
+
+def test_memory_is_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fercache.toml").write_text('memory = "1 GB"')
+    try:
+        assert load_settings(tmp_path).memory == 2**30
+        assert not fits(2**30 + 1)
+        monkeypatch.setenv("FERCACHE_MEMORY", "3 GB")
+        assert load_settings(tmp_path).memory == 3 * 2**30
+        assert fits(2**31)
+        monkeypatch.setenv("FERCACHE_MEMORY", "much")
+        with pytest.raises(UsageError, match=r"'memory': .*write a size such as '2 GB'"):
+            load_settings(tmp_path)
+    finally:
+        limit_features(None)
 
 
 def test_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

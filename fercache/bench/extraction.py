@@ -162,7 +162,7 @@ def _measure(
             stage.run()
     for stage in stages:
         del stage.seconds[0]
-    features = columns.features["clean"].astype(np.float32)
+    features = columns.features["clean"][:].astype(np.float32)
     cosines = {f"{PLAIN}, {loop.precision}": centred_cosine(loop.features, features).min() for loop in loops}
     return _table(stages, cosines, peak)
 

@@ -6,17 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fercache.errors import UsageError
 from fercache.heads import Batch
 from fercache.images.views import Framing, Recipe, draw_view, render_crop, view_names
+from fercache.loading.features import FeaturesOnDisk, features_of
 from fercache.loading.labelled_faces import LabelledFaces
 from fercache.loading.tables import extract_command
 from fercache.runtime.progress import say_once
 from fercache.store.crops import CropFile, find_crops, read_crops, rows_of
+from fercache.store.rows import take
 from fercache.store.schema import CLEAN
 from fercache.store.tables import RECIPE, FeatureTable, TableInfo
 from fercache.trunks import Faces
@@ -68,15 +69,17 @@ class AugmentedCrops:
 
 @dataclass(frozen=True)
 class StoredViews:
-    """`training.Views`: `features` (V, N, D) of a source's faces, the clean view first."""
+    """`training.Views`: `features` (V, N, D) of a source's faces, the clean view first, one view after the other."""
 
     features: Tensor
     recipe: Recipe
 
     def draw(self, faces: Batch, generator: torch.Generator) -> Batch:
         """See `training.Views.draw`."""
-        view = torch.randint(len(self.features), (len(faces),), generator=generator)
-        features = self.features[view.to(self.features.device), torch.arange(len(faces), device=self.features.device)]
+        view = torch.randint(len(self.features) // len(faces), (len(faces),), generator=generator)
+        rows = view * len(faces) + torch.arange(len(faces))
+        stored = self.features
+        features = stored.take(rows) if isinstance(stored, FeaturesOnDisk) else stored[rows.to(stored.device)]
         crops = faces.crops
         if isinstance(crops, StoredCrops):
             return replace(faces, features=features, crops=AugmentedCrops(crops, self.recipe, view.numpy()))
@@ -84,71 +87,53 @@ class StoredViews:
 
 
 def as_faces(faces: LabelledFaces, crops: CropFile | None, device: str) -> Faces:
-    """Faces on the device; their crops are read on demand."""
-    return _faces(faces.features, faces.id, crops, device=device)
+    """Faces on the device, if they fit in memory; their crops are read on demand."""
+    return Faces(features_of([faces.features], device), _stored_crops([(faces, crops)]))
 
 
 def faces_of_split(table: FeatureTable, split: str, crops: CropFile | None, device: str) -> Faces:
-    """All faces of a table's split ("" = all) on the device, labelled or not."""
+    """All faces of a table's split ("" = all) on the device, if they fit in memory, labelled or not."""
     rows = table.columns.split == split if split else np.ones(len(table.columns.split), dtype=bool)
-    return _faces(table.columns.features[CLEAN][rows], table.columns.id[rows], crops, device=device)
+    features = features_of([take(table.columns.features[CLEAN], rows)], device)
+    return Faces(features, None if crops is None else _crops_in(crops, table.columns.id[rows]))
 
 
-def as_batch(faces: LabelledFaces, crops: CropFile | None, device: str) -> Batch:
-    """The same with labels."""
-    plain = as_faces(faces, crops, device)
-    soft = None if faces.distribution is None else torch.from_numpy(faces.distribution).to(device)
-    labels = torch.from_numpy(faces.truth).to(device)
-    return Batch(plain.features, plain.crops, labels=labels, distribution=soft)
-
-
-def stored_views(table: FeatureTable, faces: LabelledFaces, device: str) -> StoredViews:
-    """All views of the faces in the table, of the table's recipe."""
-    recipe = Recipe.model_validate(table.identity[RECIPE])
-    views = [CLEAN, *view_names(recipe, len(table.columns.features) - 1)]
-    return StoredViews(torch.stack([_on(device, table.columns.features[view][faces.row]) for view in views]), recipe)
-
-
-def pooled(batches: Sequence[Batch], expressions: int) -> Batch:
+def as_batch(parts: Sequence[tuple[LabelledFaces, CropFile | None]], expressions: int, device: str) -> Batch:
     """The faces of several datasets as one batch, in that order. Without soft labels, a label has all the weight."""
-    if len(batches) == 1:
-        return batches[0]
-    soft = [batch.distribution for batch in batches]
+    every = [faces for faces, _ in parts]
+    soft = [faces.distribution for faces in every]
     if any(each is not None for each in soft):
-        hard = [F.one_hot(batch.labels, expressions).float() for batch in batches]
+        hard = [np.eye(expressions, dtype=np.float32)[faces.truth] for faces in every]
         soft = [one_hot if each is None else each for each, one_hot in zip(soft, hard, strict=True)]
+    shares = [each for each in soft if each is not None]
     return Batch(
-        torch.cat([batch.features for batch in batches]),
-        _pooled_crops([batch.crops for batch in batches if isinstance(batch.crops, StoredCrops)]),
-        labels=torch.cat([batch.labels for batch in batches]),
-        distribution=torch.cat([each for each in soft if each is not None]) if soft[0] is not None else None,
+        features_of([faces.features for faces in every], device),
+        _stored_crops(parts),
+        labels=torch.from_numpy(np.concatenate([faces.truth for faces in every])).to(device),
+        distribution=torch.from_numpy(np.concatenate(shares)).to(device) if shares else None,
     )
 
 
-def _pooled_crops(crops: Sequence[StoredCrops]) -> StoredCrops | None:
+def stored_views(parts: Sequence[tuple[FeatureTable, LabelledFaces]], device: str) -> StoredViews:
+    """All views of the faces in each table; the tables have the same recipe and number of views."""
+    first = parts[0][0]
+    recipe = Recipe.model_validate(first.identity[RECIPE])
+    views = [CLEAN, *view_names(recipe, len(first.columns.features) - 1)]
+    rows = [take(table.columns.features[view], faces.row) for view in views for table, faces in parts]
+    return StoredViews(features_of(rows, device), recipe)
+
+
+def _stored_crops(parts: Sequence[tuple[LabelledFaces, CropFile | None]]) -> StoredCrops | None:
+    crops = [_crops_in(crops, faces.id) for faces, crops in parts if crops is not None]
     if not crops:
         return None
-    starts = np.cumsum([0, *(len(each.files) for each in crops)])
-    file = np.concatenate([each.file + start for each, start in zip(crops, starts, strict=False)])
-    files = tuple(file for each in crops for file in each.files)
-    return StoredCrops(files, file, np.concatenate([each.rows for each in crops]))
+    file = np.concatenate([np.full(len(each), number) for number, each in enumerate(crops)])
+    return StoredCrops(tuple(each.files[0] for each in crops), file, np.concatenate([each.rows for each in crops]))
 
 
-def pooled_views(views: Sequence[StoredViews]) -> StoredViews:
-    """The views of several datasets, in that order, with the same recipe and number of views."""
-    return StoredViews(torch.cat([each.features for each in views], dim=1), views[0].recipe)
-
-
-def _on(device: str, features: NDArray[np.floating]) -> Tensor:
-    return torch.from_numpy(features.astype(np.float32)).to(device)
-
-
-def _faces(features: NDArray[np.floating], ids: NDArray[np.object_], crops: CropFile | None, *, device: str) -> Faces:
-    on_device = _on(device, features)
-    if crops is None:
-        return Faces(on_device)
+def _crops_in(crops: CropFile, ids: NDArray[np.object_]) -> StoredCrops:
     rows = rows_of(crops, ids)
-    return Faces(on_device, StoredCrops((crops,), np.zeros_like(rows), rows))
+    return StoredCrops((crops,), np.zeros_like(rows), rows)
 
 
 def crops_of(cache: Path, table: TableInfo, side: int | None) -> CropFile:

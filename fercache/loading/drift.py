@@ -2,10 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.identity import seed_from
@@ -13,6 +9,7 @@ from fercache.loading.provenance import split_rows
 from fercache.loading.run_config import SourcePart
 from fercache.loading.targets import Target
 from fercache.scoring.drift import Drift, drift
+from fercache.store.rows import JoinedRows, Rows, take
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable, TableInfo
 
@@ -38,11 +35,11 @@ class Drifts:
         key = (*trained, table.clean_key, split)
         if key not in self._found:
             # Seeded by the source: its halves, and so the noise floor, are the same for all targets of equal size.
-            theirs = table.columns.features[CLEAN][split_rows(table, split)]
+            theirs = take(table.columns.features[CLEAN], split_rows(table, split))
             self._found[key] = self._measure(theirs, source, seed_from("drift", *trained))
         return self._found[key]
 
-    def _measure(self, theirs: NDArray[Any], source: Sequence[SourcePart], seed: int) -> Drift | None:
+    def _measure(self, theirs: Rows, source: Sequence[SourcePart], seed: int) -> Drift | None:
         if any(part.key not in self._paths for part in source):
             return None
         try:
@@ -50,5 +47,5 @@ class Drifts:
         except UsageError:  # damaged; `cache verify` reports it
             return None
         parts = zip(tables, source, strict=True)
-        ours = [table.columns.features[CLEAN][split_rows(table, part.split)] for table, part in parts]
-        return drift(np.concatenate(ours), theirs, seed=seed)
+        ours = [take(table.columns.features[CLEAN], split_rows(table, part.split)) for table, part in parts]
+        return drift(JoinedRows(ours), theirs, seed=seed)

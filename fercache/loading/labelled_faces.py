@@ -10,6 +10,7 @@ from fercache.audits.duplicates import SearchedFaces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.store.copies import copies_path, read_copies
+from fercache.store.rows import Rows, take
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable
 from fercache.votes import Labels, named_labels, voted_labels
@@ -28,11 +29,11 @@ class Labelling:
 class LabelledFaces:
     """Labelled rows: `features` (N, D) as stored, `truth` (N,) into the expressions, soft labels (N, L) or None.
 
-    `row` (N,) is a face's row in its table; `group` (N,) is the table's text, `column=value;...`.
+    Features may be on disk. `row` (N,) is a row of the table; `group` (N,) is its text, `column=value;...`.
     """
 
     row: NDArray[np.int64]
-    features: NDArray[np.floating]
+    features: Rows
     truth: NDArray[np.int64]
     distribution: NDArray[np.float32] | None
     id: NDArray[np.object_]
@@ -40,12 +41,12 @@ class LabelledFaces:
     group: NDArray[np.object_]
     dropped: Mapping[str, int]
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "LabelledFaces":
-        """The rows where `rows` (N,) is true, or those at the indices `rows`."""
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice) -> "LabelledFaces":
+        """The rows where `rows` (N,) is true, or those at the indices `rows`, or in a slice."""
         soft = None if self.distribution is None else self.distribution[rows]
         return LabelledFaces(
             self.row[rows],
-            self.features[rows],
+            take(self.features, rows),
             self.truth[rows],
             distribution=soft,
             id=self.id[rows],
@@ -82,7 +83,7 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
     kept = np.flatnonzero(chosen)[labels.kept]
     return LabelledFaces(
         row=kept,
-        features=rows.features[CLEAN][kept],
+        features=take(rows.features[CLEAN], kept),
         truth=labels.index[labels.kept],
         distribution=None if labels.distribution is None else labels.distribution[labels.kept],
         id=rows.id[kept],

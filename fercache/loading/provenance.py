@@ -100,11 +100,11 @@ class Provenance:
     def _hashes_of(self, table: FeatureTable, name: DatasetName) -> PixelHashes | None:
         """The hash of every row's clean image; None if a corrupted dataset's clean table is not in the cache."""
         if not name.corruption:
-            return _digests(table)
+            return table.columns.digests(slice(None))
         clean = self._table(SourcePart(name=str(name.clean), split="", key=""))
         if clean is None:
             return None
-        of_id = dict(zip(clean.columns.id, _digests(clean), strict=True))
+        of_id = dict(zip(clean.columns.id, clean.columns.digests(slice(None)), strict=True))
         return np.array([of_id.get(id, id.encode()) for id in table.columns.id], dtype="S32")
 
 
@@ -126,11 +126,6 @@ def source_rows(table: FeatureTable, part: SourcePart, target: DatasetName) -> N
     if name.clean == target.clean:
         rows = rows & (table.columns.split != target.split)
     return rows
-
-
-def _digests(table: FeatureTable) -> PixelHashes:
-    digests: PixelHashes = np.ascontiguousarray(table.columns.pixel_sha256).view("S32").ravel()
-    return digests
 
 
 def _is_known(name: str) -> bool:

@@ -13,6 +13,7 @@ from fercache.errors import UsageError
 from fercache.loading.labelled_faces import Labelling, labelled_faces
 from fercache.loading.run_config import RunConfig, SourcePart
 from fercache.store.tables import FeatureTable, TableInfo
+from fercache.trunks import BLOCK
 
 
 class SourceMeans:
@@ -45,6 +46,12 @@ class SourceMeans:
             )
         name = DatasetName.parse(part.name)
         faces = labelled_faces(self._read(self._paths[part.key]), name, part.split, labelling=labelling)
-        hard = np.eye(len(labelling.expressions))[faces.truth]
-        shares = hard if faces.distribution is None else faces.distribution.astype(np.float64)
-        return shares.T @ faces.features.astype(np.float64), shares.sum(axis=0)
+        hard = np.eye(len(labelling.expressions))
+        sums = np.zeros((len(hard), faces.features.shape[1]))
+        count = np.zeros(len(hard))
+        for start in range(0, len(faces.truth), BLOCK):
+            block = faces.take(slice(start, start + BLOCK))
+            shares = hard[block.truth] if block.distribution is None else block.distribution.astype(np.float64)
+            sums += shares.T @ block.features[:].astype(np.float64)
+            count += shares.sum(axis=0)
+        return sums, count

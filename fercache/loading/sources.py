@@ -16,7 +16,7 @@ from fercache.expressions import first_expressions
 from fercache.heads import Batch
 from fercache.identity import canonical_json, key_of, seed_from
 from fercache.images.corruptions import SHIFTED
-from fercache.loading.batches import as_batch, crops_of, pooled, pooled_views, stored_views
+from fercache.loading.batches import as_batch, crops_of, stored_views
 from fercache.loading.few_labelled import few_labelled, labels_of_run, read_few, repeated
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.run_config import FewLabels
@@ -247,12 +247,12 @@ def _on_device(
         pool = trained if which == 0 else learned
         subsets = [each.subsets[which] for each in pool]
         crops = [each.part.crops if which < 2 else None for each in pool]
-        batches = [as_batch(faces, c, device) for faces, c in zip(subsets, crops, strict=True) if faces is not None]
-        return pooled(batches, expressions) if len(batches) == len(pool) else None
+        present = [(faces, c) for faces, c in zip(subsets, crops, strict=True) if faces is not None]
+        return as_batch(present, expressions, device) if len(present) == len(pool) else None
 
     train, validation, shifted, unshifted = map(batch, range(4))
     assert train is not None and validation is not None
-    views = pooled_views([stored_views(each.table, each.train, device) for each in trained]) if with_views else None
+    views = stored_views([(each.table, each.train) for each in trained], device) if with_views else None
     if train.crops is not None:  # heads that read pixels get no shifted images: only their features are stored
         return SourceFaces(train, validation, views=views)
     return SourceFaces(train, validation, shifted, unshifted=unshifted, views=views)
@@ -356,11 +356,10 @@ def _without_copies(learned: Sequence[_Learned]) -> tuple[list[_Learned], int]:
 
     Raises UsageError if none is left.
     """
-    trained = {pixels.tobytes() for each in learned for pixels in each.table.columns.pixel_sha256[each.train.row]}
+    trained = np.concatenate([each.table.columns.digests(each.train.row) for each in learned])
     kept, copies = [], 0
     for each in learned:
-        pixels = each.table.columns.pixel_sha256[each.validation.row]
-        new = np.array([row.tobytes() not in trained for row in pixels], dtype=bool)
+        new = ~np.isin(each.table.columns.digests(each.validation.row), trained)
         copies += int((~new).sum())
         kept.append(replace(each, validation=each.validation.take(new)))
     if copies and not any(len(each.validation.truth) for each in kept):

@@ -5,7 +5,7 @@ distribution are never at distance 0, and the fewer the faces, the larger the di
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,16 @@ class Drift:
         return self.norm / self.source_norm if self.source_norm else None
 
 
-def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | None:
+class Features(Protocol):
+    """(N, D), in memory or on disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
+        """The features (B, D) at `rows` (B,)."""
+
+
+def drift(source: Features, target: Features, *, seed: int) -> Drift | None:
     """The drift of `target` (M, D) from `source` (N, D), raw features; the compared faces are sampled with `seed`.
 
     None with fewer than FEWEST target faces, or fewer than twice as many of the source. In one thread: the bits of sums
@@ -69,7 +78,7 @@ def drift(source: NDArray[Any], target: NDArray[Any], *, seed: int) -> Drift | N
         )
 
 
-def _rows(features: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _rows(features: Features, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     return features[rows].astype(np.float64)
 
 

@@ -35,6 +35,7 @@ from fercache.stages._source_validation import request_of
 from fercache.stages.evaluate import chosen_runs
 from fercache.stages.train import training_plans, workers
 from fercache.store.atomic import write_text
+from fercache.store.rows import take
 from fercache.store.schema import Columns
 from fercache.store.tables import FeatureTable, read_table
 from fercache.training import head_logits
@@ -148,11 +149,11 @@ def _logits(
 def _others(table: FeatureTable, held_out: LabelledFaces) -> FeatureTable:
     """The table without the faces `held_out`, and without whatever has the same subject or pixels, labelled or not."""
     columns = table.columns
-    pixels = np.ascontiguousarray(columns.pixel_sha256).view("S32").ravel()
+    pixels = columns.digests(slice(None))
     subjects = set(held_out.subject) - {""}
     same_person = np.array([subject in subjects for subject in columns.subject], dtype=bool)
     kept = ~same_person & ~np.isin(pixels, pixels[held_out.row])
-    return replace(table, columns=Columns.of({name: array[kept] for name, array in columns.arrays().items()}))
+    return replace(table, columns=Columns.of({name: take(array, kept) for name, array in columns.arrays().items()}))
 
 
 def _settings(config: RunConfig) -> dict[str, object]:

@@ -51,27 +51,31 @@ Logits = dict[str, dict[str, NDArray[np.float32]]]
 SAMPLE = 1000
 SHUFFLES = 199
 
+MOST_MASKED = 100_000
+"""Faces of a target whose masks are looked at; of a larger target, a sample."""
+
 Masks = Callable[[str], NDArray[np.float32] | None]
-"""Snapshot -> (N, D), or None for a head without a mask."""
+"""Snapshot -> (M, D), or None for a head without a mask."""
 
 
 @dataclass(frozen=True)
 class _Scored:
     """A run's outputs on a target; `seconds` is how long they took.
 
-    `adapted` is empty, or by snapshot; an adapted run has no oracle.
+    `masks` are those of the faces `masked` (M,). `adapted` is empty, or by snapshot; an adapted run has no oracle.
     """
 
     loaded: LoadedRun
     target: Target
     logits: Logits
     masks: Masks
+    masked: NDArray[np.int64]
     seconds: float
     adapted: Mapping[str, AdaptationRecord] = field(default_factory=dict)
 
     def records(self) -> list[Record]:
         """One per selection policy; masks are tested once where policies choose the same snapshot."""
-        tested = cache(lambda snapshot: _test_masks(self.loaded, self.target, self.masks(snapshot)))
+        tested = cache(self._test_masks)
         chosen = {policy: self._choose(policy) for policy in _policies(self.loaded, bool(self.adapted))}
         for snapshot in dict.fromkeys(chosen.values()):
             self._check_finite(snapshot)
@@ -85,9 +89,18 @@ class _Scored:
 
         def masks(snapshot: str) -> NDArray[np.float32] | None:
             every = self.masks(snapshot)
-            return None if every is None else every[kept]
+            return None if every is None else every[kept[self.masked]]
 
-        return replace(self, target=self.target.without_duplicates(), logits=logits, masks=masks)
+        masked = (np.cumsum(kept) - 1)[self.masked[kept[self.masked]]]
+        return replace(self, target=self.target.without_duplicates(), logits=logits, masks=masks, masked=masked)
+
+    def _test_masks(self, snapshot: str) -> MaskRecord | None:
+        masks, truth = self.masks(snapshot), self.target.faces.truth[self.masked]
+        if masks is None or len(np.unique(truth)) < 2:
+            return None
+        seed = seed_from("masks", self.loaded.config.key, self.target.table.clean_key, str(self.target.name))
+        distance, null, p = label_shuffle_test(masks, truth, seed=seed, shuffles=SHUFFLES)
+        return MaskRecord(distance=distance, null=null, p=p, shuffles=SHUFFLES)
 
     def _check_finite(self, snapshot: str) -> None:
         if not np.isfinite(self.logits[snapshot][MAIN]).all():
@@ -179,10 +192,11 @@ def score_adapted(loaded: LoadedRun, target: Target, adapting: Adapting) -> list
         found = _snapshot_logits(loaded, snapshot, change.faces(faces))
         logits[snapshot] = {readout: each + change.offset.cpu().numpy() for readout, each in found.items()}
     seconds = time.perf_counter() - start
-    scored = _Scored(loaded, target, logits, masks=lambda snapshot: None, seconds=seconds, adapted=adapted)
+    masked = np.arange(0)
+    scored = _Scored(loaded, target, logits, lambda _: None, masked=masked, seconds=seconds, adapted=adapted)
     written = []
     for record in scored.records():
-        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=None)
+        _write_predictions(scored, record)
         written.append(write_record(loaded.run.folder, record))
     return written
 
@@ -208,11 +222,13 @@ def score_run(loaded: LoadedRun, target: Target) -> list[Path]:
     seconds = time.perf_counter() - start
     for earlier in record_files(folder, target.name, target.name.split, unique=True):
         earlier.unlink()  # it was about other faces, or other duplicates
-    masks = cache(lambda snapshot: _masks(loaded, snapshot, faces))
-    scored = _Scored(loaded, target, logits, masks=masks, seconds=seconds)
+    masked = _sample(target, len(faces), MOST_MASKED)
+    some = faces if len(masked) == len(faces) else faces.rows(torch.from_numpy(masked))
+    masks = cache(lambda snapshot: _masks(loaded, snapshot, some))
+    scored = _Scored(loaded, target, logits, masks, masked=masked, seconds=seconds)
     written = []
     for record in scored.records():
-        _write_predictions(loaded, target, record, logits=logits[record.snapshot], masks=masks(record.snapshot))
+        _write_predictions(scored, record)
         written.append(write_record(folder, record))
     if target.duplicate is not None and target.duplicate.any() and not target.duplicate.all():
         written += [write_record(folder, record) for record in scored.without_duplicates().records()]
@@ -233,31 +249,23 @@ def _masks(loaded: LoadedRun, snapshot: str, faces: Faces) -> NDArray[np.float32
     return np.concatenate(parts) if parts else None
 
 
-def _test_masks(loaded: LoadedRun, target: Target, masks: NDArray[np.float32] | None) -> MaskRecord | None:
-    truth = target.faces.truth
-    if masks is None or len(np.unique(truth)) < 2:
-        return None
-    seed = seed_from("masks", loaded.config.key, target.table.clean_key, str(target.name))
-    distance, null, p = label_shuffle_test(masks, truth, seed=seed, shuffles=SHUFFLES)
-    return MaskRecord(distance=distance, null=null, p=p, shuffles=SHUFFLES)
-
-
-def _write_predictions(
-    loaded: LoadedRun,
-    target: Target,
-    record: Record,
-    logits: dict[str, NDArray[np.float32]],
-    masks: NDArray[np.float32] | None,
-) -> None:
-    truth = target.faces.truth
+def _sample(target: Target, faces: int, most: int) -> NDArray[np.int64]:
+    """The rows of at most `most` of the target's faces, in order."""
     generator = np.random.default_rng(seed_from("sample", target.table.clean_key, target.name.split))
-    sample = np.sort(generator.permutation(len(truth))[:SAMPLE])
-    mean_mask = None if masks is None else _mean_per_expression(masks, truth, len(loaded.config.expressions))
+    return np.sort(generator.permutation(faces)[:most])
+
+
+def _write_predictions(scored: _Scored, record: Record) -> None:
+    loaded, target = scored.loaded, scored.target
+    masks, truth = scored.masks(record.snapshot), target.faces.truth
+    sample = _sample(target, len(truth), SAMPLE)
+    shown = truth[scored.masked]
+    mean_mask = None if masks is None else _mean_per_expression(masks, shown, len(loaded.config.expressions))
     predictions = StoredPredictions(
         expressions=tuple(loaded.config.expressions),
         id=target.faces.id,
         truth=truth,
-        logits=logits,
+        logits=scored.logits[record.snapshot],
         sample=sample,
         features=target.faces.features[sample].astype(np.float16),
         mask_mean=mean_mask,

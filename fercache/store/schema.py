@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache.store.rows import Rows
+
 SCHEMA = 1
 """The version of every file format of the store; a reader refuses a newer one."""
 
@@ -32,7 +34,7 @@ class Columns:
     """Rows of a feature table, as columns of equal length N. Raises ValueError for any other shape or type.
 
     `id`, `split`, `subject`, `group` (N,) str objects; `label` (N,) int16, -1 for none; `votes` (N, V) int16 or None;
-    `features` view -> (N, D) float16 or float32, raw; `file_sha256`, `pixel_sha256` (N, 32) uint8.
+    `features` view -> (N, D) float16 or float32, raw, perhaps on disk; `file_sha256`, `pixel_sha256` (N, 32) uint8.
     """
 
     id: NDArray[np.object_]
@@ -41,7 +43,7 @@ class Columns:
     group: NDArray[np.object_]
     label: NDArray[np.int16]
     votes: NDArray[np.int16] | None
-    features: dict[str, NDArray[Any]]
+    features: dict[str, Rows]
     file_sha256: NDArray[np.uint8]
     pixel_sha256: NDArray[np.uint8]
 
@@ -57,28 +59,38 @@ class Columns:
     def __len__(self) -> int:
         return len(self.label)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Rows]:
         """The columns by their names in the file; `votes` only if there are any."""
-        columns: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in (*TEXT, "label", *_HASHES)}
+        columns: dict[str, Rows] = {name: getattr(self, name) for name in (*TEXT, "label", *_HASHES)}
         if self.votes is not None:
             columns["votes"] = self.votes
         return columns | {f"{_VIEW}{view}": array for view, array in self.features.items()}
 
+    def digests(self, rows: NDArray[Any] | slice) -> NDArray[np.bytes_]:
+        """(N',) The pixel hashes of some rows, in a form that can be compared and sorted."""
+        digests: NDArray[np.bytes_] = np.ascontiguousarray(self.pixel_sha256[rows]).view("S32").ravel()
+        return digests
+
     @classmethod
-    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "Columns":
+    def of(cls, arrays: Mapping[str, Rows]) -> "Columns":
         """The inverse of `arrays`; unknown names are ignored. Raises ValueError if one is missing."""
         if missing := [name for name in (*TEXT, "label", *_HASHES) if name not in arrays]:
             raise ValueError(f"'{missing[0]}' is missing")
         features = {name: arrays[f"{_VIEW}{name}"] for name in views_of(arrays)}
         if not features:
             raise ValueError("it holds no features")
-        plain = {name: arrays[name] for name in (*TEXT, "label", *_HASHES)}
-        return cls(**plain, votes=arrays.get("votes"), features=features)
+        plain: dict[str, Any] = {name: arrays[name] for name in (*TEXT, "label", *_HASHES, "votes") if name in arrays}
+        return cls(**{"votes": None, **plain}, features=features)
+
+
+def is_view(name: str) -> bool:
+    """Whether an array of a file has the features of a view."""
+    return name.startswith(_VIEW)
 
 
 def views_of(names: Mapping[str, Any]) -> tuple[str, ...]:
     """The views among the names of a file's arrays, the clean one first."""
-    views = [name.removeprefix(_VIEW) for name in names if name.startswith(_VIEW)]
+    views = [name.removeprefix(_VIEW) for name in names if is_view(name)]
     return tuple(sorted(views, key=lambda view: (view != CLEAN, view)))
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json
 from fercache.store.atomic import log_phase, replacing
+from fercache.store.rows import Piece
 from fercache.store.schema import SCHEMA
 from fercache.store.sparse import SparseMemory
 
@@ -221,6 +222,11 @@ class SealedFile:
         if not slot.size:
             return np.empty(slot.shape, slot.dtype)
         return np.memmap(path, slot.dtype, "r", self._datasets[name].get_offset(), slot.shape)
+
+    def piece(self, name: str, path: Path) -> Piece:
+        """The rows of an array, to be read after the file is closed. Raises ValueError as `check`."""
+        self.check(name)
+        return Piece(path, self._datasets[name].get_offset() or 0, self.slots[name].shape[0])
 
     def check(self, name: str) -> None:
         """Raises ValueError if an array has changed; one block of rows is in memory."""

@@ -131,7 +131,8 @@ class TableWriter:
             "settled": canonical_json(settled),
         }
         out = {f"{_OUT}id": [q.id for q in quarantined], f"{_OUT}reason": [q.reason for q in quarantined]}
-        arrays = columns.arrays() | {name: np.array(values, dtype=object) for name, values in out.items()}
+        stored = {name: array[:] for name, array in columns.arrays().items()}
+        arrays = stored | {name: np.array(values, dtype=object) for name, values in out.items()}
         save_sealed(shard_path(self._parts, shard), SHARD, attributes, arrays=arrays, phase=f"shard {shard}")
         self._missing.discard(shard)
         self.settled = dict(settled) if self.settled is None else self.settled

@@ -18,7 +18,8 @@ from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.store.asked import NEVER, last_asked
 from fercache.store.atomic import entries
-from fercache.store.schema import CLEAN, Columns, check_columns, views_of
+from fercache.store.rows import Rows, StoredRows
+from fercache.store.schema import CLEAN, Columns, check_columns, is_view, views_of
 from fercache.store.sealed import FileKind, SealedFile, opened
 
 RECIPE = "recipe"
@@ -26,6 +27,9 @@ RECIPE = "recipe"
 UNLABELLED = "unlabelled"
 """The entry of a table's identity if its dataset was read without labels; absent otherwise."""
 TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME")
+
+SMALL = 2**26
+"""Bytes of a view's features up to which they are in memory once a table is read: 65,536 faces of the usual 512."""
 
 READ_ONCE = 1024
 """Tables whose attributes are kept in memory: a command looks at all of them many times."""
@@ -39,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FeatureTable:
-    """A finished table, in memory. `classes` name the labels; `quarantined` counts the images left out."""
+    """A finished table. `classes` name the labels; `quarantined` counts the images left out."""
 
     path: Path
     key: str
@@ -117,12 +121,15 @@ def lock_path(table: Path) -> Path:
 
 
 def read_table(path: Path | str) -> FeatureTable:
-    """Reads a whole table. Raises UsageError if it is absent, damaged, unfinished or of a newer schema."""
+    """Reads a table, and checks every bit; features of more than SMALL bytes stay on disk.
+
+    Raises UsageError if it is absent, damaged, unfinished or of a newer schema.
+    """
     path = Path(path)
     with opened(path, TABLE) as file:
         info = _info(path, file)
         classes, vote_columns = file.names("classes"), file.names("vote_columns")
-        columns = Columns.of(file.arrays())
+        columns = Columns.of({name: _column(file, name, path) for name in file.slots})
         check_columns(columns, classes, vote_columns)
         quarantined = int(file.attributes["quarantined"])
     return FeatureTable(
@@ -135,6 +142,14 @@ def read_table(path: Path | str) -> FeatureTable:
         columns=columns,
         quarantined=quarantined,
     )
+
+
+def _column(file: SealedFile, name: str, path: Path) -> Rows:
+    """A column in memory; large features stay on disk."""
+    slot = file.slots[name]
+    if slot.size <= SMALL or not is_view(name):
+        return file.array(name)
+    return StoredRows([file.piece(name, path)], slot.shape[1], slot.dtype)
 
 
 def read_info(path: Path) -> TableInfo:

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 
 from fercache.errors import UsageError
 
+BLOCK = 65_536
+"""Faces in memory at a time, if features are on disk."""
+
 
 class Crops(Protocol):
     """(N, S, S, 3) uint8 images in memory or on disk, such as a Tensor."""
@@ -27,13 +30,26 @@ class Crops(Protocol):
 
 @dataclass(frozen=True)
 class Faces:
-    """`features` (B, D) raw, on one device, and `crops` (B, S, S, 3) uint8 if a trunk sees pixels."""
+    """`features` (B, D) raw, on one device, and `crops` (B, S, S, 3) uint8 if a trunk sees pixels.
+
+    Of a whole source or target, features may be on disk: a stand-in for the tensor, which reads rows when it is
+    indexed. `blocks`, `parts` and `rows` give faces in memory.
+    """
 
     features: Tensor
     crops: Crops | None = None
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the features are a tensor."""
+        return isinstance(self.features, Tensor)
+
+    def blocks(self) -> Iterator[Self]:
+        """The faces in order, all at once if they are in memory, else BLOCK at a time."""
+        return iter([self]) if self.in_memory else self.parts(BLOCK)
 
     def parts(self, size: int) -> Iterator[Self]:
         """The faces in order, up to `size` at a time."""

@@ -17,6 +17,7 @@ from fercache.images.views import draw_view, load_recipe
 from fercache.loading.batches import as_batch, crops_of, stored_views
 from fercache.loading.labelled_faces import LabelledFaces, Labelling, labelled_faces
 from fercache.loading.tables import extract_command, find_table
+from fercache.runtime.memory import limit_features
 from fercache.store.crops import find_crops
 from fercache.store.tables import FeatureTable, TableInfo, read_info, read_table
 from tests.images.test_decode import image
@@ -48,10 +49,10 @@ class Stored:
         return labelled_faces(self.table, DatasetName.parse("folder:mine"), "", Labelling(("sadness", "happiness")))
 
     def batch(self) -> Batch:
-        return as_batch(self.labelled, crops_of(self.settings.cache, self.info, None), "cpu")
+        return as_batch([(self.labelled, crops_of(self.settings.cache, self.info, None))], 2, "cpu")
 
     def draw(self, faces: Batch, seed: int) -> Batch:
-        return stored_views(self.table, self.labelled, "cpu").draw(faces, torch.Generator().manual_seed(seed))
+        return stored_views([(self.table, self.labelled)], "cpu").draw(faces, torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_the_same_generator_draws_the_same(stored: Stored) -> None:
     assert torch.equal(all_rows(one), all_rows(same))
     assert not torch.equal(one.features, other.features)
     generator = torch.Generator().manual_seed(1)
-    views = stored_views(stored.table, stored.labelled, "cpu")
+    views = stored_views([(stored.table, stored.labelled)], "cpu")
     first, second = (views.draw(faces, generator) for _ in range(2))
     assert torch.equal(first.features, one.features)
     assert not torch.equal(second.features, first.features)
@@ -153,7 +154,7 @@ def test_crops_show_the_view_that_the_encoder_was_shown(stored: Stored, tmp_path
 
 
 def test_views_without_crops_are_features_alone(stored: Stored) -> None:
-    faces = as_batch(stored.labelled, None, "cpu")
+    faces = as_batch([(stored.labelled, None)], 2, "cpu")
     drawn = stored.draw(faces, 1)
     assert drawn.crops is None
     assert torch.equal(drawn.features, stored.draw(stored.batch(), 1).features)
@@ -163,7 +164,7 @@ def test_faces_are_found_in_crops_by_name(stored: Stored) -> None:
     """Another encoder's table may lack a face that has a crop."""
     crops = crops_of(stored.settings.cache, stored.info, None)
     fewer = replace(stored.labelled, row=stored.labelled.row - 1)
-    np.testing.assert_array_equal(all_rows(as_batch(fewer, crops, "cpu")), all_rows(stored.batch()))
+    np.testing.assert_array_equal(all_rows(as_batch([(fewer, crops)], 2, "cpu")), all_rows(stored.batch()))
 
 
 def test_crops_of_the_requested_side_or_those_stored_last(stored: Stored, tmp_path: Path) -> None:
@@ -213,3 +214,13 @@ def test_the_command_comes_back_to_the_same_features(settings: Settings, stored:
     request = EncoderRequest(name="pixels", preprocessing="imagenet-224")
     path = extract(settings, ExtractRequest(dataset="folder:mine", root=tmp_path / "faces", encoder=request))
     assert extract_command(read_info(path)).endswith(" --encoder pixels --preprocessing imagenet-224")
+
+
+def test_views_on_disk_are_those_in_memory(stored: Stored, features_on_disk: None) -> None:
+    limit_features(None)
+    expected = stored.draw(stored.batch(), 3)
+    limit_features(0)
+    drawn = stored.draw(stored.batch(), 3)
+    assert (expected.in_memory, drawn.in_memory) == (True, False)
+    assert torch.equal(drawn.rows(torch.arange(len(drawn))).features, expected.features)
+    assert torch.equal(all_rows(drawn), all_rows(expected))
