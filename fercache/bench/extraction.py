@@ -224,8 +224,8 @@ def write_columns(columns: Columns, dataset: FaceSet, cache: Path) -> int:
 
 
 def _writer(path: Path, identity: dict[str, Any], dataset: FaceSet, rows: int) -> TableWriter:
-    names = {"classes": dataset.expressions, "vote_columns": dataset.vote_columns}
-    return TableWriter(path, identity=identity, **names, rows=rows, shard_rows=SHARD)
+    classes, votes = dataset.expressions, dataset.vote_columns
+    return TableWriter(path, identity=identity, classes=classes, vote_columns=votes, rows=rows, shard_rows=SHARD)
 
 
 def _stages_alone(faces: Sequence[FaceImage], encoder: NetworkEncoder, flop: float) -> Iterator[Stage]:

@@ -69,8 +69,10 @@ def extract_on_cluster(
     encode = ray.remote(**resources, max_retries=TRIES - 1, max_calls=0)(_encode_shard)
     weights = request.weights and request.weights.resolve()
     same = request.but(precision=encoder.precision, weights=weights)
-    # The known features are apart: workers of one machine share arrays that are not pickled.
-    shared = ray.put((_WithPlugins(replace(task, known={})), same, encoder.key_identity(), dict(task.known)))
+    # The known features are apart and in memory: workers of one machine share arrays that are not pickled, and other
+    # machines do not see the cache.
+    known = {view: features.in_memory() for view, features in task.known.items()}
+    shared = ray.put((_WithPlugins(replace(task, known={})), same, encoder.key_identity(), known))
     waiting = list(reversed(shards))
     running: dict[Any, int] = {}
     with progress(f"extract {task.name}", len(listing.faces), "face") as bar, _given_up(ray, running):
