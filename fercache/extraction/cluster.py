@@ -5,7 +5,7 @@ and keep it.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -43,22 +43,40 @@ def extract_on_cluster(
     another encoder.
     """
     counts, start = Counts(), time.perf_counter()
-    shards = {shard: listing.faces_of(writer.rows_of(shard)) for shard in writer.missing()}
+    shards = _Shards(listing, {shard: writer.rows_of(shard) for shard in writer.missing()})
     weights = request.weights and request.weights.resolve()
     same = request.but(precision=encoder.precision, weights=weights)
-    # The known features are apart: workers of one machine share arrays that are not pickled.
-    shared = (WithPlugins(replace(task, known={})), same, encoder.key_identity(), dict(task.known))
+    # The known features are apart and in memory: workers of one machine share arrays that are not pickled, and other
+    # machines do not see the cache.
+    known = {view: features.in_memory() for view, features in task.known.items()}
+    shared = (WithPlugins(replace(task, known={})), same, encoder.key_identity(), known)
     work = Work(_encode_shard, shared, Needs(request.device), name=_name_of, unit="shards")
     with handed_out(work, shards, address) as done, progress(f"extract {task.name}", len(listing.faces), "face") as bar:
-        bar.update(len(listing.faces) - sum(map(len, shards.values())))
+        bar.update(len(listing.faces) - sum(map(len, shards.rows.values())))
         for shard, result in done:
             columns, quarantined, some = result()
             _check_same_files(shards[shard], quarantined)
-            listing.check_unchanged(writer.rows_of(shard), columns, quarantined)
+            listing.check_unchanged(shards.rows[shard], columns, quarantined)
             writer.write(shard, columns, quarantined, settled={"batch_size": task.batch_size})
-            bar.update(len(shards[shard]))
+            bar.update(len(shards.rows[shard]))
             counts += some
     return replace(counts, seconds=round(time.perf_counter() - start, 3))
+
+
+class _Shards(Mapping[int, Sequence[FaceImage]]):
+    """The faces of shards, unpacked on demand: a listing is packed."""
+
+    def __init__(self, listing: Listing, rows: Mapping[int, range]) -> None:
+        self._listing, self.rows = listing, rows
+
+    def __getitem__(self, shard: int) -> Sequence[FaceImage]:
+        return self._listing.faces_of(self.rows[shard])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 def _name_of(faces: Sequence[FaceImage]) -> str:
