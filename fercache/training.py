@@ -96,7 +96,8 @@ def train_head(
 ) -> Fitted:
     """Trains `head` in place, on the device of its faces, and keeps snapshots.
 
-    `report` is called with each row of the history, `step` with the size of each batch after its step.
+    `report` is called with each row of the history, `step` with the size of each batch after its step; a
+    fitted head may call it with faces that it is done with.
 
     A fitted head is fitted to the clean faces, whatever the views, and ends as its best candidate on source validation;
     with `folds`, the history has the scores of cross-validation over the training faces. Equal arguments give equal
@@ -110,6 +111,8 @@ def train_head(
         return fit(head, source, settings, seed=seed, report=report, step=step)
     if not isinstance(head, FittedHead):
         raise TypeError(f"{type(head).__name__} is neither a GradientHead with FitSettings nor a FittedHead.")
+    if step is not None:
+        head.watch = step
     history: list[Row] = []
     snapshots: dict[str, State] = {}
     if source.shifted is not None and source.unshifted is not None:

@@ -4,7 +4,7 @@ A head is a `torch.nn.Module`: a run stores its `state_dict`. It knows neither f
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -202,7 +202,12 @@ class GradientHead(Head):
 
 
 class FittedHead(Head):
-    """Fitted directly, once per candidate; a selection policy chooses among the candidates."""
+    """Fitted directly, once per candidate; a selection policy chooses among the candidates.
+
+    `candidates` may call `watch` with numbers of faces, the number of training faces in all, as its work goes on.
+    """
+
+    watch: Callable[[int], None] = staticmethod(lambda faces: None)
 
     def learn_shift(self, clean: Tensor, corrupted: Tensor) -> None:
         """Called once, before `candidates`, with the features (M, D) of the same faces in clean and corrupted images.
@@ -215,5 +220,6 @@ class FittedHead(Head):
         """Puts the head into the state of each candidate, and yields the settings that distinguish it.
 
         From the most to the least regularised, since policies take the first among equals: `{"C": 0.01}`, `{"C": 0.1}`.
-        A head without a choice yields `{}` once. Source validation is not available here.
+        A head without a choice yields `{}` once. Source validation is not available here. The features of `train` may
+        be on disk: see `Faces.blocks`.
         """

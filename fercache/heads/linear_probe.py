@@ -1,7 +1,8 @@
 """Logistic regression on the face feature."""
 
+import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from fercache.errors import UsageError
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
+from fercache.heads._logistic import Regression
+from fercache.heads._newton import fit
 from fercache.trunks import Faces
 
 Floats = NDArray[np.floating[Any]]
@@ -27,6 +30,15 @@ BALANCES = ("weights", "none")
 
 LIBRARIES = ThreadpoolController()
 """Made once, when no other thread runs: looking for libraries while one imports a module can deadlock."""
+
+MOST_FOR_SCIKIT_LEARN = 100_000
+"""Faces; of more, its copies would need too much memory, and one fit after another too much time."""
+
+Pair = tuple[str, str]
+"""`normalise` and `balance`."""
+
+Fits = Iterator[tuple[Floats, Floats]]
+"""For each C, (L, D) weights and (L,) biases: for raw features, or for unit ones with `l2`."""
 
 ABSENT = -1e4
 """The logit of an expression without source faces."""
@@ -46,6 +58,9 @@ class LinearProbe(FittedHead):
 
     Normalised features always have a mean square of 1 over channels, so that C regularises equally. Logits are `weight`
     (L, D) times the feature, scaled to unit length if `unit` is set, plus `bias` (L,).
+
+    Up to MOST_FOR_SCIKIT_LEARN faces, scikit-learn fits one candidate after another. Of more, features are read a few
+    thousand at a time, and `_newton` fits all candidates in the same passes, to the same minimum.
     """
 
     Settings = LinearProbeSettings
@@ -73,23 +88,35 @@ class LinearProbe(FittedHead):
 
         Raises UsageError if all faces have the same expression.
         """
-        labelled, features = Labelled.of(train), train.features.cpu().numpy()
+        labelled = Labelled.of(train)
         if len(labelled.mass) < 2:
             raise UsageError("linear-probe needs several expressions, but all training faces have the same one.")
         # With equally many faces of each expression, both ways to balance are the same.
         balances = self.balance[-1:] if np.ptp(labelled.mass) <= 1 else self.balance
-        paths = {
-            (normalise, balance): _regressions(
-                features, labelled, normalise, balance=balance, expressions=len(self.task.expressions)
-            )
-            for normalise in self.normalise
-            for balance in balances
-        }
+        pairs = list(itertools.product(self.normalise, balances))
+        small = len(train) <= MOST_FOR_SCIKIT_LEARN
+        paths = self._one_by_one(train, labelled, pairs) if small else self._in_passes(train, pairs)
         for strength in STRENGTHS:
             for (normalise, balance), path in paths.items():
                 weight, bias = next(path)
                 self._fill(weight, bias, normalise == "l2")
                 yield {"C": strength, "normalise": normalise, "balance": balance}
+
+    def _one_by_one(self, train: Batch, labelled: "Labelled", pairs: Sequence[Pair]) -> dict[Pair, Fits]:
+        whole = train if train.in_memory else train.rows(torch.arange(len(train)))
+        features, expressions = whole.features.cpu().numpy(), len(self.task.expressions)
+        return {
+            (normalise, balance): _regressions(features, labelled, normalise, balance=balance, expressions=expressions)
+            for normalise, balance in pairs
+        }
+
+    def _in_passes(self, train: Batch, pairs: Sequence[Pair]) -> dict[Pair, Fits]:
+        regressions = [Regression(*pair, strength) for strength in STRENGTHS for pair in pairs]
+        with LIBRARIES.limit(limits=1, user_api="blas"):  # more threads would round differently
+            present, weights, biases = fit(train, regressions, self.watch)
+        found = zip(weights, biases, strict=True)
+        fits = [_spread(*each, present, expressions=len(self.task.expressions)) for each in found]
+        return {pair: iter(fits[place :: len(pairs)]) for place, pair in enumerate(pairs)}
 
     def _fill(self, weight: Floats, bias: Floats, unit: bool) -> None:
         self.weight.copy_(torch.from_numpy(weight))
@@ -132,10 +159,8 @@ class Labelled:
         return np.asarray(self.weights * mass.sum() / (np.count_nonzero(mass) * mass[self.labels]))
 
 
-def _regressions(
-    features: Floats, labelled: Labelled, normalise: str, balance: str, expressions: int
-) -> Iterator[tuple[Floats, Floats]]:
-    """For each C: (L, D) weights and (L,) biases, for raw features, or for unit ones with `l2`."""
+def _regressions(features: Floats, labelled: Labelled, normalise: str, balance: str, expressions: int) -> Fits:
+    """By scikit-learn."""
     if normalise == "l2":
         features = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     centre, scale = features.dtype.type(0), np.sqrt(np.mean(features**2))  # in the features' own precision
@@ -158,16 +183,20 @@ def _regressions(
 
 
 def _per_expression(regression: LogisticRegression, expressions: int) -> tuple[Floats, Floats]:
-    """(L, D) weights and (L,) biases; scikit-learn leaves out absent classes, and the first of two."""
+    """(L, D) weights and (L,) biases; scikit-learn leaves out the first of two classes."""
     coefficients, intercepts = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    weight = np.zeros((expressions, coefficients.shape[1]))
-    bias = np.full(expressions, ABSENT)
-    weight[regression.classes_] = coefficients
-    bias[regression.classes_] = intercepts
-    return weight, bias
+    return _spread(coefficients, intercepts, regression.classes_, expressions=expressions)
+
+
+def _spread(weight: Floats, bias: Floats, present: NDArray[np.int64], expressions: int) -> tuple[Floats, Floats]:
+    """(L, D) weights and (L,) biases of all expressions, for those of the ones that are present."""
+    weights, biases = np.zeros((expressions, weight.shape[1])), np.full(expressions, ABSENT)
+    weights[present] = weight
+    biases[present] = bias
+    return weights, biases
 
 
 plugin = LinearProbe
