@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ def seed_from(*parts: Any) -> int:
     """A seed in [0, 2**63) that depends only on all its arguments."""
     digest = hashlib.sha256(canonical_json(list(parts)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
+
+
+def hashed_alike(hashes: "array[int]") -> set[int]:
+    """The values of `hash` that occur more than once: where no dictionary of all texts fits in memory."""
+    found = np.sort(np.frombuffer(hashes, np.int64)) if hashes else np.empty(0, np.int64)
+    return set(found[1:][found[1:] == found[:-1]].tolist())
 
 
 def file_hash(path: Path) -> str:

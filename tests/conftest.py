@@ -11,7 +11,13 @@ import pytest
 # Tests run side by side; threads of theirs would only wait for each other. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.command_line", "tests.pixel_encoder", "tests.shared_fixtures", "tests.outside_plugins"]
+pytest_plugins = [
+    "tests.command_line",
+    "tests.pixel_encoder",
+    "tests.shared_fixtures",
+    "tests.outside_plugins",
+    "tests.ray_cluster",
+]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

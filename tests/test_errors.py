@@ -99,6 +99,6 @@ def test_a_run_whose_name_would_be_too_long_is_refused_before_training(
     names = [f"folder:{letter * 80}" for letter in "abc"]
     for number, name in enumerate(names):
         extracted(settings, name, draw_folder(tmp_path / str(number), 100 * number, {"train": 3}))
-    monkeypatch.setattr(train_stage, "train_head", lambda *_, **__: pytest.fail("it was trained"))
+    monkeypatch.setattr(train_stage, "train_run", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises(UsageError, match="The run's name"):
         train(settings, TrainRequest(source=" & ".join(names), heads=("class-mean",), seeds=(0,), device="cpu"))

@@ -30,8 +30,9 @@ from fercache.encoders import NetworkEncoder, load_encoder
 from fercache.errors import UsageError
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import ExtractionTask, extract_shards, one_core_each
-from fercache.extraction.prepare import first_faces, in_threads
+from fercache.extraction.prepare import first_faces
 from fercache.extraction.table_identity import table_identity
+from fercache.extraction.threads import in_threads
 from fercache.identity import content_hash, key_of, pixel_hash
 from fercache.options.bench import ExtractionBenchRequest
 from fercache.options.extract import ExtractRequest
@@ -223,8 +224,8 @@ def write_columns(columns: Columns, dataset: FaceSet, cache: Path) -> int:
 
 
 def _writer(path: Path, identity: dict[str, Any], dataset: FaceSet, rows: int) -> TableWriter:
-    names = {"classes": dataset.expressions, "vote_columns": dataset.vote_columns}
-    return TableWriter(path, identity=identity, **names, rows=rows, shard_rows=SHARD)
+    classes, votes = dataset.expressions, dataset.vote_columns
+    return TableWriter(path, identity=identity, classes=classes, vote_columns=votes, rows=rows, shard_rows=SHARD)
 
 
 def _stages_alone(faces: Sequence[FaceImage], encoder: NetworkEncoder, flop: float) -> Iterator[Stage]:

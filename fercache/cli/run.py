@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import device_option, show_report
+from fercache.cli.options import show_report, takes
+from fercache.options.run import RunOptions
 
 if TYPE_CHECKING:
     from fercache.experiments.run import Outcome
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 @click.argument("experiment", type=click.Path(path_type=Path), required=False)
 @click.option("--list", "show_list", is_flag=True, help="List the experiments that ship with fercache.")
 @click.option("--dry-run", is_flag=True, help="Show which steps are done, stale or missing, and why; run nothing.")
-@device_option
-def command(experiment: Path | None, show_list: bool, dry_run: bool, device: str) -> None:
+@takes(RunOptions)
+def command(request: RunOptions, experiment: Path | None, show_list: bool, dry_run: bool) -> None:
     """Run EXPERIMENT, a TOML file or the name of a shipped one: extract, train, evaluate and compare.
 
     Finished steps are skipped; after an interrupt the same command continues from there.
@@ -37,7 +38,7 @@ def command(experiment: Path | None, show_list: bool, dry_run: bool, device: str
         for step, status in plan(settings, loaded):
             click.echo(f"{status.state:8}{step.title}" + (f": {status.reason}" if status.reason else ""))
         return
-    _show(run(settings, RunRequest(loaded, device)))
+    _show(run(settings, RunRequest(experiment=loaded, **dict(request))))
 
 
 def _show(outcome: "Outcome") -> None:

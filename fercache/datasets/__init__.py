@@ -135,18 +135,20 @@ class Dataset(ABC):
     def findings(self, faces: Sequence[FaceImage], root: Path | None, domain: str = "") -> list[Finding]:
         """The check of `faces`, read from `root`."""
         there = os.path.exists  # False, not an error, for names that no file system accepts
-        absent = {face.id for face in faces if face.path is not None and not there(face.path)}
+        counts = Counter((face.split, face.label) for face in faces)
+        absent = Counter(face.split for face in faces if face.path is not None and not there(face.path))
         expected = {split: dict(counts) for split, counts in self.expected(root, domain).items()}
-        for counts in expected.values():
-            counts.setdefault("", sum(counts.values()))
-        splits = sorted({face.split for face in faces}, key=_split_order)
+        for known in expected.values():
+            known.setdefault("", sum(known.values()))
+        splits = sorted({split for split, _ in counts}, key=_split_order)
         findings = []
         for split in dict.fromkeys((*expected, *splits)):
             known = expected.get(split, {})
-            listed = [face for face in faces if split in ("", face.split)]
-            found = Counter(face.label for face in listed)
-            gone = sum(face.id in absent for face in listed)
-            findings.append(Finding(split, "", known.get(""), len(listed)))
+            found = Counter[str | None]()
+            for (of, label), count in counts.items():
+                found[label] += count if split in ("", of) else 0
+            gone = sum(count for of, count in absent.items() if split in ("", of))
+            findings.append(Finding(split, "", known.get(""), found.total()))
             findings += [
                 Finding(split, name, known.get(name), found[name])
                 for name in self.expressions

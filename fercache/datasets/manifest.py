@@ -5,7 +5,8 @@ The file and the images may be remote (`s3://bucket/faces.csv`).
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 from fercache.datasets import WITHOUT_LABELS, Dataset, FaceImage, face_file
 from fercache.errors import UsageError, nearest
 from fercache.expressions import EXPRESSIONS, canonical
+from fercache.identity import hashed_alike
 from fercache.layouts.folders import LARGEST_FILE, TOO_LARGE
 from fercache.layouts.own_lists import NOT_GIVEN, NoColumnError, named_rows
 from fercache.layouts.remote import address_of, exists, local, read, shown, stamp
@@ -71,28 +73,45 @@ class Manifest(Dataset):
 
 def _faces(root: Path, needed: Sequence[str], label: Callable[[dict[str, str]], str | None]) -> Iterator[FaceImage]:
     """The faces of a list. Raises UsageError with the line."""
-    lines: dict[str, int] = {}
-    any_there = False
-    for line, cells in named_rows(root, needed, OTHER_NAMES):
-        try:
-            _refuse_nul(cells)
-            path = _inside(cells["path"], root.parent)
-            face = _face(path, cells, root.parent, label=label(cells))
-        except UsageError as error:
-            raise UsageError(f"{shown(root)}, line {line}: {error}") from None
-        if face.id in lines:
-            raise UsageError(
-                f"{shown(root)}: lines {lines[face.id]} and {line} both list {face.id}. Remove one, or give each a box."
-            )
-        lines[face.id] = line
-        any_there = any_there or _is_there(root.parent / path)
+    hashes, any_there = array("q"), False
+    for _, path, face in _lines(root, needed, label):
+        hashes.append(hash(face.id))
+        any_there = any_there or _is_there(path)
         yield face
-    if not lines:
+    if not hashes:
         raise UsageError(f"{shown(root)} lists no images: it has only a header.")
     if not any_there:
         raise UsageError(
-            f"{shown(root)}: none of its {len(lines)} images exists. Paths must be relative to {shown(root.parent)}."
+            f"{shown(root)}: none of its {len(hashes)} images exists. Paths must be relative to {shown(root.parent)}."
         )
+    if alike := hashed_alike(hashes):
+        again = ((line, face.id) for line, _, face in _lines(root, needed, label))
+        _refuse_repeated(root, ((line, id) for line, id in again if hash(id) in alike))
+
+
+def _lines(
+    root: Path, needed: Sequence[str], label: Callable[[dict[str, str]], str | None]
+) -> Iterator[tuple[int, Path, FaceImage]]:
+    """The faces of a list with their lines and paths."""
+    folder = root.parent  # one object for all faces
+    for line, cells in named_rows(root, needed, OTHER_NAMES):
+        try:
+            _refuse_nul(cells)
+            path = _inside(cells["path"], folder)
+            yield line, folder / path, _face(path, cells, folder, label=label(cells))
+        except UsageError as error:
+            raise UsageError(f"{shown(root)}, line {line}: {error}") from None
+
+
+def _refuse_repeated(root: Path, faces: Iterable[tuple[int, str]]) -> None:
+    """Raises UsageError if two lines list the same id."""
+    lines: dict[str, int] = {}
+    for line, id in faces:
+        if id in lines:
+            raise UsageError(
+                f"{shown(root)}: lines {lines[id]} and {line} both list {id}. Remove one, or give each a box."
+            )
+        lines[id] = line
 
 
 def read_meanings(path: Path) -> dict[str, str | None] | None:

@@ -1,34 +1,37 @@
 """Running an experiment, from images to its report: finished steps are skipped, missing and stale ones are run."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from fercache.cluster import connected
 from fercache.errors import FercacheError
 from fercache.experiments.config import Experiment
 from fercache.experiments.inventory import finished_runs, on_tables, records_of, take_inventory
 from fercache.experiments.states import State, Status, states
 from fercache.experiments.steps import Compare, Evaluate, Extract, Step, Train, expand, table_name
 from fercache.loading.thumbnails import images_of
+from fercache.options import EngineOptions
 from fercache.options.evaluate import EvaluateRequest
+from fercache.options.run import RunOptions
+from fercache.options.train import TrainRequest
 from fercache.records import Record
 from fercache.reporting.page import PAGE, write_report
 from fercache.reporting.report import ReportRequest
 from fercache.settings import Settings
+from fercache.stages._train_on_cluster import train_on_cluster
 from fercache.stages.evaluate import evaluate
 from fercache.stages.extract import extract
 from fercache.stages.train import planned_runs, train
 from fercache.store.tables import find_tables
 
 
-@dataclass(frozen=True)
-class RunRequest:
-    """An experiment and a device."""
+class RunRequest(RunOptions):
+    """An experiment, and where its steps compute."""
 
     experiment: Experiment
-    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -57,16 +60,21 @@ def plan(settings: Settings, experiment: Experiment) -> list[tuple[Step, Status]
 def run(settings: Settings, request: RunRequest) -> Outcome:
     """Runs the steps that are not done, in order. After a failed step, the others continue with what exists.
 
-    An interrupt stops it at once; another call continues from there.
+    An interrupt stops it at once; another call continues from there. Raises UsageError without a Ray cluster if there
+    should be one.
     """
     steps = expand(request.experiment)
     inventory = take_inventory(settings, steps)
-    work = _Work(
-        settings, steps, request.device, runs={n: found.runs for n, found in enumerate(inventory)}, failures={}
-    )
-    for number, (step, status) in enumerate(zip(steps, states(steps, inventory), strict=True)):
+    status_of = states(steps, inventory)
+    to_do = {number: steps[number] for number, status in enumerate(status_of) if status.state != State.DONE}
+    if request.engine == "ray" and any(isinstance(step, Extract | Train) for step in to_do.values()):
+        connected(request.address)  # else every step would fail by itself
+    runs: dict[int, Sequence[Path]] = {number: found.runs for number, found in enumerate(inventory)}
+    untrained = {number: step for number, step in to_do.items() if isinstance(step, Train)}
+    work = _Work(settings, steps, request, runs=runs, failures={}, untrained=untrained)
+    for number, step in enumerate(steps):
         title = f"[{number + 1}/{len(steps)}] {step.title}"
-        if status.state == State.DONE:
+        if number not in to_do:
             _print(f"{title}: already done")
             continue
         try:
@@ -86,14 +94,17 @@ def run(settings: Settings, request: RunRequest) -> Outcome:
 class _Work:
     """The state while steps run: the runs of each training, and the failures, by step number.
 
-    `shown` is the page with its records, once written.
+    `untrained` are the steps whose runs are missing; `together` those that were trained on a cluster, with the first
+    error of each; `shown` the page with its records, once written.
     """
 
     settings: Settings
     steps: Sequence[Step]
-    device: str
+    request: RunRequest
     runs: dict[int, Sequence[Path]]
     failures: dict[int, Failure]
+    untrained: Mapping[int, Train]
+    together: dict[int, Exception | None] = field(default_factory=dict)
     shown: tuple[Path, list[Record]] | None = None
 
     def reason_to_skip(self, step: Step) -> str:
@@ -119,7 +130,8 @@ class _Work:
         """Runs one step by its stage."""
         match step:
             case Extract(request=request):
-                extract(self.settings, request.but(encoder=request.encoder.but(device=self.device)))
+                encoder = request.encoder.but(device=self.request.device)
+                extract(self.settings, request.but(encoder=encoder, **self.request.part(EngineOptions)))
             case Train():
                 self._train(number, step)
             case Evaluate():
@@ -128,20 +140,47 @@ class _Work:
                 self._compare(step)
 
     def _train(self, number: int, step: Train) -> None:
-        request = on_tables(self.steps, step, find_tables(self.settings.cache))
+        if self.request.engine == "ray" and self.untrained:
+            self._train_together()
+        if number in self.together:
+            if (failure := self.together[number]) is not None:
+                raise failure
+            return
+        request = self._asked(step)
         try:
-            self.runs[number] = train(self.settings, request.but(device=self.device))
+            self.runs[number] = train(self.settings, request)
         except Exception:
             with suppress(FercacheError):
                 self.runs[number] = planned_runs(self.settings, request)  # some of them may be finished
             raise
+
+    def _train_together(self) -> None:
+        """Trains all steps at once: a cluster has more cores than one of them has seeds."""
+        requests: dict[int, TrainRequest] = {}
+        failed: dict[int, Exception] = {}
+
+        def note(number: int, error: Exception) -> None:
+            failed.setdefault(number, error)
+
+        for number, step in self.untrained.items():
+            if not self.reason_to_skip(step):
+                with suppress(FercacheError):  # raised again in the step itself
+                    requests[number] = self._asked(step)
+        self.untrained = {}
+        _print(f"training for {len(requests)} steps at once")
+        self.runs |= train_on_cluster(self.settings, requests, note)
+        self.together = {number: failed.get(number) for number in requests}
+
+    def _asked(self, step: Train) -> TrainRequest:
+        request = on_tables(self.steps, step, find_tables(self.settings.cache))
+        return request.but(**self.request.part(RunOptions))
 
     def _evaluate(self, step: Evaluate) -> None:
         names = tuple(folder.name for folder in finished_runs(step, self.runs))
         request = EvaluateRequest(
             targets=self._targets(step),
             runs=names,
-            device=self.device,
+            device=self.request.device,
             exclude_duplicates=step.exclude_duplicates,
             adapt=step.adapt,
         )

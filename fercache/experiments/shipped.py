@@ -35,7 +35,7 @@ def demo(settings: Settings, device: str = "auto") -> tuple[Path, list[Record]]:
 
     Raises FercacheError when a step failed.
     """
-    outcome = run(settings, RunRequest(load_experiment(FOLDER / "demo.toml"), device))
+    outcome = run(settings, RunRequest(experiment=load_experiment(FOLDER / "demo.toml"), device=device))
     if outcome.failures or outcome.page is None:
         raise FercacheError("; ".join(f"{failure.title}: {failure.reason}" for failure in outcome.failures))
     return outcome.page, outcome.records

@@ -1,7 +1,7 @@
 """Face crops for trunks that see pixels: decoded, cut and resized as for the encoder, at another side."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.listing import Listing
-from fercache.extraction.prepare import in_threads
+from fercache.extraction.threads import in_threads
 from fercache.identity import key_of, pixel_hash
 from fercache.images.colours import Unreadable
 from fercache.runtime.progress import progress
@@ -30,14 +30,24 @@ def store_crops(cache: Path, table: Path, listing: Listing, *, encoder: Encoder,
     try:
         read_crops(path)
     except UsageError:  # absent, or damaged
-        columns, face = read_table(table).columns, {face.id: face for face in listing.faces}
-        cuts = cut_faces([face[id] for id in columns.id], columns.pixel_sha256, encoder, side=side)
+        columns = read_table(table).columns
+        cuts = cut_faces(_those_of(columns.id, listing), columns.pixel_sha256, encoder, side=side)
         write_crops(path, identity, id=columns.id, pixel_sha256=columns.pixel_sha256, parts=cuts)
     note_asked(path, [last_asked(crops) for crops in crop_files(cache)])
 
 
+def _those_of(ids: NDArray[np.object_], listing: Listing) -> Iterator[FaceImage]:
+    """The faces with these ids, which are in the order of the listing."""
+    wanted = iter(ids)
+    id = next(wanted, None)
+    for face in listing.faces:
+        if face.id == id:
+            yield face
+            id = next(wanted, None)
+
+
 def cut_faces(
-    faces: Sequence[FaceImage], pixel_sha256: NDArray[np.uint8], encoder: Encoder, side: int
+    faces: Iterable[FaceImage], pixel_sha256: NDArray[np.uint8], encoder: Encoder, side: int
 ) -> Iterator[Cut]:
     """The crops of `faces` (side S), whose images have these hashes (N, 32), some at a time.
 
@@ -51,10 +61,11 @@ def cut_faces(
             raise _changed(face.id) from error
         return encoder.preprocess(pixels, side), pixels.shape[:2], pixel_hash(pixels)
 
-    with progress(f"crops of {side} pixels", len(faces), "face") as bar:
+    count = len(pixel_sha256)
+    with progress(f"crops of {side} pixels", count, "face") as bar:
         found = zip(in_threads(faces, cut, os.cpu_count() or 1), pixel_sha256, strict=True)
-        for begin in range(0, len(faces), AT_ONCE):
-            some = [next(found) for _ in range(min(AT_ONCE, len(faces) - begin))]
+        for begin in range(0, count, AT_ONCE):
+            some = [next(found) for _ in range(min(AT_ONCE, count - begin))]
             for (face, (_, _, hash)), expected in some:
                 if hash != expected.tobytes():
                     raise _changed(face.id)

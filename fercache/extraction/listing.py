@@ -3,22 +3,23 @@
 import hashlib
 import os
 import sys
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError, UsageError
-from fercache.identity import canonical_json, content_hash
+from fercache.extraction.threads import in_threads
+from fercache.identity import canonical_json, content_hash, hashed_alike
 from fercache.runtime.progress import progress
 from fercache.store.schema import Columns, Quarantined
 
 PER_TASK = 256
+"""Faces per hashing task."""
 NAMED = 10
 """Absent images named in a message; the quarantine list has all."""
 ABSENT = bytes(32)
@@ -31,15 +32,16 @@ UNREAD = "cannot be read"
 class Listing:
     """All faces of a dataset, the hash of their contents and labels, and the hash of each image's file (N, 32)."""
 
-    faces: tuple[FaceImage, ...]
+    faces: Sequence[FaceImage]
     manifest_hash: str
     fingerprints: NDArray[np.uint8]
+    splits: frozenset[str]
 
-    def faces_of(self, rows: range) -> tuple[FaceImage, ...]:
+    def faces_of(self, rows: range) -> Sequence[FaceImage]:
         """The faces of these rows."""
         return self.faces[rows.start : rows.stop]
 
-    def check_unchanged(self, rows: Iterable[int], columns: Columns, quarantined: Sequence[Quarantined]) -> None:
+    def check_unchanged(self, rows: range, columns: Columns, quarantined: Sequence[Quarantined]) -> None:
         """Raises FercacheError if an image of `rows` has changed, or became unreadable, since it was listed.
 
         Its row would be wrong, or lost, under the key of the listed image. Images that were listed without being read
@@ -47,8 +49,8 @@ class Listing:
         """
         encoded = dict(zip(columns.id, columns.file_sha256, strict=True))
         reasons = {face.id: face.reason for face in quarantined}
-        for row in rows:
-            face, listed = self.faces[row], self.fingerprints[row].tobytes()
+        for row, face in zip(rows, self.faces_of(rows), strict=True):
+            listed = self.fingerprints[row].tobytes()
             if face.fingerprint is not None:
                 continue
             reason = reasons.get(face.id)
@@ -65,7 +67,7 @@ class Listing:
 
 
 def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
-    """Reads every image once to hash it, and reports all absent images together.
+    """Reads every image once to hash it, and reports all absent images together. A few `faces` at a time are unpacked.
 
     Raises UsageError for an empty dataset, repeated ids, text that no table can hold, and if all images are absent.
     """
@@ -73,22 +75,25 @@ def list_faces(name: str, faces: Sequence[FaceImage]) -> Listing:
         raise UsageError(f"{name}: no face images found. Look at `fercache datasets show {name.partition(':')[0]}`.")
     _refuse_repeated_ids(name, faces)
     manifest, fingerprints = hashlib.sha256(), np.empty((len(faces), 32), np.uint8)
-    absent: list[FaceImage] = []
-    some = [faces[begin : begin + PER_TASK] for begin in range(0, len(faces), PER_TASK)]
-    with progress(f"hash {name}", len(faces), "face") as bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for row, (face, fingerprint) in enumerate(
-            zip(faces, chain.from_iterable(pool.map(_fingerprints, some)), strict=True)
-        ):
+    absent, splits, workers = list[FaceImage](), set[str](), os.cpu_count() or 1
+    hashed = in_threads(faces, _fingerprint, workers, per_task=PER_TASK, ahead=2 * workers * PER_TASK)
+    with progress(f"hash {name}", len(faces), "face") as bar:
+        for row, (face, fingerprint) in enumerate(hashed):
             manifest.update(_manifest_line(face, fingerprint))
             fingerprints[row] = np.frombuffer(fingerprint, np.uint8)
             absent += [face] if fingerprint == ABSENT else []
+            splits.add(face.split)
             bar.update()
     _report_absent(name, absent, len(faces))
-    return Listing(tuple(faces), manifest.hexdigest(), fingerprints)
+    return Listing(faces, manifest.hexdigest(), fingerprints, frozenset(splits))
 
 
 def _refuse_repeated_ids(name: str, faces: Sequence[FaceImage]) -> None:
-    repeated = [id for id, count in Counter(face.id for face in faces).items() if count > 1]
+    alike = hashed_alike(array("q", (hash(face.id) for face in faces)))
+    if not alike:
+        return
+    counts = Counter(face.id for face in faces if hash(face.id) in alike)
+    repeated = [id for id, count in counts.items() if count > 1]
     if repeated:
         more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
         raise UsageError(
@@ -126,10 +131,6 @@ def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:
     if "\0" in face.id + face.split + face.subject + face.group:
         raise UsageError(f"{face.id!r}: its id, split, subject or group contains a NUL character. Rename it.")
     return line + b"\n"
-
-
-def _fingerprints(faces: Sequence[FaceImage]) -> list[bytes]:
-    return [_fingerprint(face) for face in faces]
 
 
 def _fingerprint(face: FaceImage) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -69,8 +69,8 @@ def extract_shards(listing: Listing, task: ExtractionTask, encoder: Encoder, *, 
     Raises FercacheError for features that are not finite, and for images that changed since they were listed.
     """
     counts, start = Counts(), time.perf_counter()
-    shards = {shard: listing.faces_of(writer.rows_of(shard)) for shard in writer.missing()}
-    faces = [face for some in shards.values() for face in some]
+    shards = {shard: writer.rows_of(shard) for shard in writer.missing()}
+    faces = chain.from_iterable(map(listing.faces_of, shards.values()))
 
     def write(shard: int, collected: _Shard) -> Counts:
         columns, quarantined, some = collected.encoded()
@@ -83,12 +83,12 @@ def extract_shards(listing: Listing, task: ExtractionTask, encoder: Encoder, *, 
         _encoding(encoder) as submit,
         _threads(1) as writing,
     ):
-        bar.update(len(listing.faces) - len(faces))
+        bar.update(len(listing.faces) - sum(map(len, shards.values())))
         stream = _counted(prepared_faces(faces, encoder, task.views), bar)
         written: list[Future[Counts]] = []
-        for shard, some in shards.items():
+        for shard, rows in shards.items():
             PHASES.debug("shard %d: encoding", shard)
-            collected = _Shard(islice(stream, len(some)), task, encoder, submit=submit)
+            collected = _Shard(islice(stream, len(rows)), task, encoder, submit=submit)
             counts = sum((each.result() for each in written), counts)
             written = [writing.submit(write, shard, collected)]
         counts = sum((each.result() for each in written), counts)

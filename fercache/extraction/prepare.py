@@ -1,13 +1,9 @@
 """Read, decode, crop, hash and render faces, many at a time."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +12,7 @@ from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.errors import FercacheError
 from fercache.extraction.listing import UNREAD
+from fercache.extraction.threads import in_threads
 from fercache.identity import content_hash, pixel_hash
 from fercache.images.colours import Unreadable
 from fercache.images.decode import looks_like_no_face
@@ -23,16 +20,8 @@ from fercache.images.views import CLEAN as CLEAN_RECIPE
 from fercache.images.views import Recipe, draw_view, view_names
 from fercache.store.schema import CLEAN, Quarantined
 
-Result = TypeVar("Result")
-
 SAMPLE = 32
 """Faces by which an encoder's precision and speed are measured."""
-PER_TASK = 32
-"""Faces per decoding task: handing over single small images costs more than decoding them."""
-WORKERS = max(1, (os.cpu_count() or 1) - 1)
-"""Decoding threads. One more would mostly wait for the interpreter's lock."""
-READ_AHEAD = 512
-"""Faces decoded ahead of the encoder; this bounds memory, together with waiting batches and shards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,37 +81,14 @@ def prepare(
 
 
 def prepared_faces(
-    faces: Sequence[FaceImage],
+    faces: Iterable[FaceImage],
     encoder: Encoder,
     views: RequestedViews = CLEAN_VIEW,
     crop_side: int | None = None,
     workers: int | None = None,
 ) -> Iterator[tuple[FaceImage, Prepared | Quarantined]]:
-    """`prepare` in threads, in order, with about READ_AHEAD faces in memory."""
+    """`prepare` in threads, in order; see `in_threads`."""
     return in_threads(faces, partial(prepare, encoder=encoder, views=views, crop_side=crop_side), workers)
-
-
-def in_threads(
-    faces: Sequence[FaceImage], do: Callable[[FaceImage], Result], workers: int | None = None
-) -> Iterator[tuple[FaceImage, Result]]:
-    """Each face with the result of `do`, called in threads; in order, with about READ_AHEAD faces in memory."""
-
-    def do_some(some: Sequence[FaceImage]) -> list[tuple[FaceImage, Result]]:
-        return [(face, do(face)) for face in some]
-
-    pool = ThreadPoolExecutor(workers or WORKERS)
-    waiting: deque[Future[list[tuple[FaceImage, Result]]]] = deque()
-    try:
-        for begin in range(0, len(faces), PER_TASK):
-            waiting.append(pool.submit(do_some, faces[begin : begin + PER_TASK]))
-            if len(waiting) * PER_TASK >= READ_AHEAD:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        # After an error the garbage collector closes this generator, possibly while a thread lock is held:
-        # waiting for a thread then could deadlock.
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def first_faces(faces: Sequence[FaceImage], encoder: Encoder, name: str) -> list[NDArray[np.uint8]]:

@@ -102,6 +102,12 @@ class Source:
         """The first dataset's table; the others are of the same encoder."""
         return self.parts[0].table
 
+    @property
+    def content_key(self) -> str:
+        """A key of everything that a head can read of the source."""
+        prompts = None if self.prompts is None else key_of(self.prompts.identity)
+        return key_of({"rows": self.rows_key, "shifted": self.shifted_key, "prompts": prompts, "crops": self.crops})
+
 
 def one_key(keys: Sequence[str]) -> str:
     """One key for several; a single key is returned unchanged."""

@@ -4,7 +4,7 @@ The command line, the Python API, experiment files and stored configurations tak
 from these fields alone. Nothing here imports torch, so that `--help` is fast.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -38,6 +38,15 @@ def option(default: Any, text: str, *, flag: str = "", metavar: str = "", shown:
     extra: dict[str, Any] = {"flag": flag, "metavar": metavar, "shown": shown}
     extra |= {name: more.pop(name) for name in ("argument", "repeatable", "in_key") if name in more}
     return Field(default, description=text, json_schema_extra=extra, **more)
+
+
+class EngineOptions(Options):
+    """On how many machines a command computes."""
+
+    engine: Literal["local", "ray"] = option("local", "Compute on this machine or on a Ray cluster.")
+    address: str | None = option(
+        None, "Address of the Ray cluster. [default: the cluster of this machine, else a new one]"
+    )
 
 
 def device_option() -> Any:

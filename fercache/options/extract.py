@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from fercache.errors import UsageError, first_problem
-from fercache.options import Options, device_option, option
+from fercache.options import EngineOptions, Options, device_option, option
 
 
 class EncoderOptions(Options):
@@ -60,7 +60,7 @@ class ContentOptions(Options):
     )
 
 
-class ExtractRequest(ContentOptions):
+class ExtractRequest(ContentOptions, EngineOptions):
     """Which dataset to encode, and with which encoder.
 
     `shifted` adds a table of the validation split in shifted images, for the selection policy `source-shifted`.
@@ -81,7 +81,3 @@ class ExtractRequest(ContentOptions):
     )
     batch_size: int | None = option(None, "Images per batch. [default: depends on the device]", ge=1, le=65536)
     shard_rows: int = option(2048, "Images per shard; finished shards survive an interrupt.", ge=1)
-    engine: Literal["local", "ray"] = option("local", "Encode on this machine or on a Ray cluster.")
-    address: str | None = option(
-        None, "Address of the Ray cluster. [default: the cluster of this machine, else a new one]"
-    )

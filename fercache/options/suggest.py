@@ -14,7 +14,7 @@ class SuggestRequest(Options):
     purpose: Literal["estimate", "training"] = option(
         "estimate",
         "What the labels are for: estimate scores of runs (a random sample with known probabilities), or training "
-        "(uncertain and diverse faces of every predicted expression).",
+        "(uncertain and diverse faces of every predicted expression, without those that a run has learned from).",
         flag="for",
     )
     runs: tuple[str, ...] = option(

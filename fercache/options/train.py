@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from fercache.identity import MOST_SEEDS
-from fercache.options import Options, device_option, encoder_option, labels_option, option, votes_option
+from fercache.options import (
+    EngineOptions,
+    Options,
+    device_option,
+    encoder_option,
+    labels_option,
+    option,
+    votes_option,
+)
 from fercache.policies import VotePolicy
 from fercache.splits import POOL
 
@@ -79,7 +87,7 @@ class LearningOptions(Options):
         }
 
 
-class TrainRequest(LearningOptions):
+class TrainRequest(LearningOptions, EngineOptions):
     """Which heads to train on which source: one dataset, or several pooled, `A & B`.
 
     `set` overrides head settings by name; the values may be strings.

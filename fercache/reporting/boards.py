@@ -24,6 +24,7 @@ from fercache.reporting.table_rows import (
     BASELINES,
     BY_ENCODER,
     BY_HEAD,
+    SEEN_PART,
     SELECTIONS,
     UNSEEN,
     Cell,
@@ -192,10 +193,10 @@ class Board(MethodTable):
         return (*self.columns, *((UNSEEN,) if self.unseen else ()))
 
     def kind(self, label: str) -> str:
-        """Whether a target is the source, seen (and by what), or unseen."""
+        """Whether a target is the source, seen (and by what, or how much of it), or unseen."""
         by = [who for who, seen in (("encoder", self.seen_by_encoder), ("head", self.seen_by_head)) if label in seen]
         kinds = (["source"] if label in self.own else []) + ([f"seen by {' and '.join(by)}"] if by else [])
-        return ", ".join(kinds) or UNSEEN
+        return ", ".join(kinds) or SEEN_PART.get(self.sees, UNSEEN)
 
     @property
     def source_labels(self) -> tuple[str, ...]:

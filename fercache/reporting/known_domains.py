@@ -158,6 +158,7 @@ def described(
             signals["Fréchet distance"] = each.drift.frechet
             signals["A-distance"] = each.drift.a_distance
             signals["norm ratio"] = each.drift.norm_ratio
+            signals["MMD"] = float("nan") if each.drift.mmd is None else each.drift.mmd
         found.append(
             Domain(
                 run=each.run,
@@ -206,7 +207,7 @@ def _answers(
     )
 
 
-UNMOVED = Drift(faces=0, norm=1, source_norm=1, frechet=0, frechet_floor=0, a_distance=0, a_distance_floor=0)
+UNMOVED = Drift(faces=0, norm=1, source_norm=1, frechet=0, frechet_floor=0, a_distance=0, a_distance_floor=0, mmd=0)
 """The drift of source validation, which is a sample of the source."""
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
+from fercache.policies import Sees
 from fercache.records import ADJUSTED, MAIN, METRICS
 from fercache.reporting.method_names import Changed
 
@@ -24,6 +25,8 @@ SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
+SEEN_PART = {Sees.UNLABELLED.value: "seen without labels", Sees.LABELS.value: "a few labels seen"}
+"""Instead of unseen, by what methods saw of their targets."""
 COMMON = "Shared by all methods that have them"
 """Introduces `MethodTable.common_text`."""
 BY_ENCODER, BY_HEAD = "†", "§"

@@ -18,9 +18,14 @@ def limit_features(bytes_: int | None) -> None:
     _limit = bytes_
 
 
+def limit() -> int:
+    """The bytes that features may take."""
+    return _machine() // SHARE if _limit is None else _limit
+
+
 def fits(bytes_: int) -> bool:
     """Whether features of this size may be in memory."""
-    return bytes_ <= (_machine() // SHARE if _limit is None else _limit)
+    return bytes_ <= limit()
 
 
 def parse_size(text: str) -> int:

@@ -14,7 +14,9 @@ from threadpoolctl import threadpool_limits
 MOST_FACES = 4000
 """Faces per side to which the Gaussians are fitted."""
 MOST_CLASSIFIED = 1000
-"""Faces per side for the classifier."""
+"""Faces per side for the classifier, and for the kernel."""
+BLOCK = 250
+"""Faces per side that the kernel compares with each other."""
 FEWEST = 20
 """With fewer faces per side, there is no result."""
 RIDGE = 1e-6
@@ -26,8 +28,8 @@ class Drift:
     """The drift of a target from a source, in the encoder's raw features.
 
     `norm` and `source_norm` are mean lengths. `frechet` is a squared distance, in the units of squared features,
-    `a_distance` is between -2 and 2; about 0 means no drift. The floors are those of two halves of the source, with
-    `faces` per side as for the target.
+    `a_distance` is between -2 and 2, `mmd` is a square up to 2; about 0 means no drift. The floors are those of two
+    halves of the source, with `faces` per side as for the target. Older records have no `mmd`.
     """
 
     faces: int
@@ -37,6 +39,8 @@ class Drift:
     frechet_floor: float
     a_distance: float
     a_distance_floor: float
+    mmd: float | None = None
+    mmd_floor: float | None = None
 
     @property
     def norm_ratio(self) -> float | None:
@@ -66,6 +70,7 @@ def drift(source: Features, target: Features, *, seed: int) -> Drift | None:
     halves = generator.permutation(len(source))[: 2 * faces]
     drawn = _rows(target, generator.permutation(len(target))[:faces])
     one, other = _rows(source, halves[:faces]), _rows(source, halves[faces:])
+    few, few_others, few_drawn = (each[:MOST_CLASSIFIED] for each in (one, other, drawn))
     with threadpool_limits(1):
         return Drift(
             faces=faces,
@@ -73,8 +78,10 @@ def drift(source: Features, target: Features, *, seed: int) -> Drift | None:
             source_norm=_mean_norm(np.concatenate([one, other])),
             frechet=frechet_distance(one, drawn),
             frechet_floor=frechet_distance(one, other),
-            a_distance=proxy_a_distance(one[:MOST_CLASSIFIED], drawn[:MOST_CLASSIFIED], seed=seed),
-            a_distance_floor=proxy_a_distance(one[:MOST_CLASSIFIED], other[:MOST_CLASSIFIED], seed=seed),
+            a_distance=proxy_a_distance(few, few_drawn, seed=seed),
+            a_distance_floor=proxy_a_distance(few, few_others, seed=seed),
+            mmd=maximum_mean_discrepancy(few, few_drawn),
+            mmd_floor=maximum_mean_discrepancy(few, few_others),
         )
 
 
@@ -119,3 +126,26 @@ def proxy_a_distance(one: NDArray[np.float64], other: NDArray[np.float64], *, se
     halves = StratifiedKFold(2, shuffle=True, random_state=seed % 2**32)
     wrong = float(np.mean(cross_val_predict(classifier, features, side, cv=halves) != side))
     return 2 * (1 - 2 * wrong)
+
+
+def maximum_mean_discrepancy(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """The squared discrepancy of (N, D) and (N, D) features in random order (Gretton et al. 2012, eq. 3, unbiased).
+
+    The kernel is exp(-d^2 / 2 m), m the median of squared distances between the pooled faces of a block. The mean over
+    blocks of BLOCK faces per side (Zaremba et al. 2013); the last block also has those that are left.
+    """
+    blocks = max(len(one) // BLOCK, 1)
+    ends = [BLOCK * number for number in range(1, blocks)]
+    pairs = zip(np.split(one, ends), np.split(other, ends), strict=True)
+    return float(np.mean([_discrepancy(ours, theirs) for ours, theirs in pairs]))
+
+
+def _discrepancy(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    both, faces = np.concatenate([one, other]), len(one)
+    lengths = (both**2).sum(axis=1)
+    squares = np.maximum(lengths[:, None] + lengths - 2 * both @ both.T, 0)
+    middle = np.median(squares[np.triu_indices(2 * faces, 1)])
+    alike = np.exp(-squares / (2 * middle + np.finfo(float).tiny))
+    np.fill_diagonal(alike, 0)
+    within = (alike[:faces, :faces].sum() + alike[faces:, faces:].sum()) / (faces * (faces - 1))
+    return float(within - 2 * alike[:faces, faces:].mean())

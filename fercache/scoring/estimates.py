@@ -31,8 +31,8 @@ METRICS: Final[tuple[Metric, ...]] = ("accuracy", "uar")
 
 SHARES = ("difference of confidences", "thresholded confidence", "agreement", "dispersity", "steadiness", "confidence")
 """Signals between 0 and 1, which enter as logits."""
-PLAIN = ("spread", "Fréchet distance", "A-distance", "norm ratio")
-"""Signals that enter as they are; the Fréchet distance as the logarithm of one plus it."""
+PLAIN = ("spread", "Fréchet distance", "A-distance", "norm ratio", "MMD")
+"""Signals that enter as they are; the Fréchet distance as the logarithm of one plus it, the MMD as its root."""
 DRIFT = ("Fréchet distance", "A-distance", "norm ratio")
 COMBINED = ("dispersity", "agreement", "steadiness")
 COMMITTEE = (*COMBINED, "spread", "norm ratio", "thresholded confidence", "Fréchet distance", "confidence")
@@ -42,6 +42,7 @@ ESTIMATORS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "thresholded confidence": (("thresholded confidence",),),
     "agreement": (("agreement",),),
     "drift": (DRIFT,),
+    "drift with MMD": ((*DRIFT, "MMD"),),
     "dispersity": (("dispersity",),),
     "self-training": (("steadiness",),),
     "three signals": (COMBINED,),
@@ -147,23 +148,27 @@ class Calibrated:
         share = float(expit(centre))
         # The variance of the logit of a share of so many faces.
         sampled = 1 / (target.faces * max(share * (1 - share), _LIMIT))
-        reach = ndtri((1 + LEVEL) / 2) * np.sqrt(self._residuals[estimator][metric].variance + sampled)
+        variance = self._residuals[estimator][metric].variance * float(_strangeness(self._tables[estimator], asked)[0])
+        reach = ndtri((1 + LEVEL) / 2) * np.sqrt(variance + sampled)
         return Estimate(share, float(expit(centre - reach)), float(expit(centre + reach)))
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Errors on left-out domains: `variance` of the logit and mean absolute `error`, both means over sets of images."""
+    """Errors on left-out domains: `variance` of the logit for a domain of `_strangeness` 1, and mean absolute `error`.
+
+    Both are means over sets of images.
+    """
 
     variance: float
     error: float
 
     @classmethod
-    def of(cls, pairs: Iterable[NDArray[np.float64]]) -> "Residuals":
-        """From estimated and true logits (2, N) for each set of images."""
-        pairs = list(pairs)
-        squares = [np.mean((estimated - true) ** 2) for estimated, true in pairs]
-        errors = [np.mean(np.abs(expit(estimated) - expit(true))) for estimated, true in pairs]
+    def of(cls, found: Iterable[NDArray[np.float64]]) -> "Residuals":
+        """From estimated and true logits, and strangeness, (3, N) for each set of images."""
+        found = list(found)
+        squares = [np.mean((estimated - true) ** 2 / strange) for estimated, true, strange in found]
+        errors = [np.mean(np.abs(expit(estimated) - expit(true))) for estimated, true, _ in found]
         return cls(float(np.mean(squares)), float(np.mean(errors)))
 
 
@@ -203,7 +208,7 @@ def _left_out(estimator: str, table: _Table) -> dict[Metric, Residuals] | None:
 
     Domains about which nothing would be estimated do not count.
     """
-    pairs: dict[Metric, dict[str, list[NDArray[np.float64]]]] = {metric: defaultdict(list) for metric in METRICS}
+    left_out: dict[Metric, dict[str, list[NDArray[np.float64]]]] = {metric: defaultdict(list) for metric in METRICS}
     for images, source in sorted({(each.images, each.source) for each in table.domains}):
         rest = table.take(np.array([_is_usable(each, images, source) for each in table.domains]))
         farthest = _farthest(rest.domains, source)
@@ -219,12 +224,12 @@ def _left_out(estimator: str, table: _Table) -> dict[Metric, Residuals] | None:
         if asked.domains and len({each.images for each in rest.domains}) > 1:
             for metric in METRICS:
                 estimated = _predicted(rest, asked, estimator, metric=metric)
-                pairs[metric][images].append(np.stack([estimated, asked.scores[metric]]))
-    if len(pairs["accuracy"]) < 2:
+                left_out[metric][images].append(np.stack([estimated, asked.scores[metric], _strangeness(rest, asked)]))
+    if len(left_out["accuracy"]) < 2:
         return None
     return {
         metric: Residuals.of(np.concatenate(each, axis=1) for each in by_images.values())
-        for metric, by_images in pairs.items()
+        for metric, by_images in left_out.items()
     }
 
 
@@ -235,16 +240,30 @@ def _predicted(known: _Table, asked: _Table, estimator: str, metric: Metric) -> 
     """
     gaps = (known.gap, asked.gap) if metric == "uar" else (0.0, 0.0)
     truth, weights, names = known.scores[metric] + gaps[0], _weights(known.domains), signals_of(estimator)
-    mean, level = weights @ known.columns, weights @ truth
-    scale = np.sqrt(weights @ (known.columns - mean) ** 2) + 1e-6
-    ours, theirs = (known.columns - mean) / scale, (asked.columns - mean) / scale
-    products = ours.T @ (weights[:, None] * ours) + RIDGE * np.eye(len(names))
+    ours, theirs, products = _standardised(known, asked)
+    level = weights @ truth
     answers = ours.T @ (weights * (truth - level))
     found = []
     for regression in ESTIMATORS[estimator]:
         at = [names.index(name) for name in regression]
         found.append(level + theirs[:, at] @ np.linalg.solve(products[np.ix_(at, at)], answers[at]))
     return np.asarray(np.mean(found, axis=0) - gaps[1])
+
+
+def _strangeness(known: _Table, asked: _Table) -> NDArray[np.float64]:
+    """(M,) the factor by which the variance of a prediction exceeds that of the regression's errors: 1 amid the known
+    domains, more for signals, or combinations of signals, that are unlike theirs (one plus the leverage)."""
+    _, theirs, products = _standardised(known, asked)
+    return np.asarray(1 + (theirs * np.linalg.solve(products, theirs.T).T).sum(axis=1))
+
+
+def _standardised(known: _Table, asked: _Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The standardised signals (N, K) and (M, K), and the products (K, K) of the known ones, with the ridge."""
+    weights = _weights(known.domains)
+    mean = weights @ known.columns
+    scale = np.sqrt(weights @ (known.columns - mean) ** 2) + 1e-6
+    ours, theirs = (known.columns - mean) / scale, (asked.columns - mean) / scale
+    return ours, theirs, ours.T @ (weights[:, None] * ours) + RIDGE * np.eye(ours.shape[1])
 
 
 def _weights(known: Sequence[Domain]) -> NDArray[np.float64]:
@@ -269,6 +288,8 @@ def _scaled(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """A signal on the scale of the regression."""
     if name in SHARES:
         return _logit(values)
+    if name == "MMD":
+        return np.sqrt(np.maximum(values, 0))
     return np.log1p(values) if name == "Fréchet distance" else values
 
 

@@ -32,8 +32,9 @@ from fercache.scoring.metrics import Scores, score
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
 from fercache.stages._source_validation import request_of
+from fercache.stages._training_plans import training_plans
 from fercache.stages.evaluate import chosen_runs
-from fercache.stages.train import training_plans, workers
+from fercache.stages.train import workers
 from fercache.store.atomic import write_text
 from fercache.store.rows import take
 from fercache.store.schema import Columns

@@ -40,7 +40,7 @@ from fercache.scoring.estimates import Calibrated, Domain
 from fercache.scoring.selection import headline, policies_of
 from fercache.scoring.signals import Validated
 from fercache.settings import Settings
-from fercache.stages._source_validation import SAMPLE, source_of, write_validation
+from fercache.stages._source_validation import SAMPLE, SourceValidation
 from fercache.store.runs import find_runs
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable, TableInfo, find_tables, read_table
@@ -114,7 +114,7 @@ def _answering(
 ) -> tuple[list[_Answering], dict[Path, str]]:
     """The answers of all runs, under the policy that methods are compared by, and why others have none."""
     read = cache(read_table)
-    drifts = Drifts(find_tables(settings.cache), read)
+    drifts, validation = Drifts(find_tables(settings.cache), read), SourceValidation(settings, device, read)
     found: list[_Answering] = []
     reasons: dict[Path, str] = {}
     with progress("answers", len(configs), "run") as bar:
@@ -123,7 +123,7 @@ def _answering(
                 table, split = read(info.path), unseen_split(info.splits, name, config.parts)
                 loaded = load_run(folder, device)
                 policy = headline([policies_of(loaded.run.history)])
-                validated = _validated(settings, loaded, policy)
+                validated = _validated(validation, loaded, policy)
                 loaded.load_snapshot(loaded.chosen(policy))
                 crops = None if config.crop_side is None else crops_of(settings.cache, info, config.crop_side)
                 faces = faces_of_split(table, split, crops, device=loaded.device)
@@ -145,17 +145,15 @@ def _answering(
     return found, reasons
 
 
-def _validated(settings: Settings, loaded: LoadedRun, policy: str) -> Validated | None:
+def _validated(validation: SourceValidation, loaded: LoadedRun, policy: str) -> Validated | None:
     """The run on its source validation, whose predictions are stored; None if the source is not in the cache."""
-    path = validation_path(loaded.run.folder, policy)
-    if (stored := read_stored(path)) is None:
+    stored = read_stored(validation_path(loaded.run.folder, policy))
+    if stored is None:
         try:
-            source = source_of(settings, loaded.config, loaded.device)
+            stored = read_stored(validation.write(loaded, policy))
         except UsageError as error:
             say_once(f"note: {error} Without the source, estimates know fewer signals.")
             return None
-        write_validation(path, loaded, source, snapshot=loaded.chosen(policy))
-        stored = read_stored(path)
         assert stored is not None
     shares = probabilities(stored.logits[MAIN], np.ones(len(stored.expressions), dtype=bool))
     return validated_by(shares, stored.truth)

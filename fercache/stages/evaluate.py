@@ -30,6 +30,7 @@ from fercache.scoring.selection import policies_of
 from fercache.settings import Settings
 from fercache.stages._adapting import Adapting
 from fercache.stages._copies import CopySearch
+from fercache.stages._source_validation import SourceValidation
 from fercache.stages.score import score_adapted, score_run
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import TableInfo, find_tables, read_table
@@ -96,6 +97,7 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                         written += score_adapted(loaded, target, Adapting(each, source, faces))
             except UsageError as error:
                 broken[folder] = str(error)
+    SourceValidation(settings, request.device, read).write_missing(each for each in configs if each not in broken)
     _report_broken(request, broken, any_scored=any_scored or bool(written))
     _report_skipped(request, skipped, scored)
     return written

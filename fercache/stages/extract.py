@@ -20,6 +20,7 @@ from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import store_crops
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import Counts, ExtractionTask, extract_shards
+from fercache.extraction.packed_faces import remembered
 from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews, first_faces
 from fercache.extraction.table_identity import table_identity
 from fercache.identity import key_of
@@ -58,7 +59,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if request.engine == "ray" and root is not None:
         root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
-    faces = list(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
+    faces = remembered(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption=corruption)
 
@@ -74,7 +75,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     if request.crops is not None:
         store_crops(settings.cache, table, listing, encoder=encoder, side=request.crops)
     by_validation = request.shifted and not request.unlabelled and corruption is None
-    if by_validation and has_spare_validation({face.split for face in faces}, name):
+    if by_validation and has_spare_validation(listing.splits, name):
         held_out = str(replace(name.clean, corruption=SHIFTED, split="validation"))
         extract(settings, request.but(dataset=held_out, views=0, crops=None, shifted=False))
     _note_asked(settings.cache, table)
@@ -121,9 +122,9 @@ def _corruption(name: DatasetName) -> Corruption | None:
     return found[0]
 
 
-def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> list[FaceImage]:
+def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> Sequence[FaceImage]:
     """All faces of a dataset, with a warning if their counts are not as expected."""
-    faces = list(dataset.faces(root, name.domain))
+    faces = remembered(dataset.faces(root, name.domain))
     if dataset.expected(root, name.domain):
         warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     return faces
@@ -131,11 +132,11 @@ def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> list[FaceI
 
 def _corrupted(
     name: DatasetName, dataset: Dataset, faces: Sequence[FaceImage], corruption: Corruption
-) -> tuple[DatasetName, list[FaceImage]]:
+) -> tuple[DatasetName, Sequence[FaceImage]]:
     """The corrupted faces of the named split (default: the target split), and the name with that split."""
     there = {face.split for face in faces}
     split = name.split or default_split(there, dataset.target_split, str(name))
-    chosen = [replace(face, corruption=corruption) for face in faces if split in ("", face.split)]
+    chosen = remembered(replace(face, corruption=corruption) for face in faces if split in ("", face.split))
     if not chosen:
         raise UsageError(f"{name} has no faces; the splits of this dataset are {', '.join(sorted(there))}.")
     return replace(name, split=split), chosen

@@ -1,6 +1,7 @@
 """feature table, runs -> a list of faces to label, and a page that shows them."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,6 +18,7 @@ from fercache.layouts.own_lists import NoColumnError, named_rows
 from fercache.loading.committee import Committee, read_committee
 from fercache.loading.few_labelled import image_mark
 from fercache.loading.originals import faces_with, known_root
+from fercache.loading.run_config import read_config
 from fercache.loading.tables import find_table
 from fercache.loading.thumbnails import thumbnails
 from fercache.options.suggest import SuggestRequest
@@ -24,6 +26,7 @@ from fercache.output_paths import check_output_file, shown
 from fercache.scoring.label_design import draw, inclusion_probabilities, strata, worth_learning
 from fercache.settings import Settings
 from fercache.store.atomic import write_text
+from fercache.store.runs import find_runs
 from fercache.store.tables import TableInfo, read_table
 
 COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability", "target", "image")
@@ -77,9 +80,9 @@ def suggest(settings: Settings, request: SuggestRequest) -> Suggestion:
     _refuse_labels(path)
     info = find_table(settings.cache, str(name), request.encoder)
     committee = read_committee(settings, info, name, runs=request.runs, device=request.device)
-    rows, inclusion = _chosen(committee, request)
-    pixels = read_table(info.path).columns.pixel_sha256[committee.row[rows]]
-    listed = _list(committee, rows, inclusion, images=[image_mark(each.tobytes()) for each in pixels])
+    images = read_table(info.path).columns.pixel_sha256[committee.row]
+    rows, inclusion = _chosen(settings, committee, images, request=request)
+    listed = _list(committee, rows, inclusion, images=[image_mark(each.tobytes()) for each in images[rows]])
     write_text(path, csv_text(listed))
     ids = [str(committee.id[row]) for row in rows]
     sheet = _write_sheet(settings, committee, info, ids=ids, path=path)
@@ -102,12 +105,30 @@ def _refuse_labels(path: Path) -> None:
         raise UsageError(f"{shown(path)} has {filled} labels, which would be lost. Name another file with --out.")
 
 
-def _chosen(committee: Committee, request: SuggestRequest) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
+def _learned_from(settings: Settings, committee: Committee, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(N,) The faces, by id or by their `images` (N, 32), that a run has learned from as a few labelled faces."""
+    ids, hashes = set[str](), set[str]()
+    for folder in find_runs(settings.cache):
+        with suppress(UsageError):  # `evaluate` reports runs that cannot be read
+            few = read_config(folder)[1].few_labels
+            if few is not None:
+                hashes.update(few.images)
+                ids.update(few.faces if DatasetName.parse(few.target).clean == committee.name.clean else ())
+    same = zip(committee.id, images, strict=True)
+    return np.array([str(id) in ids or pixels.tobytes().hex() in hashes for id, pixels in same], dtype=bool)
+
+
+def _chosen(
+    settings: Settings, committee: Committee, images: NDArray[np.uint8], request: SuggestRequest
+) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """The rows to label, and the probability with which each was drawn, None if not by chance."""
     posterior = committee.posterior
     seed = seed_from("suggest", list(committee.id), request.seed)
     if request.purpose == "training":
-        return worth_learning(committee.features, posterior, request.count, seed=seed), None
+        left = np.flatnonzero(~_learned_from(settings, committee, images))
+        if not len(left):
+            raise UsageError(f"Runs have learned from labels of all {len(images)} faces of {committee.name}.")
+        return left[worth_learning(committee.features[left], posterior[left], request.count, seed=seed)], None
     answers = np.stack([member.answers for member in committee.members])
     inclusion = inclusion_probabilities(posterior, answers, request.count)
     rows = draw(inclusion, strata(posterior.argmax(axis=1), posterior.max(axis=1)), seed)

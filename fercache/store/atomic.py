@@ -157,8 +157,13 @@ def write_bytes(path: Path, data: bytes) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Writes a text file atomically, as UTF-8, with unchanged line ends. Raises UsageError for invalid characters."""
+    return write_bytes(path, utf8(path, text))
+
+
+def utf8(path: Path, text: str) -> bytes:
+    """The text as bytes for the file at `path`. Raises UsageError for invalid characters."""
     try:
-        return write_bytes(path, text.encode())
+        return text.encode()
     except UnicodeEncodeError as error:
         broken = text[max(error.start - 20, 0) : error.end]
         raise UsageError(f"{path} cannot be written: {broken!r} ends in an invalid character. Rename it.") from error
@@ -166,7 +171,12 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """Writes a JSON file for people and programs, atomically. Raises ValueError for NaN."""
-    return write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """The content of such a file."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def set_aside(path: Path) -> Path:

@@ -3,24 +3,32 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from fercache.errors import UsageError
 from fercache.store.atomic import write_json
 from fercache.store.sealed import DamagedFileError
 
+PART_ROWS = 1_000_000
+"""Rows of a table up to which it is one file."""
+
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """How a table's listing is divided into shards; `plan.json` in the folder of its parts."""
+    """How a table's listing is divided into shards, and these into the files of the finished table, its parts.
+
+    It is `plan.json` in the folder of the shards, and in that of the parts.
+    """
 
     key: str
     rows: int
     shard_rows: int
     classes: tuple[str, ...]
     vote_columns: tuple[str, ...]
+    part_rows: int = PART_ROWS
 
     def __post_init__(self) -> None:
-        if self.rows < 1 or self.shard_rows < 1:
+        if self.rows < 1 or self.shard_rows < 1 or self.part_rows < 1:
             raise ValueError(f"a table of {self.rows} rows cannot have shards of {self.shard_rows}")
 
     @property
@@ -32,6 +40,26 @@ class ShardPlan:
         """The rows of the listing that a shard covers."""
         return range(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.rows))
 
+    @property
+    def parts(self) -> int:
+        """Number of parts: 1 for a table in one file."""
+        return 1 if self.rows <= self.part_rows else -(-self.shards // self._part_shards)
+
+    @property
+    def _part_shards(self) -> int:
+        return max(1, self.part_rows // self.shard_rows)
+
+    def shards_of(self, part: int) -> range:
+        """The shards of a part."""
+        if self.parts == 1:
+            return range(self.shards)
+        return range(part * self._part_shards, min((part + 1) * self._part_shards, self.shards))
+
+    def rows_of_part(self, part: int) -> range:
+        """The rows of the listing that a part covers."""
+        shards = self.shards_of(part)
+        return range(self.rows_of(shards[0]).start, self.rows_of(shards[-1]).stop)
+
     def write(self, path: Path) -> None:
         """Writes atomically. Raises FercacheError if the plan cannot be written."""
         write_json(path, asdict(self))
@@ -41,8 +69,9 @@ class ShardPlan:
         """Raises DamagedFileError if `path` holds no plan, UsageError if it cannot be read."""
         try:
             found = json.loads(path.read_bytes())
-            names = {name: tuple(map(str, found[name])) for name in ("classes", "vote_columns")}
-            return cls(str(found["key"]), int(found["rows"]), int(found["shard_rows"]), **names)
+            more: dict[str, Any] = {name: tuple(map(str, found[name])) for name in ("classes", "vote_columns")}
+            more["part_rows"] = int(found.get("part_rows", found["rows"]))  # earlier versions wrote one file
+            return cls(str(found["key"]), int(found["rows"]), int(found["shard_rows"]), **more)
         except OSError as error:
             raise UsageError(f"Cannot read {path}: {error.strerror or error}.") from error
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:

@@ -58,6 +58,11 @@ class StoredRows:
         self.dtype = dtype
         self.shape = (int(self._ends[-1]) if index is None else len(index), width)
 
+    @classmethod
+    def of(cls, parts: Sequence["StoredRows"]) -> "StoredRows":
+        """The rows of several arrays, each whole, one after the other."""
+        return cls([piece for part in parts for piece in part._pieces], parts[0].shape[1], parts[0].dtype)
+
     ndim = 2
 
     def __len__(self) -> int:
@@ -124,6 +129,16 @@ class JoinedRows:
             here = part == number
             found[here] = self._parts[number][rows[here] - self._starts[number]]
         return found
+
+
+def join(parts: Sequence[Rows]) -> Rows:
+    """The rows of `parts`, one after the other, of one type and width: on disk if all are, else in memory."""
+    if len(parts) == 1:
+        return parts[0]
+    stored = [part for part in parts if isinstance(part, StoredRows)]
+    if len(stored) == len(parts):
+        return StoredRows.of(stored)
+    return np.concatenate([part[:] for part in parts])
 
 
 def take(rows: Rows, wanted: NDArray[Any] | slice) -> Rows:

@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -16,16 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from fercache.errors import UsageError, nearest
 from fercache.identity import canonical_json, file_hash
-from fercache.store.atomic import entries, explained, sync_file, sync_folder, temporary_beside, write_json
+from fercache.store.atomic import (
+    entries,
+    explained,
+    sync_file,
+    sync_folder,
+    temporary_beside,
+    write_json,
+)
+from fercache.store.run_files import CONFIG, FILES, HISTORY, WEIGHTS, RunFiles
 from fercache.store.schema import SCHEMA
 from fercache.store.sealed import Attribute, FileKind, SealedFile, opened, save_sealed
 
-_CONFIG, _HISTORY, _WEIGHTS, _DONE = "config.json", "history.csv", "head.safetensors", "done"
-_FILES = (_CONFIG, _HISTORY, _WEIGHTS)
+_DONE = "done"
 _TRAIN = "fercache train"
 
 _log = logging.getLogger(__name__)
@@ -112,14 +118,8 @@ class StoredPredictions:
         return plain | there | {f"{_LOGITS}{readout}": array for readout, array in self.logits.items()}
 
 
-def write_run(
-    folder: Path,
-    *,
-    config: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    snapshots: Mapping[str, Mapping[str, NDArray[Any]]],
-) -> Path:
-    """Writes a run under a temporary name, `done` last, and renames it. A finished run is never replaced.
+def write_run(folder: Path, files: RunFiles) -> Path:
+    """Writes a run under a temporary name, `done` last, and renames the folder. A finished run is never replaced.
 
     Raises FercacheError if the disk is full.
     """
@@ -127,10 +127,9 @@ def write_run(
     try:
         with explained(folder):
             temporary.mkdir(parents=True)
-            write_json(temporary / _CONFIG, dict(config))
-            _write_file(temporary / _HISTORY, _history_text(history).encode())
-            _write_file(temporary / _WEIGHTS, _weights_bytes(snapshots))
-            sums = {name: file_hash(temporary / name) for name in _FILES}
+            for name, data in files.items():
+                _write_file(temporary / name, data)
+            sums = {name: file_hash(temporary / name) for name in FILES}
             write_json(temporary / _DONE, {"schema": SCHEMA, "sha256": sums})
             _move_in(temporary, folder)
     finally:
@@ -144,8 +143,8 @@ def read_run(folder: Path) -> Run:
         raise UsageError(f"There is no run at {folder}. Train one with `{_TRAIN}`, or see `fercache list runs`.")
     if not is_finished(folder):
         raise UsageError(f"{folder} is not a finished run: it has no '{_DONE}'. {_again(folder)}")
-    config, history = (_unchanged(folder / name) for name in (_CONFIG, _HISTORY))
-    return Run(folder, _parse_json(folder / _CONFIG, config), _parse_history(folder / _HISTORY, history))
+    config, history = (_unchanged(folder / name) for name in (CONFIG, HISTORY))
+    return Run(folder, _parse_json(folder / CONFIG, config), _parse_history(folder / HISTORY, history))
 
 
 def is_finished(folder: Path) -> bool:
@@ -258,16 +257,6 @@ def _write_file(path: Path, data: bytes) -> None:
     sync_file(path)
 
 
-def _history_text(history: Sequence[Mapping[str, Any]]) -> str:
-    columns = list(dict.fromkeys(name for row in history for name in row))
-    text = io.StringIO()
-    if columns:
-        rows = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(history)
-    return text.getvalue()
-
-
 def _parse_history(path: Path, data: bytes) -> list[dict[str, Any]]:
     try:
         rows = list(csv.DictReader(io.StringIO(data.decode())))
@@ -283,26 +272,9 @@ def _parse_cell(cell: Any) -> Any:
     return cell or None
 
 
-def _weights_bytes(snapshots: Mapping[str, Mapping[str, NDArray[Any]]]) -> bytes:
-    """Tensors as `<snapshot>/<name>`; one that equals an earlier snapshot's is stored once, with a reference."""
-    stored: dict[str, NDArray[Any]] = {}
-    repeated: dict[str, str] = {}
-    first: dict[str, str] = {}
-    for snapshot, named in snapshots.items():
-        for name, tensor in named.items():
-            place, earlier = f"{snapshot}/{name}", first.setdefault(name, f"{snapshot}/{name}")
-            if place != earlier and np.array_equal(tensor, stored[earlier]):
-                repeated[place] = earlier
-            else:
-                stored[place] = np.asarray(tensor, order="C")  # the format needs contiguous arrays
-    # The format sorts tensors and shuffles metadata, so the order of the snapshots is in one metadata entry.
-    about = {"names": list(snapshots), "repeated": repeated} if repeated else list(snapshots)
-    return save(stored, metadata={"snapshots": json.dumps(about)})
-
-
 @contextmanager
 def _weights(folder: Path) -> Iterator[Any]:
-    path = folder / _WEIGHTS
+    path = folder / WEIGHTS
     try:
         _refuse_changed(path, _hash_once(path))
         with safe_open(path, framework="numpy") as weights:
@@ -356,8 +328,8 @@ def _sums(folder: Path) -> dict[str, str]:
     if isinstance(done.get("schema"), int) and done["schema"] > SCHEMA:
         raise UsageError(f"{folder} is of schema {done['schema']}. Upgrade: pip install --upgrade fercache.")
     sums = done.get("sha256")
-    if not isinstance(sums, dict) or {name for name, sum in sums.items() if isinstance(sum, str)} != set(_FILES):
-        raise UsageError(f"{path} does not hold the hashes of {', '.join(_FILES)}. {_again(folder)}")
+    if not isinstance(sums, dict) or {name for name, sum in sums.items() if isinstance(sum, str)} != set(FILES):
+        raise UsageError(f"{path} does not hold the hashes of {', '.join(FILES)}. {_again(folder)}")
     return sums
 
 

@@ -31,6 +31,8 @@ _FORMAT = ("v108", "v108")
 _SIGNATURE = b"\x89HDF\r\n\x1a\n\x02"  # the format with checksums
 BLOCK = 2**26
 """Bytes of a large array held in memory while it is checked."""
+TEXTS = 2**16
+"""Texts that are decoded at once."""
 
 Attribute = str | int | float
 
@@ -41,10 +43,11 @@ class DamagedFileError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file, and the command that writes it."""
+    """A kind of file, the command that writes it, and the newest schema that can be read."""
 
     name: str
     command: str
+    schema: int = SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,20 @@ def _encode_text(values: NDArray[Any]) -> NDArray[np.bytes_]:
     if broken := [value for value in encoded if b"\0" in value]:
         raise UsageError(f"{broken[0]!r} contains a NUL character and cannot be stored. Rename it.")
     return np.array(encoded, dtype=f"S{max([1, *map(len, encoded)])}")
+
+
+def _decoded(values: NDArray[np.bytes_]) -> NDArray[np.object_]:
+    """Text as strings; where few differ, equal ones are one object: a million names of splits take 60 MB otherwise."""
+    found, names = np.empty(len(values), dtype=object), dict[bytes, str]()
+    for begin in range(0, len(values), TEXTS):
+        some: list[bytes] = values[begin : begin + TEXTS].tolist()
+        different = set(some)
+        if len(different) <= len(some) // 2:
+            names |= {value: value.decode() for value in different if value not in names}
+            found[begin : begin + TEXTS] = [names[value] for value in some]
+        else:
+            found[begin : begin + TEXTS] = [value.decode() for value in some]
+    return found
 
 
 def save_sealed(
@@ -104,7 +121,7 @@ def write_sealed(
         sums = _fill(stream, slots, {name: d.id.get_offset() for name, d in datasets.items()}, parts=parts, phase=phase)
         for name, dataset in datasets.items():
             _set(dataset, "sha256", sums[name])
-        marked = {**attributes, "schema": SCHEMA, "kind": kind.name}
+        marked = {**attributes, "schema": attributes.get("schema", SCHEMA), "kind": kind.name}
         for key, value in marked.items():
             _set(file, key, value)
         _set(file, "complete", _seal(marked, slots, sums))
@@ -189,16 +206,16 @@ class SealedFile:
         root = h5g.open(file.id, b"/")
         attributes = [h5a.open(root, index=place) for place in range(h5a.get_num_attrs(root))]
         self.attributes: dict[str, Attribute] = {one.name.decode(): _value(one, size) for one in attributes}
+        self.seal = str(self.attributes.pop("complete", ""))
         self._datasets = dict(_datasets(root))
         self.slots = {name: _slot(name, dataset, size) for name, dataset in self._datasets.items()}
         self._sums = {name: str(_value(h5a.open(each, b"sha256"), 64)) for name, each in self._datasets.items()}
 
     def check_seal(self) -> None:
         """Raises ValueError if an attribute, a shape or a recorded checksum has changed."""
-        complete = self.attributes.pop("complete", None)
-        if complete is None:
+        if not self.seal:
             raise ValueError("it was never finished")
-        if complete != _seal(self.attributes, self.slots, self._sums):
+        if self.seal != _seal(self.attributes, self.slots, self._sums):
             raise ValueError("its attributes have changed since it was written")
 
     def checksum(self, name: str) -> str:
@@ -240,9 +257,7 @@ class SealedFile:
     def array(self, name: str) -> NDArray[Any]:
         """An array, text as strings (object). Raises ValueError as `raw`."""
         array = self.raw(name)
-        if array.dtype.kind != "S":
-            return array
-        return np.array([value.decode() for value in array.tolist()], dtype=object)
+        return _decoded(array) if array.dtype.kind == "S" else array
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All arrays by name."""
@@ -321,7 +336,7 @@ def opened(path: Path, kind: FileKind) -> Iterator[SealedFile]:
     try:
         with h5py.File(path, "r", locking=False) as file:
             sealed = SealedFile(file, size)
-            _check_schema(path, sealed)
+            _check_schema(path, kind, sealed)
             sealed.check_seal()
             if sealed.attributes["kind"] != kind.name:
                 raise ValueError(f"it is a {sealed.attributes['kind']}")
@@ -348,11 +363,11 @@ def _check_readable(path: Path, kind: FileKind) -> int:
     return size
 
 
-def _check_schema(path: Path, file: SealedFile) -> None:
+def _check_schema(path: Path, kind: FileKind, file: SealedFile) -> None:
     schema = file.attributes.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+    if isinstance(schema, int) and schema > kind.schema:
         raise UsageError(
-            f"{path} is of schema {schema}, newer than this fercache reads ({SCHEMA}). Upgrade it: "
+            f"{path} is of schema {schema}, newer than this fercache reads ({kind.schema}). Upgrade it: "
             f"pip install --upgrade fercache."
         )
 

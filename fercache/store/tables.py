@@ -4,6 +4,7 @@ import logging
 import time
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -18,7 +19,8 @@ from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.store.asked import NEVER, last_asked
 from fercache.store.atomic import entries
-from fercache.store.rows import Rows, StoredRows
+from fercache.store.parts import QUARANTINE, Part, parts_of, read_part, read_parts, rows_folder
+from fercache.store.rows import Rows, StoredRows, join
 from fercache.store.schema import CLEAN, Columns, check_columns, is_view, views_of
 from fercache.store.sealed import FileKind, SealedFile, opened
 
@@ -26,7 +28,7 @@ RECIPE = "recipe"
 """The entry of a table's identity for the recipe of its augmented views; absent without such views."""
 UNLABELLED = "unlabelled"
 """The entry of a table's identity if its dataset was read without labels; absent otherwise."""
-TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME")
+TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME", schema=2)
 
 SMALL = 2**26
 """Bytes of a view's features up to which they are in memory once a table is read: 65,536 faces of the usual 512."""
@@ -76,6 +78,7 @@ class TableInfo:
     provenance: dict[str, Any]
     rows: int
     views: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
     asked: datetime = NEVER
     """When it was last requested by an extraction."""
 
@@ -129,7 +132,7 @@ def read_table(path: Path | str) -> FeatureTable:
     with opened(path, TABLE) as file:
         info = _info(path, file)
         classes, vote_columns = file.names("classes"), file.names("vote_columns")
-        columns = Columns.of({name: _column(file, name, path) for name in file.slots})
+        columns = _columns(path, file, info.rows)
         check_columns(columns, classes, vote_columns)
         quarantined = int(file.attributes["quarantined"])
     return FeatureTable(
@@ -144,10 +147,20 @@ def read_table(path: Path | str) -> FeatureTable:
     )
 
 
-def _column(file: SealedFile, name: str, path: Path) -> Rows:
-    """A column in memory; large features stay on disk."""
+def _columns(path: Path, file: SealedFile, rows: int) -> Columns:
+    """The columns of a table of so many rows, in one file or in parts."""
+
+    def read(part: Path, file: SealedFile) -> dict[str, Rows]:
+        return {name: _column(part, file, name, rows=rows) for name in file.slots if not name.startswith(QUARANTINE)}
+
+    parts = read_parts(path, file, read)
+    return Columns.of({name: join([part[name] for part in parts]) for name in parts[0]})
+
+
+def _column(path: Path, file: SealedFile, name: str, *, rows: int) -> Rows:
+    """A column of a file of a table of `rows` rows, in memory; features that are large in the table stay on disk."""
     slot = file.slots[name]
-    if slot.size <= SMALL or not is_view(name):
+    if not is_view(name) or rows * slot.shape[1] * slot.dtype.itemsize <= SMALL:
         return file.array(name)
     return StoredRows([file.piece(name, path)], slot.shape[1], slot.dtype)
 
@@ -156,6 +169,14 @@ def read_info(path: Path) -> TableInfo:
     """Reads the attributes of a table only. Raises UsageError as `read_table`, except for damaged columns."""
     found = _read_info(path, _stamp(path))
     return replace(found, asked=last_asked(path, str(found.provenance.get("date", ""))))
+
+
+def has_parts(table: TableInfo) -> bool:
+    """Whether every part that a table lists is there, as it was when it was listed; its columns are not read."""
+    try:
+        return all(read_part(rows_folder(table.path) / part.name) == part for part in table.parts)
+    except UsageError:
+        return False
 
 
 @lru_cache(maxsize=READ_ONCE)
@@ -167,7 +188,7 @@ def _read_info(path: Path, stamp: Stamp) -> TableInfo:
 @lru_cache(maxsize=READ_ONCE)
 def _splits(path: Path, stamp: Stamp) -> frozenset[str]:
     with opened(path, TABLE) as file:
-        return frozenset(file.array("split"))
+        return frozenset[str]().union(*read_parts(path, file, lambda part, opened: set(opened.array("split"))))
 
 
 def _stamp(path: Path) -> Stamp:
@@ -191,10 +212,14 @@ def _info(path: Path, file: SealedFile) -> TableInfo:
         raise ValueError("its key does not match its identity")
     if not isinstance(identity.get("encoder"), dict):
         raise ValueError("its identity has no encoder")
-    if "label" not in file.slots:
+    parts = parts_of(file)
+    if parts:
+        rows, views = sum(part.rows for part in parts), tuple(identity["views"])
+    elif "label" in file.slots:
+        rows, views = file.slots["label"].shape[0], views_of(file.slots)
+    else:
         raise ValueError("'label' is missing")
-    rows, views = file.slots["label"].shape[0], views_of(file.slots)
-    return TableInfo(path, key, identity, provenance=file.mapping("provenance"), rows=rows, views=views)
+    return TableInfo(path, key, identity, provenance=file.mapping("provenance"), rows=rows, views=views, parts=parts)
 
 
 def table_files(cache: Path) -> list[Path]:
@@ -217,16 +242,16 @@ def find_tables(cache: Path) -> list[TableInfo]:
 class KnownFeatures:
     """Rows of other tables with the same encoder and view, by image.
 
-    Holds the sorted hashes (32 bytes per image) and the features; the first table with an image counts. Augmented views
-    must have the same `recipe` (its identity).
+    Holds the sorted hashes (32 bytes per image), and features only of small tables; the first table with an image
+    counts. Augmented views must have the same `recipe` (its identity).
     """
 
     def __init__(self, tables: Sequence[TableInfo], view: str, recipe: Mapping[str, Any] | None = None) -> None:
-        self._features: list[NDArray[Any]] = []
+        self._features: list[Rows] = []
         hashes = [np.empty((0, 32), np.uint8)]
         for table in tables:
             if view in table.views and (view == CLEAN or table.identity.get(RECIPE) == recipe):
-                found = _read_known(table.path, view)
+                found = _read_known(table, view)
                 hashes += [found[0]] if found else []
                 self._features += [found[1]] if found else []
         joined = np.concatenate(hashes).view("S32").ravel()
@@ -247,17 +272,28 @@ class KnownFeatures:
             return None
         row = int(self._rows[place])
         table = bisect_right(self._starts, row) - 1
-        features: NDArray[Any] = self._features[table][row - self._starts[table]]
+        place = row - self._starts[table]
+        features: NDArray[Any] = self._features[table][place : place + 1][0]
         return features
 
+    def in_memory(self) -> "KnownFeatures":
+        """The same with all features in memory, for processes that cannot read the tables."""
+        known = copy(self)
+        known._features = [features[:] for features in self._features]
+        return known
 
-def _read_known(path: Path, view: str) -> tuple[NDArray[np.uint8], NDArray[Any]] | None:
+
+def _read_known(table: TableInfo, view: str) -> tuple[NDArray[np.uint8], Rows] | None:
+    def read(path: Path, file: SealedFile) -> tuple[NDArray[np.uint8], Rows]:
+        hashes, features = file.raw("pixel_sha256"), _column(path, file, f"features/{view}", rows=table.rows)
+        if hashes.shape != (len(features), 32) or hashes.dtype != np.uint8 or features.ndim != 2:
+            raise ValueError("its columns do not fit together")
+        return hashes, features
+
     try:
-        with opened(path, TABLE) as file:
-            hashes, features = file.raw("pixel_sha256"), file.raw(f"features/{view}")
-            if hashes.shape != (len(features), 32) or hashes.dtype != np.uint8 or features.ndim != 2:
-                raise ValueError("its columns do not fit together")
-            return hashes, features
+        with opened(table.path, TABLE) as file:
+            hashes, features = zip(*read_parts(table.path, file, read), strict=True)
+        return np.concatenate(hashes), join(features)
     except UsageError as error:
         _log.warning("Its rows are not reused: %s", error)
         return None

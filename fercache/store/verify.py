@@ -11,11 +11,12 @@ from fercache.errors import UsageError
 from fercache.store.copies import read_copies
 from fercache.store.crops import check_crops, crop_files
 from fercache.store.locks import holder
+from fercache.store.parts import part_path
 from fercache.store.plan import ShardPlan
 from fercache.store.prompts import read_prompts
 from fercache.store.runs import changed_files, is_finished, read_predictions, read_run
 from fercache.store.shards import check_shard, shard_path
-from fercache.store.tables import quarantine_path, read_table, table_files
+from fercache.store.tables import parts_folder, quarantine_path, read_table, table_files
 
 _EXTRACT = "run the same `fercache extract` again"
 _AGAIN = f"Delete it and {_EXTRACT}."
@@ -44,6 +45,7 @@ def verify(cache: Path, done: Callable[[], object] = lambda: None) -> list[Probl
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
     return [
         *_tables(cache, done),
+        *_shards(cache, busy),
         *_parts(cache, busy),
         *_small_tables(cache / "copies", read_copies),
         *(problem for path in crop_files(cache) for problem in _attempt(path, check_crops, _AGAIN)),
@@ -83,6 +85,14 @@ def _check_list(path: Path, table: str, quarantined: int) -> None:
 
 
 def _parts(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
+    for folder in sorted((cache / "features").glob("*/*.rows")):
+        table = folder.with_suffix(".h5")
+        if not (table.exists() or parts_folder(table).exists() or folder.with_suffix("") in busy):
+            what = f"the parts of a table whose list, {table.name}, is absent"
+            yield Problem(folder, what, f"Delete it, or {_EXTRACT}, which keeps them.")
+
+
+def _shards(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
     for parts in sorted((cache / "features").glob("*/*.parts")):
         table = parts.with_suffix(".h5")
         if parts.with_suffix("") in busy:
@@ -101,7 +111,8 @@ def _unfinished(parts: Path) -> Iterator[Problem]:
         yield Problem(parts, str(error), resume)
         return
     present = [shard for shard in range(plan.shards) if shard_path(parts, shard).exists()]
-    yield Problem(parts, f"an unfinished table: {len(present)} of {plan.shards} shards", resume)
+    joined = sum(len(plan.shards_of(part)) for part in range(plan.parts) if part_path(parts, part).exists())
+    yield Problem(parts, f"an unfinished table: {len(present) + joined} of {plan.shards} shards", resume)
     for shard in present:
         path = shard_path(parts, shard)
         yield from _attempt(path, partial(check_shard, plan=plan, shard=shard), resume)

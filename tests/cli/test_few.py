@@ -90,6 +90,21 @@ def test_heads_learn_from_the_labels_and_are_scored_on_the_other_faces(
     assert {record.sees for record in records_of(plain[0], "folder:office").values()} <= {"nothing", "oracle"}
 
 
+def test_faces_that_were_learned_from_are_not_suggested_again(run: Run, few: Path, office: Path) -> None:
+    trained(run, "--few", few)
+    ids = {row["id"] for row in rows_of(few)}
+    extracted(run, "copy", office)
+    for target in ("office", "copy"):  # the same images under another name
+        more = few.with_name(f"{target}.csv")
+        done = run("suggest", f"folder:{target}", "--count", "100", "--for", "training", "--out", more)
+        assert done.code == 0, done.err
+        assert len(rows_of(more)) == 28 and ids.isdisjoint(row["id"] for row in rows_of(more))
+    fill_in(few.with_name("office.csv"))
+    trained(run, "--few", few.with_name("office.csv"))
+    again = run("suggest", "folder:office", "--for", "training", "--out", "more.csv")
+    refused(again, "Runs have learned from labels of all 42 faces of folder:office")
+
+
 def test_the_key_depends_on_the_labels_and_not_on_the_file(run: Run, few: Path) -> None:
     plain, first = trained(run), trained(run, "--few", few)
     rows = rows_of(few)

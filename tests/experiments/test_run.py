@@ -72,7 +72,7 @@ def experiment(**changes: Any) -> Experiment:
 
 
 def done(settings: Settings, wanted: Experiment) -> Outcome:
-    return run(settings, RunRequest(wanted, "cpu"))
+    return run(settings, RunRequest(experiment=wanted, device="cpu"))
 
 
 def plan_lines(settings: Settings, wanted: Experiment) -> list[str]:

@@ -2,12 +2,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
-from fercache.errors import FercacheError, UsageError
+from fercache.errors import FercacheError
 from fercache.extraction import cluster
 from fercache.plugins import use_plugins
 from fercache.store.tables import FeatureTable, read_table
@@ -24,10 +22,9 @@ from tests.faults.kills import same
 from tests.outside_plugins import DATASET, ENCODER, write
 from tests.stages.test_extract import save
 
-ray = pytest.importorskip("ray", reason="Ray is not installed")
+pytest.importorskip("ray", reason="Ray is not installed")
 
 FACES, ROWS = 120, 5
-MEMORY = 100 * 2**20
 EXACT = EncoderRequest(device="cpu", precision="fp32")
 
 pytestmark = pytest.mark.xdist_group("ray")
@@ -83,23 +80,6 @@ def test_a_cluster_of_its_own_is_on_this_machine_alone_and_sigterm_ends_it(root:
         assert driver.wait(60) == 130 and connected
     assert len(said) == 1 and said[0].startswith("fercache: Interrupted."), said
     assert addresses and addresses <= {"0100007F", "0000000000000000FFFF00000100007F"}  # 127.0.0.1
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    """A head without cores, and two nodes of one core each; one of them is going to die."""
-    from ray.cluster_utils import Cluster
-
-    os.environ["PYTHONPATH"] = str(REPOSITORY)
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "include_dashboard": False}
-    found = Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(2):
-        found.add_node(num_cpus=1, object_store_memory=MEMORY)
-    found.wait_for_nodes()
-    ray.init(address=found.address, log_to_driver=False)
-    yield found
-    ray.shutdown()
-    found.shutdown()
 
 
 def test_a_node_dies_and_the_table_is_the_same(nodes: Any, root: Path, whole: FeatureTable, tmp_path: Path) -> None:
@@ -173,74 +153,6 @@ def test_a_shard_that_kills_every_worker_is_named(
     nodes: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster, "_encode_shard", lambda shared, rows: os._exit(1))
-    monkeypatch.setattr(cluster, "TRIES", 2)  # each takes a new worker, which takes seconds to start
+    monkeypatch.setattr("fercache.cluster.TRIES", 2)  # each takes a new worker, which takes seconds to start
     with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 2 times"):
         extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray").but(shard_rows=FACES))
-
-
-@pytest.mark.parametrize(
-    ("nodes", "device", "share"),
-    [
-        ([{"CPU": 16.0}, {"CPU": 2.0, "GPU": 1.0}], "auto", ({"num_gpus": 1, "num_cpus": 2}, 1)),
-        ([{"CPU": 64.0, "GPU": 8.0}, {"CPU": 128.0, "GPU": 4.0}], "auto", ({"num_gpus": 1, "num_cpus": 8}, 12)),
-        ([{"CPU": 4.0, "GPU": 8.0}], "auto", ({"num_gpus": 1, "num_cpus": 1}, 8)),
-        ([{"CPU": 16.0, "GPU": 1.0}, {}], "cpu", ({"num_cpus": 1}, 16)),
-    ],
-)
-def test_a_task_asks_for_no_more_than_a_machine_has(nodes: list[dict[str, float]], device: str, share: Any) -> None:
-    class Fake:
-        @staticmethod
-        def nodes() -> list[dict[str, Any]]:
-            return [{"Alive": True, "Resources": each} for each in nodes] + [
-                {"Alive": False, "Resources": {"GPU": 9.0}}
-            ]
-
-    assert cluster._share(Fake, device) == share
-
-
-def test_without_ray_it_says_how_to_get_it(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"pip install 'fercache\[ray\]'"):
-        cluster._connected(None)
-
-
-@pytest.fixture
-def unconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray would try for minutes"))
-    monkeypatch.setattr(cluster, "SECONDS_TO_ANSWER", 0.2)
-
-
-@pytest.mark.usefixtures("unconnected")
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [
-        ("127.0.0.1:1", r"There is no Ray cluster at 127\.0\.0\.1:1: .*refused"),
-        ("ray://127.0.0.1:10001", r"for Ray's client.*--address auto or HOST:PORT"),
-        ("http://head:6379", r"expected HOST:PORT.*or auto"),
-        ("head", r"expected HOST:PORT.*or auto"),
-        ("", r"expected HOST:PORT.*or auto"),
-    ],
-)
-def test_an_address_that_is_none_is_said_at_once(address: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        cluster._connected(address)
-
-
-@pytest.mark.usefixtures("unconnected")
-@pytest.mark.parametrize(("answer", "said"), [(b"", "no answer within"), (b"HTTP/1.1 400 Bad Request", "is not Ray")])
-def test_what_else_listens_there_is_no_cluster(answer: bytes, said: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[socket.socket] = []
-
-        def accept() -> None:
-            held.append(server.accept()[0])
-            held[0].sendall(answer)
-
-        threading.Thread(target=accept, daemon=True).start()
-        with pytest.raises(UsageError, match=f"no Ray cluster at .*{said}"):
-            cluster._connected(f"127.0.0.1:{server.getsockname()[1]}")
-
-
-def test_a_cluster_answers(nodes: Any) -> None:
-    cluster._knock(nodes.address)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
 from fercache.errors import FercacheError
-from fercache.extraction import local, prepare
+from fercache.extraction import local, prepare, threads
 from fercache.extraction.listing import list_faces
 from fercache.extraction.local import ExtractionTask, extract_shards
 from fercache.store.shards import TableWriter
@@ -77,7 +77,7 @@ def test_one_at_a_time_where_the_encoder_says_so(tmp_path: Path) -> None:
 
 def test_few_images_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow encoder holds the threads that decode back."""
-    monkeypatch.setattr(prepare, "READ_AHEAD", 32)
+    monkeypatch.setattr(threads, "READ_AHEAD", 32)
     encoder, encoded, ahead = Slow(), 0, []
     encode = encoder.encode_images
 
@@ -98,7 +98,7 @@ def test_few_images_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(encoder, "encode_images", counting)
     monkeypatch.setattr(prepare, "prepare", counted)
     extracted(tmp_path / "t.h5", encoder, 250)
-    assert max(ahead) <= 32 + prepare.PER_TASK + 4 * local.BATCHES_AHEAD * encoder.at_once + 30
+    assert max(ahead) <= 32 + threads.PER_TASK + 4 * local.BATCHES_AHEAD * encoder.at_once + 30
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -123,7 +123,7 @@ def test_a_failure_to_write_is_heard_of(tmp_path: Path, monkeypatch: pytest.Monk
 def test_an_abandoned_generator_does_not_wait_for_its_threads() -> None:
     """The garbage collector closes it wherever it happens to come by, with locks of threads held or not."""
     held = threading.Event()
-    stream = prepare.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)
+    stream = threads.in_threads(faces(200), lambda face: held.wait(30) if face.id > "150" else True)
     next(stream)
     start = time.monotonic()
     stream.close()

@@ -12,7 +12,7 @@ import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.errors import FercacheError
-from fercache.extraction import prepare
+from fercache.extraction import prepare, threads
 from fercache.store import atomic
 from fercache.store.tables import FeatureTable, parts_folder, read_table
 from tests.faults.kills import same
@@ -54,9 +54,9 @@ def begun(cache: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(prepare, "prepare", until_the_fourth)
-        patch.setattr(prepare, "READ_AHEAD", 1)
-        patch.setattr(prepare, "PER_TASK", 1)
-        patch.setattr(prepare, "WORKERS", 1)
+        patch.setattr(threads, "READ_AHEAD", 1)
+        patch.setattr(threads, "PER_TASK", 1)
+        patch.setattr(threads, "WORKERS", 1)
         extracted(cache, root)
     (parts,) = (cache / "features").glob("*/*.parts")
     assert 1 <= len(list(parts.glob("*.h5"))) < FACES // ROWS

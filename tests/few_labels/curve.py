@@ -24,7 +24,7 @@ from fercache.options.train import TrainRequest
 from fercache.scoring.metrics import score
 from fercache.scoring.selection import choose, headline, policies_of
 from fercache.settings import Settings
-from fercache.stages.train import training_plans
+from fercache.stages._training_plans import training_plans
 from fercache.store.tables import read_table
 from fercache.training import head_logits
 
@@ -32,6 +32,14 @@ TARGETS = ("synthetic:webcam", "synthetic:night", "synthetic:sketch", "ferplus")
 HEADS = ("class-mean", "gda", "shift-gda", "tip-adapter", "rla")
 SHOTS = (0, 1, 2, 4, 8, 16)
 DRAWS = 3
+EXPRESSIONS = first_expressions(7)
+
+
+def faces_of(settings: Settings, target: str) -> LabelledFaces:
+    """The labelled faces of the split that is scored by default."""
+    name, info = DatasetName.parse(target), find_table(settings.cache, target, None)
+    split = target_split(info.splits, name, [])
+    return labelled_faces(read_table(info.path), name, split, labelling=Labelling(EXPRESSIONS))
 
 
 def drawn(faces: LabelledFaces, shots: int, draw: int) -> list[int]:
@@ -75,17 +83,13 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, required=True)
     given = parser.parse_args()
     settings, rows = Settings(cache=given.cache), []
-    expressions = first_expressions(7)
     for target in given.target:
-        name = DatasetName.parse(target)
-        info = find_table(settings.cache, target, None)
-        table, split = read_table(info.path), target_split(info.splits, name, [])
-        faces = labelled_faces(table, name, split, labelling=Labelling(expressions))
+        faces = faces_of(settings, target)
         for shots in given.shots:
             for draw in range(DRAWS if shots else 1):
                 learned = drawn(faces, shots, draw)
                 with TemporaryDirectory() as folder:
-                    few = write_list(Path(folder, "few.csv"), target, faces, expressions, learned) if shots else None
+                    few = write_list(Path(folder, "few.csv"), target, faces, EXPRESSIONS, learned) if shots else None
                     request = TrainRequest(source=given.source, heads=tuple(given.head), few=few, device="cpu")
                     for head, accuracy, uar in accuracies(settings, request, faces, learned):
                         rows.append((target, head, shots, draw, accuracy, uar))

@@ -26,9 +26,9 @@ from fercache.prompts import prompt_set
 from fercache.records import frame, read_record, write_record
 from fercache.scoring.selection import choose, policies_of
 from fercache.settings import load_settings
-from fercache.store.runs import write_run
 from tests.fake_records import fake_record
 from tests.hostile.corrupting import as_json, as_toml, corrupted_bytes, corrupted_tree
+from tests.store.made_runs import written
 
 CASES = 2_000
 LONGEST = 2_000
@@ -99,11 +99,11 @@ def _run(folder: Path) -> Path:
         dropped={}, versions={}, device="cpu", seconds=1.0,
     )  # fmt: skip
     empty = {"task": {"text": np.ones((7, DIMENSION), np.float32)}}
-    place = write_run(folder / name, config=config.model_dump(mode="json"), history=HISTORY, snapshots=empty)
+    place = written(folder / name, config=config.model_dump(mode="json"), history=HISTORY, snapshots=empty)
     head = load_run(place, "cpu").head
     shutil.rmtree(place)
     state = {"epoch-01": {key: value.numpy() for key, value in head.state_dict().items()}} | empty
-    return write_run(place, config=config.model_dump(mode="json"), history=HISTORY, snapshots=state)
+    return written(place, config=config.model_dump(mode="json"), history=HISTORY, snapshots=state)
 
 
 def _read_run(folder: Path) -> None:

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fercache.scoring.drift import FEWEST, MOST_FACES, drift, frechet_distance, proxy_a_distance
+from fercache.scoring.drift import (
+    BLOCK,
+    FEWEST,
+    MOST_FACES,
+    drift,
+    frechet_distance,
+    maximum_mean_discrepancy,
+    proxy_a_distance,
+)
 
 DIRECTIONS = 8
 
@@ -58,12 +66,29 @@ def test_the_a_distance_of_a_known_shift_is_that_of_the_best_linear_classifier()
     assert proxy_a_distance(one, other, seed=0) == pytest.approx(2 * (1 - 2 * 0.1587), abs=0.04)
 
 
+def test_the_discrepancy_of_normals_is_that_of_the_closed_form() -> None:
+    """E exp(-d^2 / 2 m) for d ~ N(shift, 2 I) is (m / (m + 2))^(D / 2) exp(-shift^2 / 2 (m + 2))."""
+    one, other = drawn(40 * BLOCK, 0), drawn(40 * BLOCK, 1, shift=0.5)
+    pairs = ((one, one), (one, other), (other, one), (other, other))
+    middle = np.median([((ours[:-1] - theirs[1:]) ** 2).sum(axis=1) for ours, theirs in pairs])
+    expected = 2 * (middle / (middle + 2)) ** (DIRECTIONS / 2) * -np.expm1(-0.25 * DIRECTIONS / (2 * (middle + 2)))
+    assert maximum_mean_discrepancy(one, other) == pytest.approx(expected, rel=0.05)
+
+
+def test_the_discrepancy_is_nothing_for_one_distribution() -> None:
+    same = [maximum_mean_discrepancy(drawn(300, seed), drawn(300, 100 + seed)) for seed in range(40)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(40)  # unbiased: below 0 as often as above
+    assert maximum_mean_discrepancy(drawn(300, 0), drawn(300, 1, shift=5)) > 0.5
+    assert maximum_mean_discrepancy(np.ones((30, 5)), np.ones((30, 5))) == pytest.approx(0)
+
+
 def test_without_drift_a_target_is_as_far_as_the_halves_of_the_source_are_apart() -> None:
     features = drawn(6000, 0, directions=64)
     found = drift(features[:4000], features[4000:], seed=1)
     assert found is not None and found.faces == 2000
     assert found.frechet == pytest.approx(found.frechet_floor, rel=0.1)
     assert abs(found.a_distance) < 0.2 and abs(found.a_distance_floor) < 0.2
+    assert found.mmd == pytest.approx(0, abs=0.002) and found.mmd_floor == pytest.approx(0, abs=0.002)
     assert found.norm_ratio == pytest.approx(1, abs=0.01)
 
 
@@ -73,6 +98,7 @@ def test_the_larger_the_shift_the_farther() -> None:
     assert all(found)
     for one, farther in pairwise(found):
         assert one and farther and one.frechet < farther.frechet and one.a_distance < farther.a_distance
+        assert one.mmd is not None and farther.mmd is not None and one.mmd < farther.mmd
         assert one.norm_ratio and farther.norm_ratio and one.norm_ratio < farther.norm_ratio
     assert len({each.frechet_floor for each in found if each}) == 1
 

@@ -8,6 +8,7 @@ from scipy.special import expit, logit
 
 from fercache.scoring import estimates
 from fercache.scoring.estimates import (
+    COMBINED,
     COMMITTEE,
     ESTIMATORS,
     SHARES,
@@ -18,7 +19,7 @@ from fercache.scoring.estimates import (
     why_not,
 )
 
-SIGNALS = dict.fromkeys((*SHARES, *COMMITTEE, "A-distance"))
+SIGNALS = dict.fromkeys((*SHARES, *COMMITTEE, "A-distance", "MMD"))
 
 
 def domain(images: str, generator: np.random.Generator, **changes: object) -> Domain:
@@ -116,6 +117,21 @@ def test_a_signal_that_tells_accuracy_is_found_and_followed() -> None:
     assert min(calibrated.errors, key=lambda name: calibrated.errors[name]) == "dispersity"
     found = calibrated.estimate(exact[-1], "accuracy", "dispersity")
     assert found.value == pytest.approx(exact[-1].scores["accuracy"], abs=0.04)
+
+
+def test_a_stranger_domain_gets_a_wider_interval() -> None:
+    known = domains(8)
+    calibrated = Calibrated(known, "asked", "source")
+    widths = []
+    for away in (0.0, 2.0, 6.0):  # all signals stay within their range, but they contradict each other
+        shown = {
+            name: float(expit(logit(value) + away * (-1) ** place)) if name in COMBINED else value
+            for place, (name, value) in enumerate(known[0].signals.items())
+        }
+        target = replace(known[0], images="asked", signals=shown, faces=10**9)
+        found = calibrated.estimate(target, "accuracy", "three signals")
+        widths.append(logit(found.high) - logit(found.low))
+    assert widths[0] < widths[1] < widths[2]
 
 
 @pytest.mark.parametrize("count", [4, 6, 12])

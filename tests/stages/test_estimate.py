@@ -11,10 +11,13 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract
 from fercache.errors import UsageError
 from fercache.options.estimate import EstimateRequest
 from fercache.options.evaluate import EvaluateRequest
+from fercache.records import MAIN
 from fercache.reporting.estimates import Estimates, estimates_drawing, estimates_frame, estimates_table
+from fercache.stages import _source_validation
 from fercache.stages.estimate import estimate
 from fercache.stages.evaluate import evaluate
 from fercache.stages.train import TrainRequest, train
+from fercache.store.runs import read_predictions
 from tests.audits.planted import draw_folder, extracted
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
@@ -86,15 +89,41 @@ def test_what_is_shown(prepared: Settings, folders: Path) -> None:
 
 
 def test_source_validation_is_known_and_stored_once(prepared: Settings, folders: Path) -> None:
+    stored = sorted(prepared.cache.glob("runs/*/predictions/source-validation.*.h5"))
+    assert len(stored) == 2  # by `evaluate`
+    stored[0].unlink()
+    kept = stored[1].stat().st_mtime_ns
     found = asked_about(prepared, folders, list)
     validation = [each for each in found.known if each.validation]
     assert {each.name for each in validation} == {"folder:one"}
     assert [each.faces for each in validation] == [21, 21]
+    assert stored[0].exists() and stored[1].stat().st_mtime_ns == kept
+
+
+def test_evaluate_stores_source_validation_of_runs_that_were_scored_before(prepared: Settings) -> None:
     stored = sorted(prepared.cache.glob("runs/*/predictions/source-validation.*.h5"))
-    assert len(stored) == 2
-    written = [path.stat().st_mtime_ns for path in stored]
-    asked_about(prepared, folders, list)
-    assert [path.stat().st_mtime_ns for path in stored] == written
+    before = [read_predictions(path) for path in stored]
+    for path in stored:
+        path.unlink()
+    assert evaluate(prepared, EvaluateRequest(device="cpu")) == []
+    for path, earlier in zip(stored, before, strict=True):
+        assert np.array_equal(read_predictions(path).logits[MAIN], earlier.logits[MAIN])
+
+
+def test_source_validation_that_is_large_is_sampled(prepared: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    (first, _) = sorted(prepared.cache.glob("runs/*/predictions/source-validation.*.h5"))
+    whole = read_predictions(first)
+    first.unlink()
+    monkeypatch.setattr(_source_validation, "MOST", 12)
+    monkeypatch.setattr(_source_validation, "SAMPLE", 5)
+    evaluate(prepared, EvaluateRequest(device="cpu"))
+    part = read_predictions(first)
+    rows = [int(id) for id in part.id]
+    assert len(rows) == 12 and len(part.sample) == 5
+    assert np.allclose(part.logits[MAIN], whole.logits[MAIN][rows], atol=1e-5)
+    assert np.array_equal(part.truth, whole.truth[rows])
+    of_sample = np.searchsorted(whole.sample, np.array(rows)[part.sample])
+    assert np.array_equal(part.features, whole.features[of_sample])
 
 
 def test_without_known_domains_nothing_is_estimated(settings: Settings, folders: Path) -> None:

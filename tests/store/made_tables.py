@@ -1,6 +1,7 @@
 """Small tables whose every value follows from the row number, so that any two of them can be compared.
 
-`python -m tests.store.made_tables TABLE KILL_AT` writes one and kills itself at the given phase (none when negative).
+`python -m tests.store.made_tables TABLE KILL_AT [PART_ROWS]` writes one, perhaps in parts, and kills itself at the
+given phase (none when negative).
 `python -m tests.store.made_tables TABLE hold` takes the table's lock, forks a worker, says so, and waits.
 """
 
@@ -64,11 +65,10 @@ def _digests(texts: Iterable[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
 
 
-def writer(path: Path, rows: int = ROWS, shard_rows: int = SHARD_ROWS) -> TableWriter:
+def writer(path: Path, rows: int = ROWS, shard_rows: int = SHARD_ROWS, part_rows: int = ROWS) -> TableWriter:
     """A writer of the table."""
-    return TableWriter(
-        path, identity=IDENTITY, classes=CLASSES, vote_columns=VOTE_COLUMNS, rows=rows, shard_rows=shard_rows
-    )
+    sizes = {"rows": rows, "shard_rows": shard_rows, "part_rows": part_rows}
+    return TableWriter(path, identity=IDENTITY, classes=CLASSES, vote_columns=VOTE_COLUMNS, **sizes)
 
 
 def write_shard(table: TableWriter, shard: int) -> None:
@@ -78,9 +78,9 @@ def write_shard(table: TableWriter, shard: int) -> None:
     table.write(shard, columns(row for row in rows if not is_unreadable(row)), out, SETTLED)
 
 
-def write_table(path: Path, rows: int = ROWS, shard_rows: int = SHARD_ROWS) -> Path:
+def write_table(path: Path, rows: int = ROWS, shard_rows: int = SHARD_ROWS, part_rows: int = ROWS) -> Path:
     """Write what is missing of the table."""
-    with writer(path, rows, shard_rows) as table:
+    with writer(path, rows, shard_rows, part_rows) as table:
         for shard in table.missing():
             write_shard(table, shard)
         return table.assemble(PROVENANCE)
@@ -127,4 +127,4 @@ if __name__ == "__main__":
         phases = logging.getLogger("fercache.phases")
         phases.setLevel(logging.DEBUG)
         phases.addHandler(KillAt(int(what)))
-        write_table(target)
+        write_table(target, part_rows=int(sys.argv[3]) if len(sys.argv) > 3 else ROWS)

@@ -19,9 +19,9 @@ from fercache.store.runs import (
     read_predictions,
     read_run,
     write_predictions,
-    write_run,
 )
 from tests.store.damage import damaged, damages
+from tests.store.made_runs import written
 
 CONFIG = {"head": "made", "seed": 3, "settings": {"lr": 1e-3}, "source": "sét"}
 HISTORY = [
@@ -45,7 +45,7 @@ PREDICTIONS = StoredPredictions(
 
 
 def made(cache: Path, name: str = "run") -> Path:
-    return write_run(cache / "runs" / name, config=CONFIG, history=HISTORY, snapshots=SNAPSHOTS)
+    return written(cache / "runs" / name, config=CONFIG, history=HISTORY, snapshots=SNAPSHOTS)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_snapshots_hold_alike_is_stored_once(tmp_path: Path) -> None:
     remembered = np.arange(1000, dtype=np.float32)
     snapshots = {f"k={k}": {"memory": remembered.copy(), "k": np.int64(k)} for k in (5, 3, 1)}
     snapshots["task"] = {"text": np.ones(2)}
-    run = read_run(write_run(tmp_path / "run", config={}, history=[], snapshots=snapshots))
+    run = read_run(written(tmp_path / "run", config={}, history=[], snapshots=snapshots))
     stored = load_file(run.folder / "head.safetensors")
     assert stored.keys() == {"k=5/memory", "k=5/k", "k=3/k", "k=1/k", "task/text"}
     assert run.snapshots() == ("k=5", "k=3", "k=1", "task")
@@ -89,13 +89,13 @@ def test_what_snapshots_hold_alike_is_stored_once(tmp_path: Path) -> None:
 def test_equal_snapshots_give_equal_bytes(tmp_path: Path, alike: bool) -> None:
     snapshots = {name: {"w": np.ones(3) * (1 if alike else k)} for k, name in enumerate("abcdef")}
     files = [
-        write_run(tmp_path / str(k), config={}, history=[], snapshots=snapshots) / "head.safetensors" for k in range(5)
+        written(tmp_path / str(k), config={}, history=[], snapshots=snapshots) / "head.safetensors" for k in range(5)
     ]
     assert len({file.read_bytes() for file in files}) == 1
 
 
 def test_a_fitted_head_has_no_history(tmp_path: Path) -> None:
-    run = read_run(write_run(tmp_path / "run", config={}, history=[], snapshots={"final": {"w": np.ones(2)}}))
+    run = read_run(written(tmp_path / "run", config={}, history=[], snapshots={"final": {"w": np.ones(2)}}))
     assert run.history == []
     assert run.snapshots() == ("final",)
 
@@ -106,9 +106,9 @@ def test_a_finished_run_stays_and_an_unfinished_one_is_replaced(tmp_path: Path) 
     (folder / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"not a finished run.*fercache train"):
         read_run(folder)
-    write_run(folder, config={"seed": 1}, history=[], snapshots={})
+    written(folder, config={"seed": 1}, history=[], snapshots={})
     (folder / "records").mkdir()
-    write_run(folder, config={"seed": 2}, history=[], snapshots={})
+    written(folder, config={"seed": 2}, history=[], snapshots={})
     assert read_run(folder).config == {"seed": 1}
     assert (folder / "records").is_dir()
     assert list(tmp_path.iterdir()) == [folder]
@@ -165,7 +165,7 @@ def test_a_run_is_what_training_wrote_or_refused(
 
 def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:
     folder, other = made(tmp_path), tmp_path / "other"
-    write_run(other, config=CONFIG, history=HISTORY, snapshots={"final": {"w": np.ones(2)}})
+    written(other, config=CONFIG, history=HISTORY, snapshots={"final": {"w": np.ones(2)}})
     (other / "head.safetensors").replace(folder / "head.safetensors")
     with pytest.raises(
         UsageError, match=r"head\.safetensors has changed.*expected SHA-256 \w{12}.*found.*Delete .*run"

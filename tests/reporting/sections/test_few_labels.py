@@ -47,6 +47,7 @@ def test_one_table_for_any_number_of_labels(report: Report) -> None:
     assert all(len(row.cells[NIGHT]["accuracy"].values) == 2 for row in board.headline)
     others = {board.sees: board for board in report.adapted_boards}
     assert others[Sees.OTHER_LABELS].columns == (SKETCH,)
+    assert (board.kind(NIGHT), others[Sees.OTHER_LABELS].kind(SKETCH)) == ("a few labels seen", "unseen")
 
 
 def test_methods_without_labels_keep_their_mean(report: Report) -> None:

@@ -1,0 +1,1 @@
+"""Measurements of the light stages on tables of millions of faces: `python -m tests.scale --help`."""
