@@ -4,7 +4,6 @@ An encoder of expressions puts all smiling faces close together, so the plain co
 similar face. Whitened features can: all directions count equally, and individual traits are in the weak ones.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,18 +12,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fercache.audits.copy_index import CopyIndex, Found, Recall
+from fercache.audits.whitening import CHUNK, Whitening
 from fercache.identity import seed_from
+from fercache.store.rows import Rows, take
 
-FITTED_ON = 8192
-"""Rows of each table to which the whitening is fitted."""
-ROWS_PER_DIRECTION = 8
-WEAKEST = 1e-5
-"""Directions weaker than this share of the strongest are dropped."""
-
-CHUNK = 8192
-"""Default number of rows processed together."""
-
+EXACT = 100_000
+"""Up to this many faces on each side, every pair is compared; beyond, an index finds near copies."""
 RANDOM_PAIRS = 1_000_000
+SAMPLE = 50_000
+"""Faces of a large dataset that random pairs are taken from."""
 MANY = 50
 """An image that occurs more often is a placeholder; all its pairs would fill memory."""
 MOST_COLLECTED = 2_000_000
@@ -38,10 +35,10 @@ TILE = (2048, 8192)
 class SearchedFaces:
     """The input of the search: raw features (N, D), pixel hashes (N, 32), subjects (N,) or "", and copies.
 
-    `copies` are raw features (S, D) of some of the faces, and of changed copies by kind of change.
+    Features may be on disk. `copies` are raw features (S, D) of some faces, and of changed copies by kind of change.
     """
 
-    features: NDArray[Any]
+    features: Rows
     pixels: NDArray[np.uint8]
     subject: NDArray[Any]
     copies: tuple[NDArray[Any], Mapping[str, NDArray[Any]]] | None = None
@@ -51,7 +48,7 @@ class SearchedFaces:
 
     def take(self, rows: NDArray[Any]) -> "SearchedFaces":
         """The faces of `rows`, a mask or indices, with the same copies."""
-        return replace(self, features=self.features[rows], pixels=self.pixels[rows], subject=self.subject[rows])
+        return replace(self, features=take(self.features, rows), pixels=self.pixels[rows], subject=self.subject[rows])
 
 
 @dataclass(frozen=True)
@@ -76,13 +73,17 @@ class CopyCalibration:
 
 @dataclass(frozen=True)
 class Pairs:
-    """P duplicate pairs: rows of both sides (P,), their cosine (P,), whether pixel for pixel (P,)."""
+    """P duplicate pairs: rows of both sides (P,), their cosine (P,), whether pixel for pixel (P,).
+
+    `recall` is that of the index, None where every pair was compared.
+    """
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     cosine: NDArray[np.float32]
     identical: NDArray[np.bool_]
     calibration: CopyCalibration
+    recall: Recall | None = None
 
     def __len__(self) -> int:
         return len(self.left)
@@ -97,19 +98,27 @@ def find_pairs(
 ) -> Pairs:
     """The pairs between two datasets, or within one (`right` None: each pair once): identical ones, then closest first.
 
-    Every pair is compared: time grows with the product of both sizes, memory with their sum. `report` is called with
-    the number of finished rows.
+    Up to EXACT faces on each side, every pair is compared: time grows with the product of both sizes. Beyond, an index
+    compares a share of the pairs; memory grows with the sum of the sizes. `report` is called with the number of
+    finished rows.
     """
     other = left if right is None else right
     sides = (left,) if right is None else (left, right)
     count = len(left) * (len(left) - 1) // 2 if right is None else len(left) * len(right)
-    whiten = Whitening.fit(sides)
-    ours = whiten(left.features)
-    theirs = ours if right is None else whiten(right.features)
+    whiten = Whitening.fit([side.features for side in sides])
     copies = _copies(sides, whiten)
-    tail = _Tail(_random_cosines(left, other, ours, theirs=theirs), count)
+    index = None
+    if max(map(len, sides)) > EXACT:
+        index = CopyIndex(whiten, left.features, None if right is None else right.features, device)
+        some = [_sample(side) for side in sides]
+        tail = _Tail(_random_cosines(some[0], some[-1], *_whitened(some, whiten)), count)
+        rows, columns, cosines = index.pairs_above(tail.lowest_threshold(copies, faces=sum(map(len, sides))), report)
+    else:
+        ours, theirs = _whitened(sides, whiten)
+        tail = _Tail(_random_cosines(left, other, ours, theirs=theirs), count)
+        rows, columns, cosines = _above(ours, theirs, tail.floor, within=right is None, device=device, report=report)
     same = _identical(left.pixels, other.pixels, within=right is None)
-    rows, columns, cosines = _above(ours, theirs, tail.floor, within=right is None, device=device, report=report)
+    every = rows, columns, cosines
     changed = (left.pixels[rows] != other.pixels[columns]).any(axis=1)
     rows, columns, cosines = rows[changed], columns[changed], cosines[changed]
     calibration = tail.calibrate(np.sort(cosines)[::-1], copies)
@@ -121,37 +130,20 @@ def find_pairs(
         cosine=np.concatenate([np.ones(len(same), np.float32), cosines[near]]),
         identical=np.arange(len(same) + len(near)) < len(same),
         calibration=calibration,
+        recall=None if index is None else index.recall(calibration.threshold, every),
     )
 
 
-@dataclass(frozen=True)
-class Whitening:
-    """Features (N, D) -> unit vectors (N, d) whose coordinates have equal spread over the datasets it is fitted to."""
+def _sample(faces: SearchedFaces) -> SearchedFaces:
+    """Enough faces for random pairs, in memory."""
+    rows = np.random.default_rng(seed_from("sample of pairs", len(faces))).permutation(len(faces))[:SAMPLE]
+    return faces.take(np.sort(rows))
 
-    mean: NDArray[np.float32]
-    projection: NDArray[np.float32]
 
-    @classmethod
-    def fit(cls, sets: Sequence[SearchedFaces]) -> "Whitening":
-        """Fitted to raw features of one encoder."""
-        generator = np.random.default_rng(seed_from("whitening"))
-        chosen = [one.features[generator.permutation(len(one))[:FITTED_ON]] for one in sets]
-        rows = np.concatenate(chosen).astype(np.float64)
-        mean = rows.mean(axis=0)
-        variances, directions = np.linalg.eigh(np.cov(rows - mean, rowvar=False, bias=True))
-        spread = np.sqrt(np.maximum(variances, 0))[::-1]
-        kept = max(1, min(int((spread > WEAKEST * spread[0]).sum()), len(rows) // ROWS_PER_DIRECTION))
-        projection = directions[:, ::-1][:, :kept] / np.maximum(spread[:kept], np.finfo(np.float32).tiny)
-        return cls(mean.astype(np.float32), projection.astype(np.float32))
-
-    def __call__(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """(N, D) -> (N, d), of length 1."""
-        whitened = np.empty((len(features), self.projection.shape[1]), np.float32)
-        for begin in range(0, len(features), CHUNK):
-            part = (features[begin : begin + CHUNK].astype(np.float32) - self.mean) @ self.projection
-            length = np.linalg.norm(part, axis=1, keepdims=True)
-            whitened[begin : begin + CHUNK] = part / np.maximum(length, 1e-12)
-        return whitened
+def _whitened(sides: Sequence[SearchedFaces], whiten: Whitening) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Of the left and the right side; the same array within one set."""
+    ours = whiten(sides[0].features)
+    return ours, ours if len(sides) == 1 else whiten(sides[1].features)
 
 
 def _copies(sets: Sequence[SearchedFaces], whiten: Whitening) -> dict[str, NDArray[np.float32]]:
@@ -166,23 +158,19 @@ def _copies(sets: Sequence[SearchedFaces], whiten: Whitening) -> dict[str, NDArr
 
 def _identical(left: NDArray[np.uint8], right: NDArray[np.uint8], within: bool) -> NDArray[np.int64]:
     """(P, 2) rows of both sides with the same pixel hash; an image that occurs MANY times is paired once per row."""
-    places: dict[bytes, list[int]] = {}
-    for row, digest in enumerate(left):
-        places.setdefault(digest.tobytes(), []).append(row)
-    pairs = []
-    seen: Counter[bytes] = Counter()
-    for row, digest in enumerate(right):
-        there = places.get(digest.tobytes(), [])
-        time = seen[digest.tobytes()]
-        seen[digest.tobytes()] += 1
-        if len(there) <= MANY:
-            pairs += [(one, row) for one in there]
-        elif within:
-            pairs.append((there[0], row))
-        else:
-            # Each on the right with the first on the left, and vice versa.
-            pairs += [(one, row) for one in (there if time == 0 else there[:1])]
-    found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    ours, theirs = (np.ascontiguousarray(side).view("S32").ravel() for side in (left, right))
+    order = np.argsort(ours, kind="stable")
+    ordered = ours[order]
+    first = np.searchsorted(ordered, theirs)
+    count = np.searchsorted(ordered, theirs, side="right") - first
+    many = np.flatnonzero(count > MANY)
+    # Each on the right with the first on the left; between two sets, each on the left with the first on the right.
+    once = many if within else np.setdiff1d(many, many[np.unique(theirs[many], return_index=True)[1]])
+    count[once] = 1
+    columns = np.repeat(np.arange(len(right)), count)
+    ends = np.cumsum(count)
+    rows = order[np.repeat(first - ends + count, count) + np.arange(ends[-1] if len(ends) else 0)]
+    found = np.stack([rows, columns], axis=1).astype(np.int64)
     return found[found[:, 0] < found[:, 1]] if within else found
 
 
@@ -211,6 +199,16 @@ class _Tail:
         """The share of different images that reaches `cosine`."""
         return np.asarray(self.rare * 10 ** ((self._rare - cosine) / self.tenfold))
 
+    def lowest_threshold(self, copies: Mapping[str, NDArray[np.float32]], faces: int) -> float:
+        """The threshold of `calibrate` if there are as many pairs as `faces`: it is rarely lower."""
+        if self.floor >= 1:
+            return 1.0
+        return max(self.floor, self._halfway(copies), self.cosine_of(max(0.5, BY_CHANCE * faces) / self.pairs))
+
+    def _halfway(self, copies: Mapping[str, NDArray[np.float32]]) -> float:
+        typical = float(np.median(np.concatenate(list(copies.values())))) if copies else self.floor
+        return (self._rare + typical) / 2
+
     def calibrate(self, descending: NDArray[np.float32], copies: Mapping[str, NDArray[np.float32]]) -> CopyCalibration:
         """The lowest threshold at which few enough of the found pairs (`descending` cosines) are chance.
 
@@ -224,8 +222,7 @@ class _Tail:
         good = np.flatnonzero(chance <= allowed)
         lone = self.cosine_of(0.5 / self.pairs)
         few_by_chance = min(lone, float(descending[good[-1]])) if len(good) else lone
-        typical = float(np.median(np.concatenate(list(copies.values())))) if copies else self.floor
-        threshold = min(1.0, max(self.floor, few_by_chance, (self._rare + typical) / 2))
+        threshold = min(1.0, max(self.floor, few_by_chance, self._halfway(copies)))
         found = {kind: float((cosines >= threshold).mean()) for kind, cosines in copies.items()}
         return CopyCalibration(threshold, float(self.rate_of(np.array(threshold))), self.pairs, found)
 
@@ -256,7 +253,7 @@ def _above(
     within: bool,
     device: str,
     report: Callable[[int], object] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+) -> Found:
     """Row, column and cosine of all pairs with a cosine of at least `floor`, tile by tile."""
     one, other = torch.from_numpy(left).to(device), torch.from_numpy(right).to(device)
     # The same memory for every tile: results allocated between freed tiles would keep them from being reused.

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from fercache.identity import seed_from
+from fercache.store.rows import Rows, take
 
 RESAMPLES = 200
 SURE = 0.95
 """Share of the resamples that must agree on a permutation before it is reported."""
 FEWEST_FACES = 5
+MOST_FACES = 100_000
+"""Of more faces, a sample is compared."""
 FEWEST_EXPRESSIONS = 3
 
 
@@ -51,13 +54,17 @@ class Verdict:
 
 
 def compare_labels(
-    left: tuple[NDArray[np.floating], NDArray[np.int64]],
-    right: tuple[NDArray[np.floating], NDArray[np.int64]],
+    left: tuple[Rows, NDArray[np.int64]],
+    right: tuple[Rows, NDArray[np.int64]],
     expressions: Sequence[str],
     seed: int = 0,
 ) -> Verdict | None:
-    """Compares raw features (N, D) and labels (N,) of both datasets over `expressions`; None with too few in common."""
-    counts = [np.bincount(index, minlength=len(expressions)) for _, index in (left, right)]
+    """Compares raw features (N, D) and labels (N,) of both datasets over `expressions`; None with too few in common.
+
+    A label of -1 is none.
+    """
+    left, right = _sample(*left), _sample(*right)
+    counts = [np.bincount(index[index >= 0], minlength=len(expressions)) for _, index in (left, right)]
     shared = np.flatnonzero((counts[0] >= FEWEST_FACES) & (counts[1] >= FEWEST_FACES))
     if len(shared) < FEWEST_EXPRESSIONS:
         return None
@@ -74,13 +81,21 @@ def compare_labels(
     )
 
 
+def _sample(features: Rows, index: NDArray[np.int64]) -> tuple[Rows, NDArray[np.int64]]:
+    if len(index) <= MOST_FACES:
+        return features, index
+    generator = np.random.default_rng(seed_from("sample of labels", len(index)))
+    rows = np.sort(generator.permutation(len(index))[:MOST_FACES])
+    return take(features, rows), index[rows]
+
+
 def _resampled_means(
-    features: NDArray[np.floating], index: NDArray[np.int64], shared: NDArray[np.int64], generator: np.random.Generator
+    features: Rows, index: NDArray[np.int64], shared: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.float32]:
     """(1 + RESAMPLES, L, D) mean features per expression: of all faces, then of faces drawn with replacement."""
     means = []
     for expression in shared:
-        rows = features[index == expression].astype(np.float32)
+        rows = features[np.flatnonzero(index == expression)].astype(np.float32)
         drawn = generator.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=RESAMPLES)
         weights = np.concatenate([np.ones((1, len(rows))), drawn]).astype(np.float32) / len(rows)
         means.append(weights @ rows)

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from fercache.store.rows import Rows
 
 FOLDS = 5
+FITTED_ON = 100_000
+"""Faces that a model is fitted to, at most; of more, a sample."""
+BLOCK = 65_536
+"""Faces in memory at a time, beyond FITTED_ON."""
 BELIEVED = 0.05
 CONTRADICTED = 0.9
 
@@ -23,27 +29,42 @@ class Suspects:
     of_suggested: NDArray[np.float64]
 
 
-def suspect_labels(features: NDArray[np.floating], index: NDArray[np.int64]) -> Suspects:
+def suspect_labels(features: Rows, index: NDArray[np.int64]) -> Suspects:
     """Faces with features (N, D) whose label (N,) has a probability below BELIEVED while another reaches CONTRADICTED.
 
     Probabilities come from a linear discriminant fitted to the other folds; the clearest contradictions come first.
-    Expressions with fewer than FOLDS faces are skipped.
+    Faces without a label (-1) and expressions with fewer than FOLDS faces are skipped.
     """
-    counts = np.bincount(index)
-    rows = np.flatnonzero(counts[index] >= FOLDS)
+    counts = np.bincount(index[index >= 0], minlength=1)
+    rows = np.flatnonzero((index >= 0) & (counts[index] >= FOLDS))
+    classes, label = np.unique(index[rows], return_inverse=True)
     empty = np.empty(0, np.int64)
-    if len(np.unique(index[rows])) < 2:
+    if len(classes) < 2:
         return Suspects(empty, empty, empty.astype(float), empty.astype(float))
-    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01)
+    of_label, of_best, best = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows), np.int64)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the shrinkage handles collinear channels
-        shares = cross_val_predict(
-            model, features[rows].astype(np.float32, copy=False), index[rows], cv=folds, method="predict_proba"
-        )
-    classes = np.unique(index[rows])
-    label = np.searchsorted(classes, index[rows])
-    of_label, of_best = shares[np.arange(len(rows)), label], shares.max(axis=1)
+    for others, inside in folds.split(np.zeros(len(rows)), label):
+        model = _fitted(features, rows, label, others=others)
+        for part in np.split(inside, range(BLOCK, len(inside), BLOCK)) if len(rows) > FITTED_ON else [inside]:
+            shares = model.predict_proba(_read(features, rows[part]))
+            of_label[part], of_best[part] = shares[np.arange(len(part)), label[part]], shares.max(axis=1)
+            best[part] = shares.argmax(axis=1)
     found = np.flatnonzero((of_label < BELIEVED) & (of_best > CONTRADICTED))
     found = found[np.argsort(of_label[found] - of_best[found], kind="stable")]
-    return Suspects(rows[found], classes[shares.argmax(axis=1)[found]], of_label[found], of_best[found])
+    return Suspects(rows[found], classes[best[found]], of_label[found], of_best[found])
+
+
+def _fitted(
+    features: Rows, rows: NDArray[np.int64], label: NDArray[np.int64], others: NDArray[np.int64]
+) -> LinearDiscriminantAnalysis:
+    if len(others) > FITTED_ON:
+        others, _ = train_test_split(others, train_size=FITTED_ON, stratify=label[others], random_state=0)
+        others = np.sort(others)
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the shrinkage handles collinear channels
+        return model.fit(_read(features, rows[others]), label[others])
+
+
+def _read(features: Rows, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+    return features[rows].astype(np.float32, copy=False)

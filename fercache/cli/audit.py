@@ -23,7 +23,7 @@ def command(request: AuditRequest) -> None:
     _print_copies(found)
     _print_verdicts(found)
     _print_labels(found)
-    click.echo(f"lists: {found.folder}/duplicates.csv, leaks.csv, suspects-*.csv")
+    click.echo(f"lists: {found.folder}/duplicates.csv, leaks.csv, searches.csv, suspects-*.csv")
     if found.sheet:
         click.echo(f"closest pairs: {found.sheet}")
 
@@ -54,6 +54,13 @@ def _print_copies(found: "Audit") -> None:
             f"pairs reach; at most {limit.expected_by_chance:.1f} pairs are chance"
         )
         click.echo(f"    share of known copies found: {kinds}")
+    for search in found.searches:
+        if search.sampled:
+            between = f"within {search.name}" if search.name == search.other else f"{search.name}, {search.other}"
+            click.echo(
+                f"  {between}: searched by an index; {search.sampled:,} faces compared with all others have "
+                f"{search.sampled_pairs:,} near or identical copies, of which the index found {search.sampled_found:,}"
+            )
 
 
 def _print_verdicts(found: "Audit") -> None:

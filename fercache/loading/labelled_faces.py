@@ -106,7 +106,7 @@ def searched_faces(table: FeatureTable, rows: NDArray[np.bool_] | slice) -> Sear
     path = copies_path(table.path)
     copies = read_copies(path) if path.exists() else None
     return SearchedFaces(
-        features=table.columns.features[CLEAN][rows],
+        features=take(table.columns.features[CLEAN], rows),
         pixels=table.columns.pixel_sha256[rows],
         subject=table.columns.subject[rows],
         copies=(copies.original, copies.changed) if copies else None,

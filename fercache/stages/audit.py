@@ -1,7 +1,7 @@
 """feature tables -> leaks between datasets and splits, swapped label names, doubtful labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations, combinations_with_replacement
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ from fercache.runtime.progress import progress
 from fercache.settings import Settings
 from fercache.stages._pair_sheet import LabelledImage, Pair, write_pair_sheet
 from fercache.store.atomic import write_text
+from fercache.store.rows import Rows
 from fercache.store.tables import FeatureTable, read_table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 NO_LABEL = ""
 IDENTICAL, NEAR = "identical", "near"
+ALL_PAIRS, BY_INDEX = "all pairs", "index"
 _SIDE = ("set", "split", "id", "label")
 """Columns of each image in a pair; those of the second image begin with `other_`."""
 
@@ -53,9 +55,28 @@ class AuditedDataset:
         """(N,) expressions, or NO_LABEL."""
         return np.array([*EXPRESSIONS, NO_LABEL], dtype=object)[self.index]
 
-    def labelled(self) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-        """Features and indices of the rows that have a label."""
-        return self.faces.features[self.index >= 0], self.index[self.index >= 0]
+    def labelled(self) -> tuple[Rows, NDArray[np.int64]]:
+        """Features and indices of the rows."""
+        return self.faces.features, self.index
+
+
+@dataclass(frozen=True)
+class Search:
+    """How copies were looked for in two datasets, or within one (`other` is the same).
+
+    `threshold`, `rate` and `expected_by_chance` are those of the calibration. `by` is "all pairs", or "index": then
+    `sampled` faces were also compared with all others; of the `sampled_pairs`, the index found `sampled_found`.
+    """
+
+    name: str
+    other: str
+    threshold: float
+    rate: float
+    expected_by_chance: float
+    by: str
+    sampled: int = 0
+    sampled_pairs: int = 0
+    sampled_found: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +102,7 @@ class Audit:
     folder: Path
     leaks: list[Leak]
     calibrations: dict[tuple[str, str], CopyCalibration]
+    searches: list[Search]
     verdicts: dict[tuple[str, str], Verdict | None]
     ceilings: dict[str, Ceiling]
     rerated: dict[str, Rerated]
@@ -105,7 +127,9 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
     listed = _listed(datasets, pairs)
     write_text(folder / "duplicates.csv", csv_text(listed, "%.4f"))
     leaks = _leaks(datasets, listed)
-    write_text(folder / "leaks.csv", csv_text(_frame(leaks)))
+    write_text(folder / "leaks.csv", csv_text(_frame(leaks, Leak)))
+    searches = [_search(datasets[i].name, datasets[j].name, found) for (i, j), found in pairs.items()]
+    write_text(folder / "searches.csv", csv_text(_frame(searches, Search)))
     calibrations = {
         (str(datasets[i].name), str(datasets[j].name)): found.calibration for (i, j), found in pairs.items()
     }
@@ -113,6 +137,7 @@ def audit(settings: Settings, request: AuditRequest) -> Audit:
         folder=folder,
         leaks=leaks,
         calibrations=calibrations,
+        searches=searches,
         verdicts={
             (str(one.name), str(other.name)): compare_labels(one.labelled(), other.labelled(), EXPRESSIONS)
             for one, other in combinations(datasets, 2)
@@ -232,10 +257,16 @@ def _rows(listed: "pd.DataFrame") -> Iterator[tuple[str, float, bool, Sequence[s
         yield kind, cosine, conflicting, sides[: len(_SIDE)], sides[len(_SIDE) :]
 
 
-def _frame(leaks: Sequence[Leak]) -> "pd.DataFrame":
+def _search(name: DatasetName, other: DatasetName, found: Pairs) -> Search:
+    limit, recall = found.calibration, found.recall
+    measured = (BY_INDEX, recall.rows, recall.pairs, recall.found) if recall else (ALL_PAIRS,)
+    return Search(str(name), str(other), limit.threshold, limit.rate, limit.expected_by_chance, *measured)
+
+
+def _frame(rows: Sequence[object], kind: type) -> "pd.DataFrame":
     import pandas as pd
 
-    return pd.DataFrame(leaks, columns=list(Leak.__dataclass_fields__))
+    return pd.DataFrame(rows, columns=[field.name for field in fields(kind)])
 
 
 def _votes(one: AuditedDataset) -> Iterator[tuple[str, list[str], NDArray[np.int16]]]:
@@ -265,7 +296,7 @@ def _write_suspects(one: AuditedDataset, listed: "pd.DataFrame", folder: Path) -
     import pandas as pd
 
     found = suspect_labels(*one.labelled())
-    rows = np.flatnonzero(one.index >= 0)[found.row]
+    rows = found.row
     frame = pd.DataFrame(
         {
             "id": one.id[rows],

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fercache.audits import duplicates
-from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, Whitening, find_pairs
+from fercache.audits.duplicates import CopyCalibration, Pairs, SearchedFaces, find_pairs
+from fercache.audits.whitening import Whitening
 from tests.audits.made_faces import DIMENSION, changed, made_faces, with_copies
 
 ROWS = np.array([3, 77, 150, 151, 399])
@@ -192,7 +193,8 @@ def by_hand(
     left: SearchedFaces, right: SearchedFaces | None, threshold: float
 ) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
     """All pairs that certainly count, and those that a rounding error decides."""
-    whiten = Whitening.fit((left,) if right is None else (left, right))
+    sides = (left,) if right is None else (left, right)
+    whiten = Whitening.fit([side.features for side in sides])
     other = left if right is None else right
     ours, theirs = whiten(left.features), whiten(other.features)
     certain, unsure = set(), set()

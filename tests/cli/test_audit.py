@@ -43,12 +43,13 @@ def test_copies_and_swapped_labels_are_reported(run: Run, tmp_path: Path, pixel_
     assert labels.startswith("  folder:mine and folder:other disagree: anger and disgust are swapped (mean cosine")
     assert "  folder:mine: 1 doubtful labels, contradicted by a model of the other faces" in lines
     assert lines[-2:] == [
-        "lists: reports/audit-folder-mine-folder-other/duplicates.csv, leaks.csv, suspects-*.csv",
+        "lists: reports/audit-folder-mine-folder-other/duplicates.csv, leaks.csv, searches.csv, suspects-*.csv",
         "closest pairs: reports/audit-folder-mine-folder-other/closest.png",
     ]
     assert {path.name for path in Path("reports/audit-folder-mine-folder-other").iterdir()} == {
         "duplicates.csv",
         "leaks.csv",
+        "searches.csv",
         "closest.png",
         "suspects-folder-mine.csv",
         "suspects-folder-other.csv",
