@@ -96,8 +96,8 @@ def train_head(
 ) -> Fitted:
     """Trains `head` in place, on the device of its faces, and keeps snapshots.
 
-    `report` is called with each row of the history, `step` with the size of each batch after its step; a
-    fitted head may call it with faces that it is done with.
+    `report` is called with each row of the history, `step` with the size of each batch after its step, or with the
+    faces that a fitted head is done with.
 
     A fitted head is fitted to the clean faces, whatever the views, and ends as its best candidate on source validation;
     with `folds`, the history has the scores of cross-validation over the training faces. Equal arguments give equal
@@ -116,7 +116,7 @@ def train_head(
     history: list[Row] = []
     snapshots: dict[str, State] = {}
     if source.shifted is not None and source.unshifted is not None:
-        head.learn_shift(*(_evenly(faces, MOST_SHIFTED).features for faces in (source.unshifted, source.shifted)))
+        head.learn_shift(*(faces.sample(MOST_SHIFTED).features for faces in (source.unshifted, source.shifted)))
     crossed = None if source.folds is None else _cross_validate(head, source, source.folds, seed=seed)
     for candidate in head.candidates(source.train, seed):
         name = _name_of(candidate)
@@ -124,7 +124,7 @@ def train_head(
             continue
         scores = crossed[name] if crossed else validate(head, source)
         history.append({"epoch": 0, **candidate, **scores, "snapshot": name})
-        snapshots[name] = _copy_of(head)
+        snapshots[name] = _copy_of(head, snapshots)
         if report is not None:
             report(history[-1])
     head.load_state_dict(snapshots[max(history, key=validation_rank)["snapshot"]])
@@ -159,13 +159,6 @@ def _cross_validate(
     return {name: _measured(dict.fromkeys(sets, (logits, truth))) for name, (logits, truth) in whole.items()}
 
 
-def _evenly(faces: Batch, count: int) -> Batch:
-    """At most `count` faces, in equal distances, in memory."""
-    if faces.in_memory and len(faces) <= count:
-        return faces
-    return faces.rows(torch.linspace(0, len(faces) - 1, min(len(faces), count)).long())
-
-
 def _name_of(candidate: dict[str, float | str]) -> str:
     return ",".join(f"{setting}={_short(value)}" for setting, value in candidate.items()) or FINAL
 
@@ -197,7 +190,7 @@ def fit(
         history.append(row)
         epoch, best = row["epoch"], max(history, key=validation_rank)["epoch"]
         if epoch == best or epoch in even:
-            kept[epoch] = _copy_of(head)
+            kept[epoch] = _copy_of(head, {})
         kept = {number: state for number, state in kept.items() if number == best or number in even}
         if report is not None:
             report(row)
@@ -395,5 +388,8 @@ def _optimizer(head: nn.Module, settings: FitSettings) -> torch.optim.Optimizer:
     return kind(parameters, rate, weight_decay=decay, fused=True)
 
 
-def _copy_of(head: nn.Module) -> State:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in head.state_dict().items()}
+def _copy_of(head: nn.Module, snapshots: Mapping[str, State]) -> State:
+    """The head's state on the CPU; a tensor that equals that of the first of the `snapshots` is the same object."""
+    first = next(iter(snapshots.values()), {})
+    state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in head.state_dict().items()}
+    return {name: first[name] if name in first and torch.equal(first[name], t) else t for name, t in state.items()}

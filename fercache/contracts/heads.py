@@ -2,18 +2,22 @@
 
 import random
 from collections.abc import Iterator
-from functools import cached_property
-from typing import Any
+from dataclasses import replace
+from functools import cache, cached_property
+from typing import Any, cast
 
 import numpy as np
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from fercache import registry
 from fercache.contracts._other_faces import watched_files, ways_to_faces
 from fercache.contracts.feature_space import DIMENSION, SEVEN, faces, task
 from fercache.errors import UsageError
 from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head
+from fercache.loading.features import FeaturesOnDisk
+from fercache.store.rows import JoinedRows
 from fercache.training import Fitted, SourceFaces, build_head, train_head
 from fercache.trunks import Faces
 
@@ -64,6 +68,7 @@ def check_head(plugin: type[Head]) -> list[str]:
         _about_seeds,
         _about_global_state,
         _about_other_faces,
+        _about_disk,
         _about_its_batch,
         _about_odd_batches,
     )
@@ -92,7 +97,15 @@ def _about_imports(subject: HeadUnderTest) -> Iterator[str]:
         yield f"imports {name}, which can read the target's faces"
 
 
+@cache
+def _load_libraries() -> None:
+    """Libraries load some of their files when a process trains for the first time."""
+    for name in ("linear-probe", "sigmoid-mask"):
+        HeadUnderTest(registry.load("heads", name)).train_briefly(seed=1)
+
+
 def _about_files(subject: HeadUnderTest) -> Iterator[str]:
+    _load_libraries()
     subject.build()  # finds the trunks in their folder, once
     with watched_files() as opened:
         subject.train_briefly(seed=1)
@@ -180,6 +193,24 @@ def _about_other_faces(subject: HeadUnderTest) -> Iterator[str]:
             yield f"returns {name} logits that depend on the other faces: it uses the target as a whole"
     if any(not torch.equal(tensor, state[name]) for name, tensor in head.state_dict().items()):
         yield "changes its state in scoring"
+
+
+def _about_disk(subject: HeadUnderTest) -> Iterator[str]:
+    """A source of millions of faces stays on disk."""
+    train, validation = (_on_disk(faces(count, seed)) for count, seed in ((210, 1), (70, 2)))
+    head = subject.build()
+    try:
+        train_head(head, SourceFaces(train, validation), subject.settings, seed=1)
+    except UsageError:
+        yield "needs all features of the source in memory: read them a block at a time, with `train.blocks()`"
+        return
+    right = (_predict(head.eval(), subject.test) == subject.test.labels).float().mean()
+    if right < 0.6:
+        yield f"classifies only {right:.0%} of easily separable faces correctly when features are on disk"
+
+
+def _on_disk(batch: Batch) -> Batch:
+    return replace(batch, features=cast(Tensor, FeaturesOnDisk(JoinedRows([batch.features.numpy()]), "cpu")))
 
 
 def _about_its_batch(subject: HeadUnderTest) -> Iterator[str]:

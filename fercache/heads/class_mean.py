@@ -35,10 +35,13 @@ class ClassMean(FittedHead):
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         """Computes the means. Nothing is random: `seed` is not used."""
-        shown = F.one_hot(train.labels, len(self.means)) if train.distribution is None else train.distribution
-        weights = shown.to(train.features)
-        sums = weights.T @ F.normalize(train.features, dim=1)
-        self.means.copy_(sums / weights.sum(0)[:, None].clamp_min(1e-12))
+        sums, mass = torch.zeros_like(self.means), self.means.new_zeros(len(self.means))
+        for block in train.blocks():
+            shown = F.one_hot(block.labels, len(self.means)) if block.distribution is None else block.distribution
+            weights = shown.to(block.features)
+            sums += weights.T @ F.normalize(block.features, dim=1)
+            mass += weights.sum(0)
+        self.means.copy_(sums / mass[:, None].clamp_min(1e-12))
         yield {}
 
 

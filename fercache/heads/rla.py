@@ -14,6 +14,8 @@ PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 """Possible weights of the penalty, the most regular map first."""
 
 STEPS = 40
+MOST_FACES = 100_000
+"""Faces that the map is fitted to, at most: each penalty takes tens of passes over them."""
 
 
 class Rla(FittedHead):
@@ -21,6 +23,7 @@ class Rla(FittedHead):
 
     A minimises the cross-entropy plus l |A - I|^2 / L, with the Frobenius norm and L expressions, by L-BFGS from the
     identity; the next, smaller l starts at the map of the last. So the most regular candidate is close to `zero-shot`.
+    Of more than MOST_FACES faces, a sample is fitted to.
     """
 
     Settings = HeadSettings
@@ -42,6 +45,7 @@ class Rla(FittedHead):
 
     def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
         """Fits with each penalty, in decreasing order. Nothing is random: `seed` is not used."""
+        train = train.sample(MOST_FACES)
         directions = F.normalize(train.features, dim=1)
         residual = torch.zeros_like(self.map)
         for penalty in PENALTIES:

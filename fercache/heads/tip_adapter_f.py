@@ -52,7 +52,7 @@ class TipAdapterF(TextAndMemory, GradientHead):
         best, chosen = -1, (self.alpha.clone(), self.beta.clone())
         with torch.no_grad():
             for _ in self.weighings():
-                right = int((self.logits(validation).argmax(1) == validation.labels).sum())
+                right = sum(int((self.logits(b).argmax(1) == b.labels).sum()) for b in validation.blocks())
                 if right > best:
                     best, chosen = right, (self.alpha.clone(), self.beta.clone())
         self.alpha.copy_(chosen[0])

@@ -1,7 +1,7 @@
 """Features for training and scoring: a tensor if they fit in memory, else rows that are read from disk on demand."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -61,7 +61,16 @@ class FeaturesOnDisk:
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
             raise AttributeError(name)
-        raise UsageError(
-            f"The features of {len(self):,} faces do not fit in memory, and this head or adaptation needs them at once "
-            f"(it asks for `features.{name}`). Train on fewer faces with --faces N, or raise `memory` in fercache.toml."
+        raise self._refusal(f"features.{name}")
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, given: Sequence[Any] = (), named: Any = None) -> Any:
+        """Called by functions of torch that are given an instance."""
+        mine = next(each for each in [*given, *(named or {}).values()] if isinstance(each, cls))
+        raise mine._refusal(f"torch.{function.__name__}")
+
+    def _refusal(self, asked: str) -> UsageError:
+        return UsageError(
+            f"The features of {len(self):,} faces do not fit in memory, and this head needs them at once ({asked}). "
+            "Train on fewer faces with --faces N, or raise `memory` in fercache.toml."
         )

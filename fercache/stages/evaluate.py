@@ -39,6 +39,8 @@ Job: TypeAlias = tuple[Path, tuple[DatasetName, TableInfo], Collection[str]]
 """A run's folder, a target with its table, and the scores to make: by adaptation, UNADAPTED without one."""
 
 UNADAPTED = ""
+MOST_ADAPTED_TO = 100_000
+"""Faces of a target that a run is adapted to; of a larger target, a sample."""
 
 
 def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
@@ -91,7 +93,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
                 loaded = load(folder, request.device)
                 written += score_run(loaded, target) if UNADAPTED in wanted else []
                 if adaptations := [each for each in request.adapt if each in wanted]:
-                    faces = faces_of_split(target.table, target.name.split, target.crops, device=loaded.device)
+                    every = faces_of_split(target.table, target.name.split, target.crops, device=loaded.device)
+                    faces = every.sample(MOST_ADAPTED_TO)
                     source = means.of(config).to(loaded.device)
                     for each in adaptations:
                         written += score_adapted(loaded, target, Adapting(each, source, faces))

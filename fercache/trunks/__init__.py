@@ -55,6 +55,13 @@ class Faces:
         """The faces in order, up to `size` at a time."""
         return (self.rows(index) for index in torch.arange(len(self)).split(size))
 
+    def sample(self, most: int) -> Self:
+        """The faces in memory: all of them, or `most`, in order; always the same ones of as many faces."""
+        if self.in_memory and len(self) <= most:
+            return self
+        drawn = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))[:most]
+        return self.rows(drawn.sort().values)
+
     def rows(self, index: Tensor) -> Self:
         """The faces at `index` (B',); their crops are a tensor on the features' device."""
         index = index.to(self.features.device)

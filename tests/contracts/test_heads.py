@@ -10,6 +10,7 @@ from fercache import registry
 from fercache.contracts import check_head
 from fercache.contracts.feature_space import DIMENSION
 from fercache.heads import Batch, FittedHead, Head, HeadSettings, Task
+from fercache.heads.class_mean import ClassMean
 from fercache.heads.linear_probe import LinearProbe, LinearProbeSettings
 from fercache.heads.sigmoid_mask import SigmoidMask, SigmoidMaskSettings
 from fercache.heads.zero_shot import ZeroShot
@@ -78,6 +79,15 @@ class KeptOutsideTheState(FittedHead):
         yield {}
 
 
+class NeedsAllInMemory(ClassMean):
+    """Does not read features block by block."""
+
+    def candidates(self, train: Batch, seed: int) -> Iterator[dict[str, float | str]]:
+        shown = torch.nn.functional.one_hot(train.labels, len(self.means)).float()
+        self.means.copy_(shown.T @ train.features)
+        yield {}
+
+
 class GlobalNoise(ShortMask):
     """Draws from the global generator."""
 
@@ -136,6 +146,7 @@ class Lenient(LinearProbe):
         (reading_heads.OpensAFile, "opens target.npy in training or scoring"),
         (AdaptsToTheTarget, "changes its state in scoring"),
         (KeptOutsideTheState, "returns other logits after its state is stored and loaded"),
+        (NeedsAllInMemory, "needs all features of the source in memory"),
         (GlobalNoise, "uses a global random generator"),
         (GlobalSeed, "has other weights after training with the same seed again"),
         (NormalisesInPlace, "changes the faces that it is trained on"),

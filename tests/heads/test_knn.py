@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fercache.contracts.feature_space import SEVEN, faces, task
-from fercache.heads import Batch, HeadSettings
+from fercache.heads import Batch, HeadSettings, knn
 from fercache.heads.knn import LEAST_SHARE, NEIGHBOURS, KNearestNeighbours
 from fercache.training import SourceFaces, train_head
 from fercache.trunks import Faces
@@ -104,3 +104,42 @@ def test_what_was_stored_makes_a_new_head_the_same() -> None:
     other = KNearestNeighbours(task(with_text=False), HeadSettings())
     other.load_state_dict(head.state_dict())
     assert torch.equal(other.logits(faces(35, 3)), head.logits(faces(35, 3))) and int(other.k) == k
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 700 faces, 350 are stored, in ten cells, all of which are searched."""
+    monkeypatch.setattr(knn, "MOST_FACES", 350)
+    monkeypatch.setattr(knn, "CELL", 35)
+    monkeypatch.setattr(knn, "PROBES", 10)
+
+
+@pytest.mark.parametrize("k", [1, 5, 50])
+@pytest.mark.usefixtures("cells")
+def test_of_a_large_source_a_sample_votes(k: int) -> None:
+    train, test = faces(700, 1), faces(140, 3)
+    head, _ = fitted(train)
+    head.k.fill_(k)
+    assert head.memory.in_cells and len(head.memory.keys) == 350 and len(head.memory.centres) == 10
+    stored = train.sample(350)
+    expected = reference(stored, one_hot(stored.labels), test, k)
+    np.testing.assert_allclose(shares(head, test), np.maximum(expected, LEAST_SHARE), atol=2e-3)
+
+
+@pytest.mark.usefixtures("cells")
+def test_some_cells_hold_most_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, _ = fitted(faces(700, 1))
+    test = faces(140, 3)
+    exact = head.memory.nearest(test.features, 5)[1]
+    monkeypatch.setattr(knn, "PROBES", 4)
+    found = head.memory.nearest(test.features, 5)[1]
+    same = [len(set(one) & set(other)) / 5 for one, other in zip(exact.tolist(), found.tolist(), strict=True)]
+    assert np.mean(same) > 0.9
+
+
+@pytest.mark.usefixtures("cells")
+def test_cells_are_stored_with_the_head() -> None:
+    head, _ = fitted(faces(700, 1))
+    again = KNearestNeighbours(task(with_text=False), HeadSettings())
+    again.load_state_dict(head.state_dict())
+    assert torch.equal(again.logits(faces(70, 3)), head.logits(faces(70, 3)))
