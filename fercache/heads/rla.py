@@ -14,7 +14,7 @@ PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
 """Possible weights of the penalty, the most regular map first."""
 
 STEPS = 40
-MOST_FACES = 100_000
+MOST_FACES = 50_000
 """Faces that the map is fitted to, at most: each penalty takes tens of passes over them."""
 
 
