@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fercache import Settings
 from fercache.loading.tables import find_table
 from fercache.store.tables import read_table
-from tests.scale.made_tables import make_table
+from tests.scale.made_tables import make_table, name_of, planted
 
 FITTED = ("zero-shot", "class-mean", "gda", "shift-gda", "rla", "linear-probe", "knn", "tip-adapter")
 TRAINED = ("sigmoid-mask", "text-similarity", "masked-text", "tip-adapter-f")
@@ -55,6 +56,16 @@ def run_of(cache: Path, rows: int, head: str) -> str:
     return found[0] if found else f"the run of {head}, which failed"
 
 
+def found_copies(report: Path, rows: int) -> str:
+    """How many of the planted copies an audit lists."""
+    listed = pd.read_csv(report / "duplicates.csv", usecols=["id", "other_id"], dtype=str)
+    found = {frozenset(pair) for pair in listed.itertuples(index=False, name=None)}
+    pairs = [frozenset(map(name_of, pair)) for pair in planted(rows).tolist()]
+    return (
+        f"{sum(pair in found for pair in pairs):,} of {len(pairs):,} planted copies found, {len(found):,} pairs listed"
+    )
+
+
 def exponent(found: dict[int, Measured], which: int) -> str:
     """The growth exponent of a cost, fitted to the sizes; "" for one size."""
     if len(found) < 2:
@@ -88,6 +99,8 @@ def main() -> None:
                 command[-1] = run_of(given.cache, rows, command[-1])
             cost, code, printed = measured(command, environment)
             print(f"{rows:,} {name}: {cost[0]:.1f} s, {cost[1]:.1f} s of processor, {cost[2]:.2f} GB", flush=True)
+            if name == "audit" and not code:
+                print(f"  {found_copies(given.cache / 'reports' / f'audit-folder-scale-{rows}', rows)}", flush=True)
             if code:
                 print(f"  exit code {code}: {printed}", flush=True)
             else:

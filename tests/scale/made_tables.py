@@ -1,4 +1,4 @@
-"""Large feature tables made from a small one: mixtures of two faces of an expression, noise, and planted copies."""
+"""Large feature tables with the means and covariance of a small one, and planted copies."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -10,17 +10,14 @@ from numpy.typing import NDArray
 
 from fercache.identity import canonical_json, key_of
 from fercache.store.atomic import replacing
+from fercache.store.copies import copies_path, read_copies, write_copies
 from fercache.store.schema import CLEAN
 from fercache.store.sealed import Slot, pack, write_sealed
 from fercache.store.tables import TABLE, FeatureTable, table_path
 
 BLOCK = 50_000
-NOISE = 0.5
-"""Standard deviation of the noise, in those of the small table's channels."""
-COPIED = 1000
-"""Planted copies of each kind: of identical pixels, and with slightly other features."""
-CHANGED = 0.02
-"""Noise of a slightly changed copy, in standard deviations of the channels."""
+IDENTICAL, CHANGED = 250, 500
+"""Copies of rows of the first block, at the end of each later block: of identical pixels, and slightly changed ones."""
 SPLITS = ("train",) * 8 + ("validation", "test")
 
 
@@ -39,7 +36,7 @@ def make_table(cache: Path, small: FeatureTable, rows: int) -> Path:
         "quarantined": 0,
     }
     dimension = small.columns.features[CLEAN].shape[1]
-    width = len(_name(rows))
+    width = len(name_of(rows))
     slots = {
         "id": Slot((rows,), np.dtype(f"S{width}")),
         "split": Slot((rows,), np.dtype("S10")),
@@ -50,58 +47,68 @@ def make_table(cache: Path, small: FeatureTable, rows: int) -> Path:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        write_sealed(stream, TABLE, attributes, slots=slots, parts=_blocks(small, rows))
+        write_sealed(stream, TABLE, attributes, slots=slots, parts=_blocks(small, _deviations(small), rows))
+    write_copies(copies_path(path), key_of(identity), read_copies(copies_path(small.path)))
     return path
 
 
-def planted(rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Originals among the first rows, and their copies, the last ones: identical ones, then slightly changed ones."""
-    return np.arange(2 * COPIED) * 7, np.arange(rows - 2 * COPIED, rows)
+def planted(rows: int) -> NDArray[np.int64]:
+    """(P, 2) Originals and their copies."""
+    pairs = [np.stack([_originals(rows, begin), _copies(rows, begin)], axis=1) for begin in range(BLOCK, rows, BLOCK)]
+    return np.concatenate([np.empty((0, 2), np.int64), *pairs])
 
 
-def _blocks(small: FeatureTable, rows: int) -> Iterator[Mapping[str, NDArray[Any]]]:
-    features = small.columns.features[CLEAN][:].astype(np.float32)
-    label = small.columns.label.astype(np.int64)
-    of_label = [np.flatnonzero(label == each) for each in np.unique(label)]
-    spread = features.std(axis=0)
-    originals, copies = planted(rows)
-    kept: dict[int, NDArray[np.float32]] = {}
-    digests: dict[int, NDArray[np.uint8]] = {}
-    for start in range(0, rows, BLOCK):
-        numbers = np.arange(start, min(start + BLOCK, rows))
-        random = np.random.default_rng([rows, start])
-        chosen = random.integers(len(of_label), size=len(numbers))
-        pairs = np.stack([_some(random, of_label[each], 2) for each in chosen])
-        share = random.uniform(size=(len(numbers), 1)).astype(np.float32)
-        made = share * features[pairs[:, 0]] + (1 - share) * features[pairs[:, 1]]
-        made += random.standard_normal(made.shape, np.float32) * NOISE * spread
-        pixels = np.stack([np.frombuffer(hashlib.sha256(_name(n).encode()).digest(), np.uint8) for n in numbers])
-        for place in np.flatnonzero(np.isin(numbers, originals)):
-            kept[int(numbers[place])], digests[int(numbers[place])] = made[place].copy(), pixels[place].copy()
-        for place in np.flatnonzero(numbers >= copies[0]):
-            of = int(originals[numbers[place] - copies[0]])
-            identical = numbers[place] - copies[0] < COPIED
-            noise = 0 if identical else random.standard_normal(len(spread), np.float32) * CHANGED * spread
-            made[place] = kept[of] + noise
-            pixels[place] = digests[of] if identical else pixels[place]
+def _copies(rows: int, begin: int) -> NDArray[np.int64]:
+    end = min(begin + BLOCK, rows)
+    return np.arange(end - IDENTICAL - CHANGED, end)
+
+
+def _originals(rows: int, begin: int) -> NDArray[np.int64]:
+    return np.random.default_rng([rows, begin, 1]).permutation(BLOCK)[: IDENTICAL + CHANGED]
+
+
+def _deviations(small: FeatureTable) -> NDArray[np.float32]:
+    """(S, D) by how much features of re-compressed and reduced images differ from those of the images."""
+    copies = read_copies(copies_path(small.path))
+    return np.concatenate([changed - copies.original for changed in copies.changed.values()]).astype(np.float32)
+
+
+def _blocks(small: FeatureTable, deviations: NDArray[np.float32], rows: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Normal distributions around the small table's expressions, with its covariance within them."""
+    features, label = small.columns.features[CLEAN][:].astype(np.float64), small.columns.label.astype(np.int64)
+    means = np.stack([features[label == each].mean(axis=0) for each in range(len(small.classes))])
+    covariance = np.cov(features - means[label], rowvar=False)
+    factor = np.linalg.cholesky(covariance + 1e-6 * np.trace(covariance) / len(covariance) * np.eye(len(covariance)))
+    first: tuple[NDArray[Any], ...] = ()
+    for begin in range(0, rows, BLOCK):
+        numbers = np.arange(begin, min(begin + BLOCK, rows))
+        random = np.random.default_rng([rows, begin])
+        chosen = random.integers(len(means), size=len(numbers))
+        made = random.standard_normal((len(numbers), len(factor)), np.float32) @ factor.T.astype(np.float32)
+        made += means[chosen].astype(np.float32)
+        pixels = np.stack([np.frombuffer(hashlib.sha256(name_of(n).encode()).digest(), np.uint8) for n in numbers])
+        if not begin:
+            first = made.copy(), chosen.copy(), pixels.copy()
+        else:
+            of, copies = _originals(rows, begin), _copies(rows, begin) - begin
+            made[copies], chosen[copies] = first[0][of], first[1][of]
+            pixels[copies[:IDENTICAL]] = first[2][of[:IDENTICAL]]
+            made[copies[IDENTICAL:]] += deviations[random.integers(len(deviations), size=CHANGED)]
         yield {
             **pack(
                 {
-                    "id": np.array([_name(n) for n in numbers], dtype=object),
+                    "id": np.array([name_of(n) for n in numbers], dtype=object),
                     "split": np.array([SPLITS[n % len(SPLITS)] for n in numbers], dtype=object),
                     **{name: np.full(len(numbers), "", dtype=object) for name in ("subject", "group")},
                 }
             ),
-            "label": label[pairs[:, 0]].astype(np.int16),
+            "label": chosen.astype(np.int16),
             "file_sha256": pixels,
             "pixel_sha256": pixels,
             f"features/{CLEAN}": made.astype(np.float16),
         }
 
 
-def _some(random: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    return rows[random.integers(len(rows), size=count)]
-
-
-def _name(row: int) -> str:
+def name_of(row: int) -> str:
+    """The id of a row."""
     return f"faces/{row:010d}.jpg"
