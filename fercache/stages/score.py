@@ -51,7 +51,7 @@ Logits = dict[str, dict[str, NDArray[np.float32]]]
 SAMPLE = 1000
 SHUFFLES = 199
 
-MOST_MASKED = 100_000
+MOST_MASKED = 50_000
 """Faces of a target whose masks are looked at; of a larger target, a sample."""
 
 Masks = Callable[[str], NDArray[np.float32] | None]
