@@ -1,7 +1,6 @@
 """Cells of vectors, by k-means: near vectors are found without comparing all pairs, in the cells around each."""
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 ROUNDS = 5
@@ -15,6 +14,8 @@ PART = 4096
 
 def fit_cells(rows: Tensor, count: int, seed: int) -> Tensor:
     """(count, d) centres of cells of `rows` (N, d), fitted to a part of them drawn with the seed."""
+    from sklearn.cluster import KMeans  # prediction needs the cells, but not the seconds that this takes to load
+
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(rows), generator=generator)[: count * TRAINED_ON]
     means = KMeans(count, init="random", n_init=1, max_iter=ROUNDS, random_state=seed % 2**32)
