@@ -27,13 +27,14 @@ from fercache.identity import file_hash
 CONTRACTS: Mapping[str, tuple[str, str]] = {
     "datasets": ("fercache.datasets", "Dataset"),
     "encoders": ("fercache.encoders", "Encoder"),
+    "detectors": ("fercache.detectors", "Detector"),
     "heads": ("fercache.heads", "Head"),
     "trunks": ("fercache.trunks", "Trunk"),
     "adaptations": ("fercache.adaptations", "Adaptation"),
     "report_sections": ("fercache.reporting.sections", "Section"),
 }
 """Kind -> the built-in package, and its base class for plugins of that kind."""
-CLASSES = ("encoders", "heads", "trunks")
+CLASSES = ("detectors", "encoders", "heads", "trunks")
 """Kinds whose plugins are classes; the others' are instances."""
 
 _named: dict[Path, str] = {}

@@ -1,4 +1,4 @@
-"""All plugins by name: a file in datasets/, encoders/, heads/, trunks/, adaptations/ or reporting/sections/
+"""All plugins by name: a file in datasets/, detectors/, encoders/, heads/, trunks/, adaptations/ or reporting/sections/
 registers itself.
 
 `my_head.py` is `my-head` on the command line; the module defines its plugin as `plugin`. Plugins from outside

@@ -4,7 +4,7 @@ import click
 
 from fercache.errors import UsageError
 
-KINDS = ("encoders", "heads", "trunks", "adaptations", "datasets", "report-sections", "tables", "runs")
+KINDS = ("encoders", "detectors", "heads", "trunks", "adaptations", "datasets", "report-sections", "tables", "runs")
 
 ENCODERS = """open-clip: any architecture and tag, e.g. --encoder ViT-B-32/openai, or with --weights FILE
 timm: any timm backbone, without text, e.g. --encoder timm/resnet50, or with --weights FILE"""
@@ -16,7 +16,7 @@ TRUNKS = "timm: any timm backbone, on crops, e.g. --trunk resnet18 or swin_tiny_
 def command(kind: str | None) -> None:
     """List available plugins, tables or runs.
 
-    KIND is encoders, heads, trunks, adaptations, datasets, report-sections, tables or runs.
+    KIND is encoders, detectors, heads, trunks, adaptations, datasets, report-sections, tables or runs.
     """
     if kind is None:
         raise UsageError(f"Name a kind: {', '.join(f'fercache list {each}' for each in KINDS)}.")

@@ -1,0 +1,1 @@
+"""From a photograph to expressions: in Python, and over HTTP."""
