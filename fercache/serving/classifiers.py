@@ -1,9 +1,7 @@
 """Crops of faces -> probabilities: by a run's head, by the mean of a method's seeds, or by text."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,22 +10,21 @@ from numpy.typing import NDArray
 from fercache.adaptations import Scores
 from fercache.encoders import Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
-from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.models import find_model
+from fercache.loading.run_config import RunConfig
 from fercache.loading.runs import LoadedRun, load_chosen, load_run
 from fercache.loading.source_features import SourceMeans
-from fercache.loading.tables import find_run, same_encoder
+from fercache.loading.tables import same_encoder
 from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompts_to_choose_from
 from fercache.settings import Settings
 from fercache.stages._adapting import Streaming
 from fercache.stages.embed_prompts import check_prompts, embed
-from fercache.store.runs import find_runs
 from fercache.store.tables import find_tables, read_table
 from fercache.trunks import Faces
 
 ZERO_SHOT = "zero-shot"
 """The model that compares faces with text, without training."""
-_KEY = re.compile(r"[0-9a-f]{8,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def of_trained(settings: Settings, model: str, device: str = "auto", adapt: str 
 
     Raises UsageError for an unknown model, and FercacheError if its encoder has changed since.
     """
-    title, folders = find_model(settings, model)
+    title, folders = find_model(settings.cache, model)
     runs = tuple(load_run(folder, device) for folder in folders)
     config = runs[0].config
     encoder = _encoder_of(config, device)
@@ -131,44 +128,3 @@ def _encoder_of(config: RunConfig, device: str) -> Encoder:
 def _calibrated(loaded: LoadedRun) -> Callable[[Faces], torch.Tensor]:
     temperature = loaded.temperature(load_chosen(loaded)) or 1.0
     return lambda faces: loaded.head.logits(faces) / temperature
-
-
-def find_model(settings: Settings, model: str) -> tuple[str, list[Path]]:
-    """A title and the folders of its runs: of one run, by name or key, or of all seeds of a method.
-
-    A method is named by its head (`linear-probe`), as in reports, by its runs' names without seed and key
-    (`bundled-synthetic-studio-linear-probe-none`), or by its key. Raises UsageError if nothing or several things match.
-    """
-    finished = find_runs(settings.cache)
-    exact = [folder for folder in finished if folder.name == Path(model).name]
-    methods: dict[str, list[RunConfig]] = {}
-    for folder in [] if exact else finished:
-        if model in folder.name or _KEY.fullmatch(model):
-            config = read_config(folder)[1]
-            if model in (config.head, method_name(config)) or _is_key(model, config.method_key):
-                methods.setdefault(config.method_key, []).append(config)
-    if not methods:
-        folder = find_run(finished, model)
-        return folder.name, [folder]
-    if len(methods) > 1:
-        raise UsageError(_several(model, [each[0] for each in methods.values()]))
-    seeds = sorted(next(iter(methods.values())), key=lambda config: (config.seed, config.name))
-    return method_name(seeds[0]), [settings.cache / "runs" / config.name for config in seeds]
-
-
-def method_name(config: RunConfig) -> str:
-    """The name of a run without seed and key: encoder-source-head-trunk."""
-    return config.name.rsplit("-", 2)[0]
-
-
-def _is_key(model: str, key: str) -> bool:
-    return bool(_KEY.fullmatch(model)) and key.startswith(model)
-
-
-def _several(model: str, methods: Sequence[RunConfig]) -> str:
-    names = [method_name(config) for config in methods]
-    shown = [
-        name if names.count(name) == 1 else f"{config.method_key[:12]} (as {config.name})"
-        for name, config in zip(names, methods, strict=True)
-    ]
-    return f"'{model}' matches {len(methods)} methods. Name one of them: {', '.join(shown)}."

@@ -19,6 +19,7 @@ from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
+from fercache.serving.abstention import EVERY, Threshold, chosen_threshold
 from fercache.serving.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
 from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
 from fercache.settings import Settings, load_settings
@@ -35,14 +36,6 @@ FILLED = 0.4
 """
 PER_TASK, AHEAD, WAITING = 4, 64, 64
 """Images per task of a thread, prepared ahead, and waiting for a full batch of faces: these bound memory."""
-
-
-@dataclass(frozen=True)
-class Threshold:
-    """The probability below which a face's expression is UNKNOWN, and a sentence on where it comes from."""
-
-    probability: float = 0.0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +57,7 @@ class Predictor:
         classifier: Classifier,
         detector: Detector | None = None,
         *,
-        threshold: Threshold = Threshold(),
+        threshold: Threshold = EVERY,
         no_detector: str = "",
         describe: Callable[[], dict[str, Any]] = dict,
     ) -> None:
@@ -203,25 +196,12 @@ def load_predictor(
     settings = settings or load_settings()
     zero_shot = model == ZERO_SHOT
     classifier = of_text(EncoderRequest(device=device)) if zero_shot else of_trained(settings, model, device)
-    threshold = threshold_of(unknown_below, abstain_at, classifier=classifier, settings=settings)
+    threshold = chosen_threshold(unknown_below, abstain_at, classifier=classifier, settings=settings)
     return build_predictor(classifier, detector, settings=settings, threshold=threshold).warm()
 
 
-def threshold_of(
-    unknown_below: float | None, abstain_at: float | None, *, classifier: Classifier, settings: Settings
-) -> Threshold:
-    """The threshold that is asked for. Raises UsageError for both, for shares that are none, and see `abstention`."""
-    given = {"unknown-below": unknown_below, "abstain-at": abstain_at}
-    for name, share in given.items():
-        if share is not None and not 0 < share < 1:
-            raise UsageError(f"--{name} {share}: give a share between 0 and 1.")
-    if None not in given.values():
-        raise UsageError("--unknown-below gives a threshold and --abstain-at chooses one: give one or the other.")
-    return Threshold(unknown_below or 0.0, "given" if unknown_below else "")
-
-
 def build_predictor(
-    classifier: Classifier, detector: str | None, *, settings: Settings, threshold: Threshold = Threshold()
+    classifier: Classifier, detector: str | None, *, settings: Settings, threshold: Threshold = EVERY
 ) -> Predictor:
     """A predictor with the detector `NAME[:FILE]`, AUTO, or NO_DETECTOR. Raises UsageError as `load_detector`."""
     loaded, missing = None, ""
