@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from fercache.extraction.listing import ABSENT, NAMED, PER_TASK
 from fercache.extraction.packed_faces import remembered
 from fercache.extraction.threads import in_threads
 from fercache.identity import content_hash
+from fercache.images.alignment import Alignment
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
 from fercache.layouts.remote import address_of
@@ -72,25 +74,27 @@ def resolved(faces: str) -> str:
     return f"{detector}:{Path(file).resolve()}" if file else detector + colon
 
 
-def faces_in(
-    cache: Path, request: ExtractRequest, name: str, listed: Sequence[FaceImage], *, cutting: Cutting
-) -> tuple[Sequence[FaceImage], KnownFaces]:
-    """The faces of the `listed` photographs, by `request.faces`, and where they are from.
+def find_faces(
+    name: str, listed: Sequence[FaceImage], cache: Path, request: ExtractRequest
+) -> tuple[Sequence[FaceImage], dict[str, Any]]:
+    """The faces of the `listed` photographs of a dataset, by `request.faces`, and what a table's identity says of it.
 
     A photograph without a face that fits is among them; it cannot be read, and has the reason. Detections are kept in
     the cache. Raises UsageError for a wrong detector or list, and if there is no face at all.
     """
-    asked = resolved(str(request.faces))
-    photographs = Photographs.hashed(name, listed)
-    known: KnownFaces = ListedFaces(Path(asked)) if is_list(asked) else _detected(cache, asked)
-    reasons = _search(photographs, asked, known, request) if isinstance(known, DetectedFaces) else {}
+    asked, cutting = str(request.faces), Cutting(request.which, Alignment())
+    known: KnownFaces
+    if is_list(asked):
+        known = ListedFaces(Path(asked))
+        photographs, reasons = Photographs.hashed(name, listed), {}
+    else:
+        detector = load_detector(asked)
+        known = DetectedFaces(KnownDetections(cache, detector.identity()))
+        photographs = Photographs.hashed(name, listed)
+        reasons = _search(photographs, detector, known.known, request=request)
     faces = remembered(_cut(photographs, known, reasons, cutting=cutting))
     _report(photographs, faces, known)
-    return faces, known
-
-
-def _detected(cache: Path, asked: str) -> DetectedFaces:
-    return DetectedFaces(KnownDetections(cache, load_detector(asked).identity()))
+    return faces, {"detector": dict(known.identity()), "alignment": cutting.alignment.identity()}
 
 
 def _cut(
@@ -142,23 +146,23 @@ def _refuse_other_images(photographs: Photographs, known: ListedFaces) -> None:
 
 
 def _search(
-    photographs: Photographs, asked: str, detected: DetectedFaces, request: ExtractRequest
-) -> Mapping[bytes, str]:
+    photographs: Photographs, detector: Detector, known: KnownDetections, request: ExtractRequest
+) -> dict[bytes, str]:
     """Looks for faces where no one has yet, and stores them; returns why some photographs cannot be searched."""
     new = {
         sha256: replace(photograph, read=partial(read_same, photograph.read, photograph.id, sha256))
         for photograph, sha256 in photographs
-        if sha256 != ABSENT and photograph.box is None and detected.known.get(sha256) is None
+        if sha256 != ABSENT and photograph.box is None and known.get(sha256) is None
     }
     if not new:
         return {}
     if request.engine == "ray":
         from fercache.extraction.cluster import search_on_cluster
 
-        looked = search_on_cluster(new, asked, detected.identity(), address=request.address)
+        looked = search_on_cluster(new, str(request.faces), known.identity, address=request.address)
     else:
-        looked = _search_here(new, load_detector(asked))
-    return _stored(photographs.name, len(new), looked, known=detected.known)
+        looked = _search_here(new, detector)
+    return _stored(photographs.name, len(new), looked, known=known)
 
 
 def _stored(name: str, count: int, looked: Looked, known: KnownDetections) -> dict[bytes, str]:

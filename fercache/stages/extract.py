@@ -18,15 +18,13 @@ from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import UsageError, check_length
 from fercache.extraction.copies import encode_copies
 from fercache.extraction.crops import store_crops
-from fercache.extraction.known_faces import Cutting
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import Counts, ExtractionTask, extract_shards
 from fercache.extraction.packed_faces import remembered
-from fercache.extraction.photographs import faces_in, resolved
+from fercache.extraction.photographs import find_faces, resolved
 from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews, first_faces
 from fercache.extraction.table_identity import table_identity
 from fercache.identity import key_of
-from fercache.images.alignment import Alignment
 from fercache.images.corruptions import SHIFTED, Corruption, corruptions
 from fercache.images.views import load_recipe
 from fercache.layouts.remote import address_of, exists, shown
@@ -68,7 +66,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     how = None
     if request.faces is not None:
         request = request.but(faces=resolved(request.faces))
-        faces, how = _found(settings.cache, request, name, photographs=faces)
+        faces, how = find_faces(str(name.clean), faces, cache=settings.cache, request=request)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption=corruption)
 
@@ -137,15 +135,6 @@ def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> Sequence[F
     if dataset.expected(root, name.domain):
         warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     return faces
-
-
-def _found(
-    cache: Path, request: ExtractRequest, name: DatasetName, photographs: Sequence[FaceImage]
-) -> tuple[Sequence[FaceImage], Mapping[str, Any]]:
-    """The faces in photographs, and what of it belongs to the table's identity."""
-    cutting = Cutting(request.which, Alignment())
-    faces, known = faces_in(cache, request, str(name.clean), photographs, cutting=cutting)
-    return faces, {"detector": known.identity(), "alignment": cutting.alignment.identity()}
 
 
 def _corrupted(
