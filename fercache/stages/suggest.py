@@ -17,7 +17,7 @@ from fercache.identity import seed_from
 from fercache.layouts.own_lists import NoColumnError, named_rows
 from fercache.loading.committee import Committee, read_committee
 from fercache.loading.few_labelled import image_mark
-from fercache.loading.originals import faces_with, known_root
+from fercache.loading.originals import faces_with
 from fercache.loading.run_config import read_config
 from fercache.loading.tables import find_table
 from fercache.loading.thumbnails import thumbnails
@@ -161,7 +161,7 @@ def _write_sheet(
     """The page with the numbered faces beside the list; it does not show predictions, which would sway who labels."""
     sheet, name = path.with_suffix(".html"), committee.name
     try:
-        found = dict(thumbnails(faces_with(ids, name, known_root(settings, name, [info]), unlabelled=info.unlabelled)))
+        found = dict(thumbnails(faces_with(ids, name, settings=settings, tables=[info])))
     except (UsageError, OSError):  # the dataset is no longer there
         found = {}
     if not found:
