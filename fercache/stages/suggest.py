@@ -32,6 +32,8 @@ from fercache.store.tables import TableInfo, read_table
 COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability", "target", "image")
 """Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's. `image` marks the
 pixels: labels are not given to another image of the same name."""
+MOST_CLUSTERED = 50_000
+"""Faces among which those worth learning from are chosen; of more, a sample."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -128,6 +130,7 @@ def _chosen(
         left = np.flatnonzero(~_learned_from(settings, committee, images))
         if not len(left):
             raise UsageError(f"Runs have learned from labels of all {len(images)} faces of {committee.name}.")
+        left = np.sort(np.random.default_rng(seed).permutation(left)[:MOST_CLUSTERED])
         return left[worth_learning(committee.features[left], posterior[left], request.count, seed=seed)], None
     answers = np.stack([member.answers for member in committee.members])
     inclusion = inclusion_probabilities(posterior, answers, request.count)
