@@ -78,6 +78,11 @@ class Encoder(ABC):
         """The URL of the weights, empty if they are on this machine. Does not use the network."""
         return ""
 
+    @classmethod
+    def licence(cls, request: EncoderRequest) -> str:
+        """The licence of the weights; "" if it is not known."""
+        return ""
+
     @abstractmethod
     def settle(self, faces: Sequence[NDArray[np.uint8]]) -> dict[str, Any]:
         """Fix precision `auto`: the fastest whose features of some preprocessed `faces` agree with fp32's.
