@@ -32,9 +32,13 @@ async function ask(path, options = {}) {
   return found;
 }
 
+function query() {
+  const model = get("model").value; // "" until the models are listed: the server then takes its default
+  return model && `?model=${encodeURIComponent(model)}`;
+}
+
 async function predict(image) {
-  const path = `predict?model=${encodeURIComponent(get("model").value)}`;
-  const found = await ask(path, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: image });
+  const found = await ask(`predict${query()}`, { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: image });
   return found.images[0];
 }
 
@@ -205,7 +209,7 @@ async function listModels() {
 
 async function showCard() {
   get("about").hidden = true;
-  const found = await ask(`model?model=${encodeURIComponent(get("model").value)}`);
+  const found = await ask(`model${query()}`);
   const rows = Object.entries(found).flatMap(([name, value]) => [element("dt", name), element("dd", asText(value))]);
   get("about").querySelector("dl").replaceChildren(...rows);
   get("about").hidden = false;
