@@ -21,4 +21,5 @@ class ServeRequest(Options):
     megapixels: int = option(50, "Most megapixels of a request's images together.", ge=1, le=10_000)
     faces: int = option(100, "Most faces of an image.", ge=1, le=10_000)
     waiting: int = option(64, "Most requests that wait at a time.", ge=1, le=10_000)
+    timeout: float = option(20.0, "Seconds within which the images of a request must arrive.", gt=0)
     per_client: int = option(16, "Most requests of one address that wait at a time.", ge=1, le=10_000)

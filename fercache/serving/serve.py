@@ -72,6 +72,7 @@ def limits_of(request: ServeRequest) -> Limits:
         faces=request.faces,
         waiting=request.waiting,
         per_client=request.per_client,
+        body_seconds=request.timeout,
     )
 
 

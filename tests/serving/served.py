@@ -20,7 +20,7 @@ from fercache.serving.guard import Guard
 from fercache.serving.limits import Limits
 from fercache.serving.models import Models
 from fercache.serving.results import PredictedFace, PredictedImage
-from fercache.serving.server import address_of, bound, http_server
+from fercache.serving.server import bound, http_server
 
 SHARES = {"happiness": 0.75, "neutral": 0.2, "anger": 0.05}
 
@@ -73,7 +73,10 @@ class Client:
     """Speaks to a server; one connection for each request."""
 
     port: int
-    address: str
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -111,7 +114,7 @@ def served(
             assert thread.is_alive()
             time.sleep(0.005)
         try:
-            yield Client(listening.getsockname()[1], address_of(listening))
+            yield Client(listening.getsockname()[1])
         finally:
             server.should_exit = True
             thread.join()

@@ -11,7 +11,9 @@ from fercache.serving.bodies import images_of
 from fercache.serving.limits import Limits, Refused
 
 LIMITS = Limits(images=8)
-names = st.text(st.characters(codec="utf-8", exclude_characters='"\\\r\n', exclude_categories=("C",)), min_size=1, max_size=20)
+names = st.text(
+    st.characters(codec="utf-8", exclude_characters='"\\\r\n', exclude_categories=("C",)), min_size=1, max_size=20
+)
 files = st.lists(st.tuples(names, st.binary(max_size=200)), min_size=1, max_size=8)
 
 
@@ -48,13 +50,17 @@ def test_any_json_is_read_exactly(images: list[tuple[str, bytes]]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["application/json", "multipart/form-data; boundary=x", "image/png", "text/plain", ""]), st.binary())
+@given(
+    st.sampled_from(["application/json", "multipart/form-data; boundary=x", "image/png", "text/plain", ""]), st.binary()
+)
 def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
     read_or_refused(kind, body)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.sampled_from([b"--x", b"--x--", b"\r\n", b": ", b"a", b'filename="', b"Content-Disposition", b"\0"])))
+@given(
+    st.lists(st.sampled_from([b"--x", b"--x--", b"\r\n", b": ", b"a", b'filename="', b"Content-Disposition", b"\0"]))
+)
 def test_any_pieces_of_a_form_are_read_or_refused(pieces: list[bytes]) -> None:
     read_or_refused("multipart/form-data; boundary=x", b"".join(pieces))
 
