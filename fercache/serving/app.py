@@ -1,7 +1,7 @@
 """The HTTP application: images in, results out as JSON, and a page."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
@@ -32,15 +32,12 @@ PAGE = {
 OPEN = (*PAGE, "/health", "/openapi.json")
 """Paths that need no token: they show nothing of models or images."""
 
-Card = Callable[[str], Mapping[str, Any]]
-"""A model's name -> what it is and was trained on, as JSON; see `model_card`."""
-
 
 class Service:
     """Answers requests with the `models`, whose work the `batcher` collects."""
 
-    def __init__(self, models: Models, card: Card, batcher: Batcher, *, limits: Limits) -> None:
-        self.models, self.card, self.batcher, self.limits = models, card, batcher, limits
+    def __init__(self, models: Models, batcher: Batcher, limits: Limits) -> None:
+        self.models, self.batcher, self.limits = models, batcher, limits
         self._gate = Gate(limits)
 
     async def health(self, request: Request) -> Response:
@@ -54,7 +51,7 @@ class Service:
     async def model(self, request: Request) -> Response:
         """The card of the model that the query names."""
         name = self.models.named(request.query_params.get("model"))
-        return JSONResponse(await run_in_threadpool(self.card, name))
+        return JSONResponse(await run_in_threadpool(self._card, name))
 
     async def openapi(self, request: Request) -> Response:
         """The description of this interface."""
@@ -68,13 +65,17 @@ class Service:
             kind = request.headers.get("content-type", "")
             images = await run_in_threadpool(images_of, kind, body, self.limits)
             del body
-            predict = await run_in_threadpool(self.models.load, name)
-            answer = asyncio.wrap_future(self.batcher.submit(predict, images))
+            model = await run_in_threadpool(self.models.load, name)
+            answer = asyncio.wrap_future(self.batcher.submit(model, images))
             results = await unless_gone(answer, request.receive, self.limits)
         self._check_faces(results)
         unreadable = all(result.unreadable for result in results)
-        found = {"model": name, "images": [result.to_dict() for result in results]}
+        card = await run_in_threadpool(self._card, name)
+        found = {"model": card, "images": [result.to_dict() for result in results]}
         return JSONResponse(found, status_code=422 if unreadable else 200)
+
+    def _card(self, name: str) -> dict[str, Any]:
+        return dict(self.models.load(name).describe())
 
     def _check_faces(self, results: Sequence[PredictedImage]) -> None:
         for result in results:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from fercache.serving.results import PredictedImage
 
 Predict = Callable[[Sequence[bytes]], list[PredictedImage]]
-"""Image files -> a result for each, in order; see `Predictor`."""
+"""Image files -> a result for each, in order."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ _IMAGE: Json = {
 _RESULT: Json = {
     "type": "object",
     "required": ["model", "images"],
-    "properties": {"model": _TEXT, "images": {"type": "array", "items": {"$ref": "#/components/schemas/Image"}}},
+    "properties": {
+        "model": {"type": "object"},
+        "images": {"type": "array", "items": {"$ref": "#/components/schemas/Image"}},
+    },
 }
 _ENTRY: Json = {
     "type": "object",

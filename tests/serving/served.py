@@ -15,10 +15,10 @@ from PIL import Image
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
 from fercache.serving.app import Service, application
-from fercache.serving.batching import Batcher, Predict
+from fercache.serving.batching import Batcher
 from fercache.serving.guard import Guard
 from fercache.serving.limits import Limits
-from fercache.serving.models import Models
+from fercache.serving.models import Model, Models
 from fercache.serving.results import PredictedFace, PredictedImage
 from fercache.serving.server import bound, http_server
 
@@ -36,6 +36,7 @@ class FakePredictor:
     """Finds `faces` in each image, in the middle; `calls` are the numbers of images; waits for `let_go`."""
 
     faces: int = 1
+    name: str = "fake"
     calls: list[int] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -46,6 +47,9 @@ class FakePredictor:
         self.calls.append(len(images))
         assert self.let_go.wait(20)
         return [self._one(image) for image in images]
+
+    def describe(self) -> dict[str, Any]:
+        return {"model": self.name, "classes": list(SHARES), "trained_on": [{"dataset": "synthetic:studio"}]}
 
     def _one(self, image: bytes) -> PredictedImage:
         try:
@@ -94,18 +98,14 @@ class Client:
         return self.send("POST", path, body, {"Content-Type": kind})
 
 
-def card(name: str) -> dict[str, Any]:
-    return {"model": name, "classes": list(SHARES), "trained_on": [{"dataset": "synthetic:studio"}]}
-
-
 @contextmanager
 def served(
-    predict: Predict | Mapping[str, Predict], limits: Limits | None = None, guard: Guard | None = None, images: int = 32
+    models: Model | Mapping[str, Model], limits: Limits | None = None, guard: Guard | None = None, images: int = 32
 ) -> Iterator[Client]:
-    """A client of a server of `predict`, under the name "fake" or under several; `images` are those of a batch."""
-    predictors = predict if isinstance(predict, Mapping) else {"fake": predict}
+    """A client of a server of a model, named "fake", or of several; `images` are those of a batch."""
+    named = models if isinstance(models, Mapping) else {"fake": models}
     batcher = Batcher(images)
-    service = Service(Models(list(predictors), predictors.__getitem__), card, batcher, limits=limits or Limits())
+    service = Service(Models(list(named), named.__getitem__), batcher, limits or Limits())
     server = http_server(application(service, guard))
     with bound("127.0.0.1", 0) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -9,12 +9,12 @@ import pytest
 
 from fercache.serving.guard import LOOPBACK, Guard
 from fercache.serving.limits import Limits
-from tests.serving.served import SHARES, Client, FakePredictor, card, image_file, served
+from tests.serving.served import SHARES, Client, FakePredictor, image_file, served
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
-    with served({"fake": FakePredictor(), "other": FakePredictor(faces=2)}) as client:
+    with served({"fake": FakePredictor(), "other": FakePredictor(faces=2, name="other")}) as client:
         yield client
 
 
@@ -41,7 +41,7 @@ def test_an_image_gives_what_predict_gives(client: Client) -> None:
     answer = client.post(image_file())
     assert answer.status == 200
     assert answer.json == {
-        "model": "fake",
+        "model": FakePredictor().describe(),
         "images": [{"image": "image", "width": 40, "height": 30, "faces": [FOUND]}],
     }
 
@@ -58,10 +58,10 @@ def test_a_form_and_json_keep_names_and_order(client: Client) -> None:
 
 def test_a_query_chooses_the_model(client: Client) -> None:
     assert client.get("/models").json == {"models": ["fake", "other"], "default": "fake"}
-    assert client.get("/model").json == card("fake")
-    assert client.get("/model?model=other").json == card("other")
+    assert client.get("/model").json == FakePredictor().describe()
+    assert client.get("/model?model=other").json == FakePredictor(name="other").describe()
     found = client.post(image_file(), path="/predict?model=other").json
-    assert found["model"] == "other" and len(found["images"][0]["faces"]) == 2
+    assert found["model"]["model"] == "other" and len(found["images"][0]["faces"]) == 2
 
 
 def test_an_unreadable_image_does_not_stop_the_others(client: Client) -> None:
