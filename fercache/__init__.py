@@ -36,6 +36,8 @@ HOME = {
     "SuggestRequest": "options.suggest",
     "predict": "stages.predict",
     "PredictRequest": "options.predict",
+    "load_predictor": "serving.predictor",
+    "Predictor": "serving.predictor",
     "demo": "experiments.shipped",
     "load_experiment": "experiments.config",
     "run": "experiments.run",

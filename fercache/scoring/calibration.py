@@ -38,6 +38,15 @@ class Abstention:
     area: float
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Answering only faces with at least this `confidence`: the share of faces answered, and their error rate."""
+
+    confidence: float
+    coverage: float
+    risk: float
+
+
 def calibration(
     probabilities: NDArray[np.float64],
     truth: NDArray[np.int64],
