@@ -21,7 +21,7 @@ Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Threshold:
-    """The probability below which a face's expression is unknown, and a sentence on where it comes from."""
+    """The probability below which a face's expression is unknown, and how it was chosen, if it was."""
 
     probability: float = 0.0
     reason: str = ""
@@ -42,7 +42,7 @@ def chosen_threshold(
         raise UsageError("unknown_below gives a threshold and abstain_at chooses one: give one or the other.")
     if abstain_at is not None:
         return _at_risk(abstain_at, classifier, settings)
-    return Threshold(unknown_below or 0.0, "given" if unknown_below else "")
+    return Threshold(unknown_below or 0.0)
 
 
 def _at_risk(risk: float, classifier: Classifier, settings: Settings) -> Threshold:

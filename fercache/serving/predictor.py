@@ -103,9 +103,8 @@ class Predictor:
 
     def describe(self) -> dict[str, Any]:
         """What the model is and what it was trained on, as JSON."""
-        card = self._describe()
-        unknown = {"unknown_below": round(self.threshold.probability, 6), "unknown_because": self.threshold.reason}
-        return {**card, **(unknown if self.threshold.probability else {})}
+        found = {"unknown_below": self.threshold.probability, "unknown_because": self.threshold.reason}
+        return {**self._describe(), **{name: value for name, value in found.items() if value}}
 
     def warm(self) -> "Predictor":
         """Does once what only a first face needs, so that the next one is as fast as all others."""

@@ -1,9 +1,13 @@
 """What a predictor says of an image: a result per face."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fercache.images.alignment import Points
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNKNOWN = "unknown"
 """The expression of a face whose highest probability is too low."""
@@ -50,3 +54,35 @@ def _face_dict(face: PredictedFace) -> dict[str, Any]:
         found["landmarks"] = [[round(x, 1), round(y, 1)] for x, y in face.landmarks]
     shares = {name: round(share, 6) for name, share in face.probabilities.items()}
     return {**found, "expression": face.expression, "probabilities": shares}
+
+
+EDGES = ("left", "top", "right", "bottom")
+
+
+def columns(names: Sequence[str]) -> list[str]:
+    """The columns of `rows`; there is one for each of the `names` of expressions."""
+    return ["path", "face", *EDGES, "score", "landmarks", "prediction", *names, "unreadable", "warning"]
+
+
+def rows(image: PredictedImage, names: Sequence[str]) -> list[dict[str, Any]]:
+    """A row per face, by column; one without a face for an image without faces. None is a missing value."""
+    blank: dict[str, Any] = dict.fromkeys(columns(names))
+    blank |= {"path": image.name, "unreadable": image.unreadable, "warning": image.warning}
+    return [{**blank, "face": number, **_cells(face)} for number, face in enumerate(image.faces)] or [blank]
+
+
+def _cells(face: PredictedFace) -> dict[str, Any]:
+    found: dict[str, Any] = {"prediction": face.expression, **face.probabilities}
+    if face.box is not None:
+        found |= zip(EDGES, map(float, face.box), strict=True)
+        found |= {"score": face.score, "landmarks": " ".join(f"{at:.1f}" for point in face.landmarks for at in point)}
+    return found
+
+
+def to_frame(images: Iterable[PredictedImage]) -> "pd.DataFrame":
+    """A data frame with a row per face, or per image without faces: see `columns`."""
+    import pandas as pd
+
+    images = list(images)
+    names = sorted({name for image in images for face in image.faces for name in face.probabilities})
+    return pd.DataFrame([row for image in images for row in rows(image, names)], columns=columns(names))
