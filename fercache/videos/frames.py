@@ -19,6 +19,7 @@ from fercache.images.colours import Unreadable
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -142,9 +143,11 @@ def _images_of(container: "InputContainer") -> "VideoStream":
     stream = next(iter(container.streams.video), None)
     if stream is None:
         raise Unreadable("a file without images: it has only sound or data")
-    if stream.width * stream.height > MOST_PIXELS:
-        raise Unreadable(f"{stream.width} x {stream.height} pixels are more than {MOST_PIXELS // 1_000_000} megapixels")
-    codec = stream.codec_context
+    codec: VideoCodecContext | None = stream.codec_context
+    if codec is None:
+        raise Unreadable("a video of an unknown codec, or damaged")
+    if codec.width * codec.height > MOST_PIXELS:
+        raise Unreadable(f"{codec.width} x {codec.height} pixels are more than {MOST_PIXELS // 1_000_000} megapixels")
     codec.options = {"max_pixels": str(MOST_PIXELS)}  # the size may change later
     codec.thread_type, codec.thread_count = "AUTO", min(os.cpu_count() or 1, MOST_THREADS)
     return stream

@@ -31,6 +31,7 @@ def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], codec: str = "li
                 stream = container.add_stream(codec, rate=rate)
                 stream.height, stream.width = pixels.shape[:2]
                 stream.pix_fmt = "yuv420p"
+                stream.options = {"preset": "ultrafast"} if codec == "libx264" else {}
                 if "degrees" in more:
                     stream.set_display_rotation(more["degrees"])
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")

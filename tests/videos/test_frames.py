@@ -71,7 +71,7 @@ def test_a_truncated_video_gives_the_frames_that_it_has(clip: Path, tmp_path: Pa
     assert "truncated" in video.warning or "damaged" in video.warning
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
 def test_damage_anywhere_costs_frames_and_not_the_program(
     tmp_path_factory: pytest.TempPathFactory, clip: Path, data: st.DataObject
@@ -130,8 +130,8 @@ def test_without_pyav_the_message_names_the_extra(clip: Path, monkeypatch: pytes
 
 
 def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "long.mp4", grey_frames(300, (320, 240)))
-    frame = 320 * 240 * 3
+    path = write_clip(tmp_path / "long.mp4", grey_frames(200, (160, 120)))
+    frame = 160 * 120 * 3
     tracemalloc.start()
     for each in Video(path).frames(RATE):
         assert isinstance(each.pixels, np.ndarray)
