@@ -1,4 +1,4 @@
-"""The same work for many faces, in threads and in order."""
+"""The same work for many faces, images or other items, in threads and in order."""
 
 import os
 from collections import deque
@@ -7,8 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-from fercache.datasets import FaceImage
-
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 PER_TASK = 32
@@ -20,21 +19,21 @@ READ_AHEAD = 512
 
 
 def in_threads(
-    faces: Iterable[FaceImage],
-    do: Callable[[FaceImage], Result],
+    faces: Iterable[Item],
+    do: Callable[[Item], Result],
     workers: int | None = None,
     *,
     per_task: int | None = None,
     ahead: int | None = None,
-) -> Iterator[tuple[FaceImage, Result]]:
+) -> Iterator[tuple[Item, Result]]:
     """Each face with the result of `do`, called in threads; in order, with about `ahead` faces in memory."""
     size, most, rest = per_task or PER_TASK, ahead or READ_AHEAD, iter(faces)
 
-    def do_some(some: Sequence[FaceImage]) -> list[tuple[FaceImage, Result]]:
+    def do_some(some: Sequence[Item]) -> list[tuple[Item, Result]]:
         return [(face, do(face)) for face in some]
 
     pool = ThreadPoolExecutor(workers or WORKERS)
-    waiting: deque[Future[list[tuple[FaceImage, Result]]]] = deque()
+    waiting: deque[Future[list[tuple[Item, Result]]]] = deque()
     try:
         while some := tuple(islice(rest, size)):
             waiting.append(pool.submit(do_some, some))

@@ -67,7 +67,7 @@ class Alignment:
         drawn = Image.fromarray(image).transform(
             (side, side), Image.Transform.AFFINE, to_pixels.ravel().tolist(), Image.Resampling.BICUBIC
         )
-        return np.asarray(drawn)
+        return np.array(drawn)  # a copy that can be written to, as `decode` returns
 
 
 def _similarity(template: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,6 +38,15 @@ class Abstention:
     area: float
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Answering only faces with at least this `confidence`: the share of faces answered, and their error rate."""
+
+    confidence: float
+    coverage: float
+    risk: float
+
+
 def calibration(
     probabilities: NDArray[np.float64],
     truth: NDArray[np.int64],
@@ -123,6 +132,21 @@ def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], 
         risk=tuple(float(risk) for risk in risks[last]),
         area=float(risks.mean()),
     )
+
+
+def cut_at(probabilities: NDArray[np.float64], truth: NDArray[np.int64], risk: float) -> Cut:
+    """The lowest confidence at which at most the share `risk` of the answers is wrong.
+
+    If none is that good, the one with the lowest error rate, which is then above `risk`. Faces with equal confidence
+    are answered together. Raises ValueError without faces.
+    """
+    confidence, right = _confidence(probabilities, truth)
+    levels, level, faces = np.unique(-confidence, return_inverse=True, return_counts=True)
+    answered = np.cumsum(faces)
+    risks = np.cumsum(np.bincount(level, ~right)) / answered
+    good = np.flatnonzero(risks <= risk)
+    last = int(good[-1] if len(good) else risks.argmin())
+    return Cut(float(-levels[last]), float(answered[last] / len(truth)), float(risks[last]))
 
 
 def probabilities(logits: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:
