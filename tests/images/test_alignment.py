@@ -66,8 +66,8 @@ def test_any_landmarks_give_a_square_that_is_not_mirrored(x: float, y: float, si
 @given(places, places, sides, st.floats(-300, 300), st.floats(-300, 300))
 def test_a_face_that_moves_takes_its_square_along(x: float, y: float, side: float, right: float, down: float) -> None:
     moved = Alignment(0.1).square(placed((x + right, y + down), side, 0.3))
-    expected = Alignment(0.1).square(placed((x, y), side, 0.3)) + [[0, 0, right], [0, 0, down]]
-    np.testing.assert_allclose(moved, expected, atol=1e-6)
+    shift = np.array([[0, 0, right], [0, 0, down]])
+    np.testing.assert_allclose(moved, Alignment(0.1).square(placed((x, y), side, 0.3)) + shift, atol=1e-6)
 
 
 @settings(deadline=None, max_examples=50)
