@@ -11,9 +11,9 @@ from fercache.layouts.folders import files_below
 from fercache.options.predict import PredictRequest
 from fercache.runtime.progress import progress
 from fercache.serving.classifiers import Classifier, of_text, of_trained
-from fercache.serving.predictor import Predictor, build_predictor
+from fercache.serving.predictor import Predictor, usable_detector
 from fercache.serving.results import PredictedImage
-from fercache.serving.thresholds import chosen_threshold
+from fercache.serving.thresholds import check_asked, chosen_threshold
 from fercache.settings import Settings
 
 FEW = 32
@@ -57,11 +57,14 @@ def predict(settings: Settings, request: PredictRequest) -> Predictions:
                 "--abstain-at chooses a threshold for the head as trained; --adapt changes it: leave out one."
             )
     paths = [file for path in request.paths for file in files_of(path)]
+    check_asked(request.unknown_below, request.abstain_at, trained=bool(request.run))
+    detector, missing = usable_detector(request.faces)
     classifier = _classifier(settings, request)
     if len(paths) < FEW:
         classifier.encoder.layout = PLAIN
     threshold = chosen_threshold(request.unknown_below, request.abstain_at, classifier=classifier, settings=settings)
-    return Predictions(build_predictor(classifier, request.faces, settings=settings, threshold=threshold), paths)
+    predictor = Predictor(classifier, detector, threshold=threshold, no_detector=missing, settings=settings)
+    return Predictions(predictor, paths)
 
 
 def _classifier(settings: Settings, request: PredictRequest) -> Classifier:
