@@ -61,7 +61,7 @@ class Predictor:
         no_detector: str = "",
         settings: Settings | None = None,
     ) -> None:
-        """Without a detector, every image is taken as a crop of a face; if it is no square, `no_detector` is a warning."""
+        """Without a detector, every image is taken as a crop of a face; `no_detector` is the warning for no square."""
         self.classifier, self.detector, self.threshold = classifier, detector, threshold
         self.names, self.title = classifier.names, classifier.title
         self.alignment = Alignment()
