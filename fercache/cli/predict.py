@@ -13,7 +13,9 @@ from fercache.output_paths import shown
 if TYPE_CHECKING:
     from fercache.serving.prediction_files import PredictionFile
     from fercache.serving.results import PredictedFace, PredictedImage
+    from fercache.serving.thresholds import Threshold
 
+SCREEN = Path("-")
 SHOWN = 3
 """Expressions of a face that a line shows."""
 
@@ -45,21 +47,20 @@ def command(request: PredictCommand) -> None:
             drawn.keep(predictions.paths)
         with ExitStack() as stack:
             for file in files:
-                stack.enter_context(file).begin(predictions.names, predictions.predictor.describe())
+                stack.enter_context(file).begin(predictions.names, predictions.predictor.describe)
             for path, image in zip(predictions.paths, predictions, strict=True):
                 for file in files:
                     file.write(image)
                 if drawn:
                     drawn.add(path, image)
-                _say(image, quiet=request.outputs.json_file == Path("-"))
+                _say(image, quiet=request.outputs.json_file == SCREEN)
                 total, unreadable = total + 1, unreadable + bool(image.unreadable)
     except KeyboardInterrupt:
         kept = " ".join(file.left for file in files)
         raise InterruptedWorkError(f"Interrupted. {kept}".rstrip()) from None
-    reason = predictions.predictor.threshold.reason
-    _end(
-        request.outputs, f"unknown below {predictions.predictor.threshold.probability:.3f}, {reason}" if reason else ""
-    )
+    predictor = predictions.predictor
+    click.echo(predictor.classifier.training, err=True)
+    _end(request.outputs, predictor.threshold)
     _refuse_unreadable(unreadable, total)
 
 
@@ -95,13 +96,13 @@ def _best(face: "PredictedFace") -> str:
     return best if face.expression in face.probabilities else f"{face.expression} ({best})"
 
 
-def _end(outputs: PredictOutputs, threshold: str) -> None:
-    quiet = outputs.json_file == Path("-")
+def _end(outputs: PredictOutputs, threshold: "Threshold") -> None:
+    quiet = outputs.json_file == SCREEN
     for what, path in (("all probabilities", outputs.csv), ("all results", outputs.json_file), ("drawn", outputs.draw)):
-        if path and not (quiet and path == outputs.json_file):
+        if path and path != SCREEN:
             click.echo(f"{what}: {shown(path)}", err=quiet)
-    if threshold:
-        click.echo(threshold, err=quiet)
+    if threshold.reason:
+        click.echo(f"unknown below {threshold.probability:.3f}, {threshold.reason}", err=quiet)
 
 
 def _refuse_unreadable(unreadable: int, total: int) -> None:

@@ -17,7 +17,7 @@ from fercache.output_paths import check_output_folder
 from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
 from fercache.store.atomic import replacing
 
-ENDING = ".faces.jpg"
+ENDING = ".faces"
 LEAST_SIDE, MOST_SIDE = 480, 4096
 """Pixels of the longer side: smaller images are enlarged, so that labels fit, and larger ones are reduced."""
 TEXT_SHARE, LEAST_TEXT = 1 / 40, 16
@@ -71,10 +71,10 @@ class Annotations:
         return file
 
     def _free(self, stem: str) -> Path:
-        file, number = self.folder / f"{stem}{ENDING}", 1
+        file, number = self.folder / f"{stem}{ENDING}.jpg", 1
         while os.path.realpath(file) in self._taken:
             number += 1
-            file = self.folder / f"{stem}-{number}{ENDING}"
+            file = self.folder / f"{stem}{ENDING}-{number}.jpg"
         self._taken.add(os.path.realpath(file))
         return file
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -99,9 +100,15 @@ class Predictor:
         return self._with_expressions(blank, squares)
 
     def describe(self) -> dict[str, Any]:
-        """What the model is and what it was trained on, as JSON."""
+        """The card of the model: what it is, what it was trained on, and below which probability it does not answer."""
         found = {"unknown_below": self.threshold.probability, "unknown_because": self.threshold.reason}
-        return {**_card(self.classifier), **{name: value for name, value in found.items() if value}}
+        return {**self._card, **{name: value for name, value in found.items() if value}}
+
+    @cached_property
+    def _card(self) -> dict[str, Any]:
+        from fercache.serving.description import description  # reads records, with libraries that take time to load
+
+        return description(self.classifier, self._settings)
 
     def warm(self) -> "Predictor":
         """Does once what only a first face needs, so that the next one is as fast as all others."""
@@ -207,14 +214,6 @@ def usable_detector(name: str | None) -> tuple[Detector | None, str]:
         if name != AUTO:
             raise
     return None, f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
-
-
-def _card(classifier: Classifier) -> dict[str, Any]:
-    card: dict[str, Any] = {"model": classifier.title, "encoder": classifier.encoder.name}
-    if classifier.runs:
-        config = classifier.runs[0].config
-        card |= {"head": config.head, "source": config.source, "seeds": [run.config.seed for run in classifier.runs]}
-    return {**card, "classes": list(classifier.names)}
 
 
 def _pixels(given: Given) -> Pixels:
