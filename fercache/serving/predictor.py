@@ -19,9 +19,9 @@ from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
-from fercache.serving.abstention import EVERY, Threshold, chosen_threshold
 from fercache.serving.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
 from fercache.serving.results import PredictedFace, PredictedImage, answered
+from fercache.serving.thresholds import EVERY, Threshold, chosen_threshold
 from fercache.settings import Settings, load_settings
 
 Pixels = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fercache.serving.abstention import Threshold
+from fercache.serving.thresholds import Threshold
 from fercache.serving.changes import Changes
 from fercache.serving.clips import of_frames, of_video
 from fercache.serving.results import UNKNOWN, PredictedFrame, PredictedImage
