@@ -65,9 +65,13 @@ class Annotations:
             pixels = decode(read_plain(str(path)))
         except (OSError, Unreadable):
             return None
-        file = self._free(path.stem or path.name)
+        return self.write(path.stem or path.name, annotated(pixels, image.faces))
+
+    def write(self, stem: str, image: Image.Image) -> Path:
+        """Writes an image as `stem` and ENDING."""
+        file = self._free(stem)
         with replacing(file) as temporary:
-            annotated(pixels, image.faces).save(temporary, "JPEG", quality=QUALITY, subsampling=0)
+            image.save(temporary, "JPEG", quality=QUALITY, subsampling=0)
         return file
 
     def _free(self, stem: str) -> Path:
@@ -118,7 +122,8 @@ def _label(
 ) -> Rectangle:
     """Draws a label above the box, or where it hides no other label; returns its rectangle."""
     share = max(face.probabilities.values(), default=0.0)
-    text, font = f"{face.expression} {share:.0%}", _font(height)
+    track = "" if face.track is None else f"{face.track}: "
+    text, font = f"{track}{face.expression} {share:.0%}", _font(height)
     gap = max(2, height // 6)
     text, width = _fitting(text, font, drawing.im.size[0] - 2 * gap)
     size = (width + 2 * gap, height + 2 * gap)
