@@ -43,8 +43,8 @@ class Classifier:
     """An encoder, and functions from its features (and crops of `crop_side`) to calibrated logits of `names`.
 
     Several functions, the seeds of a method, count equally: their probabilities are averaged. `title` names the run or
-    the method; `runs` are those that the functions come from. `request` is the encoder's, `prompts` the set of texts, ""
-    for sentences, and `adapted_by` the adaptation of the functions.
+    the method, `runs` are those that the functions come from. `request` is the encoder's, `prompts` the set of texts,
+    "" for sentences; `adapted_by` is the adaptation of the functions.
     """
 
     title: str

@@ -25,10 +25,14 @@ Describe = Callable[[], dict[str, Any]]
 
 
 class Format(ABC):
-    """How images become text; `suffix` is that of its files, `option` the one that names them."""
+    """How images become text; `suffix` is that of its files, `option` the one that names them.
+
+    `videos` says whether there may be frames of videos.
+    """
 
     suffix: str
     option: str
+    videos = False
 
     @abstractmethod
     def head(self, names: Sequence[str], describe: Describe) -> str:
@@ -50,11 +54,12 @@ class Csv(Format):
 
     def head(self, names: Sequence[str], describe: Describe) -> str:
         """See `Format.head`."""
-        return _line(columns(sorted(names)))
+        return _line(columns(sorted(names), videos=self.videos))
 
     def image(self, image: PredictedImage, names: Sequence[str], *, first: bool) -> str:
         """See `Format.image`."""
-        return "".join(_line([_cell(cell) for cell in row.values()]) for row in rows(image, sorted(names)))
+        found = rows(image, sorted(names), videos=self.videos)
+        return "".join(_line([_cell(cell) for cell in row.values()]) for row in found)
 
 
 class Json(Format):
@@ -103,9 +108,9 @@ class PredictionFile:
     def __enter__(self) -> "PredictionFile":
         return self
 
-    def begin(self, names: Sequence[str], describe: Describe) -> None:
+    def begin(self, names: Sequence[str], describe: Describe, *, videos: bool = False) -> None:
         """Writes the head of the file. Raises FercacheError when it cannot be written."""
-        self._names = tuple(names)
+        self._names, self._format.videos = tuple(names), videos
         with explained(self.path):
             if self.path != SCREEN:
                 self.part.parent.mkdir(parents=True, exist_ok=True)

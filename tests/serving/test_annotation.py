@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from fercache.serving.annotation import COLOURS, LEAST_SIDE, LEAST_TEXT, MOST_SIDE, Annotations, annotated, colour_of
+from fercache.serving.annotation import COLOURS, LEAST_SIDE, MOST_SIDE, Annotations, annotated, colour_of, text_height
 from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
 
 GREY = 128
@@ -34,8 +34,8 @@ def test_labels_can_be_read_at_any_size(size: tuple[int, int]) -> None:
     assert image.width / image.height == pytest.approx(width / height, rel=0.02)
     rows, columns = np.nonzero(coloured(image))
     runs_of_label = [np.ptp(columns[rows == row]) for row in np.unique(rows)]
-    text = max(LEAST_TEXT, max(image.size) / 40)
-    assert max(runs_of_label) >= 4 * text, "a label is as wide as its text"
+    text = text_height(image.size)
+    assert text >= 16 and max(runs_of_label) >= 4 * text, "a label is as wide as its text"
     black = (np.asarray(image) < 40).all(axis=2)
     assert np.ptp(np.nonzero(black)[0]) >= 0.5 * text, "letters are as high as half of the line"
 
