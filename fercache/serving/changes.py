@@ -23,14 +23,20 @@ class _State:
 
 
 class Changes:
-    """Follows the expression of every track."""
+    """Follows the expression of every track in the `frames` of a video so far."""
 
     def __init__(self, hold: float = HOLD) -> None:
-        self.hold = hold
+        self.hold, self.frames = hold, 0
         self._states: dict[int | None, _State] = {}
+
+    @property
+    def tracks(self) -> int:
+        """The number of tracks so far."""
+        return len(self._states)
 
     def update(self, frame: PredictedFrame) -> list[Change]:
         """The changes that are certain from this frame on; they began `hold` seconds before it, or earlier."""
+        self.frames += 1
         found = (self._follow(Change(frame.time, face)) for face in frame.faces)
         return [change for change in found if change]
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fercache.serving.abstention import Threshold
+from fercache.options.predict import VideoOptions
 from fercache.serving.changes import Changes
 from fercache.serving.clips import of_frames, of_video
 from fercache.serving.results import UNKNOWN, PredictedFrame, PredictedImage
+from fercache.serving.thresholds import Threshold
 from fercache.videos.frames import Frame
 from tests.serving.fake_predictor import RED, VIOLET, fake_predictor, scene
 from tests.videos.made_clips import RATE, write_clip
@@ -41,7 +42,7 @@ def frames_of(images: Any) -> list[PredictedFrame]:
 
 @pytest.mark.parametrize(("rate", "smooth"), [(5.0, 0.4), (12.5, 0.4), (5.0, 0.0)])
 def test_two_faces_are_two_tracks_that_change_when_they_do(clip: Path, rate: float, smooth: float) -> None:
-    frames = frames_of(of_video(fake_predictor(), clip, rate, smooth))
+    frames = frames_of(of_video(fake_predictor(), clip, VideoOptions(fps=rate, smooth=smooth)))
     assert [frame.time for frame in frames] == pytest.approx([n / rate for n in range(len(frames))], abs=1e-3)
     assert len(frames) == 4 * rate and all({f.track for f in frame.faces} == {1, 2} for frame in frames)
     assert not any(frame.warning for frame in frames)
