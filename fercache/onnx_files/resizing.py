@@ -4,7 +4,7 @@ ONNX has an operation of its own, but the kernels of onnxruntime round different
 """
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
