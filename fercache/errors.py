@@ -29,6 +29,12 @@ class UsageError(FercacheError):
     exit_code = 2
 
 
+class PartlyReadError(FercacheError):
+    """The work is done, except for files that cannot be read."""
+
+    exit_code = 3
+
+
 class InterruptedWorkError(FercacheError):
     """The work was interrupted; the text says what is kept."""
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from fercache import registry
 from fercache.errors import UsageError, check_length, nearest
 from fercache.expressions import NAME_OF_ALIAS
+from fercache.images.alignment import Alignment, FoundFace
 from fercache.images.corruptions import Corruption, corruptions
-from fercache.images.decode import decode
+from fercache.images.decode import decode, refuse_outside
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
 from fercache.splits import POOL, SPLITS, meant_split, split_name
 
@@ -35,7 +36,7 @@ class FaceImage:
     `vote_columns`, -1 where a label file lacks the image; `box` is (left, top, right, bottom) in pixels; `group` is
     `column=value;...`; `fingerprint` (32 bytes, or a function that returns them) identifies the image without reading
     it; `path` is the image's own file, if it has one (as text: a million `Path`s would take 300 MB); `corruption` is
-    applied to the decoded, cropped image.
+    applied to the decoded, cropped image. `found` is the face's place in a photograph, from which `alignment` crops it.
     """
 
     id: str
@@ -49,6 +50,8 @@ class FaceImage:
     fingerprint: bytes | Callable[[], bytes] | None = None
     path: str | None = None
     corruption: Corruption | None = None
+    found: FoundFace | None = None
+    alignment: Alignment | None = None
 
     def pixels(self, data: bytes | NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) uint8: the `data` that `read` returned, decoded, cropped, and corrupted if the dataset is.
@@ -56,6 +59,9 @@ class FaceImage:
         Raises Unreadable.
         """
         pixels = decode(data, self.box)
+        if self.found is not None and self.alignment is not None:
+            refuse_outside(self.found.box, pixels)
+            pixels = self.alignment.crop(pixels, self.found)
         return pixels if self.corruption is None else self.corruption(pixels)
 
 

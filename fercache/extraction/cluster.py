@@ -8,20 +8,27 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from fercache.cluster import Needs, WithPlugins, Work, handed_out
 from fercache.datasets import FaceImage
+from fercache.detectors import Detector, load_detector
 from fercache.encoders import Encoder
 from fercache.encoders.bundled.reference import load_checked
 from fercache.errors import FercacheError
 from fercache.extraction.listing import UNREAD, Listing
 from fercache.extraction.local import Counts, Encoded, ExtractionTask, encode_shard
+from fercache.extraction.photographs import Found, Looked, search
 from fercache.options.extract import EncoderRequest
 from fercache.runtime.progress import progress
 from fercache.store.schema import Quarantined
 from fercache.store.shards import TableWriter
 from fercache.store.tables import KnownFeatures
+
+BLOCK = 16
+"""Photographs in a task that looks for faces."""
+Block = tuple[tuple[bytes, FaceImage], ...]
 
 Shared = tuple[ExtractionTask, EncoderRequest, Mapping[str, Any], Mapping[str, KnownFeatures]]
 """What workers fetch once: the task, the encoder request and identity, and the known features."""
@@ -61,6 +68,41 @@ def extract_on_cluster(
             bar.update(len(shards.rows[shard]))
             counts += some
     return replace(counts, seconds=round(time.perf_counter() - start, 3))
+
+
+def search_on_cluster(
+    photographs: Mapping[bytes, FaceImage], asked: str, identity: Mapping[str, Any], address: str | None
+) -> Looked:
+    """The hash and the faces of every photograph, by hash, in blocks as they are done: a block is a task.
+
+    Workers load the detector `asked`, whose `identity` must be the driver's. Raises UsageError without Ray or a
+    cluster, FercacheError for a block that fails.
+    """
+    pairs = iter(photographs.items())
+    blocks = dict(enumerate(iter(lambda: tuple(islice(pairs, BLOCK)), ())))
+    shared = WithPlugins((asked, dict(identity)))
+    work = Work(_search_block, shared, Needs("cpu"), name=_name_of_block, unit="blocks of photographs")
+    with handed_out(work, blocks, address) as done:
+        for _, result in done:
+            yield from result()
+
+
+def _name_of_block(block: Block) -> str:
+    return f"the block from {block[0][1].id} to {block[-1][1].id}"
+
+
+def _search_block(shared: tuple[str, Mapping[str, Any]], block: Block) -> list[tuple[bytes, Found]]:
+    asked, identity = shared
+    detector = _detector(asked)
+    if dict(detector.identity()) != identity:
+        raise FercacheError(f"The detector {asked} differs on a worker. All machines need the same fercache and files.")
+    return [(sha256, search(photograph, detector)) for sha256, photograph in block]
+
+
+@cache
+def _detector(asked: str) -> Detector:
+    """Loaded once per worker."""
+    return load_detector(asked)
 
 
 class _Shards(Mapping[int, Sequence[FaceImage]]):

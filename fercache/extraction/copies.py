@@ -10,7 +10,6 @@ from PIL import Image
 from fercache.datasets import FaceImage
 from fercache.encoders import Encoder
 from fercache.images.colours import Unreadable
-from fercache.images.decode import decode
 from fercache.store.copies import Copies
 
 MOST = 64
@@ -62,7 +61,7 @@ def encode_copies(faces: Sequence[FaceImage], encoder: Encoder) -> Copies | None
 def _squares(face: FaceImage, encoder: Encoder) -> dict[str, Pixels] | None:
     """The image and its copies, preprocessed: for all chosen faces they have to fit in memory."""
     try:
-        image = decode(face.read(), face.box)
+        image = face.pixels(face.read())
     except (Unreadable, OSError):
         return None
     changed = {name: encoder.preprocess(change(image)) for name, change in CHANGES.items()}

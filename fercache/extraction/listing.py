@@ -6,7 +6,8 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,18 @@ def _why_unread(face: FaceImage) -> str:
 
 def _manifest_line(face: FaceImage, fingerprint: bytes) -> bytes:
     """Everything about a face that affects its table. Raises UsageError for text that a table cannot hold."""
-    about = [face.id, face.split, face.label, face.votes, face.subject, face.group, face.box, fingerprint.hex()]
+    about: list[Any] = [
+        face.id,
+        face.split,
+        face.label,
+        face.votes,
+        face.subject,
+        face.group,
+        face.box,
+        fingerprint.hex(),
+    ]
+    if face.found is not None and face.alignment is not None:
+        about += [asdict(face.found), face.alignment.identity()]
     try:
         line = canonical_json(about).encode()
     except UnicodeEncodeError:

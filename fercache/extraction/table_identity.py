@@ -1,12 +1,13 @@
 """What goes into the key of a feature table: everything that changes its numbers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fercache.datasets import DatasetName
 from fercache.encoders import Encoder
 from fercache.extraction.listing import Listing
 from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews
-from fercache.store.tables import RECIPE, UNLABELLED
+from fercache.store.tables import FACES, RECIPE, UNLABELLED
 
 
 def table_identity(
@@ -16,10 +17,11 @@ def table_identity(
     *,
     views: RequestedViews = CLEAN_VIEW,
     unlabelled: bool = False,
+    faces: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The identity of the table of the listed faces; the table's key is its hash.
 
-    A corrupted dataset has one table for each split.
+    `faces` is how they were found in photographs, if they were. A corrupted dataset has one table for each split.
     """
     corruption = listing.faces[0].corruption
     return {
@@ -29,5 +31,6 @@ def table_identity(
         "views": list(views.names),
         **({RECIPE: views.recipe.identity()} if views.count else {}),
         **({UNLABELLED: True} if unlabelled else {}),
+        **({FACES: dict(faces)} if faces else {}),
         **({"split": name.split, "corruption": corruption.identity()} if corruption is not None else {}),
     }

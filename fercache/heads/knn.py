@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from fercache.cells import by_cell, fit_cells, nearest_cells
 from fercache.heads import Batch, FittedHead, HeadSettings, Task
-from fercache.heads.linear_probe import LIBRARIES
 from fercache.trunks import Faces
 
 NEIGHBOURS = (50, 20, 10, 5, 3, 1)
@@ -69,6 +68,8 @@ class Memory(nn.Module):
             self._sort_by_cell()
 
     def _sort_by_cell(self) -> None:
+        from fercache.heads.linear_probe import LIBRARIES  # loads scikit-learn, which small sources do not need
+
         with LIBRARIES.limit(limits=1):  # more threads would round differently
             centres = fit_cells(self.keys, max(1, len(self.keys) // CELL), seed=0)
         order, starts = by_cell(nearest_cells(self.keys, centres, 1)[:, 0], len(centres))

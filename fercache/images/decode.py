@@ -8,6 +8,7 @@ import re
 import threading
 import warnings
 from contextlib import nullcontext
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ LARGE = 4_000_000
 
 WIDEST_FACE_CROP = 2.5
 LARGEST_FACE_CROP = 2048
-CROP = "crop the faces, or list them with a `box` column"
+CROP = "crop the faces, extract with --faces, or list them with a `box` column"
 DARK, FLAT = 64, 8
 """Of 255: brightest value and contrast below which a face is hardly visible. 14 bits in 16 end at 63."""
 
@@ -154,6 +155,12 @@ def _exif(image: Image.Image) -> bytes:
     if _PROFILE in image.info:  # as text: older versions of ImageMagick write it into PNG
         return bytes.fromhex("".join(image.info[_PROFILE].split("\n")[3:]))
     return bytes(image.info.get("exif", b""))
+
+
+def refuse_outside(box: tuple[float, float, float, float], pixels: NDArray[np.uint8]) -> None:
+    """Raises Unreadable for a box that holds no pixel of an image (H, W, 3)."""
+    left, top, right, bottom = box
+    _clip((floor(left), floor(top), ceil(right), ceil(bottom)), pixels.shape[1], pixels.shape[0])
 
 
 def _clip(box: Box, width: int, height: int) -> Box:

@@ -21,10 +21,12 @@ from fercache.loading.targets import target_split, unseen_split
 from fercache.scoring.calibration import probabilities
 from fercache.settings import Settings
 from fercache.store.prompts import PromptTable
+from fercache.store.rows import Rows, take
 from fercache.store.runs import find_runs
 from fercache.store.schema import CLEAN
 from fercache.store.tables import FeatureTable, TableInfo, read_table
 from fercache.training import head_logits
+from fercache.trunks import BLOCK
 
 TEXT = "text"
 """The name of the member that compares faces with the prompts, as `fercache predict` does without a run."""
@@ -54,13 +56,14 @@ class Member:
 class Committee:
     """N faces of a dataset's split, in its `name`, the L expressions that any member knows, and what each says.
 
-    `row` (N,) are the faces' rows in the table, `id` (N,) their ids, `features` (N, D) as stored.
+    `row` (N,) are the faces' rows in the table, `id` (N,) their ids, `features` (N, D) as stored, on disk if they are
+    large.
     """
 
     name: DatasetName
     row: NDArray[np.int64]
     id: NDArray[np.object_]
-    features: NDArray[np.floating]
+    features: Rows
     expressions: tuple[str, ...]
     members: tuple[Member, ...]
 
@@ -89,7 +92,7 @@ def read_committee(
     table = read_table(info.path)
     name = replace(name, split=name.split or target_split(info.splits, name, []))
     row = np.flatnonzero(of_split(table, name, name.split))
-    features = table.columns.features[CLEAN][row]
+    features = take(table.columns.features[CLEAN], row)
     finished = find_runs(settings.cache)
     folders = [find_run(finished, run) for run in runs] or _fitting(finished, info, name, every_run=every_run)
     members = [_of_run(settings, folder, info, name=name, table=table, device=device) for folder in folders]
@@ -147,10 +150,10 @@ def _of_run(
     return Member(folder.name, _over_all(logits / temperature, loaded.config.expressions))
 
 
-def _by_text(features: NDArray[np.floating], prompts: PromptTable) -> NDArray[np.float64]:
-    text = prompts.per_expression(_NAMED)
-    logits = prompts.logit_scale * _unit(features.astype(np.float32)) @ _unit(text).T
-    return _over_all(logits, _NAMED)
+def _by_text(features: Rows, prompts: PromptTable) -> NDArray[np.float64]:
+    text = _unit(prompts.per_expression(_NAMED)).T
+    parts = (features[begin : begin + BLOCK].astype(np.float32) for begin in range(0, len(features), BLOCK))
+    return np.concatenate([_over_all(prompts.logit_scale * _unit(part) @ text, _NAMED) for part in parts])
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from fercache import registry
 from fercache.datasets import Dataset, DatasetName, FaceImage
 from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
-from fercache.loading.originals import faces_with, known_root, read_without_labels
+from fercache.loading.originals import faces_with
 from fercache.reporting.report import FaceImages
 from fercache.settings import Settings
 from fercache.store.tables import TableInfo, find_tables
@@ -40,9 +40,7 @@ def images_of(settings: Settings, show_real: bool) -> FaceImages:
             name = DatasetName.parse(target)
             dataset: Dataset = registry.load("datasets", name.family)
             if dataset.may_show_faces or show_real:
-                root = known_root(settings, name, tables()) if dataset.needs_root else None
-                faces = faces_with(ids, name, root, unlabelled=read_without_labels(name, tables()))
-                return dict(thumbnails(faces))
+                return dict(thumbnails(faces_with(ids, name, settings=settings, tables=tables())))
         return {}
 
     return images

@@ -9,6 +9,9 @@ from pydantic import ValidationError
 from fercache.errors import UsageError, first_problem
 from fercache.options import EngineOptions, Options, device_option, option
 
+Which = Literal["largest", "all", "single"]
+"""Of a photograph's faces: the largest, all, or the only one."""
+
 
 class EncoderOptions(Options):
     """An encoder and how it computes. `name` is a family, or an architecture and tag in open_clip's notation."""
@@ -75,6 +78,13 @@ class ExtractRequest(ContentOptions, EngineOptions):
     unlabelled: bool = option(
         False, "Read no labels: a folder with images at any depth, or a list without a column of labels."
     )
+    faces: str | None = option(
+        None,
+        "The images are photographs, whose faces this detector finds (auto, mtcnn, yunet:FILE), or this list of boxes "
+        "has (FILE.csv: image,left,top,right,bottom).",
+        metavar="DETECTOR",
+    )
+    which: Which = option("largest", "Faces to take from a photograph; single: none if it has several.")
     encoder: EncoderRequest = EncoderRequest()
     shifted: bool = option(
         True, "Also encode shifted images of the validation split, to select snapshots by. [default: shifted]"

@@ -16,7 +16,27 @@ class PredictRequest(Options):
     """Image files and folders. Without a `run`: text similarity, with a prompt set or with `sentences`."""
 
     paths: tuple[Path, ...] = option(..., "Image files and folders.", argument=True)
-    run: str | None = option(None, "Name or key of a run. [default: text similarity, without training]")
+    run: str | None = option(
+        None,
+        "Name or key of a run, or a method, such as linear-probe: the mean of its seeds. [default: text similarity, "
+        "without training]",
+    )
+    faces: str = option(
+        "auto",
+        "Detector that finds the faces in images that are no square crop, NAME[:FILE], or none.",
+        metavar="DETECTOR",
+        shown="mtcnn if it is installed",
+    )
+    unknown_below: float | None = option(
+        None, "Answer 'unknown' where the highest probability is lower.", metavar="P", gt=0, lt=1
+    )
+    abstain_at: float | None = option(
+        None,
+        "Answer 'unknown' so often that at most this share of the answers is wrong on source validation.",
+        metavar="RISK",
+        gt=0,
+        lt=1,
+    )
     prompts: str | None = option(
         None,
         "Prompt set: faces, ke2nt, or a TOML file. [default: the seven basic expressions of faces]",
@@ -41,3 +61,22 @@ class PredictRequest(Options):
         if len(sets) > 1:
             raise ValueError(f"'{sets[0]}' and '{sets[1]}': give one prompt set, or sentences with --sentence")
         return {**given, "prompts": next(iter(sets), None), "sentences": (*sentences, *given.get("sentences", ()))}
+
+
+class PredictOutputs(Options):
+    """The files that the command writes."""
+
+    csv: Path | None = option(None, "Write a row per face, with box and all probabilities.", metavar="FILE.csv")
+    json_file: Path | None = option(
+        None,
+        "Write all that is known of each face, and of the model; - is the screen.",
+        flag="json",
+        metavar="FILE.json",
+    )
+    draw: Path | None = option(None, "Write the images with boxes and labels to this folder.", metavar="DIR")
+
+
+class PredictCommand(PredictRequest):
+    """A request, and where the answers go."""
+
+    outputs: PredictOutputs = PredictOutputs()

@@ -134,6 +134,21 @@ def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], 
     )
 
 
+def cut_at(probabilities: NDArray[np.float64], truth: NDArray[np.int64], risk: float) -> Cut:
+    """The lowest confidence at which at most the share `risk` of the answers is wrong.
+
+    If none is that good, the one with the lowest error rate, which is then above `risk`. Faces with equal confidence
+    are answered together. Raises ValueError without faces.
+    """
+    confidence, right = _confidence(probabilities, truth)
+    levels, level, faces = np.unique(-confidence, return_inverse=True, return_counts=True)
+    answered = np.cumsum(faces)
+    risks = np.cumsum(np.bincount(level, ~right)) / answered
+    good = np.flatnonzero(risks <= risk)
+    last = int(good[-1] if len(good) else risks.argmin())
+    return Cut(float(-levels[last]), float(answered[last] / len(truth)), float(risks[last]))
+
+
 def probabilities(logits: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N, L) softmax of the logits over the `known` (L,) expressions; 0 for the others.
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
-from fercache.loading.originals import faces_with, known_root, read_without_labels
+from fercache.loading.originals import faces_with
 from fercache.settings import Settings
 from fercache.store.atomic import replacing
 from fercache.store.tables import FeatureTable
@@ -82,8 +82,7 @@ def _read_images(
     for name, table in tables.items():
         here = {image.id: image for image in wanted if image.dataset == str(name.whole)}
         with suppress(UsageError, OSError):  # the dataset is no longer there
-            root = known_root(settings, name, [table])
-            for face in faces_with(here, name, root, unlabelled=read_without_labels(name, [table])):
+            for face in faces_with(here, name, settings=settings, tables=[table]):
                 with suppress(Unreadable, OSError):
                     found[here[face.id]] = face.pixels(face.read())
     return found

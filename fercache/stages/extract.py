@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from fercache.extraction.crops import store_crops
 from fercache.extraction.listing import Listing, list_faces
 from fercache.extraction.local import Counts, ExtractionTask, extract_shards
 from fercache.extraction.packed_faces import remembered
+from fercache.extraction.photographs import find_faces, resolved
 from fercache.extraction.prepare import CLEAN_VIEW, RequestedViews, first_faces
 from fercache.extraction.table_identity import table_identity
 from fercache.identity import key_of
@@ -40,7 +41,7 @@ from fercache.stages.embed_prompts import write_prompt_tables
 from fercache.store.asked import note_asked
 from fercache.store.copies import copies_path, write_copies
 from fercache.store.shards import TableWriter
-from fercache.store.tables import RECIPE, KnownFeatures, find_tables, read_info, table_path
+from fercache.store.tables import FACES, RECIPE, KnownFeatures, find_tables, read_info, table_path
 
 
 def extract(settings: Settings, request: ExtractRequest) -> Path:
@@ -50,6 +51,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     face can be read or another process is writing the table.
     """
     views = _views(request)
+    if request.which != ExtractRequest().which and request.faces is None:
+        raise UsageError(f"--which {request.which} chooses among the faces of photographs: add --faces mtcnn.")
     check_length("The prompt set", set_label(request.prompts))
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
@@ -60,6 +63,10 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         root = Path(_whole_path(root))  # workers run in other folders
     request = request.but(root=root)
     faces = remembered(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
+    how = None
+    if request.faces is not None:
+        request = request.but(faces=resolved(request.faces))
+        faces, how = find_faces(str(name.clean), faces, cache=settings.cache, request=request)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption=corruption)
 
@@ -67,7 +74,7 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     encoder = load_checked(request.encoder)
     check_length("The encoder's name", encoder.name)
     extraction = _Extraction(
-        settings.cache, request, name, dataset=dataset, listing=listing, encoder=encoder, views=views
+        settings.cache, request, name, dataset=dataset, listing=listing, encoder=encoder, views=views, found=how
     )
     table = extraction.run()
     if corruption is None:
@@ -153,12 +160,15 @@ class _Extraction:
     listing: Listing
     encoder: Encoder
     views: RequestedViews
+    found: Mapping[str, Any] | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
         """The identity of the table, with the encoder's current precision."""
-        unlabelled = self.request.unlabelled
-        return table_identity(self.name, self.listing, self.encoder, views=self.views, unlabelled=unlabelled)
+        unlabelled, faces = self.request.unlabelled, self.found
+        return table_identity(
+            self.name, self.listing, self.encoder, views=self.views, unlabelled=unlabelled, faces=faces
+        )
 
     def run(self) -> Path:
         """Settles the precision and writes the prompt tables and the feature table; returns the path of the latter."""
@@ -233,6 +243,7 @@ class _Extraction:
             "encoder": encoder.name,
             "encoder_request": self.request.encoder.stored(),
             "root": _whole_path(root) if root else None,
+            **({FACES: self.request.faces, "which": self.request.which} if self.found else {}),
             "seen": list(encoder.seen),
             **asdict(counts),
             **{what: asdict(origin) for what, origin in origins.items() if origin},

@@ -12,7 +12,7 @@ from fercache.stages.extract import extract
 from fercache.store.atomic import remove_abandoned, set_aside
 from fercache.store.copies import copies_path
 from fercache.store.crops import crop_files, find_crops
-from fercache.store.tables import RECIPE, TableInfo, find_tables, table_files
+from fercache.store.tables import FACES, RECIPE, TableInfo, find_tables, table_files
 from fercache.store.verify import Problem, verify
 
 
@@ -67,6 +67,9 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
     return ExtractRequest(
         dataset=identity["dataset"] + split,
         root=Path(root) if root else None,
+        unlabelled=table.unlabelled,
+        faces=provenance.get(FACES),
+        which=provenance.get("which", ExtractRequest().which),
         encoder=encoder,
         views=len(table.views) - 1,
         recipe=recipe,

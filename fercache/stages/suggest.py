@@ -17,7 +17,7 @@ from fercache.identity import seed_from
 from fercache.layouts.own_lists import NoColumnError, named_rows
 from fercache.loading.committee import Committee, read_committee
 from fercache.loading.few_labelled import image_mark
-from fercache.loading.originals import faces_with, known_root
+from fercache.loading.originals import faces_with
 from fercache.loading.run_config import read_config
 from fercache.loading.tables import find_table
 from fercache.loading.thumbnails import thumbnails
@@ -32,6 +32,8 @@ from fercache.store.tables import TableInfo, read_table
 COLUMNS = ("number", "id", "label", "predicted", "confidence", "inclusion_probability", "target", "image")
 """Of the list. `number` is that of the page; `predicted` and `confidence` are the committee's. `image` marks the
 pixels: labels are not given to another image of the same name."""
+MOST_CLUSTERED = 50_000
+"""Faces among which those worth learning from are chosen; of more, a sample."""
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -128,6 +130,7 @@ def _chosen(
         left = np.flatnonzero(~_learned_from(settings, committee, images))
         if not len(left):
             raise UsageError(f"Runs have learned from labels of all {len(images)} faces of {committee.name}.")
+        left = np.sort(np.random.default_rng(seed).permutation(left)[:MOST_CLUSTERED])
         return left[worth_learning(committee.features[left], posterior[left], request.count, seed=seed)], None
     answers = np.stack([member.answers for member in committee.members])
     inclusion = inclusion_probabilities(posterior, answers, request.count)
@@ -158,7 +161,7 @@ def _write_sheet(
     """The page with the numbered faces beside the list; it does not show predictions, which would sway who labels."""
     sheet, name = path.with_suffix(".html"), committee.name
     try:
-        found = dict(thumbnails(faces_with(ids, name, known_root(settings, name, [info]), unlabelled=info.unlabelled)))
+        found = dict(thumbnails(faces_with(ids, name, settings=settings, tables=[info])))
     except (UsageError, OSError):  # the dataset is no longer there
         found = {}
     if not found:

@@ -28,6 +28,8 @@ RECIPE = "recipe"
 """The entry of a table's identity for the recipe of its augmented views; absent without such views."""
 UNLABELLED = "unlabelled"
 """The entry of a table's identity if its dataset was read without labels; absent otherwise."""
+FACES = "faces"
+"""The entry of a table's identity for how its faces were found in photographs: detector and alignment."""
 TABLE = FileKind("feature table", "fercache extract --dataset NAME --encoder NAME", schema=2)
 
 SMALL = 2**26
