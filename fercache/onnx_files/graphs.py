@@ -5,7 +5,7 @@ import io
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
             torch.onnx.export(
                 module.eval(),
                 (example,),
-                file,
+                cast(Any, file),  # newer annotations name only what the newer exporter takes
                 input_names=list(varying),
                 output_names=[PROBABILITIES],
                 dynamic_axes={**varying, PROBABILITIES: {0: "N"}},
