@@ -119,7 +119,7 @@ class Cutting:
                 yield replace(one, id=f"{photograph.id}#{number}", found=face)
 
     def _chosen(self, found: Sequence[FoundFace]) -> Sequence[FoundFace] | str:
-        by_size = sorted(found, key=lambda face: (-face.side, face.box))
+        by_size = sorted(found, key=lambda face: (-face.side, -face.score, face.box, face.landmarks))
         if not by_size:
             return "no face found"
         if self.which == "single" and len(by_size) > 1:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
-from fercache.detectors import Detector, load_detector
+from fercache.detectors import AUTO, DEFAULT, Detector, load_detector
 from fercache.errors import UsageError
 from fercache.extraction.box_lists import is_list
 from fercache.extraction.known_faces import Cutting, DetectedFaces, KnownFaces, ListedFaces, read_same, row_of
@@ -71,7 +71,7 @@ def resolved(faces: str) -> str:
     if is_list(faces):
         return address_of(Path(faces)) or str(Path(faces).resolve())
     detector, colon, file = faces.partition(":")
-    return f"{detector}:{Path(file).resolve()}" if file else detector + colon
+    return f"{detector}:{Path(file).resolve()}" if file else (DEFAULT if faces == AUTO else detector + colon)
 
 
 def find_faces(

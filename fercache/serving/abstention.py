@@ -1,6 +1,4 @@
-"""The probability below which a model should not answer."""
-
-from dataclasses import dataclass
+"""The probability below which too many answers are wrong."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +10,7 @@ from fercache.reporting.known_domains import validation_path
 from fercache.scoring.calibration import cut_at, probabilities
 from fercache.scoring.selection import headline, policies_of
 from fercache.serving.classifiers import Classifier
+from fercache.serving.thresholds import Threshold
 from fercache.settings import Settings
 from fercache.stages._source_validation import SourceValidation
 from fercache.store.runs import StoredPredictions, read_predictions
@@ -19,33 +18,12 @@ from fercache.store.runs import StoredPredictions, read_predictions
 Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 
-@dataclass(frozen=True)
-class Threshold:
-    """The probability below which a face's expression is unknown, and how it was chosen, if it was."""
+def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Threshold:
+    """The lowest probability at which at most the share `risk` of the answers is wrong on source validation.
 
-    probability: float = 0.0
-    reason: str = ""
-
-
-def chosen_threshold(
-    unknown_below: float | None, abstain_at: float | None, *, classifier: Classifier, settings: Settings
-) -> Threshold:
-    """The given probability, or the one at which the share `abstain_at` of the answers is wrong on source validation.
-
-    Raises UsageError for both, for shares that are not between 0 and 1, for a model without a run, for a risk that no
-    probability reaches, and if predictions on source validation are neither stored nor can be made.
+    The seeds of a method are averaged where they hold out the same faces. Raises UsageError for a model without a run,
+    for a risk that no probability reaches, and if predictions on source validation are neither stored nor can be made.
     """
-    for name, share in (("unknown_below", unknown_below), ("abstain_at", abstain_at)):
-        if share is not None and not 0 < share < 1:
-            raise UsageError(f"{name} {share}: give a share between 0 and 1.")
-    if unknown_below is not None and abstain_at is not None:
-        raise UsageError("unknown_below gives a threshold and abstain_at chooses one: give one or the other.")
-    if abstain_at is not None:
-        return _at_risk(abstain_at, classifier, settings)
-    return Threshold(unknown_below or 0.0)
-
-
-def _at_risk(risk: float, classifier: Classifier, settings: Settings) -> Threshold:
     if not classifier.runs:
         raise UsageError("abstain_at chooses a threshold on the source validation of a trained run: name one.")
     stored = [_stored(run, settings) for run in classifier.runs]
@@ -66,10 +44,6 @@ def _at_risk(risk: float, classifier: Classifier, settings: Settings) -> Thresho
         f"chosen on {where}: {cut.coverage:.1%} of them are answered, and {cut.risk:.1%} of the answers are wrong; on "
         "other domains more are",
     )
-
-
-EVERY = Threshold()
-"""Every face is answered."""
 
 
 def _stored(run: LoadedRun, settings: Settings) -> StoredPredictions:

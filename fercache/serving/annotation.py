@@ -94,7 +94,7 @@ def annotated(pixels: NDArray[np.uint8], faces: Sequence[PredictedFace]) -> Imag
             drawing.rectangle(box, outline=colour_of(face), width=max(2, height // 8))
     taken: list[Rectangle] = []
     for face, box in zip(faces, boxes, strict=True):
-        taken.append(_label(drawing, face, box, height, taken=taken))
+        taken.append(_label(drawing, face, box, height=height, taken=taken))
     return image
 
 
@@ -114,7 +114,7 @@ def _scaled(face: PredictedFace, scale: float, size: tuple[int, int]) -> Rectang
 
 
 def _label(
-    drawing: ImageDraw.ImageDraw, face: PredictedFace, box: Rectangle, height: int, *, taken: Sequence[Rectangle]
+    drawing: ImageDraw.ImageDraw, face: PredictedFace, box: Rectangle, *, height: int, taken: Sequence[Rectangle]
 ) -> Rectangle:
     """Draws a label above the box, or where it hides no other label; returns its rectangle."""
     share = max(face.probabilities.values(), default=0.0)
@@ -122,7 +122,7 @@ def _label(
     gap = max(2, height // 6)
     text, width = _fitting(text, font, drawing.im.size[0] - 2 * gap)
     size = (width + 2 * gap, height + 2 * gap)
-    place = _place(size, box, drawing.im.size, taken)
+    place = _place(size, box, drawing.im.size, taken=taken)
     colour = colour_of(face)
     drawing.rectangle(place, fill=colour)
     ink = "black" if _is_light(colour) else "white"

@@ -10,10 +10,10 @@ from fercache.errors import UsageError
 from fercache.layouts.folders import files_below
 from fercache.options.predict import PredictRequest
 from fercache.runtime.progress import progress
-from fercache.serving.abstention import chosen_threshold
 from fercache.serving.classifiers import Classifier, of_text, of_trained
 from fercache.serving.predictor import Predictor, build_predictor
 from fercache.serving.results import PredictedImage
+from fercache.serving.thresholds import chosen_threshold
 from fercache.settings import Settings
 
 FEW = 32

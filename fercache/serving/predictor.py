@@ -19,9 +19,9 @@ from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
-from fercache.serving.abstention import EVERY, Threshold, chosen_threshold
 from fercache.serving.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
-from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
+from fercache.serving.results import PredictedFace, PredictedImage, answered
+from fercache.serving.thresholds import EVERY, Threshold, chosen_threshold
 from fercache.settings import Settings, load_settings
 
 Pixels = NDArray[np.uint8]
@@ -170,11 +170,8 @@ class Predictor:
             return self.classifier.probabilities(squares)
 
     def _with_expression(self, face: PredictedFace, shares: NDArray[np.float32]) -> PredictedFace:
-        pairs = sorted(zip(self.names, map(float, shares), strict=True), key=lambda pair: -pair[1])
-        best, share = pairs[0]
-        return replace(
-            face, expression=UNKNOWN if share < self.threshold.probability else best, probabilities=dict(pairs)
-        )
+        pairs = zip(self.names, map(float, shares), strict=True)
+        return answered(face, dict(pairs), self.threshold.probability)
 
 
 def load_predictor(

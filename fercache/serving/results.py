@@ -1,7 +1,7 @@
 """What a predictor says of an image: a result per face."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fercache.images.alignment import Points
@@ -18,7 +18,7 @@ class PredictedFace:
     """Probabilities by expression, the highest first; `expression` is the first, or UNKNOWN.
 
     `box`, `score` and `landmarks` are the detector's (see `FoundFace`); box and score are None where the whole image
-    was taken as a crop of a face.
+    was taken as a crop of a face. `track` is the same number for the same face in the frames of a video.
     """
 
     expression: str
@@ -26,6 +26,7 @@ class PredictedFace:
     box: tuple[float, float, float, float] | None = None
     score: float | None = None
     landmarks: Points = ()
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,29 @@ class PredictedImage:
         return {"image": self.name, **size, **notes, **faces}
 
 
+@dataclass(frozen=True, slots=True)
+class PredictedFrame(PredictedImage):
+    """A frame of a video, `time` seconds after its first one."""
+
+    time: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `PredictedImage.to_dict`."""
+        whole = PredictedImage.to_dict(self)
+        return {"image": whole.pop("image"), "time": round(self.time, 3), **whole}
+
+
+def answered(face: PredictedFace, probabilities: dict[str, float], unknown_below: float = 0.0) -> PredictedFace:
+    """The face with these probabilities and the expression that follows from them."""
+    ordered = dict(sorted(probabilities.items(), key=lambda pair: -pair[1]))
+    best, share = next(iter(ordered.items()))
+    return replace(face, expression=UNKNOWN if share < unknown_below else best, probabilities=ordered)
+
+
 def _face_dict(face: PredictedFace) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {} if face.track is None else {"track": face.track}
     if face.box is not None:
-        found = {"box": [round(edge, 1) for edge in face.box], "score": round(face.score or 0.0, 4)}
+        found |= {"box": [round(edge, 1) for edge in face.box], "score": round(face.score or 0.0, 4)}
         found["landmarks"] = [[round(x, 1), round(y, 1)] for x, y in face.landmarks]
     shares = {name: round(share, 6) for name, share in face.probabilities.items()}
     return {**found, "expression": face.expression, "probabilities": shares}

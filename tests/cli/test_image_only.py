@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fercache.expressions import EXPRESSIONS
 from tests.command_line import Run
 from tests.encoders.timm_fixtures import SMALL, save_checkpoint
 
@@ -47,7 +48,7 @@ def test_a_stored_memory_names_own_images(extracted: Run, studio_folder: Path) -
     folder = extracted("train", "--source", "folder:studio", "--head", "knn", "--seeds", "0").out.splitlines()[0]
     outcome = extracted("predict", studio_folder / "train" / "happiness", "--run", folder, "--csv", "faces.csv")
     assert outcome.code == 0, outcome.err
-    shares = pd.read_csv("faces.csv")[[*SEVEN]]
+    shares = pd.read_csv("faces.csv")[[*EXPRESSIONS[:7]]]
     assert len(shares) == 12 and (shares.sum(axis=1) - 1).abs().max() < 1e-3
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from fercache.expressions import EXPRESSIONS
 from tests.command_line import Run
 
 HEADS = ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")
@@ -97,7 +98,7 @@ def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:
     assert untrained.code == 0, untrained.err
     table = pd.read_csv("faces.csv")
     assert len(table) == 5
-    shares = table[[*SEVEN]]
+    shares = table[[*EXPRESSIONS[:7]]]
     assert (shares.sum(axis=1) - 1).abs().max() < 1e-4
     assert (shares.idxmax(axis=1) == table.prediction).all()
     own = run("predict", images, "--sentence", "a smiling face", "--sentence", "a crying face")

@@ -104,7 +104,6 @@ def test_from_images_to_scores_and_back(run: Run, papers: Path) -> None:
         outcome = run("predict", image, "--run", folder, "--csv", "one.csv")
         assert outcome.code == 0, outcome.err
         shares = pd.read_csv("one.csv")[[*SEVEN]]
-        assert set(shares.columns) == set(SEVEN)
         assert abs(shares.to_numpy().sum() - 1) < 1e-4
 
 

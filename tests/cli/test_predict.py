@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fercache.stages import predict as stage
+from fercache.serving import classifiers, prediction_files
+from fercache.serving.results import PredictedImage
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run
 
@@ -35,7 +36,7 @@ def test_a_table_that_cannot_be_written_costs_no_work(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     before = (photos / "a.png").read_bytes()
-    monkeypatch.setattr(stage, "load_encoder", lambda _: pytest.fail("the encoder was loaded first"))
+    monkeypatch.setattr(classifiers, "load_encoder", lambda _: pytest.fail("the encoder was loaded first"))
     refused(run("predict", photos, "--csv", name), f"--csv {name}", ".csv")
     assert (photos / "a.png").read_bytes() == before
 
@@ -61,17 +62,16 @@ def test_an_interrupted_run_keeps_its_lines_and_names_the_file(
     run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("faces.csv").write_text("of an earlier run")
-    monkeypatch.setattr(stage, "BATCH", 2)
-    whole = stage._predict_batch
+    write = prediction_files.PredictionFile.write
 
-    def second_fails(batch: list[Any], classifier: Any) -> Any:
-        if len(batch) == 1:
+    def third_fails(file: prediction_files.PredictionFile, image: PredictedImage) -> None:
+        if file.images == 2:
             raise KeyboardInterrupt
-        return whole(batch, classifier)
+        write(file, image)
 
-    monkeypatch.setattr(stage, "_predict_batch", second_fails)
+    monkeypatch.setattr(prediction_files.PredictionFile, "write", third_fails)
     outcome = run("predict", photos, "--csv", "faces.csv")
-    assert outcome.code == 130 and "faces.csv.part has the first 2 lines" in outcome.err
+    assert outcome.code == 130 and "faces.csv.part has the first 2 images" in outcome.err
     assert Path("faces.csv").read_text() == "of an earlier run"
     assert len(lines_of(Path("faces.csv.part"))) == 2
     monkeypatch.undo()
@@ -93,7 +93,8 @@ def odd_files(photos: Path) -> Iterator[Path]:
 
 def test_what_is_no_plain_file_is_not_waited_for_and_not_read(run: Run, odd_files: Path) -> None:
     outcome = run("predict", odd_files, "--csv", "faces.csv")
-    assert outcome.code == 0, outcome.err
+    assert outcome.code == 3, outcome.err
+    assert "3 of 6 images could not be read" in outcome.err
     reasons = {Path(line["path"]).name: line["unreadable"] for line in lines_of(Path("faces.csv"))}
     assert reasons == {
         **dict.fromkeys(("a.png", "b.png", "z.png"), ""),
@@ -102,9 +103,15 @@ def test_what_is_no_plain_file_is_not_waited_for_and_not_read(run: Run, odd_file
     }
 
 
-@pytest.mark.parametrize("name", ["pipe.png", "s.png"])
-def test_a_pipe_or_device_that_is_named_is_refused(run: Run, odd_files: Path, name: str) -> None:
-    refused(run("predict", odd_files / name), "pipe, socket or device")
+def test_what_is_named_and_no_plain_file_does_not_stop_the_others(run: Run, odd_files: Path) -> None:
+    (odd_files / "zero.png").symlink_to("/dev/zero")
+    names = ("pipe.png", "s.png", "zero.png", "a.png")
+    outcome = run("predict", *(odd_files / name for name in names))
+    assert outcome.code == 3, outcome.err
+    *odd, image = outcome.out.splitlines()
+    assert [line.partition(": ")[2] for line in odd] == ["unreadable, cannot be read: not a plain file"] * 3
+    assert image.startswith(f"{odd_files / 'a.png'}: ") and "%" in image
+    refused(run("predict", odd_files / "pipe.png"), "could not be read", code=1)
 
 
 @pytest.mark.parametrize("name", [" ", "-x", "a\nb", "C:\\x"])
