@@ -30,7 +30,8 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     if schema["type"] == "object":
         known, rest = schema.get("properties", {}), schema.get("additionalProperties")
         named = all(name in value for name in schema.get("required", ()))
-        return named and all(fits(each, known.get(name, rest) or {"type": "object"}) for name, each in value.items())
+        schemas = ((each, known.get(name, rest)) for name, each in value.items())
+        return named and all(inner is None or fits(each, inner) for each, inner in schemas)
     return True
 
 
