@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from fercache.expressions import EXPRESSIONS
-from fercache.loading.runs import load_chosen, load_run
 from fercache.serving import predictor as module
 from tests.audits.planted import draw_folder
 from tests.cli.test_wrong_use import refused
@@ -153,13 +152,12 @@ def test_a_method_is_the_mean_of_its_seeds(run: Run, trained: Path) -> None:
 
 def _a_threshold_is_chosen_on_source_validation(run: Run, face: Path, folders: list[Path]) -> None:
     images = sorted(face.parent.parent.rglob("*.png"))
-    for model, expected in ((folders[0].name, folders[:1]), ("sigmoid-mask", folders)):
+    for model in (folders[0].name, "sigmoid-mask"):
         outcome = run("predict", *images, "--run", model, "--abstain-at", "0.7", "--json", "-")
         assert outcome.code == 0, outcome.err
         answer: dict[str, Any] = json.loads(outcome.out)
         threshold, why = answer["model"]["unknown_below"], answer["model"]["unknown_because"]
         assert "42 faces of source validation (folder:mine)" in why and f"unknown below {threshold:.3f}" in outcome.err
-        assert ("each seed on its own" in why) is False, "all seeds hold out the same split"
         faces = [image["faces"][0] for image in answer["images"]]
         sure = [max(found["probabilities"].values()) >= threshold - 1e-6 for found in faces]
         assert [found["expression"] != "unknown" for found in faces] == sure
@@ -168,7 +166,6 @@ def _a_threshold_is_chosen_on_source_validation(run: Run, face: Path, folders: l
         assert f"{sum(sure) / len(sure):.1%} of them are answered" in why
         assert f"{np.mean(wrong):.1%} of the answers are wrong" in why
         assert (sum(wrong) + 1) / (len(wrong) + 1) <= 0.7
-        assert all(load_run(folder).temperature(load_chosen(load_run(folder))) for folder in expected)
     refused(run("predict", face, "--run", "sigmoid-mask", "--abstain-at", "0.001"), "cannot show", "larger risk")
     adapted = ("--adapt", "center", "--run", folders[0].name, "--abstain-at", "0.4")
     refused(run("predict", face, *adapted), "--adapt changes it")
