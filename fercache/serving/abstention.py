@@ -19,7 +19,7 @@ from fercache.store.runs import StoredPredictions, read_predictions
 def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Threshold:
     """The lowest probability at which at most the share `risk` of the answers is wrong on source validation.
 
-    The probabilities of a method's seeds are averaged: all have the same source validation. Raises UsageError for a risk
+    A method's seeds, whose probabilities are averaged, have the same source validation. Raises UsageError for a risk
     that no probability reaches, and if predictions on source validation are neither stored nor can be made.
     """
     stored = [_stored(run, settings) for run in classifier.runs]
