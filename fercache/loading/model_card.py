@@ -86,7 +86,8 @@ def _text_scores(cache: Path, identity: Mapping[str, Any]) -> list[Card]:
         if config.prompts == _PROMPTS and same_encoder(config.encoder_identity, identity):
             for record in _records(run):
                 seen = reasons(record.seen, record.kept, "encoder")
-                found.setdefault(record.target_label, _score(record, seen) | {"own_domain": False})
+                own = {"own_domain": False, "calibration_error": record.calibration and record.calibration.ece}
+                found.setdefault(record.target_label, _score(record, seen) | own)
     return list(found.values())
 
 

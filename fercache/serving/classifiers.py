@@ -114,15 +114,19 @@ def of_text(request: EncoderRequest, prompts: str | None = None, sentences: Sequ
     return Classifier(ZERO_SHOT, encoder, tuple(chosen), (logits,), request=request, prompts=named)
 
 
-def of_trained(settings: Settings, model: str, device: str = "auto", adapt: str | None = None) -> Classifier:
+def of_trained(
+    settings: Settings, model: str, device: str = "auto", *, adapt: str | None = None, precision: str = ""
+) -> Classifier:
     """A run by its name or key, or all seeds of a method: see `find_model`. `adapt` names an adaptation.
+
+    The encoder computes in the `precision` of the training features, unless another is given.
 
     Raises UsageError for an unknown model, and FercacheError if its encoder has changed since.
     """
     title, folders = find_model(settings.cache, model)
     runs = tuple(load_run(folder, device) for folder in folders)
     config = runs[0].config
-    encoder = _encoder_of(config, device)
+    encoder = _encoder_of(config, device, precision)
     logits: tuple[Scores, ...] = tuple(map(_calibrated, runs))
     if adapt:
         source = SourceMeans(find_tables(settings.cache), read_table).of(config).to(runs[0].device)
@@ -138,8 +142,8 @@ def of_trained(settings: Settings, model: str, device: str = "auto", adapt: str 
     )
 
 
-def _encoder_of(config: RunConfig, device: str) -> Encoder:
-    precision = config.encoder_identity.get("precision", "auto")
+def _encoder_of(config: RunConfig, device: str, precision: str) -> Encoder:
+    precision = precision or config.encoder_identity.get("precision", "auto")
     encoder = load_encoder(EncoderRequest.of(config.encoder_request, device=device, precision=precision))
     if not same_encoder(encoder.key_identity(), config.encoder_identity):
         raise FercacheError(

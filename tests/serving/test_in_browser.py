@@ -135,8 +135,7 @@ def test_what_cannot_be_read_says_why(browser: Browser, client: Client) -> None:
     page.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_a_screen_of_any_width_shows_everything(browser: Browser, client: Client, width: int, scheme: str) -> None:
     page, wrong = opened(browser, client.address, width)
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

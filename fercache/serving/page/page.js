@@ -3,6 +3,7 @@
 const get = (id) => document.getElementById(id);
 const LONGEST_SIDE = 1280; // pixels of a camera image that is sent
 const FRAME_PAUSE = 60; // milliseconds between an answer and the next camera image
+const CROWD = 12; // faces, above which only numbers are written beside boxes
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 let stream = null; // of the camera
 
@@ -62,6 +63,7 @@ function show(article, found) {
   const tall = found.width / found.height;
   view.style.aspectRatio = `${found.width} / ${found.height}`;
   view.style.maxWidth = `calc(80vh * ${tall})`;
+  view.classList.toggle("crowd", found.faces.length > CROWD);
   const cards = found.faces.map((face, index) => card(face, index + 1));
   article.querySelector(".faces").replaceChildren(...cards);
   found.faces.forEach((face, index) => face.box && view.append(boxOf(face, index + 1, found, cards[index])));
@@ -88,12 +90,16 @@ function boxOf(face, number, image, item) {
   const best = Math.max(...Object.values(face.probabilities));
   const box = element("button", "", "box");
   box.type = "button";
-  box.append(element("span", `${number} ${face.expression} ${percent(best)}`));
+  const label = element("span", String(number), "label");
+  label.append(element("span", ` ${face.expression} ${percent(best)}`, "words"));
+  box.append(label);
+  box.setAttribute("aria-label", label.textContent);
   box.style.left = `${(100 * left) / image.width}%`;
   box.style.top = `${(100 * top) / image.height}%`;
   box.style.width = `${(100 * (right - left)) / image.width}%`;
   box.style.height = `${(100 * (bottom - top)) / image.height}%`;
-  box.classList.toggle("low", top < 0.12 * image.height);
+  box.classList.toggle("top", top < 0.12 * image.height);
+  box.classList.toggle("tall", top < 0.12 * image.height && bottom > 0.88 * image.height);
   box.classList.toggle("right", left > 0.55 * image.width);
   const light = (on) => [box, item].forEach((each) => each.classList.toggle("lit", on));
   const scroll = () => item.scrollIntoView({ block: "nearest" });
