@@ -17,6 +17,7 @@ from fercache.videos.frames import Frame
 from tests.serving.fake_predictor import RED, VIOLET, fake_predictor, scene
 from tests.videos.made_clips import RATE, write_clip
 
+USUAL = VideoOptions()
 SMILE, STOP = 1.6, 2.4
 """Seconds at which the first face begins to smile and the second one stops."""
 
@@ -60,20 +61,20 @@ def test_what_is_missing_is_the_warning_of_the_last_frame(clip: Path, tmp_path: 
     whole = clip.read_bytes()
     short = tmp_path / "short.mp4"
     short.write_bytes(whole[: len(whole) * 6 // 10])
-    *others, last = frames_of(of_video(fake_predictor(), short))
+    *others, last = frames_of(of_video(fake_predictor(), short, USUAL))
     assert "truncated" in last.warning and not any(frame.warning for frame in others)
 
 
 def test_an_unreadable_video_is_one_unreadable_image(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("Dear diary")
-    assert list(of_video(fake_predictor(), tmp_path / "notes.mp4")) == [
+    assert list(of_video(fake_predictor(), tmp_path / "notes.mp4", USUAL)) == [
         PredictedImage(str(tmp_path / "notes.mp4"), unreadable="text, not a video")
     ]
 
 
 def test_a_threshold_holds_for_the_mean(clip: Path) -> None:
     predictor = fake_predictor(threshold=Threshold(0.8, "given"))
-    expressions = {face.expression for frame in frames_of(of_video(predictor, clip)) for face in frame.faces}
+    expressions = {face.expression for frame in frames_of(of_video(predictor, clip, USUAL)) for face in frame.faces}
     assert expressions == {"happiness", "neutral", UNKNOWN}
 
 
