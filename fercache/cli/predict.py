@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fercache.serving.predict import Predictions
     from fercache.serving.prediction_files import PredictionFile
     from fercache.serving.results import PredictedFace, PredictedImage
+    from fercache.serving.thresholds import Threshold
 
+SCREEN = Path("-")
 SHOWN = 3
 """Expressions of a face that a line shows."""
 
@@ -44,10 +46,9 @@ def command(request: PredictCommand) -> None:
     except KeyboardInterrupt:
         kept = " ".join(file.left for file in files)
         raise InterruptedWorkError(f"Interrupted. {kept}".rstrip()) from None
-    reason = predictions.predictor.threshold.reason
-    _end(
-        request.outputs, f"unknown below {predictions.predictor.threshold.probability:.3f}, {reason}" if reason else ""
-    )
+    predictor = predictions.predictor
+    click.echo(predictor.classifier.training, err=True)
+    _end(request.outputs, predictor.threshold)
     _refuse_unreadable(unreadable, total)
 
 
@@ -61,13 +62,13 @@ def _answer(
     from fercache.serving.window import show
 
     unreadable = total = 0
-    say = _Voice(quiet=outputs.json_file == Path("-"))
+    say = _Voice(quiet=outputs.json_file == SCREEN)
     if drawn:
         drawn.keep(predictions.paths)
     with ExitStack() as stack:
         for file in files:
-            card = predictions.predictor.describe()
-            stack.enter_context(file).begin(predictions.names, card, videos=predictions.videos)
+            describe = predictions.predictor.describe
+            stack.enter_context(file).begin(predictions.names, describe, videos=predictions.videos)
         for path, image in predictions.with_paths():
             for file in files:
                 file.write(image)
@@ -134,13 +135,13 @@ def _best(face: "PredictedFace") -> str:
     return best if face.expression in face.probabilities else f"{face.expression} ({best})"
 
 
-def _end(outputs: PredictOutputs, threshold: str) -> None:
-    quiet = outputs.json_file == Path("-")
+def _end(outputs: PredictOutputs, threshold: "Threshold") -> None:
+    quiet = outputs.json_file == SCREEN
     for what, path in (("all probabilities", outputs.csv), ("all results", outputs.json_file), ("drawn", outputs.draw)):
-        if path and not (quiet and path == outputs.json_file):
+        if path and path != SCREEN:
             click.echo(f"{what}: {shown(path)}", err=quiet)
-    if threshold:
-        click.echo(threshold, err=quiet)
+    if threshold.reason:
+        click.echo(f"unknown below {threshold.probability:.3f}, {threshold.reason}", err=quiet)
 
 
 def _refuse_unreadable(unreadable: int, total: int) -> None:

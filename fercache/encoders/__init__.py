@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fercache import registry
 from fercache.encoders._inference import laid_out
-from fercache.encoders._resizing import Resizing, on_pixels
+from fercache.encoders._resizing import Resizing, kernels, on_pixels, steps_on_pixels
 from fercache.errors import FercacheError, UsageError
 from fercache.identity import canonical_json
 from fercache.options.extract import EncoderRequest
@@ -76,6 +76,11 @@ class Encoder(ABC):
     @classmethod
     def unfetched(cls, request: EncoderRequest) -> str:
         """The URL of the weights, empty if they are on this machine. Does not use the network."""
+        return ""
+
+    @classmethod
+    def licence(cls, request: EncoderRequest) -> str:
+        """The licence of the weights; "" if it is not known."""
         return ""
 
     @abstractmethod
@@ -222,6 +227,18 @@ class NetworkEncoder(Encoder):
             self._resizing[side] = on_pixels(self.preprocessing.steps(side))
         return self._resizing[side](pixels)
 
+    def steps(self, side: int) -> Sequence[Any]:
+        """The steps of `preprocess`, as objects of torchvision's or the library's own."""
+        return steps_on_pixels(self.preprocessing.steps(side))
+
+    def resizes_by_pytorch(self, side: int) -> bool:
+        """Whether all steps are computed by PyTorch's kernels, not by Pillow's."""
+        return kernels(self.preprocessing.steps(side)) == "pytorch"
+
+    def on_levels(self) -> nn.Module:
+        """(B, 3, S, S) float, 0 to 255 -> (B, D): `encode_images` in fp32, as one module with the loaded weights."""
+        return OnLevels(self._image_network(), self._mean, self._deviation)
+
     def geometry(self) -> dict[str, Any]:
         """See `Encoder.geometry`."""
         preprocessing = self.identity()["preprocessing"]
@@ -289,6 +306,24 @@ class NetworkEncoder(Encoder):
     @abstractmethod
     def _image_network(self) -> nn.Module:
         """(B, 3, S, S) normalised -> (B, D), as loaded."""
+
+
+class OnLevels(nn.Module):
+    """A network of normalised pixels, on levels of 0 to 255."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+
+    def forward(self, levels: Tensor) -> Tensor:
+        """(B, 3, S, S) -> (B, D)."""
+        features: Tensor = self.network((levels / 255 - self.mean) / self.deviation)
+        return features
 
 
 def square_side(height: int, width: int) -> int:

@@ -31,17 +31,18 @@ def on_pixels(transforms: Sequence[Any]) -> Resizing:
 
     If these kernels lack one step, such as borders, Pillow does them all.
     """
-    steps, resize = _steps(transforms), _by_pytorch if kernels(transforms) == "pytorch" else _by_pillow
+    steps, resize = steps_on_pixels(transforms), _by_pytorch if kernels(transforms) == "pytorch" else _by_pillow
     return lambda pixels: resize(pixels, steps)
 
 
 def kernels(transforms: Sequence[Any]) -> str:
     """The kernels used, for the identity: `pytorch` or `pillow`."""
-    ours = all(type(step) is CenterCrop or _is_known_resize(step) for step in _steps(transforms))
+    ours = all(type(step) is CenterCrop or _is_known_resize(step) for step in steps_on_pixels(transforms))
     return "pytorch" if ours else "pillow"
 
 
-def _steps(transforms: Sequence[Any]) -> list[Any]:
+def steps_on_pixels(transforms: Sequence[Any]) -> list[Any]:
+    """The steps of a library's transform before the image becomes a tensor."""
     names = [getattr(step, "__name__", type(step).__name__) for step in transforms]
     until = next(place for place, name in enumerate(names) if name.endswith("ToTensor"))
     return [transforms[place] for place in range(until) if names[place] not in _TO_RGB]

@@ -17,7 +17,7 @@ from fercache.extraction.listing import ABSENT
 from fercache.identity import content_hash
 from fercache.images.alignment import Alignment, FoundFace
 from fercache.images.colours import Unreadable
-from fercache.options.extract import Which
+from fercache.policies import Which
 from fercache.store.detections import FIELDS, KnownDetections
 
 LIST = "list"
@@ -119,7 +119,7 @@ class Cutting:
                 yield replace(one, id=f"{photograph.id}#{number}", found=face)
 
     def _chosen(self, found: Sequence[FoundFace]) -> Sequence[FoundFace] | str:
-        by_size = sorted(found, key=lambda face: (-face.side, face.box))
+        by_size = sorted(found, key=lambda face: (-face.side, -face.score, face.box, face.landmarks))
         if not by_size:
             return "no face found"
         if self.which == "single" and len(by_size) > 1:

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.datasets import FaceImage
-from fercache.detectors import Detector, load_detector
+from fercache.detectors import AUTO, DEFAULT, Detector, load_detector
 from fercache.errors import UsageError
-from fercache.extraction.box_lists import is_list
 from fercache.extraction.known_faces import Cutting, DetectedFaces, KnownFaces, ListedFaces, read_same, row_of
 from fercache.extraction.listing import ABSENT, NAMED, PER_TASK
 from fercache.extraction.packed_faces import remembered
@@ -23,6 +22,7 @@ from fercache.identity import content_hash
 from fercache.images.alignment import Alignment
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
+from fercache.layouts.own_lists import is_list
 from fercache.layouts.remote import address_of
 from fercache.options.extract import ExtractRequest
 from fercache.runtime.progress import progress
@@ -71,7 +71,7 @@ def resolved(faces: str) -> str:
     if is_list(faces):
         return address_of(Path(faces)) or str(Path(faces).resolve())
     detector, colon, file = faces.partition(":")
-    return f"{detector}:{Path(file).resolve()}" if file else detector + colon
+    return f"{detector}:{Path(file).resolve()}" if file else (DEFAULT if faces == AUTO else detector + colon)
 
 
 def find_faces(

@@ -21,11 +21,9 @@ Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
 def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Threshold:
     """The lowest probability at which at most the share `risk` of the answers is wrong on source validation.
 
-    The seeds of a method are averaged where they hold out the same faces. Raises UsageError for a model without a run,
-    for a risk that no probability reaches, and if predictions on source validation are neither stored nor can be made.
+    The seeds of a method are averaged where they hold out the same faces. Raises UsageError for a risk that no
+    probability reaches, and if predictions on source validation are neither stored nor can be made.
     """
-    if not classifier.runs:
-        raise UsageError("abstain_at chooses a threshold on the source validation of a trained run: name one.")
     stored = [_stored(run, settings) for run in classifier.runs]
     calibrated = [_calibrated(run, each) for run, each in zip(classifier.runs, stored, strict=True)]
     if together := all(np.array_equal(each.features, stored[0].features) for each in stored):
@@ -34,10 +32,10 @@ def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Thr
         shares, truth = (np.concatenate(parts) for parts in zip(*calibrated, strict=True))
     cut, source = cut_at(shares, truth, risk), classifier.runs[0].config.source
     where = f"{len(truth):,} faces of source validation ({source})" + ("" if together else ", each seed on its own")
-    if cut.risk > risk:
+    if cut.bound > risk:
         raise UsageError(
-            f"No threshold makes at most {risk:.1%} of the answers wrong on {where}: the lowest is {cut.risk:.1%}, "
-            f"for the most confident {cut.coverage:.1%}. Give a larger risk."
+            f"{where} cannot show that at most {risk:.2%} of the answers are wrong, at any threshold; the least that "
+            f"they can show is {cut.bound:.2%}. Give a larger risk."
         )
     return Threshold(
         cut.confidence,

@@ -14,9 +14,9 @@ from fercache.options.predict import PredictRequest, VideoOptions
 from fercache.runtime.progress import progress
 from fercache.serving.classifiers import Classifier, of_text, of_trained
 from fercache.serving.clips import CAMERA, of_camera, of_video
-from fercache.serving.predictor import NO_DETECTOR, Predictor, build_predictor
+from fercache.serving.predictor import NO_DETECTOR, Predictor, usable_detector
 from fercache.serving.results import PredictedImage
-from fercache.serving.thresholds import chosen_threshold
+from fercache.serving.thresholds import check_asked, chosen_threshold
 from fercache.settings import Settings
 from fercache.videos import is_video
 from fercache.videos.camera import Camera
@@ -89,11 +89,13 @@ def predict(settings: Settings, request: PredictRequest) -> Predictions:
                 "--abstain-at chooses a threshold for the head as trained; --adapt changes it: leave out one."
             )
     paths = [file for path in request.paths for file in files_of(path)]
+    check_asked(request.unknown_below, request.abstain_at, trained=bool(request.run))
+    detector, missing = usable_detector(request.faces)
     classifier = _classifier(settings, request)
     if len(paths) < FEW:
         classifier.encoder.layout = PLAIN
     threshold = chosen_threshold(request.unknown_below, request.abstain_at, classifier=classifier, settings=settings)
-    predictor = build_predictor(classifier, request.faces, settings=settings, threshold=threshold)
+    predictor = Predictor(classifier, detector, threshold=threshold, no_detector=missing, settings=settings)
     predictions = Predictions(predictor, paths, request.videos, Camera(request.videos.camera) if webcam else None)
     if predictions.videos and not predictor.detector and request.faces != NO_DETECTOR:
         raise UsageError(f"Videos need a detector of faces: {INSTALL}. --faces none takes each frame as one face.")

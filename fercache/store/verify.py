@@ -10,6 +10,7 @@ from typing import Any
 from fercache.errors import UsageError
 from fercache.store.copies import read_copies
 from fercache.store.crops import check_crops, crop_files
+from fercache.store.detections import read_detections
 from fercache.store.locks import holder
 from fercache.store.parts import part_path
 from fercache.store.plan import ShardPlan
@@ -37,10 +38,10 @@ def steps(cache: Path) -> int:
 
 
 def verify(cache: Path, done: Callable[[], object] = lambda: None) -> list[Problem]:
-    """Reads every table (of features, copies, crops, prompts), run and file of predictions, and checks every bit.
+    """Reads every table (of features, copies, crops, prompts, detections), run and file of predictions.
 
-    Changes nothing. A table that another process is writing is not a problem. `done` is called after each of the
-    `steps`.
+    Checks every bit, and changes nothing. A table that another process is writing is not a problem. `done` is called
+    after each of the `steps`.
     """
     busy = [path.with_suffix("") for path in (cache / "features").glob("*/*.lock") if holder(path) is not None]
     return [
@@ -50,6 +51,7 @@ def verify(cache: Path, done: Callable[[], object] = lambda: None) -> list[Probl
         *_small_tables(cache / "copies", read_copies),
         *(problem for path in crop_files(cache) for problem in _attempt(path, check_crops, _AGAIN)),
         *_small_tables(cache / "prompts", read_prompts),
+        *_small_tables(cache / "detections", read_detections),
         *_runs(cache, done),
         *_leftovers(cache, busy),
     ]
@@ -169,7 +171,7 @@ def _leftovers(cache: Path, busy: Sequence[Path]) -> Iterator[Problem]:
     for path in sorted((cache / "features").rglob("*.tmp")):
         if not any(str(path).startswith(f"{table}.") for table in busy):
             yield Problem(path, "left by a process that ended", f"Delete it, or {_EXTRACT}.")
-    for room in ("copies", "crops", "prompts", "runs"):
+    for room in ("copies", "crops", "detections", "prompts", "runs"):
         for path in sorted((cache / room).rglob("*.tmp")):
             yield Problem(path, "left by a process that ended", "Delete it, unless a fercache command is running now.")
     for path in sorted(cache.rglob("*.damaged")):

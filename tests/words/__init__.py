@@ -5,7 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SPEAKERS = {"UsageError", "FercacheError", "InterruptedWorkError", "NewerRecordError", "Unreadable", "ValueError"}
+SPEAKERS = {
+    "UsageError",
+    "FercacheError",
+    "InterruptedWorkError",
+    "NewerRecordError",
+    "Refused",
+    "Unreadable",
+    "ValueError",
+}
 SPEAKERS |= {"echo", "secho", "print", "say_once", "option", "argument", "Quarantined"}
 """Whose arguments a user reads."""
 

@@ -53,6 +53,11 @@ class Bundled(ClipEncoder):
         return name == "bundled"
 
     @classmethod
+    def licence(cls, request: EncoderRequest) -> str:
+        """See `Encoder.licence`. FERPlus is among what they were trained on."""
+        return "" if request.weights else "MIT; the rights of the training photographs are not cleared"
+
+    @classmethod
     def load(cls, request: EncoderRequest) -> "Bundled":
         """See `Encoder.load`. Raises UsageError for weights that are not of this architecture."""
         encoder = cls(checkpoint(request.weights or weights.FOLDER / weights.FILE), request)

@@ -54,7 +54,9 @@ def packed(tower: nn.Module) -> nn.Module:
         warnings.simplefilter("ignore", FutureWarning)  # raised inside PyTorch
         tracer, copied = _OwnThread(), deepcopy(tower)
         traced = fx.GraphModule(copied, tracer.trace(copied))
-        fused = _WithoutDropout(fuse(traced, inplace=True, no_trace=True)).transform()
+        fused = fuse(traced, inplace=True, no_trace=True)
+        assert isinstance(fused, fx.GraphModule)
+        fused = _WithoutDropout(fused).transform()
         done = {"conv_bn_fuse": False, "remove_dropout": False}
         laid_out: nn.Module = optimize_for_inference(fused, done, tracer=_OwnThread)
         return laid_out

@@ -21,6 +21,11 @@ class OpenClip(ClipEncoder):
         return cls(load(request.name, request.weights, request.preprocessing), request)
 
     @classmethod
+    def licence(cls, request: EncoderRequest) -> str:
+        """See `Encoder.licence`: OpenAI publishes CLIP under MIT; of others, open_clip does not say it."""
+        return "MIT (OpenAI)" if request.name.endswith("/openai") and not request.weights else ""
+
+    @classmethod
     def unfetched(cls, request: EncoderRequest) -> str:
         """See `Encoder.unfetched`."""
         return "" if request.weights else not_here(request.name)
