@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fercache.options.predict import VideoOptions
 from fercache.serving.changes import Changes
 from fercache.serving.clips import of_frames, of_video
+from fercache.serving.predictor import FIRST_FRAME
 from fercache.serving.results import UNKNOWN, PredictedFrame, PredictedImage
 from fercache.serving.thresholds import Threshold
+from fercache.videos import is_video
 from fercache.videos.frames import Frame
 from tests.serving.fake_predictor import RED, VIOLET, fake_predictor, scene
 from tests.videos.made_clips import RATE, write_clip
@@ -110,3 +113,12 @@ def test_frames_are_read_as_they_are_needed() -> None:
 
     for number, _ in enumerate(of_frames(fake_predictor(), film(), name="long", rate=5)):
         assert len(read) - number <= 8
+
+
+def test_an_animation_is_an_image_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    frames = [Image.fromarray(scene([(20, 20, colour)])) for colour in (VIOLET, RED)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], loop=0)
+    found, same, still = fake_predictor()([path, path.read_bytes(), np.asarray(frames[0])])
+    assert found.warning == same.warning == FIRST_FRAME and not still.warning
+    assert found.faces[0].expression == "happiness" and not is_video(path)
