@@ -36,6 +36,8 @@ HOME = {
     "SuggestRequest": "options.suggest",
     "predict": "serving.predict",
     "PredictRequest": "options.predict",
+    "export": "onnx_files.export",
+    "ExportRequest": "options.export",
     "load_predictor": "serving.predictor",
     "Predictor": "serving.predictor",
     "to_frame": "serving.results",

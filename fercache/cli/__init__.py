@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Run an experiment from a TOML file.",
     "predict": "Predict the expression in your own face images.",
     "serve": "Predict over HTTP, with a page to try it.",
+    "export": "Write a model as ONNX files, for programs without PyTorch.",
     "audit": "Find copies, swapped labels and doubtful labels.",
     "suggest": "Name the faces most worth labelling.",
     "datasets": "List known datasets and check your files.",

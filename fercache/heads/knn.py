@@ -1,6 +1,6 @@
 """A vote of the nearest source faces."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +28,11 @@ MOST_FACES = 100_000
 CELL, PROBES = 256, 32
 """Stored faces of a cell, on average, and cells that are searched for a face."""
 SEARCHED_AT_ONCE = 8192
+
+
+def parts_of(features: Tensor, most: int) -> Sequence[Tensor]:
+    """(B, D) in parts of up to `most` rows. Few rows are not split: an ONNX file would always have that many parts."""
+    return features.split(most) if len(features) > most else (features,)
 
 
 class Memory(nn.Module):
@@ -128,9 +133,9 @@ class KNearestNeighbours(FittedHead):
         """(B, L)."""
         k = int(self.k)
         if self.memory.in_cells:
-            shares = torch.cat([self._shares_by_cell(part, k) for part in faces.features.split(SEARCHED_AT_ONCE)])
+            shares = torch.cat([self._shares_by_cell(part, k) for part in parts_of(faces.features, SEARCHED_AT_ONCE)])
         else:
-            parts = faces.features.split(FACES_AT_ONCE)
+            parts = parts_of(faces.features, FACES_AT_ONCE)
             shares = torch.cat([self._shares(self.memory.cosines(part), k) for part in parts])
         return shares.clamp_min(LEAST_SHARE).log()
 

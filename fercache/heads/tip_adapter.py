@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from fercache.heads import Batch, FittedHead, Head, HeadSettings, Task
-from fercache.heads.knn import FACES_AT_ONCE, Memory
+from fercache.heads.knn import FACES_AT_ONCE, Memory, parts_of
 from fercache.losses import similarity_logits
 from fercache.trunks import Faces
 
@@ -44,7 +44,7 @@ class TextAndMemory(Head):
 
     def logits(self, faces: Faces) -> Tensor:
         """(B, L)."""
-        remembered = torch.cat([self._evidence(part, self.beta) for part in faces.features.split(FACES_AT_ONCE)])
+        remembered = torch.cat([self._evidence(part, self.beta) for part in parts_of(faces.features, FACES_AT_ONCE)])
         return self._text_logits(faces) + self.alpha * remembered
 
     def remember(self, train: Batch, shots: int, seed: int) -> None:

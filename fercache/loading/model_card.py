@@ -9,8 +9,9 @@ from fercache.datasets import DatasetName
 from fercache.encoders import load_encoder
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
+from fercache.loading.models import find_model
 from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
-from fercache.loading.tables import find_run, same_encoder
+from fercache.loading.tables import same_encoder
 from fercache.options.extract import EncoderRequest
 from fercache.records import MAIN, Record, read_records
 from fercache.records.relations import reasons
@@ -42,32 +43,8 @@ def model_card(settings: Settings, model: str, encoder: EncoderRequest = _BUNDLE
     return {"model": model, **described, "versions": versions()}
 
 
-def runs_of_model(cache: Path, model: str) -> list[Path]:
-    """The folder of a run named by its name or key, or those of a method's seeds: `HEAD`, or `HEAD-TRUNK`.
-
-    Raises UsageError if there is none, and if the cache has several such methods.
-    """
-    finished = find_runs(cache)
-    try:
-        return [find_run(finished, model)]
-    except UsageError:
-        named = [(folder, read_config(folder)[1]) for folder in finished if model in folder.name]
-        fitting = [(folder, config) for folder, config in named if model in _method_names(config)]
-        methods = {config.method_key for _, config in fitting}
-        if not fitting:
-            raise
-    if len(methods) > 1:
-        some = ", ".join(folder.name for folder, _ in fitting[:3])
-        raise UsageError(f"The cache has {len(methods)} methods '{model}', of runs such as {some}. Name a run instead.")
-    return [folder for folder, _ in sorted(fitting, key=lambda each: each[1].seed)]
-
-
-def _method_names(config: RunConfig) -> tuple[str, str]:
-    return config.head, f"{config.head}-{config.trunk}"
-
-
 def _of_runs(settings: Settings, model: str) -> Card:
-    runs = [read_config(folder) for folder in runs_of_model(settings.cache, model)]
+    runs = [read_config(folder) for folder in find_model(settings.cache, model)[1]]
     config = runs[0][1]
     scores = [_score(record, record.why_seen) for run, _ in runs for record in _records(run)]
     asked = EncoderRequest.of(config.encoder_request)
@@ -109,7 +86,8 @@ def _text_scores(cache: Path, identity: Mapping[str, Any]) -> list[Card]:
         if config.prompts == _PROMPTS and same_encoder(config.encoder_identity, identity):
             for record in _records(run):
                 seen = reasons(record.seen, record.kept, "encoder")
-                found.setdefault(record.target_label, _score(record, seen) | {"own_domain": False})
+                own = {"own_domain": False, "calibration_error": record.calibration and record.calibration.ece}
+                found.setdefault(record.target_label, _score(record, seen) | own)
     return list(found.values())
 
 
