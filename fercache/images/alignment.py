@@ -79,8 +79,8 @@ def _around(image: Pixels, square: NDArray[np.float64]) -> tuple[Pixels, NDArray
     """The part of an image that a (2, 3) `square` needs, and its corner (x, y): Pillow copies what it is given."""
     corners = square @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]])
     limits = np.array([image.shape[1], image.shape[0]])
-    begin = np.clip(np.floor(corners.min(axis=1)).astype(np.int64) - REACH, 0, limits - 1)
-    end = np.clip(np.ceil(corners.max(axis=1)).astype(np.int64) + REACH, begin + 1, limits)
+    begin = np.clip(np.floor(corners.min(axis=1)) - REACH, 0, limits - 1).astype(np.int64)
+    end = np.clip(np.ceil(corners.max(axis=1)) + REACH, begin + 1, limits).astype(np.int64)
     return image[begin[1] : end[1], begin[0] : end[0]], begin
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -61,6 +61,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
 places, sides = st.floats(-40, 120), st.floats(3, 80)
 
 
+@settings(max_examples=40, deadline=None)
 @given(x=places, y=places, side=sides, angle=st.none() | st.floats(0, 6.3), margin=st.floats(0, 0.5))
 def test_a_crop_is_that_of_the_whole_photograph(
     x: float, y: float, side: float, angle: float | None, margin: float
