@@ -101,6 +101,7 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
     # The older exporter: all versions of PyTorch that fercache runs with have it, and it takes a twentieth of the time.
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     file = io.BytesIO()
+    _print_no_graphs()
     try:
         with warnings.catch_warnings(), torch.no_grad(), _plain_attention():
             warnings.simplefilter("ignore")
@@ -115,8 +116,10 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
                 **older,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise FercacheError(f"This model cannot be written as ONNX: {reason}") from error
+        reason = str(error).split("Please feel free")[0].split("\n")[0].strip() or type(error).__name__
+        raise FercacheError(
+            f"This model cannot be written as ONNX: {reason} Export a model of another head."
+        ) from error
     return file.getvalue()
 
 
@@ -129,3 +132,10 @@ def _plain_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _print_no_graphs() -> None:
+    """The exporter prints the whole graph on standard output before it fails."""
+    setting = getattr(torch._C, "_jit_set_onnx_log_enabled", None)
+    if setting is not None:
+        setting(False)
