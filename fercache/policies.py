@@ -1,6 +1,11 @@
-"""The names of policies: how votes become labels, and which snapshot of a run counts."""
+"""The names of policies: how votes become labels, which faces of a photograph and which snapshot of a run count."""
 
 from enum import StrEnum
+from typing import Literal
+
+Which = Literal["largest", "all", "single"]
+"""Of a photograph's faces: the largest, all, or the only one."""
+LARGEST: Which = "largest"
 
 
 class VotePolicy(StrEnum):

@@ -4,7 +4,7 @@ import pytest
 
 from fercache.errors import UsageError
 from fercache.runtime.memory import fits, limit_features
-from fercache.settings import Settings, load_settings
+from fercache.settings import FacesOf, Settings, load_settings
 
 
 def test_defaults_without_a_file(tmp_path: Path) -> None:
@@ -36,6 +36,19 @@ def test_file_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert settings.reports == tmp_path / "pages"
     assert settings.root_of("ferplus") == tmp_path / "data" / "ferplus"
     assert settings.root_of("folder:a") == tmp_path / "b"
+
+
+def test_what_finds_faces_in_photographs(tmp_path: Path) -> None:
+    lines = ['a = "mtcnn"', 'b = { detector = "yunet:nets/y.onnx", which = "all" }', 'c = "boxes.csv"']
+    (tmp_path / "fercache.toml").write_text("\n".join(["[faces]", *lines]))
+    assert load_settings(tmp_path).faces == {
+        "a": FacesOf(detector="mtcnn"),
+        "b": FacesOf(detector=f"yunet:{tmp_path / 'nets' / 'y.onnx'}", which="all"),
+        "c": FacesOf(detector=str(tmp_path / "boxes.csv")),
+    }
+    (tmp_path / "fercache.toml").write_text('[faces]\na = { which = "some" }')
+    with pytest.raises(UsageError, match="detector"):
+        load_settings(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _print_table(settings: "Settings", request: ExtractRequest, table: "TableInf
     work = f"{done['encoded']} encoded, {done['copied']} copied{rate}"
     if done["date"] < begun:
         work = f"already extracted on {done['date'][:10]}"
-    why = "unreadable" if request.faces is None else "without a face, or unreadable"
+    why = "unreadable" if "faces" not in done else "without a face, or unreadable"
     unreadable = f"; {done['quarantined']} {why}, see {table.path.with_suffix('.quarantine.csv')}"
     if request.crops is not None:
         found = find_crops(settings.cache, table)[0]

@@ -1,6 +1,6 @@
 """fercache predict"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,13 @@ from fercache.options.predict import PredictCommand, PredictOutputs
 from fercache.output_paths import shown
 
 if TYPE_CHECKING:
+    from fercache.serving.drawings import Drawings
+    from fercache.serving.predict import Predictions
     from fercache.serving.prediction_files import PredictionFile
     from fercache.serving.results import PredictedFace, PredictedImage
+    from fercache.serving.thresholds import Threshold
 
+SCREEN = Path("-")
 SHOWN = 3
 """Expressions of a face that a line shows."""
 
@@ -21,46 +25,61 @@ SHOWN = 3
 @click.command("predict")
 @takes(PredictCommand)
 def command(request: PredictCommand) -> None:
-    """Predict the expressions of the faces in images.
+    """Predict the expressions of the faces in images and videos.
 
-    PATHS are image files, or folders of them. A square image is taken as a crop of a face if it is small or one face
-    fills it; in all others, faces are detected.
+    PATHS are files, or folders of them. A square image is taken as a crop of a face if it is small or one face fills
+    it; in all others, faces are detected. Of a video, the changes of each face's expression are shown.
 
-    The exit code is 1 if no image could be read, and 3 if some could not.
+    The exit code is 1 if no file could be read, and 3 if some could not.
     """
-    from contextlib import ExitStack
-
     from fercache.errors import InterruptedWorkError
-    from fercache.serving.annotation import Annotations
+    from fercache.serving.drawings import Drawings
     from fercache.settings import load_settings
 
     files, folder = _files(request.outputs), request.outputs.draw
-    drawn = Annotations(folder) if folder else None
-    unreadable = total = 0
+    drawn = Drawings(folder, request.videos.fps) if folder else None
     try:
         from fercache.serving.predict import predict
 
         predictions = predict(load_settings(), request)
-        if drawn:
-            drawn.keep(predictions.paths)
-        with ExitStack() as stack:
-            for file in files:
-                stack.enter_context(file).begin(predictions.names, predictions.predictor.describe())
-            for path, image in zip(predictions.paths, predictions, strict=True):
-                for file in files:
-                    file.write(image)
-                if drawn:
-                    drawn.add(path, image)
-                _say(image, quiet=request.outputs.json_file == Path("-"))
-                total, unreadable = total + 1, unreadable + bool(image.unreadable)
+        unreadable, total = _answer(predictions, request.outputs, files=files, drawn=drawn)
     except KeyboardInterrupt:
         kept = " ".join(file.left for file in files)
         raise InterruptedWorkError(f"Interrupted. {kept}".rstrip()) from None
-    reason = predictions.predictor.threshold.reason
-    _end(
-        request.outputs, f"unknown below {predictions.predictor.threshold.probability:.3f}, {reason}" if reason else ""
-    )
+    predictor = predictions.predictor
+    click.echo(predictor.classifier.training, err=True)
+    _end(request.outputs, predictor.threshold)
     _refuse_unreadable(unreadable, total)
+
+
+def _answer(
+    predictions: "Predictions", outputs: PredictOutputs, *, files: Sequence["PredictionFile"], drawn: "Drawings | None"
+) -> tuple[int, int]:
+    """Writes, draws and prints every prediction; the numbers of unreadable files and of all."""
+    from contextlib import ExitStack
+
+    from fercache.serving.results import PredictedFrame
+    from fercache.serving.window import show
+
+    unreadable = total = 0
+    say = _Voice(quiet=outputs.json_file == SCREEN)
+    if drawn:
+        drawn.keep(predictions.paths)
+    with ExitStack() as stack:
+        for file in files:
+            describe = predictions.predictor.describe
+            stack.enter_context(file).begin(predictions.names, describe, videos=predictions.videos)
+        for path, image in predictions.with_paths():
+            for file in files:
+                file.write(image)
+            if drawn:
+                drawn.add(path, image)
+            if predictions.camera and isinstance(image, PredictedFrame):
+                show(predictions.camera, image)
+            say.image(image)
+            unreadable += bool(image.unreadable)
+            total += not isinstance(image, PredictedFrame) or image.last
+    return unreadable, total
 
 
 def _files(outputs: PredictOutputs) -> list["PredictionFile"]:
@@ -71,12 +90,33 @@ def _files(outputs: PredictOutputs) -> list["PredictionFile"]:
     return [PredictionFile(path, format) for path, format in asked if path]
 
 
-def _say(image: "PredictedImage", *, quiet: bool) -> None:
-    if image.warning and image.faces:
-        click.echo(f"warning: {image.name} {image.warning}", err=True)
-    if not quiet:
-        for line in _lines(image):
+class _Voice:
+    """Prints what is seen: of an image every face, of a video what changes."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """If `quiet`, only warnings, on standard error."""
+        from fercache.serving.changes import Changes
+
+        self._quiet, self._new, self._changes = quiet, Changes, Changes()
+
+    def image(self, image: "PredictedImage") -> None:
+        if image.warning and image.faces:
+            click.echo(f"warning: {image.name} {image.warning}", err=True)
+        for line in () if self._quiet else self._lines(image):
             click.echo(line)
+
+    def _lines(self, image: "PredictedImage") -> Iterator[str]:
+        from fercache.serving.results import PredictedFrame, clock
+
+        if not isinstance(image, PredictedFrame):
+            yield from _lines(image)
+            return
+        found = self._changes.update(image) + (self._changes.rest() if image.last else [])
+        for change in found:
+            yield f"{image.name} {clock(change.time)} track {change.face.track}: {_best(change.face)}"
+        if image.last:
+            yield f"{image.name}: {self._changes.tracks} tracks in {self._changes.frames:,} frames"
+            self._changes = self._new()
 
 
 def _lines(image: "PredictedImage") -> Iterator[str]:
@@ -95,19 +135,19 @@ def _best(face: "PredictedFace") -> str:
     return best if face.expression in face.probabilities else f"{face.expression} ({best})"
 
 
-def _end(outputs: PredictOutputs, threshold: str) -> None:
-    quiet = outputs.json_file == Path("-")
+def _end(outputs: PredictOutputs, threshold: "Threshold") -> None:
+    quiet = outputs.json_file == SCREEN
     for what, path in (("all probabilities", outputs.csv), ("all results", outputs.json_file), ("drawn", outputs.draw)):
-        if path and not (quiet and path == outputs.json_file):
+        if path and path != SCREEN:
             click.echo(f"{what}: {shown(path)}", err=quiet)
-    if threshold:
-        click.echo(threshold, err=quiet)
+    if threshold.reason:
+        click.echo(f"unknown below {threshold.probability:.3f}, {threshold.reason}", err=quiet)
 
 
 def _refuse_unreadable(unreadable: int, total: int) -> None:
     from fercache.errors import FercacheError, PartlyReadError
 
-    if unreadable == total:
-        raise FercacheError(f"None of {total:,} images could be read." if total > 1 else "The image could not be read.")
+    if unreadable and unreadable == total:
+        raise FercacheError(f"None of {total:,} files could be read." if total > 1 else "The file could not be read.")
     if unreadable:
-        raise PartlyReadError(f"{unreadable:,} of {total:,} images could not be read.")
+        raise PartlyReadError(f"{unreadable:,} of {total:,} files could not be read.")

@@ -24,6 +24,7 @@ from fercache.expressions import NAME_OF_ALIAS
 from fercache.images.alignment import Alignment, FoundFace
 from fercache.images.corruptions import Corruption, corruptions
 from fercache.images.decode import decode, refuse_outside
+from fercache.images.photographs import decode_photograph
 from fercache.layouts.folders import class_name, id_below, read_inside, root_nearby, subfolders
 from fercache.splits import POOL, SPLITS, meant_split, split_name
 
@@ -58,10 +59,12 @@ class FaceImage:
 
         Raises Unreadable.
         """
-        pixels = decode(data, self.box)
-        if self.found is not None and self.alignment is not None:
-            refuse_outside(self.found.box, pixels)
-            pixels = self.alignment.crop(pixels, self.found)
+        if self.found is None or self.alignment is None:
+            pixels = decode(data, self.box)
+        else:
+            photograph = decode_photograph(data)
+            refuse_outside(self.found.box, photograph)
+            pixels = self.alignment.crop(photograph, self.found)
         return pixels if self.corruption is None else self.corruption(pixels)
 
 

@@ -48,6 +48,11 @@ class Detector(ABC):
         return all(importlib.util.find_spec(module) for module in cls.modules)
 
 
+def detector_name(name: str) -> str:
+    """The name of the detector of `NAME`, `NAME:FILE` or AUTO."""
+    return (DEFAULT if name == AUTO else name).partition(":")[0]
+
+
 def load_detector(name: str = AUTO) -> Detector:
     """The detector of `NAME` or `NAME:FILE`; AUTO is the DEFAULT.
 

@@ -14,11 +14,14 @@ from typing import TypeAlias
 
 from fercache import registry
 from fercache.datasets import DatasetName, has_spare_validation
+from fercache.detectors import detector_name
 from fercache.errors import UsageError
 from fercache.experiments.config import head_settings
 from fercache.experiments.states import Found
 from fercache.experiments.steps import Compare, Evaluate, Extract, Step, Train
+from fercache.extraction.known_faces import LIST
 from fercache.images.views import load_recipe
+from fercache.layouts.own_lists import is_list
 from fercache.loading.earlier_versions import Wanted, why_again
 from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
 from fercache.loading.runs import origins_of
@@ -35,7 +38,7 @@ from fercache.stages.extract import root_of
 from fercache.stages.train import planned_runs
 from fercache.store.crops import find_crops
 from fercache.store.runs import find_runs, is_finished
-from fercache.store.tables import RECIPE, TableInfo, find_tables
+from fercache.store.tables import FACES, RECIPE, TableInfo, find_tables
 
 Runs: TypeAlias = Mapping[int, Sequence[Path]]
 """The run folders of each training, by step number."""
@@ -86,11 +89,23 @@ def _table_found(settings: Settings, request: ExtractRequest, tables: Sequence[T
     table = table_of(request, tables)
     if table is None:
         return Found(1, 0, wrong=_nowhere(settings, request))
+    if other := _other_faces(settings, request, table):
+        return Found(1, 1, changed=other)
     if changed := _changed_since(settings, request, table):
         return Found(1, 1, changed=f"{changed} is newer than {table.path.name}")
     if later := _taken_instead(request, table, tables):
         return Found(1, 1, changed=f"{later.path.name} was requested later, so `train` uses it instead")
     return Found(1, 1, wrong=_lacks(settings, request, table))
+
+
+def _other_faces(settings: Settings, request: ExtractRequest, table: TableInfo) -> str:
+    """How a table's faces were found in photographs, if `fercache.toml` says otherwise; empty if not."""
+    asked = settings.faces.get(str(DatasetName.parse(request.dataset).clean))
+    if asked is None:
+        return ""
+    wanted = LIST if is_list(asked.detector) else detector_name(asked.detector)
+    found = table.identity.get(FACES, {}).get("detector", {}).get("name", "nothing")
+    return "" if found == wanted else f"its faces were found by {found}, not by {wanted}"
 
 
 def _nowhere(settings: Settings, request: ExtractRequest) -> str:

@@ -11,14 +11,8 @@ from fercache.layouts.remote import exists, local, shown
 
 EDGES = ("left", "top", "right", "bottom")
 OTHER_NAMES = {"image": ("path", "file_name", "filename", "file")}
-SUFFIXES = (".csv", ".parquet", ".jsonl")
 NUMBERS = 10
 """Of landmarks: x and y of five points."""
-
-
-def is_list(faces: str) -> bool:
-    """Whether the value of `--faces` is a list of boxes, not a detector."""
-    return Path(faces).suffix.lower() in SUFFIXES
 
 
 def read_boxes(path: Path) -> Mapping[str, Sequence[FoundFace]]:

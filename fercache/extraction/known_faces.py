@@ -17,7 +17,7 @@ from fercache.extraction.listing import ABSENT
 from fercache.identity import content_hash
 from fercache.images.alignment import Alignment, FoundFace
 from fercache.images.colours import Unreadable
-from fercache.options.extract import Which
+from fercache.policies import Which
 from fercache.store.detections import FIELDS, KnownDetections
 
 LIST = "list"

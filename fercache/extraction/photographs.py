@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from fercache.datasets import FaceImage
 from fercache.detectors import AUTO, DEFAULT, Detector, load_detector
 from fercache.errors import UsageError
-from fercache.extraction.box_lists import is_list
 from fercache.extraction.known_faces import Cutting, DetectedFaces, KnownFaces, ListedFaces, read_same, row_of
 from fercache.extraction.listing import ABSENT, NAMED, PER_TASK
 from fercache.extraction.packed_faces import remembered
@@ -23,6 +22,7 @@ from fercache.identity import content_hash
 from fercache.images.alignment import Alignment
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
+from fercache.layouts.own_lists import is_list
 from fercache.layouts.remote import address_of
 from fercache.options.extract import ExtractRequest
 from fercache.runtime.progress import progress

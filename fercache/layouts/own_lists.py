@@ -12,6 +12,7 @@ from fercache.errors import UsageError
 from fercache.layouts.lists import refuse_repeated
 from fercache.layouts.remote import opened, shown
 
+SUFFIXES = (".csv", ".parquet", ".jsonl")
 SEPARATORS = ",;\t|"
 LONGEST_LINE = 2**20
 """Characters."""
@@ -25,6 +26,11 @@ _UNNAMED = re.compile(r"(unnamed: \d+)?")
 
 Row = tuple[int, dict[str, str]]
 """Number of the line and its cells by column, in lower case."""
+
+
+def is_list(name: str) -> bool:
+    """Whether a file of this name is a list."""
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def named_rows(

@@ -15,13 +15,14 @@ from fercache.errors import UsageError, nearest
 from fercache.images.corruptions import SHIFTED
 from fercache.images.views import RECIPES
 from fercache.options.extract import EncoderRequest
+from fercache.policies import LARGEST
 from fercache.prompts import BUILT_IN, as_stored, prompt_set, set_label
 from fercache.runtime.progress import say_once
 from fercache.store.asked import NEVER, last_asked
 from fercache.store.atomic import entries
 from fercache.store.prompts import PromptTable, read_prompts
 from fercache.store.schema import CLEAN
-from fercache.store.tables import RECIPE, TableInfo, find_tables
+from fercache.store.tables import FACES, RECIPE, TableInfo, find_tables
 
 DEFAULT_ENCODER = "bundled"
 NAMED = 3
@@ -111,15 +112,16 @@ def _with_views(tables: Sequence[TableInfo], recipe: str) -> list[TableInfo]:
 def extract_command(table: TableInfo, encoder: str | None = None) -> str:
     """The command that extracts a table's faces, with its encoder or another."""
     asked = EncoderRequest(name=encoder) if encoder else EncoderRequest.of(table.provenance["encoder_request"])
-    words = [command_to_extract(table.identity["dataset"], asked, table.provenance["root"])]
+    words = [command_to_extract(table.identity["dataset"], asked, table.provenance)]
     return " ".join(words + (["--unlabelled"] if table.unlabelled else []))
 
 
-def command_to_extract(dataset: str, encoder: EncoderRequest, root: str | None = None) -> str:
-    """The command that extracts a dataset with an encoder."""
-    given = {"dataset": dataset, "root": root, "encoder": encoder.name}
+def command_to_extract(dataset: str, encoder: EncoderRequest, made: Mapping[str, Any] | None = None) -> str:
+    """The command that extracts a dataset with an encoder; `made` is the provenance of a table of it."""
+    before = {name: (made or {}).get(name) for name in ("root", FACES, "which")}
+    given = {"dataset": dataset, **before, "encoder": encoder.name}
     given |= {"weights": str(encoder.weights or ""), "preprocessing": encoder.preprocessing}
-    usual = {"encoder": DEFAULT_ENCODER, "preprocessing": OWN}
+    usual = {"which": LARGEST, "encoder": DEFAULT_ENCODER, "preprocessing": OWN}
     options = ((name, value) for name, value in given.items() if value and value != usual.get(name))
     return shlex.join(["fercache", "extract", *(word for name, value in options for word in (f"--{name}", value))])
 

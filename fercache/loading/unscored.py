@@ -94,5 +94,5 @@ def _sentence(runs: Sequence[RunConfig], lacking: Mapping[str, TableInfo]) -> st
             "that version as well, then train again: "
             f"fercache train {source} --head {run.head}"
         )
-    again = command_to_extract(table.identity["dataset"], asked, table.provenance["root"])
+    again = command_to_extract(table.identity["dataset"], asked, table.provenance)
     return f"{', '.join(lacking)}: extracted with {others} only, {unscored}. Run: {again}"

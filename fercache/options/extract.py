@@ -8,9 +8,7 @@ from pydantic import ValidationError
 
 from fercache.errors import UsageError, first_problem
 from fercache.options import EngineOptions, Options, device_option, option
-
-Which = Literal["largest", "all", "single"]
-"""Of a photograph's faces: the largest, all, or the only one."""
+from fercache.policies import LARGEST, Which
 
 
 class EncoderOptions(Options):
@@ -48,6 +46,10 @@ class EncoderRequest(EncoderOptions):
             raise UsageError(f"The stored encoder has {problem.name} = {problem.given}: {problem.message}.") from None
 
 
+NO_FACES = "none"
+"""The value of `--faces` for images that are faces, against a setting in `fercache.toml`."""
+
+
 class ContentOptions(Options):
     """What a feature table holds besides the clean features. Experiments have these options too.
 
@@ -81,10 +83,10 @@ class ExtractRequest(ContentOptions, EngineOptions):
     faces: str | None = option(
         None,
         "The images are photographs, whose faces this detector finds (auto, mtcnn, yunet:FILE), or this list of boxes "
-        "has (FILE.csv: image,left,top,right,bottom).",
+        "has (FILE.csv: image,left,top,right,bottom). [default: as in fercache.toml, else none]",
         metavar="DETECTOR",
     )
-    which: Which = option("largest", "Faces to take from a photograph; single: none if it has several.")
+    which: Which = option(LARGEST, "Faces to take from a photograph; single: none if it has several.")
     encoder: EncoderRequest = EncoderRequest()
     shifted: bool = option(
         True, "Also encode shifted images of the validation split, to select snapshots by. [default: shifted]"

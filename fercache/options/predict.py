@@ -12,10 +12,26 @@ from fercache.options.extract import EncoderRequest
 _RENAMED = "note: --prompts now takes a prompt set; write --sentence for text. The old form will be removed."
 
 
-class PredictRequest(Options):
-    """Image files and folders. Without a `run`: text similarity, with a prompt set or with `sentences`."""
+class VideoOptions(Options):
+    """How videos are read, and the camera instead of files."""
 
-    paths: tuple[Path, ...] = option(..., "Image files and folders.", argument=True)
+    fps: float = option(5.0, "Frames per second that are looked at, of videos and of the camera.", gt=0, le=240)
+    smooth: float = option(
+        0.4,
+        "Seconds before and after a frame of a video over which the probabilities of a face are averaged; of the "
+        "camera, before.",
+        metavar="SECONDS",
+        ge=0,
+        le=60,
+    )
+    webcam: bool = option(False, "Instead of files, show the expressions in front of the camera; Ctrl-C ends.")
+    camera: int = option(0, "Number of the camera.", ge=0)
+
+
+class PredictRequest(Options):
+    """Image files, videos and folders. Without a `run`: text similarity, with a prompt set or with `sentences`."""
+
+    paths: tuple[Path, ...] = option((), "Image files, videos and folders.", argument=True)
     run: str | None = option(
         None,
         "Name or key of a run, or a method, such as linear-probe: the mean of its seeds. [default: text similarity, "
@@ -46,6 +62,7 @@ class PredictRequest(Options):
     adapt: str | None = option(
         None, "Adapt the run to the last 1,024 faces as they come, without labels: center-balanced, ...", metavar="NAME"
     )
+    videos: VideoOptions = VideoOptions()
     encoder: EncoderRequest = EncoderRequest()
 
     @model_validator(mode="before")

@@ -40,11 +40,15 @@ class Abstention:
 
 @dataclass(frozen=True)
 class Cut:
-    """Answering only faces with at least this `confidence`: the share of faces answered, and their error rate."""
+    """Answering only faces with at least this `confidence`: the share of faces answered, and their error rate.
+
+    `bound` is the error rate if one more face had been answered, wrongly: few faces are no certainty.
+    """
 
     confidence: float
     coverage: float
     risk: float
+    bound: float
 
 
 def calibration(
@@ -135,18 +139,22 @@ def risk_coverage(probabilities: NDArray[np.float64], truth: NDArray[np.int64], 
 
 
 def cut_at(probabilities: NDArray[np.float64], truth: NDArray[np.int64], risk: float) -> Cut:
-    """The lowest confidence at which at most the share `risk` of the answers is wrong.
+    """The lowest confidence whose `bound` is at most `risk`; if there is none, the one with the lowest bound.
 
-    If none is that good, the one with the lowest error rate, which is then above `risk`. Faces with equal confidence
-    are answered together. Raises ValueError without faces.
+    Faces with equal confidence are answered together. Raises ValueError without faces.
     """
     confidence, right = _confidence(probabilities, truth)
     levels, level, faces = np.unique(-confidence, return_inverse=True, return_counts=True)
-    answered = np.cumsum(faces)
-    risks = np.cumsum(np.bincount(level, ~right)) / answered
-    good = np.flatnonzero(risks <= risk)
-    last = int(good[-1] if len(good) else risks.argmin())
-    return Cut(float(-levels[last]), float(answered[last] / len(truth)), float(risks[last]))
+    answered, wrong = np.cumsum(faces), np.cumsum(np.bincount(level, ~right))
+    bound = (wrong + 1) / (answered + 1)
+    good = np.flatnonzero(bound <= risk)
+    at = int(good[-1] if len(good) else bound.argmin())
+    return Cut(
+        confidence=float(-levels[at]),
+        coverage=float(answered[at] / len(truth)),
+        risk=float(wrong[at] / answered[at]),
+        bound=float(bound[at]),
+    )
 
 
 def probabilities(logits: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float64]:

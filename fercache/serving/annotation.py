@@ -17,11 +17,11 @@ from fercache.output_paths import check_output_folder
 from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
 from fercache.store.atomic import replacing
 
-ENDING = ".faces.jpg"
+ENDING = ".faces"
 LEAST_SIDE, MOST_SIDE = 480, 4096
 """Pixels of the longer side: smaller images are enlarged, so that labels fit, and larger ones are reduced."""
-TEXT_SHARE, LEAST_TEXT = 1 / 40, 16
-"""Height of text: a share of the image's longer side, and pixels."""
+LEAST_TEXT = 16
+"""Height of text in pixels."""
 QUALITY = 92
 GREY = "#6b7280"
 COLOURS = {
@@ -65,16 +65,20 @@ class Annotations:
             pixels = decode(read_plain(str(path)))
         except (OSError, Unreadable):
             return None
-        file = self._free(path.stem or path.name)
+        return self.write(path.stem or path.name, annotated(pixels, image.faces))
+
+    def write(self, stem: str, image: Image.Image) -> Path:
+        """Writes an image as `stem` and ENDING."""
+        file = self._free(stem)
         with replacing(file) as temporary:
-            annotated(pixels, image.faces).save(temporary, "JPEG", quality=QUALITY, subsampling=0)
+            image.save(temporary, "JPEG", quality=QUALITY, subsampling=0)
         return file
 
     def _free(self, stem: str) -> Path:
-        file, number = self.folder / f"{stem}{ENDING}", 1
+        file, number = self.folder / f"{stem}{ENDING}.jpg", 1
         while os.path.realpath(file) in self._taken:
             number += 1
-            file = self.folder / f"{stem}-{number}{ENDING}"
+            file = self.folder / f"{stem}{ENDING}-{number}.jpg"
         self._taken.add(os.path.realpath(file))
         return file
 
@@ -87,7 +91,7 @@ def annotated(pixels: NDArray[np.uint8], faces: Sequence[PredictedFace]) -> Imag
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     image = image.resize(size, Image.Resampling.LANCZOS) if scale != 1 else image
     drawing = ImageDraw.Draw(image)
-    height = max(LEAST_TEXT, round(max(size) * TEXT_SHARE))
+    height = text_height(size)
     boxes = [_scaled(face, scale, size) for face in faces]
     for face, box in zip(faces, boxes, strict=True):
         if face.box is not None:
@@ -96,6 +100,11 @@ def annotated(pixels: NDArray[np.uint8], faces: Sequence[PredictedFace]) -> Imag
     for face, box in zip(faces, boxes, strict=True):
         taken.append(_label(drawing, face, box, height=height, taken=taken))
     return image
+
+
+def text_height(size: tuple[int, int]) -> int:
+    """Of labels in an image of this width and height, in pixels."""
+    return max(LEAST_TEXT, round(min(max(size) / 40, min(size) / 20)))
 
 
 def colour_of(face: PredictedFace) -> str:
@@ -118,7 +127,8 @@ def _label(
 ) -> Rectangle:
     """Draws a label above the box, or where it hides no other label; returns its rectangle."""
     share = max(face.probabilities.values(), default=0.0)
-    text, font = f"{face.expression} {share:.0%}", _font(height)
+    track = "" if face.track is None else f"{face.track}: "
+    text, font = f"{track}{face.expression} {share:.0%}", _font(height)
     gap = max(2, height // 6)
     text, width = _fitting(text, font, drawing.im.size[0] - 2 * gap)
     size = (width + 2 * gap, height + 2 * gap)

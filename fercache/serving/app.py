@@ -104,7 +104,9 @@ def application(service: Service, guard: Guard | None = None) -> Starlette:
         MemoryError: lambda request, error: refusal(503, "Out of memory. Send smaller or fewer images."),
         Exception: lambda request, error: refusal(500, "The server failed; its log says why."),
     }
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return app
 
 
 def _file(name: str, media_type: str) -> Callable[[Request], Response]:

@@ -25,6 +25,9 @@ from fercache.trunks import Faces
 
 ZERO_SHOT = "zero-shot"
 """The model that compares faces with text, without training."""
+PROMPTS = "faces"
+"""Its prompt set by default."""
+_BUNDLED = EncoderRequest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,8 @@ class Classifier:
     """An encoder, and functions from its features (and crops of `crop_side`) to calibrated logits of `names`.
 
     Several functions, the seeds of a method, count equally: their probabilities are averaged. `title` names the run or
-    the method; `runs` are those that the functions come from.
+    the method, `runs` are those that the functions come from. `request` is the encoder's, `prompts` the set of texts,
+    "" for sentences; `adapted_by` is the adaptation of the functions.
     """
 
     title: str
@@ -49,11 +53,22 @@ class Classifier:
     logits: tuple[Scores, ...]
     runs: tuple[LoadedRun, ...] = ()
     crop_side: int | None = None
+    request: EncoderRequest = _BUNDLED
+    prompts: str = PROMPTS
+    adapted_by: str = ""
 
     @property
     def device(self) -> str:
         """Where the heads compute."""
         return self.runs[0].device if self.runs else "cpu"
+
+    @property
+    def training(self) -> str:
+        """In one line, what its head was trained on."""
+        if not self.runs:
+            return f"{self.title}: not trained on labelled faces"
+        seeds = f" ({len(self.runs)} seeds)" if len(self.runs) > 1 else ""
+        return f"{self.title}{seeds}: trained on {self.runs[0].config.source}"
 
     @property
     def declined(self) -> str:
@@ -95,7 +110,8 @@ def of_text(request: EncoderRequest, prompts: str | None = None, sentences: Sequ
     def logits(faces: Faces) -> torch.Tensor:
         return encoder.logit_scale * torch.nn.functional.normalize(faces.features, dim=1) @ directions.T
 
-    return Classifier(ZERO_SHOT, encoder, tuple(chosen), (logits,))
+    named = "" if sentences else prompts or PROMPTS
+    return Classifier(ZERO_SHOT, encoder, tuple(chosen), (logits,), request=request, prompts=named)
 
 
 def of_trained(
@@ -115,7 +131,15 @@ def of_trained(
     if adapt:
         source = SourceMeans(find_tables(settings.cache), read_table).of(config).to(runs[0].device)
         logits = tuple(Streaming(adapt, source, each) for each in logits)
-    return Classifier(title, encoder, tuple(config.expressions), logits, runs=runs, crop_side=config.crop_side)
+    return Classifier(
+        title,
+        encoder,
+        tuple(config.expressions),
+        logits,
+        runs=runs,
+        crop_side=config.crop_side,
+        adapted_by=adapt or "",
+    )
 
 
 def _encoder_of(config: RunConfig, device: str, precision: str) -> Encoder:

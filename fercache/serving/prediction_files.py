@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -20,17 +20,23 @@ PART = ".part"
 """Suffix of the file until it is complete."""
 SCREEN = Path("-")
 """Standard output."""
+Describe = Callable[[], dict[str, Any]]
+"""The card of the model."""
 
 
 class Format(ABC):
-    """How images become text; `suffix` is that of its files, `option` the one that names them."""
+    """How images become text; `suffix` is that of its files, `option` the one that names them.
+
+    `videos` says whether there may be frames of videos.
+    """
 
     suffix: str
     option: str
+    videos = False
 
     @abstractmethod
-    def head(self, names: Sequence[str], card: dict[str, Any]) -> str:
-        """The text before the first image; `names` are the possible expressions, `card` describes the model."""
+    def head(self, names: Sequence[str], describe: Describe) -> str:
+        """The text before the first image; `names` are the possible expressions."""
 
     @abstractmethod
     def image(self, image: PredictedImage, names: Sequence[str], *, first: bool) -> str:
@@ -46,13 +52,14 @@ class Csv(Format):
 
     suffix, option = ".csv", "--csv"
 
-    def head(self, names: Sequence[str], card: dict[str, Any]) -> str:
+    def head(self, names: Sequence[str], describe: Describe) -> str:
         """See `Format.head`."""
-        return _line(columns(sorted(names)))
+        return _line(columns(sorted(names), videos=self.videos))
 
     def image(self, image: PredictedImage, names: Sequence[str], *, first: bool) -> str:
         """See `Format.image`."""
-        return "".join(_line([_cell(cell) for cell in row.values()]) for row in rows(image, sorted(names)))
+        found = rows(image, sorted(names), videos=self.videos)
+        return "".join(_line([_cell(cell) for cell in row.values()]) for row in found)
 
 
 class Json(Format):
@@ -60,9 +67,9 @@ class Json(Format):
 
     suffix, option = ".json", "--json"
 
-    def head(self, names: Sequence[str], card: dict[str, Any]) -> str:
+    def head(self, names: Sequence[str], describe: Describe) -> str:
         """See `Format.head`."""
-        return f'{{"model": {json.dumps(card, indent=1)},\n"images": [\n'
+        return f'{{"model": {json.dumps(describe(), indent=1)},\n"images": [\n'
 
     def image(self, image: PredictedImage, names: Sequence[str], *, first: bool) -> str:
         """See `Format.image`."""
@@ -101,14 +108,14 @@ class PredictionFile:
     def __enter__(self) -> "PredictionFile":
         return self
 
-    def begin(self, names: Sequence[str], card: dict[str, Any]) -> None:
+    def begin(self, names: Sequence[str], describe: Describe, *, videos: bool = False) -> None:
         """Writes the head of the file. Raises FercacheError when it cannot be written."""
-        self._names = tuple(names)
+        self._names, self._format.videos = tuple(names), videos
         with explained(self.path):
             if self.path != SCREEN:
                 self.part.parent.mkdir(parents=True, exist_ok=True)
                 self._stream = self.part.open("w", newline="", encoding="utf-8")
-            self._write(self._format.head(names, card))
+            self._write(self._format.head(names, describe))
 
     def write(self, image: PredictedImage) -> None:
         """Appends an image and flushes it to the file. Raises FercacheError when it cannot be written."""

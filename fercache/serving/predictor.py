@@ -1,8 +1,9 @@
 """The Python door: images in, a result per face out, from a model that stays loaded."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from fercache.detectors import AUTO, INSTALL, Detector, load_detector
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.threads import in_threads
 from fercache.images.alignment import Alignment, FoundFace
+from fercache.images.animations import is_animation
 from fercache.images.colours import Unreadable, as_rgb
 from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
@@ -21,7 +23,7 @@ from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
 from fercache.serving.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
 from fercache.serving.results import PredictedFace, PredictedImage, answered
-from fercache.serving.thresholds import EVERY, Threshold, chosen_threshold
+from fercache.serving.thresholds import EVERY, Threshold, check_asked, chosen_threshold
 from fercache.settings import Settings, load_settings
 
 Pixels = NDArray[np.uint8]
@@ -36,6 +38,8 @@ FILLED = 0.4
 """
 PER_TASK, AHEAD, WAITING = 4, 64, 64
 """Images per task of a thread, prepared ahead, and waiting for a full batch of faces: these bound memory."""
+
+FIRST_FRAME = "is an animation, of which the first frame is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +63,13 @@ class Predictor:
         *,
         threshold: Threshold = EVERY,
         no_detector: str = "",
-        describe: Callable[[], dict[str, Any]] = dict,
+        settings: Settings | None = None,
     ) -> None:
-        """Without a detector, every image is taken as a crop of a face; if it is no square, `no_detector` is a warning.
-
-        `describe` returns what the model was trained on, as JSON.
-        """
+        """Without a detector, every image is taken as a crop of a face; `no_detector` is the warning for no square."""
         self.classifier, self.detector, self.threshold = classifier, detector, threshold
         self.names, self.title = classifier.names, classifier.title
         self.alignment = Alignment()
-        self._no_detector, self._describe = no_detector, describe
+        self._no_detector, self._settings = no_detector, settings or Settings()
         self._one_batch = threading.Lock()  # two batches at a time would compete for the same cores
 
     def __call__(self, images: Sequence[Given]) -> list[PredictedImage]:
@@ -102,9 +103,15 @@ class Predictor:
         return self._with_expressions(blank, squares)
 
     def describe(self) -> dict[str, Any]:
-        """What the model is and what it was trained on, as JSON."""
+        """The card of the model: what it is, what it was trained on, and below which probability it does not answer."""
         found = {"unknown_below": self.threshold.probability, "unknown_because": self.threshold.reason}
-        return {**self._describe(), **{name: value for name, value in found.items() if value}}
+        return {**self._card, **{name: value for name, value in found.items() if value}}
+
+    @cached_property
+    def _card(self) -> dict[str, Any]:
+        from fercache.serving.description import description  # reads records, with libraries that take time to load
+
+        return description(self.classifier, self._settings)
 
     def warm(self) -> "Predictor":
         """Does once what only a first face needs, so that the next one is as fast as all others."""
@@ -124,13 +131,16 @@ class Predictor:
         number, given = numbered
         name = shown(Path(given)) if isinstance(given, Path | str) else f"image {number}"
         try:
-            pixels = _pixels(given)
+            data = read_plain(str(given)) if isinstance(given, Path | str) else given
+            pixels = _pixels(data)
         except Unreadable as error:
             return _Opened(PredictedImage(name, unreadable=str(error)))
         except OSError as error:
             return _Opened(PredictedImage(name, unreadable=f"cannot be read: {error.strerror or error}"))
         height, width, _ = pixels.shape
         faces, warning = self._faces_in(pixels)
+        if isinstance(data, bytes) and is_animation(data):
+            warning = f"{FIRST_FRAME}; {warning}" if warning else FIRST_FRAME
         crops = [pixels if face is None else self.alignment.crop(pixels, face) for face in faces]
         squares = tuple(map(self.classifier.prepare, crops))
         blank = (
@@ -189,46 +199,31 @@ def load_predictor(
     Expressions with a probability below `unknown_below` are "unknown"; `abstain_at` chooses that probability so that at
     most this share of the answers is wrong on the run's source validation. Raises UsageError for unknown names.
     """
-    settings = settings or load_settings()
-    zero_shot = model == ZERO_SHOT
+    settings, zero_shot = settings or load_settings(), model == ZERO_SHOT
+    check_asked(unknown_below, abstain_at, trained=not zero_shot)
+    loaded, missing = usable_detector(detector)
     classifier = of_text(EncoderRequest(device=device)) if zero_shot else of_trained(settings, model, device)
     threshold = chosen_threshold(unknown_below, abstain_at, classifier=classifier, settings=settings)
-    return build_predictor(classifier, detector, settings=settings, threshold=threshold).warm()
+    return Predictor(classifier, loaded, threshold=threshold, no_detector=missing, settings=settings).warm()
 
 
-def build_predictor(
-    classifier: Classifier, detector: str | None, *, settings: Settings, threshold: Threshold = EVERY
-) -> Predictor:
-    """A predictor with the detector `NAME[:FILE]`, AUTO, or NO_DETECTOR. Raises UsageError as `load_detector`."""
-    loaded, missing = None, ""
-    if detector not in (None, NO_DETECTOR):
-        try:
-            loaded = load_detector(detector)
-        except UsageError:
-            if detector != AUTO:
-                raise
-            missing = f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
-    return Predictor(
-        classifier,
-        loaded,
-        threshold=threshold,
-        no_detector=missing,
-        describe=lambda: _card(classifier),
-    )
+def usable_detector(name: str | None) -> tuple[Detector | None, str]:
+    """The detector `NAME[:FILE]`, or none for NO_DETECTOR and None; with AUTO, none and why if it is not installed.
+
+    Raises UsageError as `load_detector`.
+    """
+    if name in (None, NO_DETECTOR):
+        return None, ""
+    try:
+        return load_detector(name), ""
+    except UsageError:
+        if name != AUTO:
+            raise
+    return None, f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
 
 
-def _card(classifier: Classifier) -> dict[str, Any]:
-    card: dict[str, Any] = {"model": classifier.title, "encoder": classifier.encoder.name}
-    if classifier.runs:
-        config = classifier.runs[0].config
-        card |= {"head": config.head, "source": config.source, "seeds": [run.config.seed for run in classifier.runs]}
-    return {**card, "classes": list(classifier.names)}
-
-
-def _pixels(given: Given) -> Pixels:
-    """(H, W, 3) uint8 RGB. Raises Unreadable and OSError for images, and UsageError for other things."""
-    if isinstance(given, Path | str):
-        return decode(read_plain(str(given)))
+def _pixels(given: "bytes | Pixels | Image.Image") -> Pixels:
+    """(H, W, 3) uint8 RGB. Raises Unreadable for images, and UsageError for other things."""
     if isinstance(given, bytes | np.ndarray):
         return decode(given)
     if not isinstance(given, Image.Image):

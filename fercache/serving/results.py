@@ -50,14 +50,21 @@ class PredictedImage:
 
 @dataclass(frozen=True, slots=True)
 class PredictedFrame(PredictedImage):
-    """A frame of a video, `time` seconds after its first one."""
+    """A frame of a video, `time` seconds after its first one; `last` if no other follows."""
 
     time: float = 0.0
+    last: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """See `PredictedImage.to_dict`."""
         whole = PredictedImage.to_dict(self)
         return {"image": whole.pop("image"), "time": round(self.time, 3), **whole}
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds: `12:04.5`."""
+    tenths = round(seconds * 10)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
 
 
 def answered(face: PredictedFace, probabilities: dict[str, float], unknown_below: float = 0.0) -> PredictedFace:
@@ -79,20 +86,38 @@ def _face_dict(face: PredictedFace) -> dict[str, Any]:
 EDGES = ("left", "top", "right", "bottom")
 
 
-def columns(names: Sequence[str]) -> list[str]:
-    """The columns of `rows`; there is one for each of the `names` of expressions."""
-    return ["path", "face", *EDGES, "score", "landmarks", "prediction", *names, "unreadable", "warning"]
+MOMENT = ("time", "track")
+"""The columns that tables with frames of videos have besides."""
 
 
-def rows(image: PredictedImage, names: Sequence[str]) -> list[dict[str, Any]]:
+def columns(names: Sequence[str], *, videos: bool = False) -> list[str]:
+    """The columns of `rows`; there is one for each of the `names` of expressions, and MOMENT if there are `videos`."""
+    return [
+        "path",
+        *(MOMENT if videos else ()),
+        "face",
+        *EDGES,
+        "score",
+        "landmarks",
+        "prediction",
+        *names,
+        "unreadable",
+        "warning",
+    ]
+
+
+def rows(image: PredictedImage, names: Sequence[str], *, videos: bool = False) -> list[dict[str, Any]]:
     """A row per face, by column; one without a face for an image without faces. None is a missing value."""
-    blank: dict[str, Any] = dict.fromkeys(columns(names))
+    blank: dict[str, Any] = dict.fromkeys(columns(names, videos=videos))
+    blank |= {"time": round(image.time, 3)} if isinstance(image, PredictedFrame) else {}
     blank |= {"path": image.name, "unreadable": image.unreadable, "warning": image.warning}
     return [{**blank, "face": number, **_cells(face)} for number, face in enumerate(image.faces)] or [blank]
 
 
 def _cells(face: PredictedFace) -> dict[str, Any]:
     found: dict[str, Any] = {"prediction": face.expression, **face.probabilities}
+    if face.track is not None:
+        found["track"] = face.track
     if face.box is not None:
         found |= zip(EDGES, map(float, face.box), strict=True)
         found |= {"score": face.score, "landmarks": " ".join(f"{at:.1f}" for point in face.landmarks for at in point)}
@@ -105,4 +130,6 @@ def to_frame(images: Iterable[PredictedImage]) -> "pd.DataFrame":
 
     images = list(images)
     names = sorted({name for image in images for face in image.faces for name in face.probabilities})
-    return pd.DataFrame([row for image in images for row in rows(image, names)], columns=columns(names))
+    videos = any(isinstance(image, PredictedFrame) for image in images)
+    found = [row for image in images for row in rows(image, names, videos=videos)]
+    return pd.DataFrame(found, columns=columns(names, videos=videos))

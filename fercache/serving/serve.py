@@ -7,6 +7,7 @@ from functools import partial
 
 from starlette.types import ASGIApp
 
+from fercache.errors import UsageError
 from fercache.loading.models import method_name
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.options.serve import ServeRequest
@@ -24,7 +25,7 @@ from fercache.store.runs import find_runs
 
 @dataclass(frozen=True)
 class OpenServer:
-    """An application on a listening socket; `run` answers until the process is interrupted."""
+    """An application on a socket that listens; `run` answers until the process is interrupted."""
 
     app: ASGIApp
     listening: socket.socket
@@ -46,6 +47,7 @@ def opened(settings: Settings, request: ServeRequest) -> OpenServer:
     models = Models(request.models or known_models(settings), partial(_load, settings, request))
     print(f"loading {models.names[0]}", file=sys.stderr)
     models.load(models.names[0])
+    listening.listen()
     batcher = Batcher(images=request.batch, seconds=0.004 if request.batch > 1 else 0.0)
     service = Service(models, batcher, limits_of(request))
     is_private = is_loopback(request.host)
@@ -54,11 +56,18 @@ def opened(settings: Settings, request: ServeRequest) -> OpenServer:
 
 
 def known_models(settings: Settings) -> list[str]:
-    """Zero-shot, and the methods of all finished runs; of methods that have the same name, the runs."""
+    """Zero-shot, and the methods of all finished runs; of methods that have the same name, the runs.
+
+    Damaged runs are left out, with a warning.
+    """
     methods: dict[str, list[RunConfig]] = {}
     for folder in find_runs(settings.cache):
-        config = read_config(folder)[1]
-        methods.setdefault(method_name(config), []).append(config)
+        try:
+            config = read_config(folder)[1]
+        except UsageError as error:
+            print(f"warning: a run is left out: {error}", file=sys.stderr)
+        else:
+            methods.setdefault(method_name(config), []).append(config)
     unique = {name for name, runs in methods.items() if len({config.method_key for config in runs}) == 1}
     names = ([name] if name in unique else [config.name for config in runs] for name, runs in methods.items())
     return [ZERO_SHOT, *sorted(name for group in names for name in group)]

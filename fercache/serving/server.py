@@ -49,7 +49,7 @@ def is_loopback(host: str) -> bool:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 is any free one. Raises UsageError if the address cannot be used."""
+    """A socket with an address; port 0 is any free one. Raises UsageError if the address cannot be used."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.socket(family, kind)

@@ -30,7 +30,8 @@ from fercache.images.views import load_recipe
 from fercache.layouts.remote import address_of, exists, shown
 from fercache.loading.earlier_versions import warn_encoded_again
 from fercache.loading.tables import first_of
-from fercache.options.extract import ExtractRequest
+from fercache.options.extract import NO_FACES, ExtractRequest
+from fercache.policies import LARGEST
 from fercache.prompts import set_label
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
@@ -51,8 +52,6 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     face can be read or another process is writing the table.
     """
     views = _views(request)
-    if request.which != ExtractRequest().which and request.faces is None:
-        raise UsageError(f"--which {request.which} chooses among the faces of photographs: add --faces mtcnn.")
     check_length("The prompt set", set_label(request.prompts))
     name = DatasetName.parse(request.dataset)
     dataset = registry.load("datasets", name.family)
@@ -61,11 +60,10 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
     root = root_of(settings, name, dataset, given=request.root)
     if request.engine == "ray" and root is not None:
         root = Path(_whole_path(root))  # workers run in other folders
-    request = request.but(root=root)
+    request = _with_faces(settings, request.but(root=root), name)
     faces = remembered(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
     how = None
-    if request.faces is not None:
-        request = request.but(faces=resolved(request.faces))
+    if request.faces != NO_FACES:
         faces, how = find_faces(str(name.clean), faces, cache=settings.cache, request=request)
     if corruption is not None:
         name, faces = _corrupted(name, dataset, faces, corruption=corruption)
@@ -105,6 +103,20 @@ def root_of(settings: Settings, name: DatasetName, dataset: Dataset, given: Path
             f"{shown(root)} does not exist; --root must be the folder of {whole}. See `fercache datasets show {whole}`."
         )
     return root
+
+
+def _with_faces(settings: Settings, request: ExtractRequest, name: DatasetName) -> ExtractRequest:
+    """With what finds the faces in photographs: the option, else `fercache.toml`, else NO_FACES.
+
+    Raises UsageError for `which` without it.
+    """
+    configured = settings.faces.get(str(name.clean))
+    if request.faces is None and configured is not None:
+        which = configured.which if request.which == LARGEST else request.which
+        request = request.but(faces=configured.detector, which=which)
+    if request.faces in (None, NO_FACES) and request.which != LARGEST:
+        raise UsageError(f"--which {request.which} chooses among the faces of photographs: add --faces mtcnn.")
+    return request.but(faces=resolved(request.faces or NO_FACES))
 
 
 def _views(request: ExtractRequest) -> RequestedViews:

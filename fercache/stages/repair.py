@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fercache.errors import FercacheError
 from fercache.images.views import RECIPES
-from fercache.options.extract import EncoderRequest, ExtractRequest
+from fercache.options.extract import NO_FACES, EncoderRequest, ExtractRequest
+from fercache.policies import LARGEST
 from fercache.settings import Settings
 from fercache.stages.extract import extract
 from fercache.store.atomic import remove_abandoned, set_aside
@@ -68,8 +69,8 @@ def request_of(table: TableInfo) -> ExtractRequest | None:
         dataset=identity["dataset"] + split,
         root=Path(root) if root else None,
         unlabelled=table.unlabelled,
-        faces=provenance.get(FACES),
-        which=provenance.get("which", ExtractRequest().which),
+        faces=provenance.get(FACES, NO_FACES),
+        which=provenance.get("which", LARGEST),
         encoder=encoder,
         views=len(table.views) - 1,
         recipe=recipe,

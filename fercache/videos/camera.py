@@ -1,6 +1,7 @@
 """The frames of a camera, as they come."""
 
 import importlib.util
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -29,19 +30,33 @@ class Camera:
                 "settings of the system, or name another with --camera."
             )
 
+        self.latest: Frame | None = None
+        self._stopped = False
+
     def __enter__(self) -> "Camera":
+        """Until the end of the `with`, Ctrl-C stops the frames instead of raising an exception."""
+        self._before = signal.signal(signal.SIGINT, lambda *_: self.stop())
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
         self._capture.release()
 
+    def stop(self) -> None:
+        """Ends the frames."""
+        self._stopped = True
+
     def frames(self, rate: float = FRAMES_PER_SECOND) -> Iterator[Frame]:
-        """At most `rate` frames per second, until the camera ends. Frames that come in between are dropped."""
+        """At most `rate` frames per second, until the camera ends or is stopped; `latest` is the one in use.
+
+        Frames that come in between are dropped.
+        """
         start, following = time.monotonic(), 0
-        while self._capture.grab():
+        while not self._stopped and self._capture.grab():
             passed = time.monotonic() - start
             if passed * rate >= following:
                 following = int(passed * rate) + 1
                 read, pixels = self._capture.retrieve()
                 if read:
-                    yield Frame(passed, np.ascontiguousarray(pixels[:, :, ::-1]))
+                    self.latest = Frame(passed, np.ascontiguousarray(pixels[:, :, ::-1]))
+                    yield self.latest

@@ -94,7 +94,7 @@ def odd_files(photos: Path) -> Iterator[Path]:
 def test_what_is_no_plain_file_is_not_waited_for_and_not_read(run: Run, odd_files: Path) -> None:
     outcome = run("predict", odd_files, "--csv", "faces.csv")
     assert outcome.code == 3, outcome.err
-    assert "3 of 6 images could not be read" in outcome.err
+    assert "3 of 6 files could not be read" in outcome.err
     reasons = {Path(line["path"]).name: line["unreadable"] for line in lines_of(Path("faces.csv"))}
     assert reasons == {
         **dict.fromkeys(("a.png", "b.png", "z.png"), ""),

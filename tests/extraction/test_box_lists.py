@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import UsageError
-from fercache.extraction.box_lists import is_list, read_boxes
+from fercache.extraction.box_lists import read_boxes
 from fercache.images.alignment import FoundFace
+from fercache.layouts.own_lists import is_list
 
 POINTS = "1 2 3 4 5 6 7 8 9 10"
 

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from fercache import EncoderRequest, ExtractRequest, Settings, extract
+from fercache.detectors import load_detector
 from fercache.errors import FercacheError
 from fercache.extraction import cluster
 from fercache.plugins import use_plugins
 from fercache.store.tables import FeatureTable, read_table
 from tests.conftest import REPOSITORY
+from tests.extraction.squares import FILE, save_photographs
 from tests.faults.kills import same
 from tests.outside_plugins import DATASET, ENCODER, write
 from tests.stages.test_extract import save
@@ -156,3 +158,17 @@ def test_a_shard_that_kills_every_worker_is_named(
     monkeypatch.setattr("fercache.cluster.TRIES", 2)  # each takes a new worker, which takes seconds to start
     with pytest.raises(FercacheError, match=r"the shard from happy/.*was tried 2 times"):
         extract(Settings(cache=tmp_path / "cache"), request(root, engine="ray").but(shard_rows=FACES))
+
+
+@pytest.mark.usefixtures("no_plugins")
+def test_tasks_look_for_faces_in_photographs(nodes: Any, tmp_path: Path) -> None:
+    use_plugins([FILE])
+    squares = type(load_detector("squares"))
+    list(save_photographs(tmp_path / "photos" / "happy", 30))
+    asked = ExtractRequest(
+        dataset="folder:party", root=tmp_path / "photos", encoder=EXACT, faces="squares", which="all", shard_rows=10
+    )
+    table = read_table(extract(Settings(cache=tmp_path / "ray"), asked.but(engine="ray")))
+    assert squares.searched == 0, "the driver searched"  # type: ignore[attr-defined]
+    assert same(table, read_table(extract(Settings(cache=tmp_path / "here"), asked)))
+    assert len(table.columns.id) == 30 and table.quarantined == 10

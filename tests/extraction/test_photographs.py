@@ -14,8 +14,11 @@ from fercache import EncoderRequest, ExtractRequest, Settings, extract, use_plug
 from fercache.datasets import DatasetName
 from fercache.detectors import load_detector
 from fercache.errors import FercacheError, UsageError
+from fercache.experiments.inventory import take_inventory
+from fercache.experiments.steps import Extract
 from fercache.extraction import photographs
 from fercache.loading.originals import faces_with
+from fercache.settings import FacesOf
 from fercache.stages.repair import repair
 from fercache.store.crops import crop_files, read_crops
 from fercache.store.tables import FeatureTable, find_tables, quarantine_path, read_table
@@ -174,6 +177,26 @@ def test_no_face_at_all_is_an_error(settings: Settings, tmp_path: Path) -> None:
         Image.fromarray(photograph((), number)).save(tmp_path / "photos" / "happy" / f"{number}.png")
     with pytest.raises(UsageError, match=r"no face in any of its 3 photographs, by squares.*leave out --faces"):
         extracted(settings, tmp_path / "photos")
+
+
+def test_a_dataset_is_of_photographs_by_the_settings(settings: Settings, root: Path, squares: Any) -> None:
+    configured = settings.model_copy(update={"faces": {"folder:party": FacesOf(detector="squares", which="all")}})
+    table = extracted(configured, root, faces=None)
+    assert len(table.columns) == COUNT and table.provenance["which"] == "all"
+    assert extracted(configured, root, faces=None, which="single").path != table.path
+    plain = extracted(configured, root, faces="none")
+    assert list(plain.columns.id)[:2] == ["happy/000.png", "happy/001.png"] and "faces" not in plain.identity
+
+
+def test_an_experiment_finds_out_that_faces_were_not_found_as_the_settings_say(settings: Settings, root: Path) -> None:
+    configured = settings.model_copy(update={"faces": {"folder:party": FacesOf(detector="squares")}})
+    steps = [Extract("extract", asked(root, faces=None))]
+    extracted(settings, root, faces="none")
+    (found,) = take_inventory(configured, steps)
+    assert found.changed == "its faces were found by nothing, not by squares"
+    extracted(configured, root, faces=None)
+    (found,) = take_inventory(configured, steps)
+    assert not found.changed and not found.wrong
 
 
 @pytest.mark.parametrize(

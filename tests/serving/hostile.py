@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 
 from tests.images.test_decode import DAMAGED, image
 from tests.serving.process import peak_memory, started
@@ -89,19 +90,29 @@ def truncated(connection: Connection, chance: random.Random) -> None:
     connection.post(data[: chance.randrange(1, len(data) // 2)], "image/png")
 
 
-def bomb(connection: Connection, chance: random.Random) -> None:
+@cache
+def bomb_file() -> bytes:
     """81 megapixels in 80 kB."""
     side = 9000
     rows = zlib.compress(bytes(side * (side + 1)))
     chunks = ((b"IHDR", side.to_bytes(4) * 2 + b"\x08\0\0\0\0"), (b"IDAT", rows), (b"IEND", b""))
     parts = (len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in chunks)
-    connection.post(b"\x89PNG\r\n\x1a\n" + b"".join(parts), "image/png")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def bomb(connection: Connection, chance: random.Random) -> None:
+    connection.post(bomb_file(), "image/png")
+
+
+@cache
+def large_file() -> str:
+    """9 megapixels, as base64."""
+    return base64.b64encode(image_file(3000, 3000)).decode()
 
 
 def many_large(connection: Connection, chance: random.Random) -> None:
     """Each within the limit, together not."""
-    text = base64.b64encode(image_file(3000, 3000)).decode()
-    connection.post(json.dumps({"images": [text] * 20}).encode(), "application/json")
+    connection.post(json.dumps({"images": [large_file()] * 20}).encode(), "application/json")
 
 
 # ---- bodies
@@ -219,7 +230,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.serving.hostile", description=__doc__)
     parser.add_argument("--requests", type=int, default=1000)
     asked = parser.parse_args()
-    with started("--timeout", "2") as server:
+    bomb_file(), large_file()
+    with started("--timeout", "5") as server:
         client = Client(server.port)
         assert client.post(image_file(300, 300)).status == 200
         before, start = peak_memory(server.process.pid), time.monotonic()

@@ -20,7 +20,7 @@ class Server:
 def started(*options: str) -> Iterator[Server]:
     """A server on a free port, interrupted at the end. Raises RuntimeError if it does not start."""
     command = [sys.executable, "-m", "fercache", "serve", "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout
         found = re.search(r"http://127.0.0.1:(\d+)", process.stdout.readline())

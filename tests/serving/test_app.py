@@ -108,7 +108,7 @@ def test_a_wrong_body_is_refused(client: Client, body: bytes, kind: str, status:
 
 def test_wrong_paths_methods_and_models_are_refused(client: Client) -> None:
     assert client.get("/nothing").json == {"error": "/nothing: Not Found"}
-    assert client.get("/predict").status == 405
+    assert client.get("/predict").status == 405 and client.get("/models/").status == 404
     assert client.send("POST", "/health", b"x" * 100).status == 405
     answer = client.post(image_file(), path="/predict?model=fak")
     assert answer.status == 404 and "Did you mean 'fake'?" in answer.json["error"]

@@ -28,7 +28,7 @@ def read_or_refused(kind: str, body: bytes) -> None:
         assert refused.status in (400, 413, 415) and refused.message
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(files, st.text("0123456789abcDEF'()+_,-./:=?", min_size=1, max_size=70))
 def test_any_form_is_read_exactly(images: list[tuple[str, bytes]], boundary: str) -> None:
     line = f"\r\n--{boundary}".encode()
@@ -42,14 +42,14 @@ def test_any_form_is_read_exactly(images: list[tuple[str, bytes]], boundary: str
     assert found == images
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(files)
 def test_any_json_is_read_exactly(images: list[tuple[str, bytes]]) -> None:
     entries = [{"name": name, "data": base64.b64encode(data).decode()} for name, data in images]
     assert read("application/json", json.dumps({"images": entries}).encode()) == images
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from(["application/json", "multipart/form-data; boundary=x", "image/png", "text/plain", ""]), st.binary()
 )
@@ -57,7 +57,7 @@ def test_any_bytes_are_read_or_refused(kind: str, body: bytes) -> None:
     read_or_refused(kind, body)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.sampled_from([b"--x", b"--x--", b"\r\n", b": ", b"a", b'filename="', b"Content-Disposition", b"\0"]))
 )
@@ -65,7 +65,7 @@ def test_any_pieces_of_a_form_are_read_or_refused(pieces: list[bytes]) -> None:
     read_or_refused("multipart/form-data; boundary=x", b"".join(pieces))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=80))
 def test_any_content_type_is_read_or_refused(kind: str) -> None:
     for start in ("", "multipart/form-data;", "multipart/form-data; boundary="):

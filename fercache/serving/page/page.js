@@ -3,6 +3,7 @@
 const get = (id) => document.getElementById(id);
 const LONGEST_SIDE = 1280; // pixels of a camera image that is sent
 const FRAME_PAUSE = 60; // milliseconds between an answer and the next camera image
+const CROWD = 12; // faces, above which only numbers are written beside boxes
 let token = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 let stream = null; // of the camera
 
@@ -46,7 +47,7 @@ async function predict(image) {
 
 function newResult(name) {
   const article = get("result").content.cloneNode(true).firstElementChild;
-  article.querySelector("h2").textContent = name;
+  article.querySelector("h2").append(`${name} `, element("small", get("model").value));
   get("results").prepend(article);
   return article;
 }
@@ -62,6 +63,7 @@ function show(article, found) {
   const tall = found.width / found.height;
   view.style.aspectRatio = `${found.width} / ${found.height}`;
   view.style.maxWidth = `calc(80vh * ${tall})`;
+  view.classList.toggle("crowd", found.faces.length > CROWD);
   const cards = found.faces.map((face, index) => card(face, index + 1));
   article.querySelector(".faces").replaceChildren(...cards);
   found.faces.forEach((face, index) => face.box && view.append(boxOf(face, index + 1, found, cards[index])));
@@ -88,12 +90,16 @@ function boxOf(face, number, image, item) {
   const best = Math.max(...Object.values(face.probabilities));
   const box = element("button", "", "box");
   box.type = "button";
-  box.append(element("span", `${number} ${face.expression} ${percent(best)}`));
+  const label = element("span", String(number), "label");
+  label.append(element("span", ` ${face.expression} ${percent(best)}`, "words"));
+  box.append(label);
+  box.setAttribute("aria-label", label.textContent);
   box.style.left = `${(100 * left) / image.width}%`;
   box.style.top = `${(100 * top) / image.height}%`;
   box.style.width = `${(100 * (right - left)) / image.width}%`;
   box.style.height = `${(100 * (bottom - top)) / image.height}%`;
-  box.classList.toggle("low", top < 0.12 * image.height);
+  box.classList.toggle("top", top < 0.12 * image.height);
+  box.classList.toggle("tall", top < 0.12 * image.height && bottom > 0.88 * image.height);
   box.classList.toggle("right", left > 0.55 * image.width);
   const light = (on) => [box, item].forEach((each) => each.classList.toggle("lit", on));
   const scroll = () => item.scrollIntoView({ block: "nearest" });
@@ -210,15 +216,49 @@ async function listModels() {
 async function showCard() {
   get("about").hidden = true;
   const found = await ask(`model${query()}`);
-  const rows = Object.entries(found).flatMap(([name, value]) => [element("dt", name), element("dd", asText(value))]);
-  get("about").querySelector("dl").replaceChildren(...rows);
+  get("card").replaceChildren(asElement(found));
   get("about").hidden = false;
 }
 
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+const heading = (name) => name.replaceAll("_", " ");
+
+function asElement(value) {
+  if (isObject(value)) return asList(value);
+  if (Array.isArray(value) && value.some(isObject)) return asTable(value);
+  return document.createTextNode(asText(value));
+}
+
 function asText(value) {
-  if (Array.isArray(value)) return value.map(asText).join(", ");
-  if (value === null || typeof value !== "object") return String(value ?? "not known");
-  return Object.entries(value).map(([name, inner]) => `${name}: ${asText(inner)}`).join("; ");
+  if (Array.isArray(value)) return value.map(asText).join(", ") || "none";
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(3)));
+  return String(value ?? "none");
+}
+
+function asList(object) {
+  const list = element("dl");
+  for (const [name, value] of Object.entries(object)) {
+    const described = element("dd");
+    described.append(asElement(value));
+    list.append(element("dt", heading(name)), described);
+  }
+  return list;
+}
+
+function asTable(rows) {
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const table = element("table");
+  const titles = table.createTHead().insertRow();
+  titles.append(...names.map((name) => element("th", heading(name))));
+  const body = table.createTBody();
+  for (const row of rows) {
+    const cells = body.insertRow();
+    for (const name of names) cells.insertCell().append(asElement(row[name]));
+  }
+  const scroll = element("div", "", "scroll");
+  scroll.tabIndex = 0; // so that the keyboard can scroll it
+  scroll.append(table);
+  return scroll;
 }
 
 // ---- events
