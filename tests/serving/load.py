@@ -53,7 +53,8 @@ class Load:
         p50, p99 = np.percentile(self.milliseconds, (50, 99))
         failed = f"{len(self.failures)} failed {self.failures[:1]}" if self.failures else "no error"
         each = 1000 * self.processor / len(self.milliseconds)
-        return f"{self.rate:7.1f} requests/s, {each:.1f} ms of processor each, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {failed}"
+        spent = f"{each:.1f} ms of processor each, p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+        return f"{self.rate:7.1f} requests/s, {spent}, {failed}"
 
 
 def as_jpeg(pixels: np.ndarray) -> bytes:
