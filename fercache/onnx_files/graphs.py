@@ -23,6 +23,8 @@ OPSET = 17
 MOST_BYTES = 2**31 - 2**24
 """A file of more than 2 GB would need its weights in others beside it."""
 
+_LOG = "_jit_onnx_log"
+
 
 class Shares(nn.Module):
     """Features (N, D), and crops (N, C, C, 3) if the head sees pixels -> (N, L) probabilities: a head and its softmax.
@@ -101,9 +103,8 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
     # The older exporter: all versions of PyTorch that fercache runs with have it, and it takes a twentieth of the time.
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     file = io.BytesIO()
-    _print_no_graphs()
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _plain_attention():
+        with warnings.catch_warnings(), torch.no_grad(), _plain_attention(), _without_dumps():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 module.eval(),
@@ -134,8 +135,15 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(before)
 
 
-def _print_no_graphs() -> None:
-    """The exporter prints the whole graph on standard output before it fails."""
-    setting = getattr(torch._C, "_jit_set_onnx_log_enabled", None)
-    if setting is not None:
-        setting(False)
+@contextmanager
+def _without_dumps() -> Iterator[None]:
+    """The exporter prints the whole graph on standard output before it fails; its own switch for that has no effect."""
+    log = getattr(torch._C, _LOG, None)
+    try:
+        setattr(torch._C, _LOG, lambda *_: None)
+        yield
+    finally:
+        if log is None:
+            delattr(torch._C, _LOG)
+        else:
+            setattr(torch._C, _LOG, log)

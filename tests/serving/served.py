@@ -50,7 +50,13 @@ class FakePredictor:
 
     def describe(self) -> dict[str, Any]:
         runs = [{"run": "a" * 60, "temperature": 0.123456}, {"run": "b", "seed": None}]
-        return {"model": self.name, "encoder": {"name": "bundled"}, "trained_on": ["x", "y"], "runs": runs, "scores": []}
+        return {
+            "model": self.name,
+            "encoder": {"name": "bundled"},
+            "trained_on": ["x", "y"],
+            "runs": runs,
+            "scores": [],
+        }
 
     def _one(self, image: bytes) -> PredictedImage:
         try:

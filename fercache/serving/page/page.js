@@ -224,7 +224,7 @@ const isObject = (value) => value !== null && typeof value === "object" && !Arra
 const heading = (name) => name.replaceAll("_", " ");
 
 function asElement(value) {
-  if (isObject(value)) return asList(value);
+  if (isObject(value)) return Object.keys(value).length ? asList(value) : document.createTextNode("none");
   if (Array.isArray(value) && value.some(isObject)) return asTable(value);
   return document.createTextNode(asText(value));
 }
