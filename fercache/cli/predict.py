@@ -59,6 +59,7 @@ def _answer(
     from contextlib import ExitStack
 
     from fercache.serving.results import PredictedFrame
+    from fercache.serving.window import show
 
     unreadable = total = 0
     say = _Voice(quiet=outputs.json_file == SCREEN)
@@ -73,6 +74,8 @@ def _answer(
                 file.write(image)
             if drawn:
                 drawn.add(path, image)
+            if predictions.camera and isinstance(image, PredictedFrame):
+                show(predictions.camera, image)
             say.image(image)
             unreadable += bool(image.unreadable)
             total += not isinstance(image, PredictedFrame) or image.last

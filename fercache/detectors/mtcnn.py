@@ -128,7 +128,8 @@ def _lit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if white >= BRIGHT:
         return pixels
     factor = 255 / max(white, DARKEST)
-    return np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)[pixels]
+    level = np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(level[pixels])
 
 
 def _pyramid(pixels: Tensor) -> Iterator[Tensor]:

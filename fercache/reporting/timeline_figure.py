@@ -33,6 +33,7 @@ def timeline_figure(
         axes.set(ylim=(0, 100), xlim=(times[0], max(times[-1], times[0] + 1)), ylabel="probability, %", xlabel="time")
         axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 3, 5, 6, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(_clock))
+        axes.tick_params(axis="x", pad=7)
         axes.set_title(title, loc="left", fontsize=12, weight="bold")
         _legend(figure, colours)
         return drawing(figure, f"{title}: probabilities over time")

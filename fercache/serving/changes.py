@@ -1,6 +1,6 @@
 """When the expression of a face in a video changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fercache.serving.results import PredictedFace, PredictedFrame
 
@@ -10,7 +10,10 @@ HOLD = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From `time` seconds on, a face's track shows the expression that `face` shows."""
+    """From `time` seconds on, the track of `face` shows its expression.
+
+    Its box is that at this time, its probabilities are those once the expression has lasted.
+    """
 
     time: float
     face: PredictedFace
@@ -53,5 +56,5 @@ class Changes:
             state.candidate = seen
         if seen.time - state.candidate.time < self.hold - 1e-6:
             return None
-        state.current, settled, state.candidate = expression, state.candidate, None
-        return settled
+        began, state.current, state.candidate = state.candidate, expression, None
+        return Change(began.time, replace(began.face, probabilities=seen.face.probabilities))

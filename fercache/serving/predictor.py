@@ -15,6 +15,7 @@ from fercache.detectors import AUTO, INSTALL, Detector, load_detector
 from fercache.errors import FercacheError, UsageError
 from fercache.extraction.threads import in_threads
 from fercache.images.alignment import Alignment, FoundFace
+from fercache.images.animations import is_animation
 from fercache.images.colours import Unreadable, as_rgb
 from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
@@ -37,6 +38,8 @@ FILLED = 0.4
 """
 PER_TASK, AHEAD, WAITING = 4, 64, 64
 """Images per task of a thread, prepared ahead, and waiting for a full batch of faces: these bound memory."""
+
+FIRST_FRAME = "is an animation, of which the first frame is taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +131,16 @@ class Predictor:
         number, given = numbered
         name = shown(Path(given)) if isinstance(given, Path | str) else f"image {number}"
         try:
-            pixels = _pixels(given)
+            data = read_plain(str(given)) if isinstance(given, Path | str) else given
+            pixels = _pixels(data)
         except Unreadable as error:
             return _Opened(PredictedImage(name, unreadable=str(error)))
         except OSError as error:
             return _Opened(PredictedImage(name, unreadable=f"cannot be read: {error.strerror or error}"))
         height, width, _ = pixels.shape
         faces, warning = self._faces_in(pixels)
+        if isinstance(data, bytes) and is_animation(data):
+            warning = f"{FIRST_FRAME}; {warning}" if warning else FIRST_FRAME
         crops = [pixels if face is None else self.alignment.crop(pixels, face) for face in faces]
         squares = tuple(map(self.classifier.prepare, crops))
         blank = (
@@ -216,10 +222,8 @@ def usable_detector(name: str | None) -> tuple[Detector | None, str]:
     return None, f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
 
 
-def _pixels(given: Given) -> Pixels:
-    """(H, W, 3) uint8 RGB. Raises Unreadable and OSError for images, and UsageError for other things."""
-    if isinstance(given, Path | str):
-        return decode(read_plain(str(given)))
+def _pixels(given: "bytes | Pixels | Image.Image") -> Pixels:
+    """(H, W, 3) uint8 RGB. Raises Unreadable for images, and UsageError for other things."""
     if isinstance(given, bytes | np.ndarray):
         return decode(given)
     if not isinstance(given, Image.Image):

@@ -40,7 +40,8 @@ class ByColour:
     title: str = "fake"
     names: tuple[str, ...] = NAMES
     declined: str = ""
-    encoder: Any = field(default_factory=lambda: SimpleNamespace(batch_size=8, image_size=8))
+    runs: tuple[Any, ...] = ()
+    encoder: Any = field(default_factory=lambda: SimpleNamespace(name="fake", batch_size=8, image_size=8))
 
     def prepare(self, face: NDArray[np.uint8]) -> Square:
         return Square(face[::4, ::4], None)

@@ -7,16 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fercache.options.predict import VideoOptions
 from fercache.serving.changes import Changes
 from fercache.serving.clips import of_frames, of_video
+from fercache.serving.predictor import FIRST_FRAME
 from fercache.serving.results import UNKNOWN, PredictedFrame, PredictedImage
 from fercache.serving.thresholds import Threshold
+from fercache.videos import is_video
 from fercache.videos.frames import Frame
 from tests.serving.fake_predictor import RED, VIOLET, fake_predictor, scene
 from tests.videos.made_clips import RATE, write_clip
 
+USUAL = VideoOptions()
 SMILE, STOP = 1.6, 2.4
 """Seconds at which the first face begins to smile and the second one stops."""
 
@@ -60,20 +64,20 @@ def test_what_is_missing_is_the_warning_of_the_last_frame(clip: Path, tmp_path: 
     whole = clip.read_bytes()
     short = tmp_path / "short.mp4"
     short.write_bytes(whole[: len(whole) * 6 // 10])
-    *others, last = frames_of(of_video(fake_predictor(), short))
+    *others, last = frames_of(of_video(fake_predictor(), short, USUAL))
     assert "truncated" in last.warning and not any(frame.warning for frame in others)
 
 
 def test_an_unreadable_video_is_one_unreadable_image(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("Dear diary")
-    assert list(of_video(fake_predictor(), tmp_path / "notes.mp4")) == [
+    assert list(of_video(fake_predictor(), tmp_path / "notes.mp4", USUAL)) == [
         PredictedImage(str(tmp_path / "notes.mp4"), unreadable="text, not a video")
     ]
 
 
 def test_a_threshold_holds_for_the_mean(clip: Path) -> None:
     predictor = fake_predictor(threshold=Threshold(0.8, "given"))
-    expressions = {face.expression for frame in frames_of(of_video(predictor, clip)) for face in frame.faces}
+    expressions = {face.expression for frame in frames_of(of_video(predictor, clip, USUAL)) for face in frame.faces}
     assert expressions == {"happiness", "neutral", UNKNOWN}
 
 
@@ -109,3 +113,12 @@ def test_frames_are_read_as_they_are_needed() -> None:
 
     for number, _ in enumerate(of_frames(fake_predictor(), film(), name="long", rate=5)):
         assert len(read) - number <= 8
+
+
+def test_an_animation_is_an_image_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    frames = [Image.fromarray(scene([(20, 20, colour)])) for colour in (VIOLET, RED)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], loop=0)
+    found, same, still = fake_predictor()([path, path.read_bytes(), np.asarray(frames[0])])
+    assert found.warning == same.warning == FIRST_FRAME and not still.warning
+    assert found.faces[0].expression == "happiness" and not is_video(path)
