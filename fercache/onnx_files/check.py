@@ -43,7 +43,7 @@ def drawn_faces(side: int | None = None, per_expression: int = PER_EXPRESSION) -
             shown = EXPRESSIONS[:1] if turn == 0 else EXPRESSIONS
             size = side or SIDES[(number + turn) % len(SIDES)]
             people = (number * per_expression + turn) * len(EXPRESSIONS)
-            faces = [sample_face(SEED, people + place, domain, name) for place, name in enumerate(shown)]
+            faces = [sample_face(SEED, people + place, domain, expression=name) for place, name in enumerate(shown)]
             yield Drawn(domain, np.stack([draw(face, size) for face in faces]), tuple(shown))
 
 
