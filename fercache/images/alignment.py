@@ -10,8 +10,12 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 Points = tuple[tuple[float, float], ...]
 
-TEMPLATE = np.array([(0.342, 0.462), (0.657, 0.460), (0.500, 0.640), (0.371, 0.825), (0.632, 0.823)])
-"""Where the landmarks of a face lie in its square at margin 0: x and y as shares of the side."""
+TEMPLATE = np.array([(0.312, 0.386), (0.688, 0.386), (0.500, 0.595), (0.347, 0.769), (0.653, 0.769)])
+"""Where the landmarks of a face lie in its square at margin 0: x and y as shares of the side.
+
+So they lie in FERPlus's crops, on which the bundled encoder was trained: the median over 900 test faces, of MTCNN's and
+YuNet's landmarks, made symmetrical.
+"""
 LEAST_SIDE, MOST_SIDE = 16, 1024
 """Sides of a crop in pixels. Within them, a crop has the resolution of its photograph."""
 
@@ -42,6 +46,8 @@ class Alignment:
     """How a face becomes a square: turned upright by its landmarks if it has them, with a `margin` around it.
 
     The margin is a share of the square's side, on each side: of the TEMPLATE's square, or of the box made square.
+    On FERPlus's test faces, found in scenes, faces turned by landmarks at margin 0 are classified as accurately as the
+    original crops, within a point; wider margins, and boxes of turned faces, cost accuracy (docs/faces.md).
     """
 
     margin: float = 0.0
