@@ -125,10 +125,8 @@ def compared(images: Sequence[bytes], clients: int, seconds: float, options: Seq
         one_by_one = measure(alone, images, clients, seconds)
         batched += measure(together, images, clients, seconds / 2)
         print(f"  one by one: {one_by_one}\n  in batches: {batched}")
-        print(
-            f"  ratio {batched.rate / max(one_by_one.rate, 1e-9):.2f}; peak memory {peak_memory(together.process.pid)} MB",
-            flush=True,
-        )
+        ratio, memory = batched.rate / max(one_by_one.rate, 1e-9), peak_memory(together.process.pid)
+        print(f"  ratio {ratio:.2f}; peak memory {memory} MB", flush=True)
     return not batched.failures and not one_by_one.failures
 
 
