@@ -51,7 +51,8 @@ class Service:
     async def model(self, request: Request) -> Response:
         """The card of the model that the query names."""
         name = self.models.named(request.query_params.get("model"))
-        return JSONResponse(await run_in_threadpool(self._card, name))
+        model = await run_in_threadpool(self.models.load, name)
+        return JSONResponse(await run_in_threadpool(model.describe))
 
     async def openapi(self, request: Request) -> Response:
         """The description of this interface."""
@@ -70,12 +71,9 @@ class Service:
             results = await unless_gone(answer, request.receive, self.limits)
         self._check_faces(results)
         unreadable = all(result.unreadable for result in results)
-        card = await run_in_threadpool(self._card, name)
+        card = await run_in_threadpool(model.describe)
         found = {"model": card, "images": [result.to_dict() for result in results]}
         return JSONResponse(found, status_code=422 if unreadable else 200)
-
-    def _card(self, name: str) -> dict[str, Any]:
-        return dict(self.models.load(name).describe())
 
     def _check_faces(self, results: Sequence[PredictedImage]) -> None:
         for result in results:

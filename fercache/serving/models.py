@@ -30,7 +30,7 @@ class Models:
     def __init__(self, names: Sequence[str], load: Callable[[str], Model], kept: int = KEPT) -> None:
         self.names, self._load, self._kept = tuple(names), load, kept
         self._loaded: OrderedDict[str, Model] = OrderedDict()
-        self._lock = threading.Lock()
+        self._counting, self._loading = threading.Lock(), threading.Lock()
 
     def named(self, name: str | None) -> str:
         """The name, or the default for None. Raises Refused for an unknown one."""
@@ -41,10 +41,21 @@ class Models:
 
     def load(self, name: str) -> Model:
         """The model, loaded unless it is among those kept. Raises what loading raises."""
-        with self._lock:
-            model = self._loaded.get(name) or self._load(name)
+        if found := self._kept_model(name):
+            return found
+        with self._loading:
+            model = self._kept_model(name) or self._load(name)
+            self._keep(name, model)
+        return model
+
+    def _kept_model(self, name: str) -> Model | None:
+        with self._counting:
+            if name in self._loaded:
+                self._loaded.move_to_end(name)
+            return self._loaded.get(name)
+
+    def _keep(self, name: str, model: Model) -> None:
+        with self._counting:
             self._loaded[name] = model
-            self._loaded.move_to_end(name)
             while len(self._loaded) > self._kept:
                 self._loaded.popitem(last=False)
-            return model

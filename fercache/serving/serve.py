@@ -29,6 +29,7 @@ class OpenServer:
 
     app: ASGIApp
     listening: socket.socket
+    batcher: Batcher
     is_private: bool
 
     @property
@@ -38,7 +39,10 @@ class OpenServer:
 
     def run(self) -> None:
         """Answers requests. Raises KeyboardInterrupt at the end."""
-        run(self.app, self.listening)
+        try:
+            run(self.app, self.listening)
+        finally:
+            self.batcher.close()  # a thread that still computes when Python ends could crash it
 
 
 def opened(settings: Settings, request: ServeRequest) -> OpenServer:
@@ -52,7 +56,8 @@ def opened(settings: Settings, request: ServeRequest) -> OpenServer:
     service = Service(models, batcher, limits_of(request))
     is_private = is_loopback(request.host)
     hosts = LOOPBACK if is_private and not request.token else ()
-    return OpenServer(application(service, Guard(request.token, hosts)), listening, is_private)
+    app = application(service, Guard(request.token, hosts))
+    return OpenServer(app, listening, batcher, is_private=is_private)
 
 
 def known_models(settings: Settings) -> list[str]:

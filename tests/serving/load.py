@@ -23,6 +23,8 @@ from tests.serving.process import Server, peak_memory, processor_seconds, starte
 IMAGES = 24
 SIDE = 112
 FACES = 4
+PATIENCE = 90
+"""Seconds, more than a server takes to refuse what it cannot answer in time."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Load:
         return len(self.milliseconds) / self.seconds
 
     def __str__(self) -> str:
+        if not self.milliseconds:
+            return f"no answer, {len(self.failures)} failed {self.failures[:1]}"
         p50, p99 = np.percentile(self.milliseconds, (50, 99))
         failed = f"{len(self.failures)} failed {self.failures[:1]}" if self.failures else "no error"
         each = 1000 * self.processor / len(self.milliseconds)
@@ -94,11 +98,16 @@ def measure(server: Server, images: Sequence[bytes], clients: int, seconds: floa
 def _client(
     port: int, images: Sequence[bytes], place: int, *, end: float, milliseconds: list[float], failures: list[str]
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     while (start := time.monotonic()) < end:
-        connection.request("POST", "/predict", images[place % len(images)], {"Content-Type": "image/jpeg"})
-        answer = connection.getresponse()
-        text = answer.read()
+        try:
+            connection.request("POST", "/predict", images[place % len(images)], {"Content-Type": "image/jpeg"})
+            answer = connection.getresponse()
+            text = answer.read()
+        except OSError as error:
+            failures.append(str(error))
+            connection.close()  # the next request opens it again
+            continue
         if answer.status == 200:
             milliseconds.append(1000 * (time.monotonic() - start))
         else:
@@ -116,10 +125,8 @@ def compared(images: Sequence[bytes], clients: int, seconds: float, options: Seq
         one_by_one = measure(alone, images, clients, seconds)
         batched += measure(together, images, clients, seconds / 2)
         print(f"  one by one: {one_by_one}\n  in batches: {batched}")
-        print(
-            f"  ratio {batched.rate / one_by_one.rate:.2f}; peak memory {peak_memory(together.process.pid)} MB",
-            flush=True,
-        )
+        ratio, memory = batched.rate / max(one_by_one.rate, 1e-9), peak_memory(together.process.pid)
+        print(f"  ratio {ratio:.2f}; peak memory {memory} MB", flush=True)
     return not batched.failures and not one_by_one.failures
 
 

@@ -57,6 +57,7 @@ def test_a_server_is_private_unless_another_host_is_asked_for(
     monkeypatch.setattr(serve, "_load", load)
     server = serve.opened(settings, ServeRequest(host=host, port=0, token=token))
     server.listening.close()
+    server.batcher.close()
     assert server.is_private == private and asked == ["zero-shot"]
 
 
