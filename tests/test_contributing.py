@@ -125,5 +125,6 @@ def test_the_tests_of_plugins_pass(examples: Path, tmp_path: Path, monkeypatch: 
     tests.test_head()
     tests.test_trunk()
     tests.test_encoder()
+    tests.test_detector()
     (tmp_path / "few").mkdir()
     tests.test_dataset(tmp_path / "few")

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from fercache.detectors import Detector
 from fercache.detectors._mtcnn_nets import output_net, proposal_net, refinement_net, weight_file
+from fercache.detectors._sizes import MOST_PIXELS, scaled, shrunk
 from fercache.identity import file_hash
 from fercache.images.alignment import FoundFace
 
@@ -22,8 +22,6 @@ Boxes = NDArray[np.float64]
 
 LEAST_SIDE = 20
 """The smallest faces that are found, in pixels of the image that is searched."""
-MOST_PIXELS = 1920 * 1080
-"""Larger images are shrunk to this before they are searched, so that time and memory are bounded."""
 STEP = 0.709
 """Each level of the pyramid has half the area of the one before."""
 WINDOW, STRIDE = 12, 2
@@ -60,11 +58,11 @@ class MTCNN(Detector):
     @torch.inference_mode()
     def find(self, image: NDArray[np.uint8]) -> list[FoundFace]:
         """See `Detector.find`."""
-        searched, scale = _shrunk(image)
+        searched, scale = shrunk(image)
         pixels = torch.from_numpy(_lit(searched)).permute(2, 0, 1)[None].float().sub_(127.5).div_(128)
         boxes = self._proposals(pixels)
         boxes = self._refined(pixels, boxes)
-        return [_scaled(face, scale) for face in self._faces(pixels, boxes)]
+        return [scaled(face, scale) for face in self._faces(pixels, boxes)]
 
     def _proposals(self, pixels: Tensor) -> Boxes:
         """Squares (N, 4) that may hold faces."""
@@ -124,32 +122,14 @@ def distinct(
     return np.array(kept, np.intp)
 
 
-def _shrunk(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The image to search, and the size (2,), width first, of its pixels in those of `image`."""
-    height, width, _ = image.shape
-    share = min(1.0, (MOST_PIXELS / (height * width)) ** 0.5)
-    size = max(1, round(width * share)), max(1, round(height * share))
-    if size == (width, height):
-        return np.array(image), np.ones(2)
-    small = Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    return np.array(small), np.array([width, height]) / size
-
-
 def _lit(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image, brighter if it is dark."""
     white = float(np.percentile(pixels[::4, ::4], WHITE))
     if white >= BRIGHT:
         return pixels
     factor = 255 / max(white, DARKEST)
-    return np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)[pixels]
-
-
-def _scaled(face: FoundFace, scale: NDArray[np.float64]) -> FoundFace:
-    x, y = map(float, scale)
-    left, top, right, bottom = face.box
-    return FoundFace(
-        (left * x, top * y, right * x, bottom * y), face.score, tuple((a * x, b * y) for a, b in face.landmarks)
-    )
+    level = np.clip(np.arange(256) * factor + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(level[pixels])
 
 
 def _pyramid(pixels: Tensor) -> Iterator[Tensor]:

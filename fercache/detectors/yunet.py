@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.detectors import Detector
+from fercache.detectors._sizes import MOST_PIXELS, scaled, shrunk
 from fercache.errors import UsageError
 from fercache.identity import file_hash
 from fercache.images.alignment import FoundFace
@@ -37,15 +38,17 @@ class YuNet(Detector):
 
     def identity(self) -> Mapping[str, Any]:
         """See `Detector.identity`."""
-        return {"name": "yunet", "sha256": self.sha256, "least_score": LEAST_SCORE, "overlap": OVERLAP}
+        search = {"least_score": LEAST_SCORE, "overlap": OVERLAP, "most_pixels": MOST_PIXELS}
+        return {"name": "yunet", "sha256": self.sha256, **search}
 
     def find(self, image: NDArray[np.uint8]) -> list[FoundFace]:
         """See `Detector.find`."""
-        height, width, _ = image.shape
+        searched, scale = shrunk(image)
+        height, width, _ = searched.shape
         with self._lock:
             self._network.setInputSize((width, height))
-            found = self._network.detect(np.ascontiguousarray(image[:, :, ::-1]))[1]
-        faces = [_face(row) for row in (found if found is not None else ()) if np.isfinite(row).all()]
+            found = self._network.detect(np.ascontiguousarray(searched[:, :, ::-1]))[1]
+        faces = [scaled(_face(row), scale) for row in (found if found is not None else ()) if np.isfinite(row).all()]
         return sorted(faces, key=lambda face: -face.score)
 
 

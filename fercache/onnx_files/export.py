@@ -146,7 +146,7 @@ def _int8(folder: Path, classes: list[str], side: int | None) -> dict[str, Any]:
 def _listed(folder: Path, card: dict[str, Any]) -> list[tuple[Path, str]]:
     found = []
     for name, file in card["files"].items():
-        what = f"{file['bytes'] / 1e6:.1f} MB"
+        what = f"{file['bytes'] / 1e6:.2g} MB"
         if "largest_difference" in file:
             what += f", differs from PyTorch by {file['largest_difference']:.0e} at most"
         else:

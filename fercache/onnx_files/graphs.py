@@ -23,6 +23,8 @@ OPSET = 17
 MOST_BYTES = 2**31 - 2**24
 """A file of more than 2 GB would need its weights in others beside it."""
 
+_LOG = "_jit_onnx_log"
+
 
 class Shares(nn.Module):
     """Features (N, D), and crops (N, C, C, 3) if the head sees pixels -> (N, L) probabilities: a head and its softmax.
@@ -102,7 +104,7 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
     older: dict[str, Any] = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     file = io.BytesIO()
     try:
-        with warnings.catch_warnings(), torch.no_grad(), _plain_attention():
+        with warnings.catch_warnings(), torch.no_grad(), _plain_attention(), _without_dumps():
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 module.eval(),
@@ -115,8 +117,10 @@ def _traced(module: nn.Module, example: Tensor, varying: Mapping[str, Mapping[in
                 **older,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise FercacheError(f"This model cannot be written as ONNX: {reason}") from error
+        reason = str(error).split("Please feel free")[0].split("\n")[0].strip() or type(error).__name__
+        raise FercacheError(
+            f"This model cannot be written as ONNX: {reason} Export a model of another head."
+        ) from error
     return file.getvalue()
 
 
@@ -129,3 +133,17 @@ def _plain_attention() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def _without_dumps() -> Iterator[None]:
+    """The exporter prints the whole graph on standard output before it fails; its own switch for that has no effect."""
+    log = getattr(torch._C, _LOG, None)
+    try:
+        setattr(torch._C, _LOG, lambda *_: None)
+        yield
+    finally:
+        if log is None:
+            delattr(torch._C, _LOG)
+        else:
+            setattr(torch._C, _LOG, log)

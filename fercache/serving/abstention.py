@@ -15,23 +15,19 @@ from fercache.settings import Settings
 from fercache.stages._source_validation import SourceValidation
 from fercache.store.runs import StoredPredictions, read_predictions
 
-Rows = tuple[NDArray[np.float64], NDArray[np.int64]]
-
 
 def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Threshold:
     """The lowest probability at which at most the share `risk` of the answers is wrong on source validation.
 
-    The seeds of a method are averaged where they hold out the same faces. Raises UsageError for a risk that no
-    probability reaches, and if predictions on source validation are neither stored nor can be made.
+    A method's seeds, whose probabilities are averaged, have the same source validation. Raises UsageError for a risk
+    that no probability reaches, and if predictions on source validation are neither stored nor can be made.
     """
     stored = [_stored(run, settings) for run in classifier.runs]
-    calibrated = [_calibrated(run, each) for run, each in zip(classifier.runs, stored, strict=True)]
-    if together := all(np.array_equal(each.features, stored[0].features) for each in stored):
-        shares, truth = np.mean([each for each, _ in calibrated], axis=0), calibrated[0][1]
-    else:  # seeds that hold out other faces: the mean would include answers to faces that a seed has trained on
-        shares, truth = (np.concatenate(parts) for parts in zip(*calibrated, strict=True))
-    cut, source = cut_at(shares, truth, risk), classifier.runs[0].config.source
-    where = f"{len(truth):,} faces of source validation ({source})" + ("" if together else ", each seed on its own")
+    if not all(np.array_equal(each.features, stored[0].features) for each in stored):
+        raise UsageError(f"The seeds of {classifier.title} have different faces in source validation: name one run.")
+    shares = np.mean([_calibrated(run, each) for run, each in zip(classifier.runs, stored, strict=True)], axis=0)
+    cut, source = cut_at(shares, stored[0].truth, risk), classifier.runs[0].config.source
+    where = f"{len(shares):,} faces of source validation ({source})"
     if cut.bound > risk:
         raise UsageError(
             f"{where} cannot show that at most {risk:.2%} of the answers are wrong, at any threshold; the least that "
@@ -52,7 +48,7 @@ def _stored(run: LoadedRun, settings: Settings) -> StoredPredictions:
     return read_predictions(path)
 
 
-def _calibrated(run: LoadedRun, stored: StoredPredictions) -> Rows:
+def _calibrated(run: LoadedRun, stored: StoredPredictions) -> NDArray[np.float64]:
     temperature = run.temperature(run.chosen(headline([policies_of(run.run.history)]))) or 1.0
     known = np.ones(len(stored.expressions), bool)
-    return probabilities(stored.logits[MAIN] / temperature, known), stored.truth
+    return probabilities(stored.logits[MAIN] / temperature, known)

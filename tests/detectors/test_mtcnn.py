@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fercache.detectors import _mtcnn_nets, load_detector, mtcnn
 from fercache.detectors._mtcnn_nets import output_net, proposal_net, refinement_net
+from fercache.detectors._sizes import MOST_PIXELS, shrunk
 from fercache.detectors.mtcnn import MTCNN, distinct
 from fercache.errors import UsageError
 from tests.scenes import Look, Portrait, Truth, compose, drawn_portraits
@@ -77,8 +78,8 @@ def test_faces_in_little_light_are_found(detector: MTCNN, portraits: list[Portra
 def test_a_large_image_is_searched_in_a_smaller_copy(detector: MTCNN, portraits: list[Portrait]) -> None:
     pixels, truths = compose(portraits[:6], sides=(160,))
     large = np.kron(pixels, np.ones((3, 3, 1), np.uint8))
-    searched, scale = mtcnn._shrunk(large)
-    assert searched.shape[0] * searched.shape[1] <= 1.01 * mtcnn.MOST_PIXELS < large.shape[0] * large.shape[1]
+    searched, scale = shrunk(large)
+    assert searched.shape[0] * searched.shape[1] <= 1.01 * MOST_PIXELS < large.shape[0] * large.shape[1]
     np.testing.assert_allclose(scale * searched.shape[1::-1], large.shape[1::-1])
     found = detector.find(large)
     small = [

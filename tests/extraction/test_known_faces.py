@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercache.datasets import FaceImage
@@ -63,6 +63,7 @@ def test_a_single_face_satisfies_every_policy(which: Which) -> None:
     assert [face.found for face in faces(which, [SMALL])] == [SMALL]
 
 
+@settings(max_examples=40, deadline=None)
 @given(found=st.lists(found_faces, min_size=1, max_size=4), which=st.sampled_from(get_args(Which)))
 def test_ids_are_unique_and_a_face_has_the_same_under_every_policy(found: list[FoundFace], which: Which) -> None:
     everyone = {face.id: face.found for face in faces("all", found)}
@@ -118,6 +119,7 @@ def test_an_image_that_is_gone_is_absent_or_an_error() -> None:
         lost.read()
 
 
+@settings(max_examples=40, deadline=None)
 @given(face=found_faces)
 def test_what_is_stored_is_the_face_to_a_hundredth_of_a_pixel(
     face: FoundFace, tmp_path_factory: pytest.TempPathFactory

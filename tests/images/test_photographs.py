@@ -1,13 +1,16 @@
-"""A photograph is decoded once for its faces, and never shown for another one."""
+"""A photograph is decoded once for its faces, never shown for another one, and not copied for each face."""
 
 import io
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from fercache.images import photographs
+from fercache.images import alignment, photographs
+from fercache.images.alignment import TEMPLATE, Alignment, FoundFace
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
 from fercache.images.photographs import decode_photograph
@@ -52,3 +55,22 @@ def test_a_damaged_photograph_is_unreadable_each_time(decoded: list[bytes]) -> N
         with pytest.raises(Unreadable):
             decode_photograph(data)
     assert len(decoded) == 3
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+places, sides = st.floats(-40, 120), st.floats(3, 80)
+
+
+@settings(max_examples=40, deadline=None)
+@given(x=places, y=places, side=sides, angle=st.none() | st.floats(0, 6.3), margin=st.floats(0, 0.5))
+def test_a_crop_is_that_of_the_whole_photograph(
+    x: float, y: float, side: float, angle: float | None, margin: float
+) -> None:
+    """Although only the part around the face is handed to Pillow; also beyond the edges, and turned."""
+    turn = side * np.array([[np.cos(angle or 0), -np.sin(angle or 0)], [np.sin(angle or 0), np.cos(angle or 0)]])
+    points = tuple((float(a), float(b)) for a, b in TEMPLATE @ turn.T + (x, y)) if angle is not None else ()
+    face = FoundFace((x, y, x + side, y + side), landmarks=points)
+    part = Alignment(margin).crop(NOISE, face)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment, "_around", lambda image, square: (image, np.zeros(2)))
+        np.testing.assert_array_equal(part, Alignment(margin).crop(NOISE, face))

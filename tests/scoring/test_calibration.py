@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import special
 
-from fercache.scoring.calibration import calibration, probabilities, risk_coverage
+from fercache.scoring.calibration import Cut, calibration, cut_at, probabilities, risk_coverage
 from fercache.scoring.comparison import face_units
 from tests.coverage.designs import SHARPENED, draw_confidences, plain_ece
 
@@ -164,3 +164,28 @@ def test_faces_of_few_subjects_make_the_interval_wider() -> None:
     names = np.array([f"p{each}" for each in subject], dtype=object)
     (low, high), (least, most) = calibration(likely, truth).interval, calibration(likely, truth, names).interval
     assert least < low < high < most
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=60), st.floats(0.01, 0.99))
+def test_a_cut_answers_as_many_faces_as_the_risk_allows(faces: list[tuple[int, bool]], risk: float) -> None:
+    confidence = np.array([0.5 + level / 20 for level, _ in faces])
+    shares = np.column_stack([confidence, 1 - confidence])
+    truth = np.array([0 if right else 1 for _, right in faces])
+    cut = cut_at(shares, truth, risk)
+    answered = confidence >= cut.confidence
+    assert cut.coverage == pytest.approx(answered.mean())
+    assert cut.risk == pytest.approx(truth[answered].mean())
+    bounds = {
+        level: (truth[confidence >= level].sum() + 1) / ((confidence >= level).sum() + 1) for level in set(confidence)
+    }
+    assert cut.bound == pytest.approx(bounds[cut.confidence])
+    allowed = [level for level, bound in bounds.items() if bound <= risk]
+    assert cut.confidence == min(allowed) if allowed else cut.bound == pytest.approx(min(bounds.values()))
+
+
+def test_few_faces_without_an_error_are_no_certainty() -> None:
+    shares, truth = np.tile([0.9, 0.1], (9, 1)), np.zeros(9, int)
+    assert cut_at(shares, truth, 0.1) == Cut(confidence=0.9, coverage=1.0, risk=0.0, bound=0.1)
+    assert cut_at(shares, truth, 0.05).bound > 0.05
+    with pytest.raises(ValueError, match="face"):
+        cut_at(shares[:0], truth[:0], 0.1)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from fercache.synthetic_faces import EXPRESSIONS, draw, sample_face
 from tests.scenes import compose, drawn_portraits
-from tests.serving.process import peak_memory, started
+from tests.serving.process import Server, peak_memory, processor_seconds, started
 
 IMAGES = 24
 SIDE = 112
@@ -27,11 +27,23 @@ FACES = 4
 
 @dataclass(frozen=True)
 class Load:
-    """What clients measured within `seconds`: milliseconds of each answer, and what failed."""
+    """What clients measured within `seconds`: milliseconds of each answer, and what failed.
+
+    `processor` is what the server used of a processor, in seconds, which depends less on what else the machine does.
+    """
 
     seconds: float
+    processor: float
     milliseconds: Sequence[float]
     failures: Sequence[str]
+
+    def __add__(self, other: "Load") -> "Load":
+        return Load(
+            self.seconds + other.seconds,
+            self.processor + other.processor,
+            [*self.milliseconds, *other.milliseconds],
+            [*self.failures, *other.failures],
+        )
 
     @property
     def rate(self) -> float:
@@ -40,7 +52,9 @@ class Load:
     def __str__(self) -> str:
         p50, p99 = np.percentile(self.milliseconds, (50, 99))
         failed = f"{len(self.failures)} failed {self.failures[:1]}" if self.failures else "no error"
-        return f"{self.rate:7.1f} requests/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {failed}"
+        each = 1000 * self.processor / len(self.milliseconds)
+        spent = f"{each:.1f} ms of processor each, p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+        return f"{self.rate:7.1f} requests/s, {spent}, {failed}"
 
 
 def as_jpeg(pixels: np.ndarray) -> bytes:
@@ -61,18 +75,20 @@ def photographs() -> list[bytes]:
     return [as_jpeg(compose([next(portraits) for _ in range(FACES)], seed)[0]) for seed in range(IMAGES)]
 
 
-def measure(port: int, images: Sequence[bytes], clients: int, seconds: float) -> Load:
+def measure(server: Server, images: Sequence[bytes], clients: int, seconds: float) -> Load:
     """Each client sends an image as soon as it has the answer to the last one."""
     milliseconds: list[float] = []
     failures: list[str] = []
     begin, end = time.monotonic(), time.monotonic() + seconds
-    work = partial(_client, port, images, end=end, milliseconds=milliseconds, failures=failures)
+    used = processor_seconds(server.process.pid)
+    work = partial(_client, server.port, images, end=end, milliseconds=milliseconds, failures=failures)
     threads = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return Load(time.monotonic() - begin, milliseconds, failures)
+    used = processor_seconds(server.process.pid) - used
+    return Load(time.monotonic() - begin, used, milliseconds, failures)
 
 
 def _client(
@@ -94,17 +110,16 @@ def _client(
 def compared(images: Sequence[bytes], clients: int, seconds: float, options: Sequence[str]) -> bool:
     """Prints both; whether nothing failed. The one is measured between two halves of the other."""
     with started("--batch", "1", *options) as alone, started("--batch", "32", *options) as together:
-        measure(alone.port, images, 2, 2), measure(together.port, images, 2, 2)
-        first = measure(together.port, images, clients, seconds / 2)
-        one_by_one = measure(alone.port, images, clients, seconds)
-        last = measure(together.port, images, clients, seconds / 2)
-        batched = Load(
-            first.seconds + last.seconds,
-            [*first.milliseconds, *last.milliseconds],
-            [*first.failures, *last.failures],
-        )
+        for server in (alone, together):
+            measure(server, images, 2, 2)
+        batched = measure(together, images, clients, seconds / 2)
+        one_by_one = measure(alone, images, clients, seconds)
+        batched += measure(together, images, clients, seconds / 2)
         print(f"  one by one: {one_by_one}\n  in batches: {batched}")
-        print(f"  ratio {batched.rate / one_by_one.rate:.2f}; peak memory {peak_memory(together.process.pid)} MB")
+        print(
+            f"  ratio {batched.rate / one_by_one.rate:.2f}; peak memory {peak_memory(together.process.pid)} MB",
+            flush=True,
+        )
     return not batched.failures and not one_by_one.failures
 
 

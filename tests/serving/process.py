@@ -1,5 +1,6 @@
 """`fercache serve` in a process of its own."""
 
+import os
 import re
 import subprocess
 import sys
@@ -30,7 +31,13 @@ def started(*options: str) -> Iterator[Server]:
         yield Server(process, int(found[1]))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
+
+
+def processor_seconds(pid: int) -> float:
+    """The seconds of a processor that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> int:

@@ -49,7 +49,14 @@ class FakePredictor:
         return [self._one(image) for image in images]
 
     def describe(self) -> dict[str, Any]:
-        return {"model": self.name, "classes": list(SHARES), "trained_on": [{"dataset": "synthetic:studio"}]}
+        runs = [{"run": "a" * 60, "temperature": 0.123456}, {"run": "b", "seed": None}]
+        return {
+            "model": self.name,
+            "encoder": {"name": "bundled"},
+            "trained_on": ["x", "y"],
+            "runs": runs,
+            "scores": [],
+        }
 
     def _one(self, image: bytes) -> PredictedImage:
         try:

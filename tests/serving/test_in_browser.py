@@ -64,7 +64,7 @@ def test_images_get_boxes_and_probabilities(page: Page) -> None:
     choose(page, ("a.png", image_file(400, 300)), ("b.png", image_file(300, 400)))
     status_is(page, "2 faces in 2 images")
     results = page.get_by_role("article")
-    assert results.get_by_role("heading", level=2).all_inner_texts() == ["b.png", "a.png"]
+    assert results.get_by_role("heading", level=2).all_inner_texts() == ["b.png fake", "a.png fake"]
     last = results.nth(1)
     image, box = last.get_by_role("img").bounding_box(), last.get_by_role("button").bounding_box()
     assert image and box
@@ -113,7 +113,12 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
 
 def test_the_card_of_the_model_is_shown(page: Page) -> None:
     page.get_by_text("About this model").click()
-    assert page.locator("dd").all_inner_texts() == ["fake", "happiness, neutral, anger", "dataset: synthetic:studio"]
+    rows = page.locator("#card > dl > dt, #card > dl > dd").all_inner_texts()
+    shown = dict(zip(rows[::2], rows[1::2], strict=True))
+    runs = [row.split("\t") for row in shown.pop("runs").split("\n")]
+    assert runs == [["run", "temperature", "seed"], ["a" * 60, "0.123", "none"], ["b", "none", "none"]]
+    assert shown.pop("encoder").split("\n")[0].split() == ["name"] and page.locator("dd dd").inner_text() == "bundled"
+    assert shown == {"model": "fake", "trained on": "x, y", "scores": "none"}
 
 
 def test_the_camera_is_read_until_it_is_stopped(page: Page) -> None:
@@ -141,6 +146,7 @@ def test_a_screen_of_any_width_shows_everything(browser: Browser, client: Client
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     choose(page, ("a photograph with a very long name that does not fit.png", image_file(1200, 500)))
     status_is(page, "1 face in 1 image")
+    page.get_by_text("About this model").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (ground == "rgb(20, 23, 26)") == (scheme == "dark")

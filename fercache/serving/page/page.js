@@ -47,7 +47,7 @@ async function predict(image) {
 
 function newResult(name) {
   const article = get("result").content.cloneNode(true).firstElementChild;
-  article.querySelector("h2").textContent = name;
+  article.querySelector("h2").append(`${name} `, element("small", get("model").value));
   get("results").prepend(article);
   return article;
 }
@@ -216,15 +216,49 @@ async function listModels() {
 async function showCard() {
   get("about").hidden = true;
   const found = await ask(`model${query()}`);
-  const rows = Object.entries(found).flatMap(([name, value]) => [element("dt", name), element("dd", asText(value))]);
-  get("about").querySelector("dl").replaceChildren(...rows);
+  get("card").replaceChildren(asElement(found));
   get("about").hidden = false;
 }
 
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+const heading = (name) => name.replaceAll("_", " ");
+
+function asElement(value) {
+  if (isObject(value)) return Object.keys(value).length ? asList(value) : document.createTextNode("none");
+  if (Array.isArray(value) && value.some(isObject)) return asTable(value);
+  return document.createTextNode(asText(value));
+}
+
 function asText(value) {
-  if (Array.isArray(value)) return value.map(asText).join(", ");
-  if (value === null || typeof value !== "object") return String(value ?? "not known");
-  return Object.entries(value).map(([name, inner]) => `${name}: ${asText(inner)}`).join("; ");
+  if (Array.isArray(value)) return value.map(asText).join(", ") || "none";
+  if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(3)));
+  return String(value ?? "none");
+}
+
+function asList(object) {
+  const list = element("dl");
+  for (const [name, value] of Object.entries(object)) {
+    const described = element("dd");
+    described.append(asElement(value));
+    list.append(element("dt", heading(name)), described);
+  }
+  return list;
+}
+
+function asTable(rows) {
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const table = element("table");
+  const titles = table.createTHead().insertRow();
+  titles.append(...names.map((name) => element("th", heading(name))));
+  const body = table.createTBody();
+  for (const row of rows) {
+    const cells = body.insertRow();
+    for (const name of names) cells.insertCell().append(asElement(row[name]));
+  }
+  const scroll = element("div", "", "scroll");
+  scroll.tabIndex = 0; // so that the keyboard can scroll it
+  scroll.append(table);
+  return scroll;
 }
 
 // ---- events
