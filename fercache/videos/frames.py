@@ -31,6 +31,8 @@ USUAL_RATE = 25.0
 """Frames per second of a video that states none."""
 LONGEST_STEP = 60.0
 """Seconds from a frame to the next; a longer step is a damaged time."""
+MOST_SHAPE = 4.0
+"""Width by height of a pixel; others are damaged."""
 CUT_OFF = 1.0
 """Seconds: a video that ends earlier than its header says by more than this is reported as truncated."""
 
@@ -69,13 +71,14 @@ class Video:
 
         Damaged frames are left out. Memory does not depend on the length. Raises Unreadable if there is no frame.
         """
-        following = 0
+        following, shape = 0, float(self._images.sample_aspect_ratio or 1)
+        shape = shape if 1 / MOST_SHAPE <= shape <= MOST_SHAPE else 1.0
         with self._file, self._container:
             for time, frame in self._timed():
                 interval = int(time * rate + 1e-6)  # times are rounded to the video's clock
                 if interval >= following:
                     following = interval + 1
-                    yield Frame(time, _upright(frame))
+                    yield Frame(time, _upright(frame, shape))
         if self._last < 0:
             raise Unreadable("a video without a frame that can be decoded")
         self.warning = self._what_is_missing()
@@ -159,7 +162,7 @@ def _seconds(container: "InputContainer", images: "VideoStream") -> float:
     return (container.duration or 0) / 1e6
 
 
-def _upright(frame: "VideoFrame") -> NDArray[np.uint8]:
-    """RGB pixels as a player turns them."""
-    pixels = frame.to_ndarray(format="rgb24")
+def _upright(frame: "VideoFrame", shape: float) -> NDArray[np.uint8]:
+    """RGB pixels as a player shows them: turned, and square; `shape` is width by height of a stored one."""
+    pixels = frame.reformat(width=max(1, round(frame.width * shape)), format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)), np.uint8)

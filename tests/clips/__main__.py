@@ -25,13 +25,13 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=5.0)
     parser.add_argument("--minutes", type=int, default=10, help="of the longer clip, for memory; 0 for none")
     parser.add_argument("--long-fps", type=float, default=0.5)
-    parser.add_argument("options", nargs="*", help="further options of predict, after --")
+    parser.add_argument("--faces", default="auto", help="the detector")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     clip = given.folder / f"{given.style}-{given.people[0]}-{given.people[1]}.mp4"
     if not clip.is_file():
         write_film(clip, clip_frames(tuple(given.people), given.style))
-    options = [*(["--run", given.run] if given.run else []), *given.options]
+    options = ["--faces", given.faces, *(["--run", given.run] if given.run else [])]
     rows, memory = predicted(clip, [*options, "--fps", str(given.fps), "--draw", str(given.folder / "drawn")])
     print(f"{clip.name}: {memory:,} MB at most")
     compare(rows)

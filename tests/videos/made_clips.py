@@ -1,6 +1,7 @@
 """Small videos, encoded here: frames of one grey, which says when they are, with a bright corner."""
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ def grey_frames(count: int, size: tuple[int, int] = SIZE) -> Iterable[NDArray[np
 
 
 def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], codec: str = "libx264", **more: Any) -> Path:
-    """A video of `frames`, all of one size; `more`: `rate`, `degrees` counterclockwise, `times` in 1 / rate seconds."""
+    """A video of `frames`, all of one size.
+
+    `more`: `rate`, `degrees` counterclockwise, `shape` of a pixel, `times` in 1 / rate seconds.
+    """
     rate: int = more.get("rate", RATE)
     times: Callable[[int], int] = more.get("times", int)
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
@@ -32,6 +36,7 @@ def write_clip(path: Path, frames: Iterable[NDArray[np.uint8]], codec: str = "li
                 stream.height, stream.width = pixels.shape[:2]
                 stream.pix_fmt = "yuv420p"
                 stream.options = {"preset": "ultrafast"} if codec == "libx264" else {}
+                stream.codec_context.sample_aspect_ratio = more.get("shape", Fraction(1))
                 if "degrees" in more:
                     stream.set_display_rotation(more["degrees"])
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")

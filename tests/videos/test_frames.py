@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,11 @@ def test_a_turned_video_is_upright(tmp_path: Path, degrees: int, row: int, colum
     assert pixels.shape == ((*SIZE, 3) if degrees in (90, -90) else (SIZE[1], SIZE[0], 3))
     corners = {(r, c): pixels[r, c].mean() for r in (0, -1) for c in (0, -1)}
     assert max(corners, key=lambda place: corners[place]) == (row, column)
+
+
+def test_pixels_that_are_not_square_become_square(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "wide.mp4", grey_frames(3), shape=Fraction(4, 3))
+    assert next(Video(path).frames()).pixels.shape == (64, 128, 3)
 
 
 def test_frames_of_a_varying_rate_keep_their_times(tmp_path: Path) -> None:
