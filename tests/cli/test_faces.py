@@ -40,14 +40,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             part = scene[max(top - AROUND, 0) : bottom + AROUND, max(left - AROUND, 0) : right + AROUND]
             Image.fromarray(part).save(path, quality=95)
-    Image.fromarray(compose([], 3)[0][:200, :200]).save(root / "train" / "anger" / "nobody.jpg")
+    Image.fromarray(compose([], 3)[0][:200, :200]).save(root / "train" / "anger" / "empty.jpg")
     return root
 
 
 def test_photographs_become_a_dataset_that_is_trained_on_and_scored(run: Run, photographs: Path) -> None:
     extracted = run("extract", "--dataset", "folder:party", "--root", photographs, "--faces", "auto")
     assert extracted.code == 0, extracted.err
-    assert "train/anger/nobody.jpg (no face found)" in extracted.err
+    assert "train/anger/empty.jpg (no face found)" in extracted.err
     assert "without a face, or unreadable, see" in extracted.out
     assert extracted.out.splitlines()[-1] == "next: fercache train --source folder:party"
     (info,) = [table for table in find_tables(Path("cache")) if "+" not in table.identity["dataset"]]
