@@ -45,7 +45,7 @@ def scene(faces: int = 2, number: int = 0) -> Pixels:
     rows, columns = np.mgrid[:240, :480]
     pixels = np.repeat((120 + rows // 8 + columns // 16)[..., None], 3, axis=2).astype(np.uint8)
     for place, (left, top) in enumerate(CORNERS[:faces]):
-        face = sample_face(SEED, 2 * number + place, "studio", "neutral")
+        face = sample_face(SEED, 2 * number + place, "studio", expression="neutral")
         pixels[top : top + SIDE, left : left + SIDE] = draw(face, SIDE)
     return pixels
 

@@ -47,7 +47,7 @@ class Alignment:
 
     The margin is a share of the square's side, on each side: of the TEMPLATE's square, or of the box made square.
     On FERPlus's test faces, found in scenes, faces turned by landmarks at margin 0 are classified as accurately as the
-    original crops, within a point; wider margins, and boxes of turned faces, cost accuracy (docs/faces.md).
+    original crops, within 1.2 points; wider margins, and boxes of turned faces, cost accuracy (docs/faces.md).
     """
 
     margin: float = 0.0
