@@ -23,7 +23,7 @@ from fercache.store.runs import Run, find_runs
 
 ZERO_SHOT = "zero-shot"
 _PROMPTS = "faces"
-UNKNOWN_LICENCE = "unknown; ask whoever published the weights"
+UNKNOWN_LICENCE = "unknown; ask the publisher of the weights"
 UNKNOWN_TRAINING = "unknown: fercache does not know which images the encoder was trained on"
 
 Card = dict[str, Any]
