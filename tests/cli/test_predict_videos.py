@@ -28,6 +28,7 @@ from tests.videos.made_clips import write_clip
 def without_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "_classifier", lambda *_: ByColour())
     monkeypatch.setattr(predictor, "load_detector", lambda _: RedSquares())
+    monkeypatch.setattr(predictor.Predictor, "describe", lambda _: {"model": "fake"})
 
 
 @pytest.fixture(scope="module")

@@ -39,6 +39,7 @@ class ByColour:
 
     title: str = "fake"
     names: tuple[str, ...] = NAMES
+    training: str = "trained on nothing"
     declined: str = ""
     runs: tuple[Any, ...] = ()
     encoder: Any = field(default_factory=lambda: SimpleNamespace(name="fake", batch_size=8, image_size=8))
