@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from fercache.options.extract import EncoderRequest
-from fercache.serving import predictor as module
+from fercache.predicting import predictor as module
 from tests.conftest import REPOSITORY
-from tests.serving.fake_detector import FakeDetector, scene
+from tests.predicting.fake_detector import FakeDetector, scene
 
 EXAMPLES = re.findall(
     r"^```python\n(.*?)^```$", (REPOSITORY / "docs/python.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL

@@ -27,7 +27,7 @@ def test_files_are_written_by_the_store_alone() -> None:
     """Elsewhere a file could be half written and be taken for whole."""
     allowed = {"store/atomic.py", "store/runs.py", "store/sealed.py", "store/crops.py", "store/shards.py"}
     allowed |= {"encoders/bundled/train.py", "encoders/bundled/weights.py"}  # tools to train the encoder
-    allowed |= {"serving/prediction_files.py"}  # beside its place, line by line, and renamed at the end
+    allowed |= {"predicting/prediction_files.py"}  # beside its place, line by line, and renamed at the end
     in_place = re.compile(r"""\.write_(text|bytes)\(|\.to_csv\((?!index)|open\([^)]*["'][wax]b?["']""")
     writing = {
         str(path.relative_to(ROOT / "fercache")): line.strip()

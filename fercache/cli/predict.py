@@ -11,11 +11,11 @@ from fercache.options.predict import PredictCommand, PredictOutputs
 from fercache.output_paths import shown
 
 if TYPE_CHECKING:
-    from fercache.serving.drawings import Drawings
-    from fercache.serving.predict import Predictions
-    from fercache.serving.prediction_files import PredictionFile
-    from fercache.serving.results import PredictedFace, PredictedImage
-    from fercache.serving.thresholds import Threshold
+    from fercache.predicting.drawings import Drawings
+    from fercache.predicting.predict import Predictions
+    from fercache.predicting.prediction_files import PredictionFile
+    from fercache.predicting.results import PredictedFace, PredictedImage
+    from fercache.predicting.thresholds import Threshold
 
 SCREEN = Path("-")
 SHOWN = 3
@@ -33,13 +33,13 @@ def command(request: PredictCommand) -> None:
     The exit code is 1 if no file could be read, and 3 if some could not.
     """
     from fercache.errors import InterruptedWorkError
-    from fercache.serving.drawings import Drawings
+    from fercache.predicting.drawings import Drawings
     from fercache.settings import load_settings
 
     files, folder = _files(request.outputs), request.outputs.draw
     drawn = Drawings(folder, request.videos.fps) if folder else None
     try:
-        from fercache.serving.predict import predict
+        from fercache.predicting.predict import predict
 
         predictions = predict(load_settings(), request)
         unreadable, total = _answer(predictions, request.outputs, files=files, drawn=drawn)
@@ -58,8 +58,8 @@ def _answer(
     """Writes, draws and prints every prediction; the numbers of unreadable files and of all."""
     from contextlib import ExitStack
 
-    from fercache.serving.results import PredictedFrame
-    from fercache.serving.window import show
+    from fercache.predicting.results import PredictedFrame
+    from fercache.predicting.window import show
 
     unreadable = total = 0
     say = _Voice(quiet=outputs.json_file == SCREEN)
@@ -84,7 +84,7 @@ def _answer(
 
 def _files(outputs: PredictOutputs) -> list["PredictionFile"]:
     """Raises UsageError for files that cannot be written."""
-    from fercache.serving.prediction_files import Csv, Json, PredictionFile
+    from fercache.predicting.prediction_files import Csv, Json, PredictionFile
 
     asked = ((outputs.csv, Csv()), (outputs.json_file, Json()))
     return [PredictionFile(path, format) for path, format in asked if path]
@@ -95,7 +95,7 @@ class _Voice:
 
     def __init__(self, *, quiet: bool) -> None:
         """If `quiet`, only warnings, on standard error."""
-        from fercache.serving.changes import Changes
+        from fercache.predicting.changes import Changes
 
         self._quiet, self._new, self._changes = quiet, Changes, Changes()
 
@@ -106,7 +106,7 @@ class _Voice:
             click.echo(line)
 
     def _lines(self, image: "PredictedImage") -> Iterator[str]:
-        from fercache.serving.results import PredictedFrame, clock
+        from fercache.predicting.results import PredictedFrame, clock
 
         if not isinstance(image, PredictedFrame):
             yield from _lines(image)

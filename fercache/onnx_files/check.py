@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fercache.errors import FercacheError
+from fercache.predicting.classifiers import Classifier
 from fercache.runtime.progress import progress
-from fercache.serving.classifiers import Classifier
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, draw, sample_face
 
 SEED = 20_261_129

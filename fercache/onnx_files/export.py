@@ -18,8 +18,8 @@ from fercache.onnx_files.readme import readme
 from fercache.options.export import ExportRequest
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import check_output_folder, shown
+from fercache.predicting.classifiers import Classifier, of_text, of_trained
 from fercache.runtime.progress import say_once
-from fercache.serving.classifiers import Classifier, of_text, of_trained
 from fercache.settings import Settings
 from fercache.store.atomic import entries, write_bytes, write_json, write_text
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fercache.encoders import NetworkEncoder
 from fercache.errors import FercacheError
 from fercache.onnx_files.resizing import Levels, resizing
-from fercache.serving.classifiers import Classifier
+from fercache.predicting.classifiers import Classifier
 from fercache.trunks import Faces
 
 FACES, FEATURES, PROBABILITIES = "faces", "features", "probabilities"

@@ -1,1 +1,1 @@
-"""From a photograph to expressions: in Python, and over HTTP."""
+"""Models over HTTP, and a page to try them."""

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from fercache.errors import FercacheError
+from fercache.predicting.results import PredictedImage
 from fercache.serving.batching import Batcher
 from fercache.serving.bodies import images_of
 from fercache.serving.guard import Guard, Guarded, refusal
@@ -22,7 +23,6 @@ from fercache.serving.limits import Gate, Limits, Refused
 from fercache.serving.models import Models
 from fercache.serving.openapi import description
 from fercache.serving.requests import EarlyAnswers, read_body, unless_gone
-from fercache.serving.results import PredictedImage
 
 PAGE = {
     "/": ("page.html", "text/html"),

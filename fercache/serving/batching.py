@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
-from fercache.serving.results import PredictedImage
+from fercache.predicting.results import PredictedImage
 
 Predict = Callable[[Sequence[bytes]], list[PredictedImage]]
 """Image files -> a result for each, in order."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fercache.errors import nearest
+from fercache.predicting.results import PredictedImage
 from fercache.serving.limits import Refused
-from fercache.serving.results import PredictedImage
 
 KEPT = 4
 

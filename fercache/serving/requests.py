@@ -7,8 +7,8 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fercache.predicting.results import PredictedImage
 from fercache.serving.limits import Limits, Refused, Visit
-from fercache.serving.results import PredictedImage
 
 Answer = asyncio.Future[list[PredictedImage]]
 

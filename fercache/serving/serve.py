@@ -11,13 +11,13 @@ from fercache.errors import UsageError
 from fercache.loading.models import method_name
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.options.serve import ServeRequest
+from fercache.predicting.classifiers import ZERO_SHOT
+from fercache.predicting.predictor import load_predictor
 from fercache.serving.app import Service, application
 from fercache.serving.batching import Batcher
-from fercache.serving.classifiers import ZERO_SHOT
 from fercache.serving.guard import LOOPBACK, Guard
 from fercache.serving.limits import Limits
 from fercache.serving.models import Model, Models
-from fercache.serving.predictor import load_predictor
 from fercache.serving.server import address_of, bound, is_loopback, run
 from fercache.settings import Settings
 from fercache.store.runs import find_runs

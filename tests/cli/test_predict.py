@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fercache.serving import classifiers, prediction_files
-from fercache.serving.results import PredictedImage
+from fercache.predicting import classifiers, prediction_files
+from fercache.predicting.results import PredictedImage
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from fercache.expressions import EXPRESSIONS
-from fercache.serving import predictor as module
+from fercache.predicting import predictor as module
 from tests.audits.planted import draw_folder
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Outcome, Run
-from tests.serving.fake_detector import FakeDetector, scene
+from tests.predicting.fake_detector import FakeDetector, scene
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 

@@ -15,11 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fercache.serving import predict, predictor
+from fercache.predicting import predict, predictor
 from fercache.videos import camera
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run
-from tests.serving.fake_predictor import NAMES, VIOLET, ByColour, RedSquares, scene
+from tests.predicting.fake_predictor import NAMES, VIOLET, ByColour, RedSquares, scene
 from tests.serving.test_clips import SMILE, STOP, two_faces
 from tests.videos.made_clips import write_clip
 

@@ -68,7 +68,7 @@ def test_help_is_not_announced(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_predict_loads_nothing_that_it_does_not_use() -> None:
-    code = "import fercache.serving.predict, fercache.encoders.bundled as bundled\nbundled.weights.build()\n"
+    code = "import fercache.predicting.predict, fercache.encoders.bundled as bundled\nbundled.weights.build()\n"
     code += "import importlib.util\nassert importlib.util.find_spec('torch._dynamo').origin  # it can still be loaded"
     loaded = modules_after(code)
     assert "timm" in loaded and "torchvision" in loaded

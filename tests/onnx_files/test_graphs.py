@@ -19,7 +19,7 @@ from fercache.errors import FercacheError
 from fercache.heads import Head, Task, knn
 from fercache.heads.sigmoid_mask import SigmoidMask
 from fercache.onnx_files.graphs import Shares, from_features, from_pixels, takes_any_side, why_not_from_pixels
-from fercache.serving.classifiers import Classifier
+from fercache.predicting.classifiers import Classifier
 from fercache.training import SourceFaces, build_head, train_head
 from fercache.trunks import Faces
 from tests.encoders.open_clip_fixtures import save_folder

@@ -16,7 +16,7 @@ from fercache import Settings
 from fercache.detectors import Detector, load_detector
 from fercache.images.alignment import Alignment, FoundFace
 from fercache.options.extract import EncoderRequest
-from fercache.serving.classifiers import Classifier, of_text, of_trained
+from fercache.predicting.classifiers import Classifier, of_text, of_trained
 from tests.scenes.compose import MOST_FACES, Look, Truth, compose
 from tests.scenes.portraits import Pixels, Portrait, ferplus_portraits
 

@@ -14,12 +14,12 @@ from PIL import Image
 
 from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
+from fercache.predicting.results import PredictedFace, PredictedImage
 from fercache.serving.app import Service, application
 from fercache.serving.batching import Batcher
 from fercache.serving.guard import Guard
 from fercache.serving.limits import Limits
 from fercache.serving.models import Model, Models
-from fercache.serving.results import PredictedFace, PredictedImage
 from fercache.serving.server import bound, http_server
 
 SHARES = {"happiness": 0.75, "neutral": 0.2, "anger": 0.05}

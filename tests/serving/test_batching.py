@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fercache.predicting.results import PredictedImage
 from fercache.serving.batching import Batcher, GivenImage
-from fercache.serving.results import PredictedImage
 
 
 class Recorder:

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from fercache.serving.results import PredictedFace, PredictedFrame, answered
+from fercache.predicting.results import PredictedFace, PredictedFrame, answered
 
 _ROUNDING = 1e-6
 

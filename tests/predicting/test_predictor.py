@@ -15,13 +15,13 @@ from PIL import Image
 from fercache.detectors import AUTO
 from fercache.errors import UsageError
 from fercache.options.extract import EncoderRequest
-from fercache.serving import predictor as module
-from fercache.serving.classifiers import of_text
-from fercache.serving.predictor import Predictor, load_predictor, usable_detector
-from fercache.serving.results import UNKNOWN, PredictedImage, to_frame
-from fercache.serving.thresholds import Threshold
+from fercache.predicting import predictor as module
+from fercache.predicting.classifiers import of_text
+from fercache.predicting.predictor import Predictor, load_predictor, usable_detector
+from fercache.predicting.results import UNKNOWN, PredictedImage, to_frame
+from fercache.predicting.thresholds import Threshold
 from fercache.settings import Settings
-from tests.serving.fake_detector import FakeDetector, scene
+from tests.predicting.fake_detector import FakeDetector, scene
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from fercache.serving.annotation import COLOURS, LEAST_SIDE, MOST_SIDE, Annotations, annotated, colour_of, text_height
-from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
+from fercache.predicting.annotation import (
+    COLOURS,
+    LEAST_SIDE,
+    MOST_SIDE,
+    Annotations,
+    annotated,
+    colour_of,
+    text_height,
+)
+from fercache.predicting.results import UNKNOWN, PredictedFace, PredictedImage
 
 GREY = 128
 

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from fercache.options.predict import VideoOptions
-from fercache.serving.changes import Changes
-from fercache.serving.clips import of_frames, of_video
-from fercache.serving.predictor import FIRST_FRAME
-from fercache.serving.results import UNKNOWN, PredictedFrame, PredictedImage
-from fercache.serving.thresholds import Threshold
+from fercache.predicting.changes import Changes
+from fercache.predicting.clips import of_frames, of_video
+from fercache.predicting.predictor import FIRST_FRAME
+from fercache.predicting.results import UNKNOWN, PredictedFrame, PredictedImage
+from fercache.predicting.thresholds import Threshold
 from fercache.videos import is_video
 from fercache.videos.frames import Frame
-from tests.serving.fake_predictor import RED, VIOLET, fake_predictor, scene
+from tests.predicting.fake_predictor import RED, VIOLET, fake_predictor, scene
 from tests.videos.made_clips import RATE, write_clip
 
 USUAL = VideoOptions()

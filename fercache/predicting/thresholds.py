@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fercache.errors import UsageError
-from fercache.serving.classifiers import Classifier
+from fercache.predicting.classifiers import Classifier
 from fercache.settings import Settings
 
 
@@ -39,6 +39,6 @@ def chosen_threshold(
     """
     if abstain_at is None:
         return Threshold(unknown_below or 0.0)
-    from fercache.serving.abstention import threshold_at  # reads records, with libraries that take a second to load
+    from fercache.predicting.abstention import threshold_at  # reads records, with libraries that take a second to load
 
     return threshold_at(abstain_at, classifier, settings)

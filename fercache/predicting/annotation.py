@@ -14,7 +14,7 @@ from fercache.images.colours import Unreadable
 from fercache.images.decode import decode
 from fercache.layouts.folders import read_plain
 from fercache.output_paths import check_output_folder
-from fercache.serving.results import UNKNOWN, PredictedFace, PredictedImage
+from fercache.predicting.results import UNKNOWN, PredictedFace, PredictedImage
 from fercache.store.atomic import replacing
 
 ENDING = ".faces"

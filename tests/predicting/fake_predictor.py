@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from fercache.detectors import Detector
 from fercache.images.alignment import FoundFace
-from fercache.serving.classifiers import Square
-from fercache.serving.predictor import Predictor
+from fercache.predicting.classifiers import Square
+from fercache.predicting.predictor import Predictor
 
 NAMES = ("happiness", "neutral")
 RED, VIOLET = (220, 20, 20), (220, 20, 220)

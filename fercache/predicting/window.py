@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from fercache.predicting.annotation import annotated
+from fercache.predicting.results import PredictedFrame
 from fercache.runtime.progress import say_once
-from fercache.serving.annotation import annotated
-from fercache.serving.results import PredictedFrame
 from fercache.videos.camera import Camera
 
 TITLE = "fercache"

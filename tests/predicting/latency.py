@@ -1,4 +1,6 @@
-"""Faces per second of a warm predictor, from one thread and from eight: `python -m tests.serving.latency [DETECTOR]`.
+"""Faces per second of a warm predictor, from one thread and from eight.
+
+`python -m tests.predicting.latency [DETECTOR]`
 
 Processor time is that of all threads; it says more than the clock on a machine that does other work as well.
 """

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from fercache.images.colours import Unreadable
-from fercache.serving.annotation import Annotations, annotated, colour_of
-from fercache.serving.changes import Change, Changes
-from fercache.serving.results import PredictedFace, PredictedFrame, PredictedImage, clock
+from fercache.predicting.annotation import Annotations, annotated, colour_of
+from fercache.predicting.changes import Change, Changes
+from fercache.predicting.results import PredictedFace, PredictedFrame, PredictedImage, clock
 from fercache.store.atomic import write_bytes
 from fercache.videos.frames import Video
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fercache.serving.changes import Change, Changes
-from fercache.serving.results import UNKNOWN, PredictedFace, PredictedFrame, answered
-from fercache.serving.smoothing import smoothed
+from fercache.predicting.changes import Change, Changes
+from fercache.predicting.results import UNKNOWN, PredictedFace, PredictedFrame, answered
+from fercache.predicting.smoothing import smoothed
 
 NAMES = ("anger", "neutral")
 

@@ -11,12 +11,12 @@ from fercache.encoders import PLAIN
 from fercache.errors import UsageError
 from fercache.layouts.folders import files_below
 from fercache.options.predict import PredictRequest, VideoOptions
+from fercache.predicting.classifiers import Classifier, of_text, of_trained
+from fercache.predicting.clips import CAMERA, of_camera, of_video
+from fercache.predicting.predictor import NO_DETECTOR, Predictor, usable_detector
+from fercache.predicting.results import PredictedImage
+from fercache.predicting.thresholds import check_asked, chosen_threshold
 from fercache.runtime.progress import progress
-from fercache.serving.classifiers import Classifier, of_text, of_trained
-from fercache.serving.clips import CAMERA, of_camera, of_video
-from fercache.serving.predictor import NO_DETECTOR, Predictor, usable_detector
-from fercache.serving.results import PredictedImage
-from fercache.serving.thresholds import check_asked, chosen_threshold
 from fercache.settings import Settings
 from fercache.videos import is_video
 from fercache.videos.camera import Camera

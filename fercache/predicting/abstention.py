@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 from fercache.errors import UsageError
 from fercache.loading.runs import LoadedRun
+from fercache.predicting.classifiers import Classifier
+from fercache.predicting.thresholds import Threshold
 from fercache.records import MAIN
 from fercache.reporting.known_domains import validation_path
 from fercache.scoring.calibration import cut_at, probabilities
 from fercache.scoring.selection import headline, policies_of
-from fercache.serving.classifiers import Classifier
-from fercache.serving.thresholds import Threshold
 from fercache.settings import Settings
 from fercache.stages._source_validation import SourceValidation
 from fercache.store.runs import StoredPredictions, read_predictions

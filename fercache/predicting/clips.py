@@ -9,10 +9,10 @@ from fercache.images.alignment import FoundFace
 from fercache.images.colours import Unreadable
 from fercache.options.predict import VideoOptions
 from fercache.output_paths import shown
+from fercache.predicting.predictor import Pixels, Predictor
+from fercache.predicting.results import PredictedFrame, PredictedImage
+from fercache.predicting.smoothing import smoothed
 from fercache.runtime.progress import progress
-from fercache.serving.predictor import Pixels, Predictor
-from fercache.serving.results import PredictedFrame, PredictedImage
-from fercache.serving.smoothing import smoothed
 from fercache.videos.appearance import look_of
 from fercache.videos.camera import Camera
 from fercache.videos.frames import Frame, Video

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from fercache.csv_cells import plain
 from fercache.output_paths import check_output_file, shown
-from fercache.serving.results import PredictedImage, columns, rows
+from fercache.predicting.results import PredictedImage, columns, rows
 from fercache.store.atomic import explained, sync_file
 
 PART = ".part"

@@ -21,9 +21,9 @@ from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
-from fercache.serving.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
-from fercache.serving.results import PredictedFace, PredictedImage, answered
-from fercache.serving.thresholds import EVERY, Threshold, check_asked, chosen_threshold
+from fercache.predicting.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
+from fercache.predicting.results import PredictedFace, PredictedImage, answered
+from fercache.predicting.thresholds import EVERY, Threshold, check_asked, chosen_threshold
 from fercache.settings import Settings, load_settings
 
 Pixels = NDArray[np.uint8]
@@ -109,7 +109,7 @@ class Predictor:
 
     @cached_property
     def _card(self) -> dict[str, Any]:
-        from fercache.serving.description import description  # reads records, with libraries that take time to load
+        from fercache.predicting.description import description  # reads records, with libraries that take time to load
 
         return description(self.classifier, self._settings)
 

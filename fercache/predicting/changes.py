@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from fercache.serving.results import PredictedFace, PredictedFrame
+from fercache.predicting.results import PredictedFace, PredictedFrame
 
 HOLD = 0.4
 """Seconds that an expression must last to count: shorter ones are in the table only."""

@@ -1,7 +1,7 @@
 """What a classifier is, and what it was trained on, as JSON."""
 
 from fercache.loading.model_card import Card, model_card
-from fercache.serving.classifiers import PROMPTS, Classifier
+from fercache.predicting.classifiers import PROMPTS, Classifier
 from fercache.settings import Settings
 
 

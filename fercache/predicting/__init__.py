@@ -1,0 +1,1 @@
+"""From images and videos to expressions: one path for the command line, Python and HTTP."""
