@@ -31,10 +31,13 @@ class YuNet(Detector):
             raise UsageError(f"yunet:{file}: there is no such file. Name the ONNX file of YuNet.")
         self.sha256 = file_hash(Path(file))
         self._lock = threading.Lock()  # a network holds the size of its image
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # it warns of targets that it ignores
         try:
             self._network = cv2.FaceDetectorYN.create(file, "", (320, 320), LEAST_SCORE, OVERLAP)
         except cv2.error:
             raise UsageError(f"yunet:{file}: OpenCV cannot read this network. Name the ONNX file of YuNet.") from None
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
     def identity(self) -> Mapping[str, Any]:
         """See `Detector.identity`."""
