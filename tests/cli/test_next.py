@@ -53,7 +53,7 @@ def test_an_encoder_is_kept_and_heads_that_it_cannot_serve_are_left_out(run: Run
 
 
 def test_what_is_missing_is_shown(run: Run) -> None:
-    refused(run("list"), "fercache list encoders, fercache list heads")
+    refused(run("list"), "fercache list encoders, fercache list detectors")
     refused(run("extract", "my faces/"), "fercache extract --dataset folder:NAME --root 'my faces/'")
 
 

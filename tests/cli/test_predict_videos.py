@@ -20,7 +20,7 @@ from fercache.videos import camera
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run
 from tests.predicting.fake_predictor import NAMES, VIOLET, ByColour, RedSquares, scene
-from tests.serving.test_clips import SMILE, STOP, two_faces
+from tests.predicting.test_clips import SMILE, STOP, two_faces
 from tests.videos.made_clips import write_clip
 
 
