@@ -1,13 +1,12 @@
 """fercache predict"""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from fercache.cli.options import takes
-from fercache.options.predict import PredictCommand, PredictOutputs
+from fercache.options.predict import SCREEN, PredictCommand, PredictOutputs
 from fercache.output_paths import shown
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from fercache.predicting.results import PredictedFace, PredictedImage
     from fercache.predicting.thresholds import Threshold
 
-SCREEN = Path("-")
 SHOWN = 3
 """Expressions of a face that a line shows."""
 
@@ -97,7 +95,7 @@ class _Voice:
         """If `quiet`, only warnings, on standard error."""
         from fercache.predicting.changes import Changes
 
-        self._quiet, self._new, self._changes = quiet, Changes, Changes()
+        self._quiet, self._changes = quiet, Changes()
 
     def image(self, image: "PredictedImage") -> None:
         if image.warning and image.faces:
@@ -106,6 +104,7 @@ class _Voice:
             click.echo(line)
 
     def _lines(self, image: "PredictedImage") -> Iterator[str]:
+        from fercache.predicting.changes import Changes
         from fercache.predicting.results import PredictedFrame, clock
 
         if not isinstance(image, PredictedFrame):
@@ -116,7 +115,7 @@ class _Voice:
             yield f"{image.name} {clock(change.time)} track {change.face.track}: {_best(change.face)}"
         if image.last:
             yield f"{image.name}: {self._changes.tracks} tracks in {self._changes.frames:,} frames"
-            self._changes = self._new()
+            self._changes = Changes()
 
 
 def _lines(image: "PredictedImage") -> Iterator[str]:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fercache.errors import UsageError
-from fercache.images.alignment import FoundFace, Points
+from fercache.images.alignment import EDGES, FoundFace, Points
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
 from fercache.layouts.remote import exists, local, shown
 
-EDGES = ("left", "top", "right", "bottom")
 OTHER_NAMES = {"image": ("path", "file_name", "filename", "file")}
 NUMBERS = 10
 """Of landmarks: x and y of five points."""

@@ -9,6 +9,8 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Points = tuple[tuple[float, float], ...]
+EDGES = ("left", "top", "right", "bottom")
+"""Of a box, in its order, as columns of tables."""
 
 TEMPLATE = np.array([(0.312, 0.386), (0.688, 0.386), (0.500, 0.595), (0.347, 0.769), (0.653, 0.769)])
 """Where the landmarks of a face lie in its square at margin 0: x and y as shares of the side.

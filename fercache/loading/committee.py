@@ -14,6 +14,7 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.loading.batches import crops_of, faces_of_split
 from fercache.loading.labelled_faces import of_split
+from fercache.loading.models import PROMPTS, ZERO_SHOT
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.runs import check_head, load_chosen, load_run
 from fercache.loading.tables import find_prompts, find_run, same_encoder
@@ -30,8 +31,7 @@ from fercache.trunks import BLOCK
 
 TEXT = "text"
 """The name of the member that compares faces with the prompts, as `fercache predict` does without a run."""
-_UNTRAINED = "zero-shot"
-_PROMPTS, _NAMED = "faces", EXPRESSIONS[:7]
+_NAMED = EXPRESSIONS[:7]
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ def read_committee(
     finished = find_runs(settings.cache)
     folders = [find_run(finished, run) for run in runs] or _fitting(finished, info, name, every_run=every_run)
     members = [_of_run(settings, folder, info, name=name, table=table, device=device) for folder in folders]
-    untrained = runs or any(read_config(folder)[1].head == _UNTRAINED for folder in folders)
-    prompts = None if untrained else find_prompts(settings.cache, info, _PROMPTS)
+    untrained = runs or any(read_config(folder)[1].head == ZERO_SHOT for folder in folders)
+    prompts = None if untrained else find_prompts(settings.cache, info, PROMPTS)
     if prompts is not None:
         members.append(Member(TEXT, _by_text(features, prompts)))
     if not members:

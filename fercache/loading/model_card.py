@@ -9,20 +9,18 @@ from fercache.datasets import DatasetName
 from fercache.encoders import load_encoder
 from fercache.errors import UsageError
 from fercache.expressions import first_expressions
-from fercache.loading.models import find_model
+from fercache.loading.models import PROMPTS, ZERO_SHOT, find_model
 from fercache.loading.run_config import NO_TRUNK, RunConfig, read_config
 from fercache.loading.tables import same_encoder
 from fercache.options.extract import EncoderRequest
 from fercache.records import MAIN, Record, read_records
 from fercache.records.relations import reasons
 from fercache.runtime.versions import versions
-from fercache.scoring.selection import choose, headline, policies_of
+from fercache.scoring.selection import choose, headline_of
 from fercache.settings import Settings
 from fercache.store.atomic import entries
 from fercache.store.runs import Run, find_runs
 
-ZERO_SHOT = "zero-shot"
-_PROMPTS = "faces"
 UNKNOWN_LICENCE = "unknown; ask the publisher of the weights"
 UNKNOWN_TRAINING = "unknown: fercache does not know which images the encoder was trained on"
 
@@ -68,7 +66,7 @@ def _of_text(settings: Settings, request: EncoderRequest) -> Card:
     return {
         "head": ZERO_SHOT,
         "trunk": None,
-        "settings": {"prompts": _PROMPTS},
+        "settings": {"prompts": PROMPTS},
         "classes": list(first_expressions(7)),
         "encoder": _encoder(encoder.name, request, identity, seen=encoder.seen),
         "trained_on": [],
@@ -83,7 +81,7 @@ def _text_scores(cache: Path, identity: Mapping[str, Any]) -> list[Card]:
     found: dict[str, Card] = {}
     for folder in (each for each in find_runs(cache) if f"-{ZERO_SHOT}-" in each.name):
         run, config = read_config(folder)
-        if config.prompts == _PROMPTS and same_encoder(config.encoder_identity, identity):
+        if config.prompts == PROMPTS and same_encoder(config.encoder_identity, identity):
             for record in _records(run):
                 seen = reasons(record.seen, record.kept, "encoder")
                 own = {"own_domain": False, "calibration_error": record.calibration and record.calibration.ece}
@@ -117,7 +115,7 @@ def _licence(dataset: str) -> str:
 
 
 def _run(run: Run, config: RunConfig) -> Card:
-    policy = headline([policies_of(run.history)])
+    policy = headline_of(run.history)
     snapshot = choose(policy, run.history, config.rows_chosen_by, too_few=config.too_few)
     row = next(row for row in run.history if row["snapshot"] == snapshot)
     return {
@@ -132,7 +130,7 @@ def _run(run: Run, config: RunConfig) -> Card:
 
 def _records(run: Run) -> Iterator[Record]:
     """Of the snapshot that `predict` uses, unadapted, on all faces of each target."""
-    policy = headline([policies_of(run.history)])
+    policy = headline_of(run.history)
     files = [path for path in entries(run.folder / "records") if path.name.endswith(f".{policy}.json")]
     for record in read_records(files)[0]:
         if record.adaptation is None and not record.without_duplicates:

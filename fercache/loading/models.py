@@ -9,6 +9,10 @@ from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.tables import find_run
 from fercache.store.runs import find_runs
 
+ZERO_SHOT = "zero-shot"
+"""The model that compares faces with text, without training; runs of the head of this name are the same."""
+PROMPTS = "faces"
+"""Its prompt set by default."""
 _KEY = re.compile(r"[0-9a-f]{8,}")
 
 

@@ -13,7 +13,7 @@ from fercache.loading.run_config import NO_TRUNK, TRAIN_AGAIN, RunConfig, read_c
 from fercache.plugins import Origin, same_code
 from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import say_once
-from fercache.scoring.selection import choose, headline, policies_of
+from fercache.scoring.selection import choose, headline_of
 from fercache.store.runs import Run
 from fercache.training import build_head
 
@@ -84,7 +84,7 @@ def load_run(folder: Path, device: str = "auto") -> LoadedRun:
 
 def load_chosen(loaded: LoadedRun) -> str:
     """Loads the snapshot that the headline selection policy chooses; returns its name."""
-    snapshot = loaded.chosen(headline([policies_of(loaded.run.history)]))
+    snapshot = loaded.chosen(headline_of(loaded.run.history))
     loaded.load_snapshot(snapshot)
     return snapshot
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from fercache.errors import FercacheError, UsageError
 from fercache.images.alignment import Alignment
-from fercache.loading.model_card import ZERO_SHOT, model_card
+from fercache.loading.model_card import model_card
+from fercache.loading.models import ZERO_SHOT
 from fercache.onnx_files import graphs, quantised
 from fercache.onnx_files.check import Drawn, Floats, by_torch, check, drawn_faces
 from fercache.onnx_files.readme import readme

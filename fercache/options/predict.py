@@ -9,6 +9,8 @@ from pydantic import model_validator
 from fercache.options import Options, option
 from fercache.options.extract import EncoderRequest
 
+SCREEN = Path("-")
+"""Stands for standard output."""
 _RENAMED = "note: --prompts now takes a prompt set; write --sentence for text. The old form will be removed."
 
 

@@ -10,7 +10,7 @@ from fercache.predicting.thresholds import Threshold
 from fercache.records import MAIN
 from fercache.reporting.known_domains import validation_path
 from fercache.scoring.calibration import cut_at, probabilities
-from fercache.scoring.selection import headline, policies_of
+from fercache.scoring.selection import headline_of
 from fercache.settings import Settings
 from fercache.stages._source_validation import SourceValidation
 from fercache.store.runs import StoredPredictions, read_predictions
@@ -41,7 +41,7 @@ def threshold_at(risk: float, classifier: Classifier, settings: Settings) -> Thr
 
 
 def _stored(run: LoadedRun, settings: Settings) -> StoredPredictions:
-    policy = headline([policies_of(run.run.history)])
+    policy = headline_of(run.run.history)
     path = validation_path(run.run.folder, policy)
     if not path.exists():
         SourceValidation(settings, run.device).write(run, policy)
@@ -49,6 +49,6 @@ def _stored(run: LoadedRun, settings: Settings) -> StoredPredictions:
 
 
 def _calibrated(run: LoadedRun, stored: StoredPredictions) -> NDArray[np.float64]:
-    temperature = run.temperature(run.chosen(headline([policies_of(run.run.history)]))) or 1.0
+    temperature = run.temperature(run.chosen(headline_of(run.run.history))) or 1.0
     known = np.ones(len(stored.expressions), bool)
     return probabilities(stored.logits[MAIN] / temperature, known)

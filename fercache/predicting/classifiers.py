@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fercache.adaptations import Scores
 from fercache.encoders import Encoder, TextEncoder, load_encoder
 from fercache.errors import FercacheError, UsageError
-from fercache.loading.models import find_model
+from fercache.loading.models import PROMPTS, ZERO_SHOT, find_model
 from fercache.loading.run_config import RunConfig
 from fercache.loading.runs import LoadedRun, load_chosen, load_run
 from fercache.loading.source_features import SourceMeans
@@ -23,10 +23,6 @@ from fercache.stages.embed_prompts import check_prompts, embed
 from fercache.store.tables import find_tables, read_table
 from fercache.trunks import Faces
 
-ZERO_SHOT = "zero-shot"
-"""The model that compares faces with text, without training."""
-PROMPTS = "faces"
-"""Its prompt set by default."""
 _BUNDLED = EncoderRequest()
 
 

@@ -1,7 +1,8 @@
 """What a classifier is, and what it was trained on, as JSON."""
 
 from fercache.loading.model_card import Card, model_card
-from fercache.predicting.classifiers import PROMPTS, Classifier
+from fercache.loading.models import PROMPTS
+from fercache.predicting.classifiers import Classifier
 from fercache.settings import Settings
 
 

@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from fercache.csv_cells import plain
+from fercache.options.predict import SCREEN
 from fercache.output_paths import check_output_file, shown
 from fercache.predicting.results import PredictedImage, columns, rows
 from fercache.store.atomic import explained, sync_file
 
 PART = ".part"
 """Suffix of the file until it is complete."""
-SCREEN = Path("-")
-"""Standard output."""
 Describe = Callable[[], dict[str, Any]]
 """The card of the model."""
 

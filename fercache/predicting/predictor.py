@@ -19,9 +19,10 @@ from fercache.images.animations import is_animation
 from fercache.images.colours import Unreadable, as_rgb
 from fercache.images.decode import LARGEST_FACE_CROP, decode, looks_like_no_face
 from fercache.layouts.folders import read_plain
+from fercache.loading.models import ZERO_SHOT
 from fercache.options.extract import EncoderRequest
 from fercache.output_paths import shown
-from fercache.predicting.classifiers import ZERO_SHOT, Classifier, Square, of_text, of_trained
+from fercache.predicting.classifiers import Classifier, Square, of_text, of_trained
 from fercache.predicting.results import PredictedFace, PredictedImage, answered
 from fercache.predicting.thresholds import EVERY, Threshold, check_asked, chosen_threshold
 from fercache.settings import Settings, load_settings
@@ -99,8 +100,7 @@ class Predictor:
     def label(self, image: Pixels, faces: Sequence[FoundFace]) -> list[PredictedFace]:
         """The expressions of known `faces` in an (H, W, 3) uint8 RGB image, in their order."""
         squares = [self.classifier.prepare(self.alignment.crop(image, face)) for face in faces]
-        blank = [PredictedFace("", {}, face.box, face.score, landmarks=face.landmarks) for face in faces]
-        return self._with_expressions(blank, squares)
+        return self._with_expressions([_blank(face) for face in faces], squares)
 
     def describe(self) -> dict[str, Any]:
         """The card of the model: what it is, what it was trained on, and below which probability it does not answer."""
@@ -143,11 +143,7 @@ class Predictor:
             warning = f"{FIRST_FRAME}; {warning}" if warning else FIRST_FRAME
         crops = [pixels if face is None else self.alignment.crop(pixels, face) for face in faces]
         squares = tuple(map(self.classifier.prepare, crops))
-        blank = (
-            PredictedFace("", {}) if f is None else PredictedFace("", {}, f.box, f.score, landmarks=f.landmarks)
-            for f in faces
-        )
-        return _Opened(PredictedImage(name, width, height, tuple(blank), warning=warning), squares)
+        return _Opened(PredictedImage(name, width, height, tuple(map(_blank, faces)), warning=warning), squares)
 
     def _faces_in(self, pixels: Pixels) -> tuple[Sequence[FoundFace | None], str]:
         """The faces in an image, None for the whole image, and a warning."""
@@ -220,6 +216,11 @@ def usable_detector(name: str | None) -> tuple[Detector | None, str]:
         if name != AUTO:
             raise
     return None, f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
+
+
+def _blank(face: FoundFace | None) -> PredictedFace:
+    """A face, or the whole image, as yet without an expression."""
+    return PredictedFace("", {}, *((face.box, face.score, face.landmarks) if face else ()))
 
 
 def _pixels(given: "bytes | Pixels | Image.Image") -> Pixels:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fercache.images.alignment import Points
+from fercache.images.alignment import EDGES, Points
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,8 +68,8 @@ def clock(seconds: float) -> str:
 
 
 def answered(face: PredictedFace, probabilities: dict[str, float], unknown_below: float = 0.0) -> PredictedFace:
-    """The face with these probabilities and the expression that follows from them."""
-    ordered = dict(sorted(probabilities.items(), key=lambda pair: -pair[1]))
+    """The face with these probabilities and the expression that follows from them; of equal ones the first by name."""
+    ordered = dict(sorted(probabilities.items(), key=lambda pair: (-pair[1], pair[0])))
     best, share = next(iter(ordered.items()))
     return replace(face, expression=UNKNOWN if share < unknown_below else best, probabilities=ordered)
 
@@ -81,9 +81,6 @@ def _face_dict(face: PredictedFace) -> dict[str, Any]:
         found["landmarks"] = [[round(x, 1), round(y, 1)] for x, y in face.landmarks]
     shares = {name: round(share, 6) for name, share in face.probabilities.items()}
     return {**found, "expression": face.expression, "probabilities": shares}
-
-
-EDGES = ("left", "top", "right", "bottom")
 
 
 MOMENT = ("time", "track")

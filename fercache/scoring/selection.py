@@ -34,6 +34,11 @@ def headline(of_methods: Iterable[Collection[str]]) -> str:
     return next((policy for policy in POLICIES if policy in present), FALLBACK)
 
 
+def headline_of(history: Sequence[Mapping[str, Any]]) -> str:
+    """The policy of a run by itself, given its history."""
+    return headline([policies_of(history)])
+
+
 def choose(
     policy: str,
     history: Sequence[Mapping[str, Any]],

@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Iterator, Sequence
 from email.parser import HeaderParser
+from email.utils import collapse_rfc2231_value
 from typing import Any
 
 from fercache.images.sizes import claimed_pixels
@@ -103,5 +104,5 @@ def _parts(body: bytes, boundary: bytes, most: int) -> Iterator[tuple[str, bytes
 
 def _part_name(headers: bytes) -> str:
     read = HeaderParser().parsestr(headers.decode("utf-8", "replace"))
-    field = read.get_param("name", "image", "content-disposition")
-    return read.get_filename() or (field if isinstance(field, str) else "image")
+    given = (read.get_param(name, "", "content-disposition") for name in ("filename", "name"))
+    return next((name for name in map(collapse_rfc2231_value, given) if name), "image")

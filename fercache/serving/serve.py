@@ -8,10 +8,9 @@ from functools import partial
 from starlette.types import ASGIApp
 
 from fercache.errors import UsageError
-from fercache.loading.models import method_name
+from fercache.loading.models import ZERO_SHOT, method_name
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.options.serve import ServeRequest
-from fercache.predicting.classifiers import ZERO_SHOT
 from fercache.predicting.predictor import load_predictor
 from fercache.serving.app import Service, application
 from fercache.serving.batching import Batcher

@@ -15,7 +15,7 @@ from fercache.loading.sources import Source, read_source
 from fercache.options.train import LearningOptions, TrainRequest
 from fercache.records import MAIN
 from fercache.reporting.known_domains import validation_path
-from fercache.scoring.selection import headline, policies_of
+from fercache.scoring.selection import headline_of
 from fercache.settings import Settings
 from fercache.splits import POOL
 from fercache.store.runs import StoredPredictions, read_run, write_predictions
@@ -45,7 +45,7 @@ class SourceValidation:
         """Writes those of the policy that methods are compared by; leaves out runs whose source is not in the cache."""
         for folder in folders:
             with suppress(UsageError):
-                policy = headline([policies_of(read_run(folder).history)])
+                policy = headline_of(read_run(folder).history)
                 if not validation_path(folder, policy).exists():
                     self.write(load_run(folder, self._device), policy)
 

@@ -29,7 +29,7 @@ from fercache.runtime.devices import resolve_device
 from fercache.runtime.progress import progress
 from fercache.scoring.intervals import Interval, score_intervals
 from fercache.scoring.metrics import Scores, score
-from fercache.scoring.selection import choose, headline, policies_of
+from fercache.scoring.selection import choose, headline_of
 from fercache.settings import Settings
 from fercache.stages._source_validation import request_of
 from fercache.stages._training_plans import training_plans
@@ -136,7 +136,7 @@ def _logits(
     head, fitted = plan.fit(config.seed)
     by = plan.chosen_by
     faces = len((plan.source.faces.train if by == CROSS_VALIDATION else plan.source.faces.validation).labels)
-    policy = headline([policies_of(fitted.history)])
+    policy = headline_of(fitted.history)
     head.load_state_dict(fitted.snapshots[choose(policy, fitted.history, faces, too_few=by != VALIDATION)])
     head.eval()
     crops = None if config.crop_side is None else crops_of(settings.cache, plan.source.table, config.crop_side)

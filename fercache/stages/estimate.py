@@ -37,7 +37,7 @@ from fercache.reporting.known_domains import (
 from fercache.runtime.progress import progress, say_once
 from fercache.scoring.calibration import probabilities
 from fercache.scoring.estimates import Calibrated, Domain
-from fercache.scoring.selection import headline, policies_of
+from fercache.scoring.selection import headline_of
 from fercache.scoring.signals import Validated
 from fercache.settings import Settings
 from fercache.stages._source_validation import SAMPLE, SourceValidation
@@ -122,7 +122,7 @@ def _answering(
             try:
                 table, split = read(info.path), unseen_split(info.splits, name, config.parts)
                 loaded = load_run(folder, device)
-                policy = headline([policies_of(loaded.run.history)])
+                policy = headline_of(loaded.run.history)
                 validated = _validated(validation, loaded, policy)
                 loaded.load_snapshot(loaded.chosen(policy))
                 crops = None if config.crop_side is None else crops_of(settings.cache, info, config.crop_side)

@@ -91,9 +91,7 @@ def _costs(track: _Track, time: float, *, places: NDArray[np.float64], looks: Se
     far = np.hypot(*apart.T)
     from_last = np.hypot(*(middles - track.place[:2]).T) / scale
     growth = np.maximum(sides, track.place[2]) / np.maximum(np.minimum(sides, track.place[2]), 1e-9)
-    likeness = (
-        np.array([track.look @ look for look in looks]) if track.look is not None and looks else np.ones(len(far))
-    )
+    likeness = np.array([track.look @ look for look in looks])
     costs = far - _overlaps(apart) + 1 - likeness
     another = (np.minimum(far, from_last) > REACH + SPEED * passed) | (growth > MOST_GROWTH)
     return np.where(another | (likeness < LEAST_LIKENESS), _REFUSED, costs)

@@ -22,7 +22,7 @@ from fercache.loading.tables import find_table
 from fercache.loading.targets import target_split
 from fercache.options.train import TrainRequest
 from fercache.scoring.metrics import score
-from fercache.scoring.selection import choose, headline, policies_of
+from fercache.scoring.selection import choose, headline_of
 from fercache.settings import Settings
 from fercache.stages._training_plans import training_plans
 from fercache.store.tables import read_table
@@ -65,7 +65,7 @@ def accuracies(
     others = np.setdiff1d(np.arange(len(faces.truth)), learned)
     for plan in training_plans(settings, request, read_table):
         head, fitted = plan.fit(0)
-        policy = headline([policies_of(fitted.history)])
+        policy = headline_of(fitted.history)
         head.load_state_dict(fitted.snapshots[choose(policy, fitted.history, len(plan.source.faces.validation.labels))])
         logits = head_logits(head.eval(), as_faces(faces.take(others), None, "cpu")).numpy()
         expressions = plan.source.expressions

@@ -7,7 +7,8 @@ import pytest
 
 from fercache import EncoderRequest, EvaluateRequest, ExtractRequest, Settings, TrainRequest, evaluate, extract, train
 from fercache.errors import UsageError
-from fercache.loading.model_card import UNKNOWN_LICENCE, UNKNOWN_TRAINING, ZERO_SHOT, Card, model_card
+from fercache.loading.model_card import UNKNOWN_LICENCE, UNKNOWN_TRAINING, Card, model_card
+from fercache.loading.models import ZERO_SHOT
 from tests.audits.planted import draw_folder
 from tests.pixel_encoder import PixelEncoder
 
