@@ -44,9 +44,9 @@ Step = Callable[[int], None]
 class Fitted:
     """`snapshots` by name, in order of training, on the CPU; `history` has a row per epoch or candidate.
 
-    Rows: `epoch`, the mean of each loss term (or the candidate's settings), `validation_accuracy`, `validation_uar`,
-    the same for shifted faces as `shifted_...` if there are any, `temperature`, and `snapshot`, the name of the kept
-    weights, or "".
+    Rows: `epoch`, the mean of each loss term (or the candidate's settings), `validation_accuracy`,
+    `validation_mean_class_recall`, the same for shifted faces as `shifted_...` if there are any, `temperature`, and
+    `snapshot`, the name of the kept weights, or "".
     """
 
     snapshots: dict[str, State]
@@ -295,7 +295,8 @@ def _measured(outputs: Mapping[str, Outputs]) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, (logits, truth) in outputs.items():
         confusion = metrics.count_confusion(truth, logits.argmax(1), logits.shape[1])
-        found |= {f"{name}_accuracy": float(metrics.accuracy(confusion)), f"{name}_uar": float(metrics.uar(confusion))}
+        for metric in (metrics.accuracy, metrics.mean_class_recall):
+            found[f"{name}_{metric.__name__}"] = float(metric(confusion))
         found["temperature"] = fit_temperature(logits, truth)
     return found
 

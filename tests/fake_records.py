@@ -33,7 +33,7 @@ def scores_of(confusion: np.ndarray, classes: tuple[str, ...] = CLASSES) -> dict
     return {
         "n": int(support.sum()),
         "accuracy": float(right.sum() / support.sum()),
-        "uar": float(np.mean([r for r in recall if r is not None])),
+        "mean_class_recall": float(np.mean([r for r in recall if r is not None])),
         "macro_f1": float(np.mean(f1)),
         "recall": dict(zip(classes, recall, strict=True)),
         "support": dict(zip(classes, map(int, support), strict=True)),
@@ -100,7 +100,7 @@ def fake_record(
             for name, metric, reach in (
                 ("accuracy", "accuracy", 0.03),
                 ("accuracy_unconditional", "accuracy", 0.035),
-                ("uar", "uar", 0.04),
+                ("mean_class_recall", "mean_class_recall", 0.04),
             )
         },
         "kept": main["n"],

@@ -190,7 +190,7 @@ def test_every_row_is_reported_as_it_comes() -> None:
         "entropy",
         "decay",
         "validation_accuracy",
-        "validation_uar",
+        "validation_mean_class_recall",
         "temperature",
         "snapshot",
     }
@@ -222,7 +222,7 @@ def test_a_fitted_head_has_a_snapshot_for_each_candidate_and_is_left_as_the_best
             right = head.logits(batch).argmax(1) == batch.labels
             assert float(right.float().mean()) == pytest.approx(row[f"{name}_accuracy"])
     train_head(head, source, chosen, seed=1)
-    best = max(rows, key=lambda row: (row["validation_accuracy"], row["validation_uar"]))
+    best = max(rows, key=lambda row: (row["validation_accuracy"], row["validation_mean_class_recall"]))
     assert f"k={int(head.k)}" == best["snapshot"]
 
 

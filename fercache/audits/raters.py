@@ -15,11 +15,11 @@ class Ceiling:
     """The score of a rater against the majority of the others: a ceiling for models against such labels.
 
     `accuracy` over faces with a majority, for each rater; `recall` per expression of that majority, None without faces;
-    `uar` its mean; `n` pairs of face and rater.
+    `mean_class_recall` its mean; `n` pairs of face and rater.
     """
 
     accuracy: float
-    uar: float
+    mean_class_recall: float
     recall: dict[str, float | None]
     n: int
 

@@ -89,7 +89,7 @@ def _print_labels(found: "Audit") -> None:
     for name, ceiling in found.ceilings.items():
         click.echo(
             f"  {name}: one rater predicts the majority of the others with accuracy {ceiling.accuracy:.1%}, "
-            f"mean class recall {ceiling.uar:.1%}"
+            f"mean class recall {ceiling.mean_class_recall:.1%}"
         )
     for name, twice in found.rerated.items():
         click.echo(

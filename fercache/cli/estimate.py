@@ -65,7 +65,7 @@ def _with_labels(request: EstimateRequest, csv_file: Path | None, figure: Path |
     click.echo(f"From {found[0].labels} labels, for all {found[0].faces:,} faces, with {LEVEL:.0%} intervals:")
     click.echo(f"{'':{width}}  {'accuracy':>22}  {'mean class recall':>22}")
     for each in found:
-        click.echo(f"{each.run:{width}}  {_shown(each.accuracy):>22}  {_shown(each.uar):>22}")
+        click.echo(f"{each.run:{width}}  {_shown(each.accuracy):>22}  {_shown(each.mean_class_recall):>22}")
     if csv_file:
         click.echo(f"table:  {shown(write_text(csv_file, csv_text(labelled_table(request.target, found))))}")
 

@@ -36,7 +36,7 @@ def command(request: EvaluateRequest) -> None:
         if record.selection == policies[record.run]:
             score = record.scores["main"]
             seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
-            scores = f"{score.accuracy:.1%}, recall {score.uar:.1%}, n {score.n}, {record.selection}"
+            scores = f"{score.accuracy:.1%}, recall {score.mean_class_recall:.1%}, n {score.n}, {record.selection}"
             click.echo(f"{record.run} on {record.target_label}{seen}{_adapted(record)}: {scores}")
     if not records:
         click.echo("All runs are already scored; use --again to score them again.")
@@ -54,7 +54,7 @@ def _print_folds(request: EvaluateRequest) -> None:
         (low, high), score = each.intervals["accuracy"], each.scores
         click.echo(
             f"{each.config.name} inside {each.config.source}, {each.folds} folds, {grouped}: "
-            f"{score.accuracy:.1%} ({low:.1%} to {high:.1%}), recall {score.uar:.1%}, n {score.n}"
+            f"{score.accuracy:.1%} ({low:.1%} to {high:.1%}), recall {score.mean_class_recall:.1%}, n {score.n}"
         )
     click.echo("These are scores on the training domain; on an unseen one they are usually lower.")
     click.echo(f"table: {shown(path)}")

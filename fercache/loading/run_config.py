@@ -162,7 +162,7 @@ def _complaint(history: Sequence[Mapping[str, Any]]) -> str:
     """Why no snapshot could be chosen by a history; empty if one can."""
     if not any(row.get("snapshot") for row in history):
         return "names no 'snapshot'"
-    for name in ("epoch", "validation_accuracy", "validation_uar"):
+    for name in ("epoch", "validation_accuracy", "validation_mean_class_recall"):
         for row in history:
             value = row.get(name)
             if not isinstance(value, int | float) or (name != "epoch" and not 0 <= value <= 1):

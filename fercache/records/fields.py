@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fercache.scoring import metrics
 
-SCHEMA: Final = 4
-"""The schema written. Records of schemas 1 to 3, which lack some fields, are still read."""
+SCHEMA: Final = 5
+"""The schema written. Records of schemas 1 to 4, which lack some fields or name them otherwise, are still read."""
 MAIN = "main"
 """The readout of every head; some heads have others too, such as CAFE's grouped channels."""
 
@@ -37,16 +37,16 @@ SETTING, OPTION, MADE = "setting.", "option.", "made."
 UNSEEDED: Final = frozenset({"zero-shot", "linear-probe", "knn"})
 """The heads without randomness, for records before schema 3, which do not state it."""
 
-METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
-"""Always reported together: the share of correct faces, and the mean of that share over expressions."""
+METRICS: tuple[Literal["accuracy"], Literal["mean_class_recall"]] = ("accuracy", "mean_class_recall")
+"""Always reported together: the share of correct faces, and the mean of that share over expressions (UAR)."""
 
 ADJUSTED: Final = "adjusted_accuracy"
 """Reported too if a mix of expressions was given."""
 
-INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["uar"]] = (
+INTERVALS: tuple[Literal["accuracy"], Literal["accuracy_unconditional"], Literal["mean_class_recall"]] = (
     "accuracy",
     "accuracy_unconditional",
-    "uar",
+    "mean_class_recall",
 )
 """Scores with an interval; accuracy has two: for faces of the same mix of expressions, and for random faces."""
 
@@ -72,7 +72,7 @@ class ScoresRecord(Strict):
 
     n: Annotated[int, Field(gt=0)]
     accuracy: Fraction
-    uar: Fraction
+    mean_class_recall: Fraction
     macro_f1: Fraction
     recall: dict[str, Fraction | None]
     support: dict[str, Count]
@@ -88,7 +88,7 @@ class ScoresRecord(Strict):
         if sum(self.support.values()) != self.n:
             raise ValueError("support does not add up to n")
         counts = np.array(self.confusion)
-        for name in ("accuracy", "uar", "macro_f1"):
+        for name in ("accuracy", "mean_class_recall", "macro_f1"):
             _check_follows(name, getattr(self, name), float(getattr(metrics, name)(counts)), source="its confusion")
         for place, (name, faces) in enumerate(self.support.items()):
             recall = self.confusion[place][place] / faces if faces else None
@@ -184,13 +184,14 @@ class GroupRecord(Strict):
 
     n: Annotated[int, Field(gt=0)]
     accuracy: Fraction
-    uar: Fraction
+    mean_class_recall: Fraction
     recall: dict[str, Fraction | None]
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         recalls = [recall for recall in self.recall.values() if recall is not None]
-        _check_follows("uar", self.uar, sum(recalls) / max(len(recalls), 1), source="the mean of its recalls")
+        mean = sum(recalls) / max(len(recalls), 1)
+        _check_follows("mean_class_recall", self.mean_class_recall, mean, source="the mean of its recalls")
         return self
 
 

@@ -43,10 +43,10 @@ class Record(Strict):
     the head's expressions. `key_version` 1: randomness in training followed from the run's whole key, so that equal
     seeds of two methods are unrelated; 2: from the seed alone. `intervals` are 95 % intervals of the main readout
     by `scoring.intervals`: of "accuracy" given each expression's number of faces, of "accuracy_unconditional" (the
-    same score for random faces), and of "uar". Random (`resampled`) are the "faces" or, with known subjects, whole
-    "subjects". Those of older records are bootstraps, without the second. `temperature` is that of the run's
-    snapshot, fitted on its (shifted) source validation, and `calibrated` the calibration with logits divided by it;
-    None for runs without. `groups` are by column (age, sex ...) and value, if the target has such columns. `seen`
+    same score for random faces), and of "mean_class_recall". Random (`resampled`) are the "faces" or, with known
+    subjects, whole "subjects". Those of older records are bootstraps, without the second. `temperature` is that of the
+    run's snapshot, fitted on its (shifted) source validation, and `calibrated` the calibration with logits divided by
+    it; None for runs without. `groups` are by column (age, sex ...) and value, if the target has such columns. `seen`
     is everything that the run has seen of the target, including its own source; `not_compared` are the datasets not
     searched for identical images; before schema 3, `seen` is what the names imply. `drift` is None if the source's
     features were not in the cache, or of few faces. `mask` is None for a head without one, and if the target has
@@ -58,7 +58,7 @@ class Record(Strict):
     learned from.
     """
 
-    schema_version: Literal[1, 2, 3, 4] = Field(default=SCHEMA, alias="schema")
+    schema_version: Literal[1, 2, 3, 4, 5] = Field(default=SCHEMA, alias="schema")
     run: str
     method_key: str
     encoder: str
@@ -82,7 +82,7 @@ class Record(Strict):
     without_duplicates: bool = False
     classes: tuple[str, ...]
     scores: dict[str, ScoresRecord]
-    intervals: dict[Literal["accuracy", "accuracy_unconditional", "uar"], tuple[Fraction, Fraction]]
+    intervals: dict[Literal["accuracy", "accuracy_unconditional", "mean_class_recall"], tuple[Fraction, Fraction]]
     resampled: Literal["faces", "subjects"] = "faces"
     calibration: CalibrationRecord | None = None
     temperature: Annotated[float, Field(gt=0)] | None = None
@@ -102,6 +102,15 @@ class Record(Strict):
     seconds: Annotated[float, Field(ge=0)]
     options: dict[Literal["extract", "train", "import-predictions"], dict[str, str]] = Field(default_factory=dict)
     not_default: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_as_today(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return given | {
+            name: _named_as_today(given[name]) for name in ("scores", "intervals", "groups") if name in given
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -186,6 +195,13 @@ class Record(Strict):
         """The requested label file of the target; "" if none was named."""
         asked = self.options.get("train", {}) | self.options.get("import-predictions", {})
         return asked.get("labels", "")
+
+
+def _named_as_today(given: Any) -> Any:
+    """Schemas 1 to 4 have `uar` for `mean_class_recall`."""
+    if not isinstance(given, dict):
+        return given
+    return {"mean_class_recall" if name == "uar" else name: _named_as_today(value) for name, value in given.items()}
 
 
 @cache

@@ -107,7 +107,7 @@ def estimates_table(found: Estimates) -> str:
         lines.append(f"{'':{width}}  {'accuracy':>16}  {'mean class recall':>17}")
         lines += [
             f"{_short(each.domain):{width}}  {_shown(each.estimates['accuracy']):>16}  "
-            f"{_shown(each.estimates['uar']):>17}"
+            f"{_shown(each.estimates['mean_class_recall']):>17}"
             for each in answered
         ]
         for (estimator, error), count in Counter(

@@ -193,7 +193,10 @@ def _answers(
 ) -> Answers:
     right = logits.argmax(axis=1) == truth
     recalls = [float(right[truth == number].mean()) for number in np.unique(truth)]
-    of_validation: Mapping[Metric, float] = {"accuracy": float(right.mean()), "uar": float(np.mean(recalls))}
+    of_validation: Mapping[Metric, float] = {
+        "accuracy": float(right.mean()),
+        "mean_class_recall": float(np.mean(recalls)),
+    }
     of_record: Mapping[Metric, float] = {name: getattr(record.scores[MAIN], name) for name in METRICS}
     return Answers(
         run=record.run,

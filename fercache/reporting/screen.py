@@ -93,6 +93,10 @@ def _screen_rows(table: MethodTable, headings: Mapping[str, tuple[str, str]]) ->
 def _block(table: MethodTable, selection: str, columns: Sequence[str]) -> Iterable[list[str]]:
     same = table.unmoved(selection)
     for row in (row for row in table.rows if row.selection == selection and row not in same):
-        lines = (("accuracy", "acc", row.method.head), ("uar", "mcr", f"  {row.method.details}"), (ADJUSTED, "adj", ""))
+        lines = (
+            ("accuracy", "acc", row.method.head),
+            ("mean_class_recall", "mcr", f"  {row.method.details}"),
+            (ADJUSTED, "adj", ""),
+        )
         for metric, short, label in (line for line in lines if line[0] in table.metrics):
             yield [label.rstrip(), short, *(str(row.scores(column)[metric]) for column in columns)]

@@ -20,8 +20,8 @@ SELECTIONS = {
     "last": "last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }
-METRIC_NAMES = {"accuracy": "accuracy", "uar": "mean class recall", ADJUSTED: "adjusted accuracy"}
-SHORT_NAMES = {"accuracy": "Acc.", "uar": "Recall", ADJUSTED: "Adj. acc."}
+METRIC_NAMES = {"accuracy": "accuracy", "mean_class_recall": "mean class recall", ADJUSTED: "adjusted accuracy"}
+SHORT_NAMES = {"accuracy": "Acc.", "mean_class_recall": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"

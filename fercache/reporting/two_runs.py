@@ -185,7 +185,7 @@ def _paired(label: str, a: ReadFaces, b: ReadFaces) -> PairedTarget:
     )
 
 
-def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "uar"]) -> PairedScore:
+def _score(a: ReadFaces, b: ReadFaces, metric: Literal["accuracy", "mean_class_recall"]) -> PairedScore:
     truth = class_numbers(a.truth)
     units = face_units(truth, metric, a.subjects)
     runs = tuple(Runs(each.right[None].astype(np.float64)) for each in (a, b))

@@ -120,7 +120,9 @@ class Units:
 
 
 def face_units(
-    truth: NDArray[np.int64], metric: Literal["accuracy", "uar"], subjects: NDArray[np.object_] | None = None
+    truth: NDArray[np.int64],
+    metric: Literal["accuracy", "mean_class_recall"],
+    subjects: NDArray[np.object_] | None = None,
 ) -> Units:
     """Faces (N,) of the expressions `truth`: sampled freely for accuracy, within each expression for the mean recall.
 

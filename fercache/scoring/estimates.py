@@ -26,8 +26,8 @@ FARTHEST: Final = 2.0
 _LIMIT = 0.005
 """Shares are kept this far from 0 and 1 on the logit scale."""
 
-Metric = Literal["accuracy", "uar"]
-METRICS: Final[tuple[Metric, ...]] = ("accuracy", "uar")
+Metric = Literal["accuracy", "mean_class_recall"]
+METRICS: Final[tuple[Metric, ...]] = ("accuracy", "mean_class_recall")
 
 SHARES = ("difference of confidences", "thresholded confidence", "agreement", "dispersity", "steadiness", "confidence")
 """Signals between 0 and 1, which enter as logits."""
@@ -238,7 +238,7 @@ def _predicted(known: _Table, asked: _Table, estimator: str, metric: Metric) -> 
 
     For mean class recall, the regressions explain the logit without the `gap`, which is then subtracted.
     """
-    gaps = (known.gap, asked.gap) if metric == "uar" else (0.0, 0.0)
+    gaps = (known.gap, asked.gap) if metric == "mean_class_recall" else (0.0, 0.0)
     truth, weights, names = known.scores[metric] + gaps[0], _weights(known.domains), signals_of(estimator)
     ours, theirs, products = _standardised(known, asked)
     level = weights @ truth

@@ -55,7 +55,7 @@ class Estimate:
 def estimate_scores(
     sample: LabelledSample, predicted: NDArray[np.int64], posterior: NDArray[np.float64], level: float = LEVEL
 ) -> dict[str, Estimate]:
-    """`accuracy` and `uar` of the answers `predicted` (N,), as if all N faces were labelled.
+    """`accuracy` and `mean_class_recall` of the answers `predicted` (N,), as if all N faces were labelled.
 
     `posterior` (N, L) are probabilities of the expressions from any model that has not learned from these labels.
     Mean class recall is over the expressions that are labelled or not rarely predicted. Raises ValueError for fewer
@@ -74,7 +74,7 @@ def estimate_scores(
     summed = sum(each for _, each in recalls) / len(recalls) ** 2
     return {
         "accuracy": Estimate(value, _interval(value, variance, labels, fitted=2, level=level)),
-        "uar": Estimate(mean, _interval(mean, summed, labels, fitted=len(recalls), level=level)),
+        "mean_class_recall": Estimate(mean, _interval(mean, summed, labels, fitted=len(recalls), level=level)),
     }
 
 

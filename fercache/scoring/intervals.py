@@ -28,7 +28,7 @@ def score_intervals(
     subjects: NDArray[np.object_] | None = None,
     level: float = LEVEL,
 ) -> dict[str, Interval]:
-    """Intervals of `accuracy`, of `accuracy_unconditional` (the same score), and of `uar`, mean class recall.
+    """Intervals of `accuracy`, of `accuracy_unconditional` (the same score), and of `mean_class_recall`.
 
     `accuracy` is conditional on each expression's number of faces: other faces, but the same mix.
     `accuracy_unconditional` is for faces sampled like these, whatever their mix. Mean class recall is the same either
@@ -43,7 +43,7 @@ def score_intervals(
     return {
         "accuracy": _interval(right, faces, share, known=known, level=level),
         "accuracy_unconditional": share_interval(truth == predicted, subjects, level)[0],
-        "uar": _interval(right, faces, np.full(len(share), 1 / len(share)), known=known, level=level),
+        "mean_class_recall": _interval(right, faces, np.full(len(share), 1 / len(share)), known=known, level=level),
     }
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 class Scores:
     """Scores of `n` faces. By expression: `support`, its faces, and `recall`, None without faces.
 
-    `confusion` (L, L) counts faces, rows are the truth. `uar` and `macro_f1` are means over expressions with support.
+    `confusion` (L, L) counts faces, rows are the truth. `mean_class_recall` (UAR) and `macro_f1` are means over
+    expressions with support.
     """
 
     n: int
     accuracy: float
-    uar: float
+    mean_class_recall: float
     macro_f1: float
     recall: dict[str, float | None]
     support: dict[str, int]
@@ -42,7 +43,7 @@ def accuracy(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.asarray(_hits(confusion).sum(-1) / confusion.sum((-2, -1)))
 
 
-def uar(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+def mean_class_recall(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """(..., L, L) confusions -> (...) mean recall of the classes with support."""
     return _mean_where_supported(_hits(confusion), confusion.sum(-1), confusion)
 
@@ -51,7 +52,7 @@ def adjusted_accuracy(confusion: NDArray[np.int64], mix: NDArray[np.float64]) ->
     """The accuracy with the `mix` (L,) of expressions, from an (L, L) confusion.
 
     Recalls weighted by the mix, restricted to expressions with support (Saerens, Latinne & Decaestecker 2002, on new
-    priors). With equal shares it equals `uar`. None if no expression of the mix has support.
+    priors). With equal shares it equals `mean_class_recall`. None if no expression of the mix has support.
     """
     support = confusion.sum(axis=1)
     shares = np.where(support > 0, mix, 0)
@@ -83,7 +84,7 @@ def score(
     return Scores(
         n=len(truth),
         accuracy=float(accuracy(confusion)),
-        uar=float(uar(confusion)),
+        mean_class_recall=float(mean_class_recall(confusion)),
         macro_f1=float(macro_f1(confusion)),
         recall={e: float(confusion[k, k] / support[k]) if support[k] else None for k, e in enumerate(expressions)},
         support={e: int(support[k]) for k, e in enumerate(expressions)},

@@ -13,7 +13,7 @@ BY_SHIFTED = SelectionPolicy.SOURCE_SHIFTED
 
 def validation_rank(row: Mapping[str, Any]) -> tuple[float, float]:
     """The ranking of a row of a run's history: accuracy on source validation, then mean class recall."""
-    return float(row["validation_accuracy"]), float(row["validation_uar"])
+    return float(row["validation_accuracy"]), float(row["validation_mean_class_recall"])
 
 
 def policies_of(history: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def choose(
     elif policy == SelectionPolicy.LAST:  # candidates of a fitted head have no order in time: take the best
         best = max((row for row in kept if row["epoch"] == kept[-1]["epoch"]), key=validation_rank)
     elif policy == BY_SHIFTED:
-        best = max(kept, key=lambda row: (row["shifted_accuracy"], row["shifted_uar"]))
+        best = max(kept, key=lambda row: (row["shifted_accuracy"], row["shifted_mean_class_recall"]))
     elif policy == SelectionPolicy.SOURCE_1SE:
         accuracy = float(best["validation_accuracy"])
         enough = accuracy - math.sqrt(accuracy * (1 - accuracy) / faces)

@@ -55,7 +55,9 @@ def _group(
     logits: NDArray[np.floating], truth: NDArray[np.int64], expressions: Sequence[str], known: Sequence[str]
 ) -> GroupRecord:
     found = score(logits, truth, expressions, known=known)
-    return GroupRecord(n=found.n, accuracy=found.accuracy, uar=found.uar, recall=found.recall)
+    return GroupRecord(
+        n=found.n, accuracy=found.accuracy, mean_class_recall=found.mean_class_recall, recall=found.recall
+    )
 
 
 def _groups(group: NDArray[np.object_]) -> dict[str, dict[str, NDArray[np.int64]]]:

@@ -173,9 +173,9 @@ def _table(found: Sequence[CrossValidated]) -> pd.DataFrame:
             "accuracy": each.scores.accuracy,
             "accuracy_low": each.intervals["accuracy"][0],
             "accuracy_high": each.intervals["accuracy"][1],
-            "uar": each.scores.uar,
-            "uar_low": each.intervals["uar"][0],
-            "uar_high": each.intervals["uar"][1],
+            "mean_class_recall": each.scores.mean_class_recall,
+            "mean_class_recall_low": each.intervals["mean_class_recall"][0],
+            "mean_class_recall_high": each.intervals["mean_class_recall"][1],
         }
         for each in found
     )

@@ -37,7 +37,7 @@ class LabelledEstimate:
     labels: int
     faces: int
     accuracy: Estimate
-    uar: Estimate
+    mean_class_recall: Estimate
 
 
 def estimate_labelled(settings: Settings, request: EstimateRequest) -> list[LabelledEstimate]:
@@ -157,7 +157,7 @@ def labelled_table(target: str, found: Sequence[LabelledEstimate]) -> pd.DataFra
             "faces": each.faces,
             **{
                 f"{score}{suffix}": value
-                for score, estimate in (("accuracy", each.accuracy), ("uar", each.uar))
+                for score, estimate in (("accuracy", each.accuracy), ("mean_class_recall", each.mean_class_recall))
                 for suffix, value in zip(("", "_low", "_high"), (estimate.value, *estimate.interval), strict=True)
             },
         }

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -262,7 +263,12 @@ def _parse_history(path: Path, data: bytes) -> list[dict[str, Any]]:
         rows = list(csv.DictReader(io.StringIO(data.decode())))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} is not CSV: {error}. {_again(path.parent)}") from error
-    return [{name: _parse_cell(cell) for name, cell in row.items()} for row in rows]
+    return [{_named_as_today(name): _parse_cell(cell) for name, cell in row.items()} for row in rows]
+
+
+def _named_as_today(column: str | None) -> str | None:
+    """Runs of earlier versions have `validation_uar` for `validation_mean_class_recall`."""
+    return column and re.sub("_uar$", "_mean_class_recall", column)
 
 
 def _parse_cell(cell: Any) -> Any:

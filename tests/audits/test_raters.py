@@ -36,20 +36,20 @@ def test_by_hand() -> None:
     assert found.n == 4 + 4 + 4 + 4
     assert found.accuracy == (3 + 3 + 4) / 16
     assert found.recall == {"happiness": 7 / 10, "sadness": 3 / 6}
-    assert found.uar == pytest.approx((7 / 10 + 3 / 6) / 2)
+    assert found.mean_class_recall == pytest.approx((7 / 10 + 3 / 6) / 2)
 
 
 def test_unanimous_raters_are_perfect() -> None:
     found = annotator_ceiling(votes((10, 0, 0), (0, 10, 0), (2, 0, 0)), NAMES, EXPRESSIONS)
     assert found is not None
-    assert (found.accuracy, found.uar, found.n) == (1, 1, 22)
+    assert (found.accuracy, found.mean_class_recall, found.n) == (1, 1, 22)
 
 
 def test_an_expression_without_a_majority_has_no_recall() -> None:
     found = annotator_ceiling(votes((5, 0, 0)), NAMES, EXPRESSIONS)
     assert found is not None
     assert found.recall == {"happiness": 1, "sadness": None}
-    assert found.uar == 1
+    assert found.mean_class_recall == 1
 
 
 @pytest.mark.parametrize("rows", [[], [UNKNOWN_TO_THE_FILE], [(1, 0, 0)], [(0, 0, 9)]])
@@ -77,7 +77,7 @@ def test_a_loop_over_raters_says_the_same(rows: list[tuple[int, ...]]) -> None:
     assert found.n == asked.total()
     assert found.accuracy == pytest.approx(right.total() / asked.total())
     assert found.recall == pytest.approx({n: right[n] / asked[n] if asked[n] else None for n in NAMES[:2]})
-    assert found.uar == pytest.approx(np.mean([right[n] / asked[n] for n in asked]))
+    assert found.mean_class_recall == pytest.approx(np.mean([right[n] / asked[n] for n in asked]))
 
 
 def test_images_that_were_voted_on_twice() -> None:

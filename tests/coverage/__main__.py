@@ -42,8 +42,8 @@ def recalls() -> Iterable[list[str]]:
         for named, recall in RECALLS.items():
             drawn = [draw_faces(support, recall, np.random.default_rng(seed)) for seed in range(DRAWS)]
             true = float(np.mean(recall))
-            old = ((bootstrap(each.uar, each.truth, 0), true) for each in drawn[:BEFORE])
-            new = ((score_intervals(each.truth, each.predicted)["uar"], true) for each in drawn)
+            old = ((bootstrap(each.mean_class_recall, each.truth, 0), true) for each in drawn[:BEFORE])
+            new = ((score_intervals(each.truth, each.predicted)["mean_class_recall"], true) for each in drawn)
             yield [size, named, share(old), share(new)]
 
 
@@ -74,9 +74,12 @@ def people() -> Iterable[list[str]]:
                 found = [score_intervals(each.truth, each.predicted, each.names) for each in drawn]
                 old = [
                     share((bootstrap_subjects(score(each), each.subject, 0), recall) for each in drawn[: BEFORE // 2])
-                    for score in (lambda each: each.accuracy, lambda each: each.uar)
+                    for score in (lambda each: each.accuracy, lambda each: each.mean_class_recall)
                 ]
-                new = [share((each[name], recall) for each in found) for name in ("accuracy_unconditional", "uar")]
+                new = [
+                    share((each[name], recall) for each in found)
+                    for name in ("accuracy_unconditional", "mean_class_recall")
+                ]
                 yield [str(subjects), str(recall), str(alike), old[0], new[0], old[1], new[1]]
 
 

@@ -38,7 +38,7 @@ class Drawn:
     def names(self) -> NDArray[np.object_]:
         return np.array([f"p{number}" for number in self.subject], dtype=object)
 
-    def uar(self, rows: NDArray[np.int64] | slice = slice(None)) -> float:
+    def mean_class_recall(self, rows: NDArray[np.int64] | slice = slice(None)) -> float:
         """The mean recall of the classes that `rows` show."""
         truth, right = self.truth[rows], self.predicted[rows] == self.truth[rows]
         faces = np.bincount(truth)

@@ -70,7 +70,7 @@ def accuracies(
         logits = head_logits(head.eval(), as_faces(faces.take(others), None, "cpu")).numpy()
         expressions = plan.source.expressions
         found = score(logits, faces.truth[others], expressions, known=expressions)
-        yield plan.name, found.accuracy, found.uar
+        yield plan.name, found.accuracy, found.mean_class_recall
 
 
 def main() -> None:
@@ -91,15 +91,15 @@ def main() -> None:
                 with TemporaryDirectory() as folder:
                     few = write_list(Path(folder, "few.csv"), target, faces, EXPRESSIONS, learned) if shots else None
                     request = TrainRequest(source=given.source, heads=tuple(given.head), few=few, device="cpu")
-                    for head, accuracy, uar in accuracies(settings, request, faces, learned):
-                        rows.append((target, head, shots, draw, accuracy, uar))
+                    for head, accuracy, mean_class_recall in accuracies(settings, request, faces, learned):
+                        rows.append((target, head, shots, draw, accuracy, mean_class_recall))
             for head in given.head:
                 found = [row for row in rows if row[:3] == (target, head, shots)]
                 mean, recall = (100 * fmean(row[i] for row in found) for i in (4, 5))
                 spread = 100 * float(np.std([row[4] for row in found]))
                 print(f"{target:18} {head:12} {shots:3} {mean:5.1f} ±{spread:3.1f} {recall:5.1f}", flush=True)
     with given.csv.open("w", newline="") as stream:
-        csv.writer(stream).writerows((("target", "head", "shots", "draw", "accuracy", "uar"), *rows))
+        csv.writer(stream).writerows((("target", "head", "shots", "draw", "accuracy", "mean_class_recall"), *rows))
 
 
 if __name__ == "__main__":

@@ -78,9 +78,9 @@ def table(rows: pd.DataFrame) -> str:
 
 
 def _cell(rows: pd.DataFrame) -> str:
-    accuracy, uar = 100 * rows["accuracy"], 100 * rows["uar"]
+    accuracy, mean_class_recall = 100 * rows["accuracy"], 100 * rows["mean_class_recall"]
     spread = f" ±{accuracy.std():.1f}" if len(rows) > 1 else ""
-    return f"{accuracy.mean():.1f}{spread} / {uar.mean():.1f}"
+    return f"{accuracy.mean():.1f}{spread} / {mean_class_recall.mean():.1f}"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from fercache.scoring.few_labels import LabelledSample, estimate_scores
 from fercache.scoring.intervals import score_intervals, wilson
 from fercache.scoring.label_design import draw, inclusion_probabilities, strata
 
-SCORES = ("accuracy", "uar")
+SCORES = ("accuracy", "mean_class_recall")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Known:
     def scores(self, run: int) -> dict[str, float]:
         right = self.answers[run] == self.truth
         recalls = [right[self.truth == each].mean() for each in np.unique(self.truth)]
-        return {"accuracy": float(right.mean()), "uar": float(np.mean(recalls))}
+        return {"accuracy": float(right.mean()), "mean_class_recall": float(np.mean(recalls))}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def simulate(known: Known, run: int, count: int, *, level: float, draws: int) ->
         right = (answers[row] == known.truth[row]).mean()
         low, high = wilson(right, count / (1 - count / len(answers)), level)
         found["random accuracy"].append([float(low), float(high), right])
-        found["random uar"].append([*score_intervals(known.truth[row], answers[row], level=level)["uar"], np.nan])
+        found["random mean_class_recall"].append(
+            [*score_intervals(known.truth[row], answers[row], level=level)["mean_class_recall"], np.nan]
+        )
     limits = {name: np.array(rows).T for name, rows in found.items()}
 
     def of(kind: str, measure: str) -> dict[str, float]:

@@ -54,7 +54,7 @@ EXPERIMENT = {
 RECIPE = {"name": "mine", "seed": 3, "steps": [{"kind": "noise", "p": 0.5, "variance": 30}, {"kind": "flip", "p": 0.5}]}
 PROMPTS = {expression: [f"a face of {expression}", "a face"] for expression in EXPRESSIONS}
 SETTINGS = {"cache": "cache", "reports": "reports", "datasets": {"ferplus": "faces", "folder:mine": "s3://bucket/mine"}}
-HISTORY = [{"epoch": 1, "validation_accuracy": 0.5, "validation_uar": 0.4, "snapshot": "epoch-01"}]
+HISTORY = [{"epoch": 1, "validation_accuracy": 0.5, "validation_mean_class_recall": 0.4, "snapshot": "epoch-01"}]
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ def test_a_failed_write_leaves_the_old_record(written: Path, monkeypatch: pytest
 
 
 def test_a_newer_schema_asks_for_an_upgrade(written: Path) -> None:
-    with pytest.raises(UsageError, match=r"schema 5; this fercache reads up to 4\. Upgrade") as caught:
-        read_record(corrupt(written, schema=5, invented=1))
+    with pytest.raises(UsageError, match=r"schema 6; this fercache reads up to 5\. Upgrade") as caught:
+        read_record(corrupt(written, schema=6, invented=1))
     assert str(written) in str(caught.value)
 
 
@@ -110,8 +110,8 @@ def test_an_unknown_key_is_refused_by_name(written: Path) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity"])
 def test_scores_that_are_no_numbers_are_refused(written: Path, number: str) -> None:
     record = json.loads(written.read_text(encoding="utf-8"))
-    record["scores"]["main"]["uar"] = float(number)
-    with pytest.raises(UsageError, match=r"scores\.main\.uar: .*found (nan|inf)"):
+    record["scores"]["main"]["mean_class_recall"] = float(number)
+    with pytest.raises(UsageError, match=r"scores\.main\.mean_class_recall: .*found (nan|inf)"):
         read_record(corrupt(written, **record))
 
 
@@ -146,13 +146,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ({"classes": (*CLASSES[:6], "joy")}, "'joy' is not an expression"),
         ({"keys": {}}, "keys hold none of the run"),
         ({"keys": {"run": "a"}}, "keys hold none of the target"),
-        ({"intervals": {"uar": (0.9, 0.1)}}, "the interval of uar ends before it begins"),
+        ({"intervals": {"mean_class_recall": (0.9, 0.1)}}, "the interval of mean_class_recall ends before it begins"),
         ({"calibration": {"ece": 0.1, "faces": [3], "confidence": [0.9], "accuracy": [0.8]}}, "of 3 faces, but 700"),
         (
             {"calibration": {"ece": 0.2, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}},
             "by its bins it is 0.1",
         ),
-        ({"groups": {"sex": {"f": {"n": 9, "accuracy": 0, "uar": 0.5, "recall": {}}}}}, "by the mean of its recalls"),
+        (
+            {"groups": {"sex": {"f": {"n": 9, "accuracy": 0, "mean_class_recall": 0.5, "recall": {}}}}},
+            "by the mean of its recalls",
+        ),
     ],
 )
 def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -163,7 +166,7 @@ def test_a_record_that_contradicts_itself_is_refused(changes: dict[str, Any], me
 @settings(max_examples=30, deadline=None)
 @given(
     confusion=confusions,
-    name=st.sampled_from(["accuracy", "uar", "macro_f1", *CLASSES]),
+    name=st.sampled_from(["accuracy", "mean_class_recall", "macro_f1", *CLASSES]),
     value=st.floats(0, 1),
 )
 def test_a_score_that_its_confusion_does_not_give_is_refused(confusion: np.ndarray, name: str, value: float) -> None:
@@ -214,7 +217,7 @@ def test_the_frame_has_a_row_per_readout_and_settings_in_columns() -> None:
     for name in INTERVALS:
         assert tuple(table.loc[0, [f"{name}_low", f"{name}_high"]]) == fake_record("sigmoid-mask").intervals[name]
     recalls = table.loc[0, [f"recall.{name}" for name in CLASSES]]
-    assert recalls.mean() == pytest.approx(table.loc[0, "uar"])
+    assert recalls.mean() == pytest.approx(table.loc[0, "mean_class_recall"])
 
 
 def test_the_frame_says_which_expressions_have_too_few_faces_and_how_sure_the_calibration_is() -> None:
@@ -230,7 +233,7 @@ def test_a_record_of_schema_2_with_bootstrap_intervals_is_read(written: Path) ->
     calibration = {"ece": 0.1, "faces": [700], "confidence": [0.9], "accuracy": [0.8]}
     old = {"accuracy": [0.5, 0.6], "uar": [0.5, 0.6]}
     record = read_record(corrupt(written, schema=2, intervals=old, calibration=calibration))
-    assert set(record.intervals) == {"accuracy", "uar"}
+    assert set(record.intervals) == {"accuracy", "mean_class_recall"}
     assert record.calibration is not None and record.calibration.interval is None
     assert pd.isna(frame([record]).loc[0, "accuracy_unconditional_low"])
 
@@ -282,8 +285,16 @@ def test_reading_records_needs_neither_torch_nor_pandas() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_earlier_schemas_call_mean_class_recall_uar(written: Path) -> None:
+    before = read_record(written)
+    text = written.read_text(encoding="utf-8")
+    assert text.count("mean_class_recall") == 2
+    written.write_text(text.replace("mean_class_recall", "uar").replace('"schema": 5', '"schema": 4'), encoding="utf-8")
+    assert read_record(written).model_copy(update={"schema_version": 5}) == before
+
+
 def test_a_record_is_written_under_its_schema(written: Path) -> None:
-    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 4
+    assert json.loads(written.read_text(encoding="utf-8"))["schema"] == 5
     assert isinstance(read_record(written), Record)
 
 

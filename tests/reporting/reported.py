@@ -37,4 +37,4 @@ def measured(record: Record, columns: tuple[str, ...] = ("age", "sex")) -> Recor
 
 
 def _group(recall: dict[str, float], accuracy: float) -> GroupRecord:
-    return GroupRecord(n=100, accuracy=accuracy, uar=float(np.mean(list(recall.values()))), recall=recall)
+    return GroupRecord(n=100, accuracy=accuracy, mean_class_recall=float(np.mean(list(recall.values()))), recall=recall)

@@ -46,9 +46,9 @@ def test_baselines_come_first_and_every_readout_has_a_row() -> None:
 
 def test_cells_hold_the_scores_of_all_seeds() -> None:
     records = list(demo_records())
-    cell = row_of(board_of(records), "linear-probe").cells["synthetic:night"]["uar"]
+    cell = row_of(board_of(records), "linear-probe").cells["synthetic:night"]["mean_class_recall"]
     expected = [
-        100 * r.scores["main"].uar
+        100 * r.scores["main"].mean_class_recall
         for r in records
         if (r.head, r.target, r.selection) == ("linear-probe", "synthetic:night", "source-val")
     ]
@@ -159,7 +159,7 @@ def test_the_best_of_a_column_ignores_missing_cells() -> None:
     means = [row.cells["synthetic:night"]["accuracy"].mean for row in board.headline]
     assert None in means
     assert board.best(board.headline, "synthetic:night", "accuracy") == round(max(mean for mean in means if mean), 1)
-    assert board.best(board.headline, UNSEEN, "uar") is not None
+    assert board.best(board.headline, UNSEEN, "mean_class_recall") is not None
 
 
 def test_a_method_has_a_row_for_each_policy_it_was_scored_under_and_for_the_first() -> None:

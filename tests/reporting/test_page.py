@@ -392,7 +392,9 @@ def test_ranks_stand_in_a_table_of_their_own(
 ) -> None:
     (board,) = boards(frame(records))
     first, second = board.headline[:2]
-    ranges: dict[Any, Any] = {first.method: {(UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "uar")}}
+    ranges: dict[Any, Any] = {
+        first.method: {(UNSEEN, metric): Range(1, 2, 2) for metric in ("accuracy", "mean_class_recall")}
+    }
     ranges[second.method] = {(UNSEEN, "accuracy"): Range(2, 2, 2)}
     found = BoardRanks(board, (UNSEEN,), (first, second), ranges, (), frozenset({second.method}))
     monkeypatch.setattr(ranks_section, "ranks", lambda *_: [found])

@@ -69,7 +69,7 @@ def test_both_metrics_have_their_own_cells() -> None:
         for version, counts in {"": [[16, 0], [2, 2]], "+blur:1": [[16, 0], [4, 0]]}.items()
     ]
     cells = row_of(table_of(lopsided)).cells
-    assert (str(cells["drop"]["accuracy"]), str(cells["drop"]["uar"])) == ("11.1", "33.3")
+    assert (str(cells["drop"]["accuracy"]), str(cells["drop"]["mean_class_recall"])) == ("11.1", "33.3")
 
 
 def test_a_missing_seed_or_severity_makes_an_x_and_voids_mean_and_drop() -> None:
@@ -77,7 +77,7 @@ def test_a_missing_seed_or_severity_makes_an_x_and_voids_mean_and_drop() -> None
     table = table_of(records)
     cells = {column: str(row_of(table).cells[column]["accuracy"]) for column in ("blur:1", *table.columns)}
     assert [name for name, text in cells.items() if text == "X"] == ["blur", "mean", "drop"]
-    assert "X" not in {str(row_of(table, "zero-shot").cells[column]["uar"]) for column in table.columns}
+    assert "X" not in {str(row_of(table, "zero-shot").cells[column]["mean_class_recall"]) for column in table.columns}
     assert table.incomplete and not table_of(GRID).incomplete
 
 

@@ -32,7 +32,7 @@ def test_scores_differences_and_recalls_are_those_of_the_records(tmp_path: Path)
     for each, ours, theirs in zip(pair.targets, a, b, strict=True):
         one, other = ours.scores["main"], theirs.scores["main"]
         assert each.faces == len(TRUTH)
-        for metric in ("accuracy", "uar"):
+        for metric in ("accuracy", "mean_class_recall"):
             score, expected = each.scores[metric], (getattr(one, metric), getattr(other, metric))
             assert (score.a, score.b) == pytest.approx(expected)
             assert score.difference.value == pytest.approx(expected[0] - expected[1])

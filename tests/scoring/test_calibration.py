@@ -120,7 +120,7 @@ def test_measures_need_a_face() -> None:
         with pytest.raises(ValueError, match="no face"):
             measure(empty, none)
     with pytest.raises(ValueError, match="no face"):
-        face_units(none, "uar")
+        face_units(none, "mean_class_recall")
 
 
 def error_of_very_many_faces(sharpened: float) -> float:

@@ -24,7 +24,7 @@ from fercache.scoring.comparison import (
 from tests.scoring.drawn_faces import SUPPORT, named
 from tests.significance.simulated import Case, draw, rejected, rejected_over_targets, units_of
 
-METRICS: tuple[Literal["accuracy"], Literal["uar"]] = ("accuracy", "uar")
+METRICS: tuple[Literal["accuracy"], Literal["mean_class_recall"]] = ("accuracy", "mean_class_recall")
 TRUTH = np.repeat(np.arange(3), SUPPORT)
 
 
@@ -63,7 +63,7 @@ def drawn(generator: np.random.Generator, seeds: int, skill: float, truth: NDArr
 @pytest.mark.parametrize("sd", [0, 2])
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_identical_methods_are_rarely_called_different_whatever_the_seeds_do(
-    metric: Literal["accuracy", "uar"], sd: float, seeds: int
+    metric: Literal["accuracy", "mean_class_recall"], sd: float, seeds: int
 ) -> None:
     """Without the variance between seeds, a standard deviation of two points has half of these called different."""
     size = rejected(Case(faces=1000, seeds=seeds, sd=sd, metric=metric), trials=300, seed=1)
@@ -78,7 +78,7 @@ def test_a_seeded_method_is_rarely_better_than_a_fixed_one_that_is_as_good(sd: f
 def test_rare_expressions_do_not_make_identical_methods_different() -> None:
     """Of 7 expressions in 100 faces, one has two faces, and one three: gains on them are often all equal."""
     for sd in (0, 2):
-        assert rejected(Case(faces=100, sd=sd, metric="uar", shares="rare"), trials=300, seed=3) <= 0.06
+        assert rejected(Case(faces=100, sd=sd, metric="mean_class_recall", shares="rare"), trials=300, seed=3) <= 0.06
 
 
 def test_two_faces_of_an_expression_that_are_read_alike_are_no_certainty() -> None:
@@ -87,7 +87,7 @@ def test_two_faces_of_an_expression_that_are_read_alike_are_no_certainty() -> No
     gain = np.where(np.arange(402) % 2, 1.0, -1.0)
     gain[400:] = 1
     found = all_differences(
-        [Runs(np.maximum(gain, 0)[None]), Runs(np.maximum(-gain, 0)[None])], face_units(truth, "uar")
+        [Runs(np.maximum(gain, 0)[None]), Runs(np.maximum(-gain, 0)[None])], face_units(truth, "mean_class_recall")
     )
     of_common, of_rare = 1 / 400 / 4, 2 / 3 / 2 / 4
     assert found.of_units[0, 1] == pytest.approx(of_common + of_rare, rel=0.02)
@@ -153,7 +153,7 @@ def test_the_variance_is_that_of_faces_and_seeds_less_what_both_count() -> None:
     skills = np.array([[0.7], [0.6], [0.66]]), np.array([[0.6], [0.65], [0.7], [0.62]])
     a, b = ((generator.random((len(skill), len(truth))) < skill).astype(float) for skill in skills)
     value, of_faces, added = reference(a, b, truth)
-    found = all_differences([Runs(a), Runs(b)], face_units(truth, "uar"))
+    found = all_differences([Runs(a), Runs(b)], face_units(truth, "mean_class_recall"))
     assert found.value[0, 1] == pytest.approx(value)
     assert found.of_units[0, 1] == pytest.approx(of_faces, rel=0.01)
     assert found.variance[0, 1] == pytest.approx(of_faces + added, rel=0.01)
@@ -162,12 +162,12 @@ def test_the_variance_is_that_of_faces_and_seeds_less_what_both_count() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_differences_are_those_of_the_scores_and_their_intervals_hold_the_truth(
-    metric: Literal["accuracy", "uar"],
+    metric: Literal["accuracy", "mean_class_recall"],
 ) -> None:
     generator = np.random.default_rng(30)
     truth = np.repeat([0, 1, 4], SUPPORT)
     skill = np.array([0.3, 0.1, 0, 0, -0.1])
-    of_class = {"accuracy": np.array(SUPPORT) / sum(SUPPORT), "uar": np.full(3, 1 / 3)}[metric]
+    of_class = {"accuracy": np.array(SUPPORT) / sum(SUPPORT), "mean_class_recall": np.full(3, 1 / 3)}[metric]
     expected, held = of_class @ skill[[0, 1, 4]], []
     for _ in range(200):
         ours = np.where(generator.random((3, 300)) < 0.5 + skill[truth], truth, 2)  # three seeds
@@ -203,7 +203,7 @@ def test_one_seed_says_something_about_trained_models_alone() -> None:
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("subjects", [None, named(np.arange(300) % 40)])
 def test_all_pairs_are_the_differences_of_each_pair(
-    metric: Literal["accuracy", "uar"], subjects: NDArray[np.object_] | None
+    metric: Literal["accuracy", "mean_class_recall"], subjects: NDArray[np.object_] | None
 ) -> None:
     generator, units = np.random.default_rng(11), face_units(TRUTH, metric, subjects)
     methods = [drawn(generator, seeds, skill) for seeds, skill in ((3, 0.7), (5, 0.6), (1, 0.7), (2, 0.65))]
@@ -222,7 +222,9 @@ def test_all_pairs_are_the_differences_of_each_pair(
 def test_methods_that_are_right_alike_do_not_differ_and_may_yet() -> None:
     truth = np.array([0, 0, 1, 1, 2])
     for subjects in (None, named(np.array([0, 0, 1, 1, 2]))):
-        found = difference(Runs(np.ones((3, 5))), Runs(np.ones((3, 5))), face_units(truth, "uar", subjects))
+        found = difference(
+            Runs(np.ones((3, 5))), Runs(np.ones((3, 5))), face_units(truth, "mean_class_recall", subjects)
+        )
         assert (found.value, found.p) == (0, 1) and found.low < 0 < found.high
     thirds = np.array([[0.1, 0.2, 0.3, 0.0]]), np.array([[0.2, 0.3, 0.1, 0.0]])  # nothing but rounding is left
     whole = difference(*map(Runs, thirds), face_units(np.arange(4), "accuracy"))

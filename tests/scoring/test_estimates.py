@@ -37,7 +37,7 @@ def domain(images: str, generator: np.random.Generator, **changes: object) -> Do
         "source_images": frozenset({"source"}),
         "faces": 500,
         "signals": shown,
-        "scores": {"accuracy": accuracy, "uar": accuracy},
+        "scores": {"accuracy": accuracy, "mean_class_recall": accuracy},
     }
     return Domain(**(values | changes))  # type: ignore[arg-type]
 
@@ -85,14 +85,16 @@ def test_a_far_or_unmeasured_target_is_refused() -> None:
 def test_labels_of_the_target_and_its_relatives_change_nothing() -> None:
     known = domains(5)
     asked = domain("asked", np.random.default_rng(7))
-    wrong = replace(asked, scores={"accuracy": 0.01, "uar": 0.99})
-    corrupted = replace(asked, name="asked+blur:3", scores={"accuracy": 0.3, "uar": 0.2})
+    wrong = replace(asked, scores={"accuracy": 0.01, "mean_class_recall": 0.99})
+    corrupted = replace(asked, name="asked+blur:3", scores={"accuracy": 0.3, "mean_class_recall": 0.2})
     found = []
     for beside in ([], [asked], [wrong], [wrong, corrupted]):
         calibrated = Calibrated([*known, *beside], "asked", "source")
         estimator = calibrated.best(asked)
         assert estimator is not None
-        found.append((calibrated.errors, [calibrated.estimate(wrong, m, estimator) for m in ("accuracy", "uar")]))
+        found.append(
+            (calibrated.errors, [calibrated.estimate(wrong, m, estimator) for m in ("accuracy", "mean_class_recall")])
+        )
     assert all(each == found[0] for each in found)
 
 

@@ -46,14 +46,16 @@ LEAST, MOST = 0.93 - 0.02, 0.98 + 0.015
 @pytest.mark.parametrize("recall", RECALLS)
 @pytest.mark.parametrize("size", SIZES)
 def test_the_interval_of_mean_class_recall_holds_the_truth(size: str, recall: str) -> None:
-    share = covered(lambda g: draw_faces(SIZES[size], RECALLS[recall], g), "uar", float(np.mean(RECALLS[recall])))
+    share = covered(
+        lambda g: draw_faces(SIZES[size], RECALLS[recall], g), "mean_class_recall", float(np.mean(RECALLS[recall]))
+    )
     assert share >= LEAST
     assert share <= MOST or recall == "0.99"
 
 
 def test_it_holds_where_the_expression_with_two_faces_is_unlike_the_others() -> None:
     support, recall = SIZES["mixed, 2 to 800"], (0.5, *(0.99,) * 6)
-    assert covered(lambda g: draw_faces(support, recall, g), "uar", float(np.mean(recall))) >= LEAST
+    assert covered(lambda g: draw_faces(support, recall, g), "mean_class_recall", float(np.mean(recall))) >= LEAST
 
 
 @pytest.mark.parametrize("recall", RECALLS)
@@ -79,7 +81,7 @@ def test_accuracy_varies_more_where_the_mix_does() -> None:
 
 @pytest.mark.parametrize("recall", [0.5, 0.9, 0.99])
 @pytest.mark.parametrize("subjects", [8, 15, 60])
-@pytest.mark.parametrize("name", ["accuracy_unconditional", "uar"])
+@pytest.mark.parametrize("name", ["accuracy_unconditional", "mean_class_recall"])
 def test_intervals_over_subjects_hold_the_truth(name: str, subjects: int, recall: float) -> None:
     assert covered(lambda g: draw_subjects(subjects, recall, 0.2, g), name, recall, subjects=True) >= LEAST
 
@@ -92,7 +94,7 @@ def test_the_bootstrap_of_before_holds_too_seldom_where_an_expression_has_two_fa
     generator, held = np.random.default_rng(0), []
     for _ in range(150):
         drawn = draw_faces(SIZES["2 each"], RECALLS["0.9"], generator)
-        low, high = bootstrap(drawn.uar, drawn.truth, 0)
+        low, high = bootstrap(drawn.mean_class_recall, drawn.truth, 0)
         held.append(low <= 0.9 <= high)
     assert np.mean(held) < 0.85
 
@@ -100,12 +102,12 @@ def test_the_bootstrap_of_before_holds_too_seldom_where_an_expression_has_two_fa
 def test_with_many_faces_both_agree() -> None:
     drawn = Drawn(*draw_three(np.random.default_rng(4)), np.arange(300))
     found = score_intervals(drawn.truth, drawn.predicted)
-    for name, score in (("accuracy", drawn.accuracy), ("uar", drawn.uar)):
+    for name, score in (("accuracy", drawn.accuracy), ("mean_class_recall", drawn.mean_class_recall)):
         assert found[name] == pytest.approx(bootstrap(score, drawn.truth, 0, resamples=2000), abs=0.012)
     truth, predicted, person = draw_persons(np.random.default_rng(21), persons=200)
     drawn = Drawn(truth, predicted, person)
     found = score_intervals(truth, predicted, named(person))
-    for name, score in (("accuracy_unconditional", drawn.accuracy), ("uar", drawn.uar)):
+    for name, score in (("accuracy_unconditional", drawn.accuracy), ("mean_class_recall", drawn.mean_class_recall)):
         assert found[name] == pytest.approx(bootstrap_subjects(score, person, 0, resamples=1000), abs=0.012)
 
 
@@ -121,7 +123,7 @@ def test_any_faces_have_intervals_that_hold_the_score_whatever_classes_are_calle
     for name, value in (
         ("accuracy", drawn.accuracy()),
         ("accuracy_unconditional", drawn.accuracy()),
-        ("uar", drawn.uar()),
+        ("mean_class_recall", drawn.mean_class_recall()),
     ):
         low, high = found[name]
         assert 0 <= low <= value + 1e-9 and value - 1e-9 <= high <= 1 and low < high
@@ -184,8 +186,8 @@ def test_faces_without_a_subject_are_each_their_own() -> None:
 def test_a_perfect_score_is_not_certain() -> None:
     truth = np.repeat([0, 4], [2, 30])
     found = score_intervals(truth, truth)
-    assert found["uar"][1] == found["accuracy"][1] == 1
-    assert found["uar"][0] < 0.75 < found["accuracy"][0] < 0.95
+    assert found["mean_class_recall"][1] == found["accuracy"][1] == 1
+    assert found["mean_class_recall"][0] < 0.75 < found["accuracy"][0] < 0.95
 
 
 def test_expressions_with_too_few_faces_are_named() -> None:

@@ -32,7 +32,7 @@ def test_scores_are_those_of_scikit_learn(count: int, shown: set[int], seed: int
     f1 = sklearn_metrics.f1_score(truth, predicted, labels=present, average="macro", zero_division=0)
     assert scores.n == count
     assert scores.accuracy == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
-    assert scores.uar == pytest.approx(recall.mean())
+    assert scores.mean_class_recall == pytest.approx(recall.mean())
     assert scores.macro_f1 == pytest.approx(f1)
     assert scores.confusion == sklearn_metrics.confusion_matrix(truth, predicted, labels=range(7)).tolist()
     assert [scores.recall[SEVEN[k]] for k in present] == pytest.approx(recall.tolist())
@@ -61,14 +61,14 @@ def test_permuting_the_expressions_permutes_the_scores() -> None:
     one = metrics.score(logits, truth, SEVEN, SEVEN)
     two = metrics.score(logits[:, order], order.argsort()[truth], names, SEVEN)
     assert (one.accuracy, one.recall, one.support) == (two.accuracy, two.recall, two.support)
-    assert one.uar == pytest.approx(two.uar)
+    assert one.mean_class_recall == pytest.approx(two.mean_class_recall)
     assert np.array(one.confusion)[np.ix_(order, order)].tolist() == two.confusion
 
 
 def test_metrics_of_many_confusions_are_those_of_each() -> None:
     confusions = np.random.default_rng(0).integers(0, 5, size=(4, 6, 3, 3))
     confusions[0, 0, 1] = 0  # a class without faces
-    for metric in (metrics.accuracy, metrics.uar, metrics.macro_f1):
+    for metric in (metrics.accuracy, metrics.mean_class_recall, metrics.macro_f1):
         values = metric(confusions)
         assert values.shape == (4, 6)
         assert values[0, 0] == metric(confusions[0, 0])
@@ -107,6 +107,8 @@ def test_adjusted_accuracy_is_accuracy_on_faces_that_come_in_that_mix(
 def test_adjusted_accuracy_of_equal_shares_is_mean_class_recall_and_of_its_own_mix_accuracy(
     confusion: NDArray[np.int64],
 ) -> None:
-    assert metrics.adjusted_accuracy(confusion, np.full(4, 0.25)) == pytest.approx(float(metrics.uar(confusion)))
+    assert metrics.adjusted_accuracy(confusion, np.full(4, 0.25)) == pytest.approx(
+        float(metrics.mean_class_recall(confusion))
+    )
     own = confusion.sum(axis=1) / confusion.sum()
     assert metrics.adjusted_accuracy(confusion, own) == pytest.approx(float(metrics.accuracy(confusion)))

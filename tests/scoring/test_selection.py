@@ -8,8 +8,13 @@ from fercache.errors import UsageError
 from fercache.scoring.selection import POLICIES, choose, policies_of
 
 
-def row(epoch: int, accuracy: float, uar: float, snapshot: str = "") -> dict[str, Any]:
-    return {"epoch": epoch, "validation_accuracy": accuracy, "validation_uar": uar, "snapshot": snapshot}
+def row(epoch: int, accuracy: float, mean_class_recall: float, snapshot: str = "") -> dict[str, Any]:
+    return {
+        "epoch": epoch,
+        "validation_accuracy": accuracy,
+        "validation_mean_class_recall": mean_class_recall,
+        "snapshot": snapshot,
+    }
 
 
 HISTORY = [
@@ -51,7 +56,10 @@ def test_where_validation_is_perfect_the_first_perfect_one_is_taken() -> None:
 
 
 def test_shifted_faces_decide_where_there_are_any() -> None:
-    shifted = [each | {"shifted_accuracy": 1 - each["validation_accuracy"], "shifted_uar": 0.5} for each in HISTORY]
+    shifted = [
+        each | {"shifted_accuracy": 1 - each["validation_accuracy"], "shifted_mean_class_recall": 0.5}
+        for each in HISTORY
+    ]
     assert policies_of(shifted) == POLICIES
     assert choose("source-shifted", shifted, FACES) == "epoch-06"
     assert "source-shifted" not in policies_of(HISTORY)

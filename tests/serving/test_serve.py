@@ -12,7 +12,7 @@ from tests.loading.test_run_config import STORED
 from tests.serving.served import FakePredictor
 from tests.store.made_runs import written
 
-ROW = {"epoch": 1, "validation_accuracy": 0.5, "validation_uar": 0.4, "snapshot": "epoch-01"}
+ROW = {"epoch": 1, "validation_accuracy": 0.5, "validation_mean_class_recall": 0.4, "snapshot": "epoch-01"}
 
 
 def write_run(settings: Settings, head: str, seed: int, method_key: str) -> str:

@@ -50,7 +50,7 @@ def pools(cache: Path) -> Iterator[Pool]:
 
 
 def shares(
-    pool: Pool, metric: Literal["accuracy", "uar"], seeds: int, draws: int, number: int = 0
+    pool: Pool, metric: Literal["accuracy", "mean_class_recall"], seeds: int, draws: int, number: int = 0
 ) -> tuple[Share, Share]:
     """Of so many draws of `seeds` against `seeds`: the test of before, and the present one."""
     generator = np.random.default_rng(number)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def p_of_faces_alone(
     gain: NDArray[np.float64],
     truth: NDArray[np.int64],
-    metric: Literal["accuracy", "uar"],
+    metric: Literal["accuracy", "mean_class_recall"],
     generator: np.random.Generator,
     resamples: int = 1000,
 ) -> float:

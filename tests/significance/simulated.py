@@ -32,7 +32,7 @@ class Case:
     faces: int = 1000
     seeds: int = 3
     sd: float = 0.0
-    metric: Literal["accuracy", "uar"] = "accuracy"
+    metric: Literal["accuracy", "mean_class_recall"] = "accuracy"
     shares: Literal["equal", "rare"] = "equal"
     gain: float = 0.0
     alike: bool = True

@@ -26,7 +26,7 @@ from tests.store.made_runs import written
 CONFIG = {"head": "made", "seed": 3, "settings": {"lr": 1e-3}, "source": "sét"}
 HISTORY = [
     {"epoch": 1, "loss": 0.1 + 0.2, "snapshot": None},
-    {"epoch": 2, "loss": 1e-30, "snapshot": "epoch-02", "validation_uar": 0.5},
+    {"epoch": 2, "loss": 1e-30, "snapshot": "epoch-02", "validation_mean_class_recall": 0.5},
 ]
 SNAPSHOTS = {
     "epoch-10": {"mask.weight": np.arange(6, dtype=np.float32).reshape(2, 3).T, "bias": np.float32(2).reshape(())},
@@ -53,7 +53,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["config.json", "done", "head.safetensors", "history.csv"]
     run = read_run(folder)
     assert (run.name, run.config) == ("run", CONFIG)
-    assert run.history == [{"validation_uar": None, **HISTORY[0]}, HISTORY[1]]
+    assert run.history == [{"validation_mean_class_recall": None, **HISTORY[0]}, HISTORY[1]]
     assert run.snapshots() == ("epoch-10", "epoch-02", "final"), "the order of training, not of the alphabet"
     for name, tensors in SNAPSHOTS.items():
         found = run.snapshot(name)

@@ -12,7 +12,7 @@ from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, sha
 from fercache.reporting.table_rows import Method, Row
 from fercache.scoring.comparison import Differences, Runs, all_differences, face_units
 
-Metric = Literal["accuracy", "uar"]
+Metric = Literal["accuracy", "mean_class_recall"]
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ def _bars(records: Sequence[Record]) -> dict[str, figures.Bar]:
 SURE = {
     "accuracy": "accuracy, this mix",
     "accuracy_unconditional": "accuracy, random mix",
-    "uar": "mean class recall",
+    "mean_class_recall": "mean class recall",
 }
 
 
@@ -189,7 +189,7 @@ def _limits(records: Sequence[Record]) -> dict[str, Limits]:
     recent = [record.intervals for record in records if "accuracy_unconditional" in record.intervals]
     for name in INTERVALS:
         intervals = [each[name] for each in recent]
-        values = [100 * getattr(record.scores[MAIN], name.partition("_")[0]) for record in records]
+        values = [100 * getattr(record.scores[MAIN], name.removesuffix("_unconditional")) for record in records]
         found[SURE[name]] = Limits(_spread(values, 1), _mean_limits(intervals, 100, 1))
     calibrations = {"ECE": [r.calibration for r in records], "ECE, calibrated": [r.calibrated for r in records]}
     for heading, of_records in calibrations.items():
@@ -283,7 +283,7 @@ def _groups(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Group]]:
 
 def _group_cell(records: Sequence[Record], column: str, value: str) -> Cell:
     scores = [record.groups.get(column, {}).get(value) for record in records]
-    return Cell() if None in scores else Cell(tuple(100 * each.uar for each in scores if each))
+    return Cell() if None in scores else Cell(tuple(100 * each.mean_class_recall for each in scores if each))
 
 
 plugin = Section(title="Targets", template=beside(__file__), content=content)

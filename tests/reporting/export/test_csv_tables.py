@@ -27,7 +27,7 @@ def fixed(head: str, seed: int, target: str, selection: str = "source-val", **ch
         "classes": ("happiness", "anger"),
         "scores": {"main": scores},
         "kept": 20,
-        "intervals": {"accuracy": (0.5, 0.95), "uar": (0.5, 0.95)},
+        "intervals": {"accuracy": (0.5, 0.95), "mean_class_recall": (0.5, 0.95)},
         "seen_by_encoder": target == "webcam",
     }
     return fake_record(head, seed, f"synthetic:{target}", selection, **(values | changes))
@@ -52,7 +52,7 @@ bundled,synthetic:studio,linear-probe,none,main,,,linear-probe,nothing,e,source-
 RESULTS = """\
 encoder,source,head,trunk,readout,seed,target,target_split,policy,without_duplicates,sees,adaptation,declined,\
 selection,snapshot,n,\
-accuracy,uar,accuracy_low,accuracy_high,accuracy_unconditional_low,accuracy_unconditional_high,uar_low,uar_high,\
+accuracy,mean_class_recall,accuracy_low,accuracy_high,accuracy_unconditional_low,accuracy_unconditional_high,mean_class_recall_low,mean_class_recall_high,\
 few_faces,ece,ece_low,ece_high,temperature,ece_calibrated,macro_f1,mask_distance,mask_null,mask_p,dropped,duplicates,seen_by_encoder,\
 seen_by_head,seen,norm_ratio,frechet,frechet_floor,a_distance,a_distance_floor,device,seconds,run,method_key,\
 encoder_key,not_default,recall.happiness,recall.anger

@@ -47,7 +47,7 @@ def made(head: str, seed: int, target: str, percent: int, **changes: Any) -> Rec
         confusion[row, row], confusion[row, (row + 1) % 7] = right, count - right
     split = "validation" if target in ("affectnet", "sfew") else "test"
     fixed = {"source": "rafdb", "target_split": split, "scores": {"main": scores_of(confusion, CLASSES)}, "kept": faces}
-    intervals = {"accuracy": (0.0, 1.0), "uar": (0.0, 1.0)}
+    intervals = {"accuracy": (0.0, 1.0), "mean_class_recall": (0.0, 1.0)}
     return fake_record(head, seed, target, **(fixed | {"intervals": intervals, "seen_by_encoder": False} | changes))
 
 
@@ -234,7 +234,7 @@ def test_every_published_score_is_a_percentage_of_a_set_that_we_have_and_stands_
     assert len(places) == 204
     assert len({(row.method, row.trunk, row.source, row.metric, score.target) for row, score in places}) == len(places)
     assert {score.target.partition("@")[0] for _, score in places} == set(FACES)
-    assert {row.metric for row, _ in places} == {"accuracy", "uar"}
+    assert {row.metric for row, _ in places} == {"accuracy", "mean_class_recall"}
     assert all(0 < score.percent < 100 for _, score in places)
 
 

@@ -42,7 +42,7 @@ def test_methods_that_are_as_good_share_their_ranks_and_the_best_stand_first(tmp
     expected = {"text-similarity": "1–2", "sigmoid-mask": "1–2", "linear-probe": "3", "zero-shot": "4"}
     assert found.columns == (UNSEEN, NIGHT, SKETCH, WEBCAM)
     for column in found.columns:
-        for metric in ("accuracy", "uar"):
+        for metric in ("accuracy", "mean_class_recall"):
             assert places(found, column, metric) == expected
     assert {row.method.head for row in found.rows[:2]} == {"text-similarity", "sigmoid-mask"}
     assert [row.method.head for row in found.rows[2:]] == ["linear-probe", "zero-shot"]

@@ -85,7 +85,7 @@ def test_how_sure_scores_are_is_the_mean_of_the_seeds_own_intervals() -> None:
 
 
 def test_the_bootstrap_intervals_of_older_records_are_not_shown() -> None:
-    old = fake_record(intervals={"accuracy": (0.1, 0.2), "uar": (0.1, 0.2)})
+    old = fake_record(intervals={"accuracy": (0.1, 0.2), "mean_class_recall": (0.1, 0.2)})
     (sure,) = panel_of([old]).sure
     assert {limits.interval for limits in sure.limits.values()} == {""}
 
@@ -114,7 +114,7 @@ def test_groups_have_a_cell_per_drawn_method_and_the_worst_is_named() -> None:
 
 def test_a_group_that_a_seed_lacks_is_missing_and_no_worst() -> None:
     first, second = (measured(fake_record(seed=seed), ("sex",)) for seed in (0, 1))
-    one = {"sex": {"male": GroupRecord(n=50, accuracy=0.5, uar=0.5, recall={"anger": 0.5})}}
+    one = {"sex": {"male": GroupRecord(n=50, accuracy=0.5, mean_class_recall=0.5, recall={"anger": 0.5})}}
     found = panel_of([first, second.model_copy(update={"groups": one})])
     assert [group.cells[0].values == () for group in found.groups["sex"]] == [True, False]
     assert worst(found.groups["sex"]) == ("",)
