@@ -16,6 +16,7 @@ from fercache.options.evaluate import EvaluateRequest
 from fercache.records import find_records, read_records
 from fercache.reporting.estimates import Estimated, LeftOut
 from fercache.reporting.known_domains import known_domains
+from fercache.reporting.table_rows import METRIC_NAMES
 from fercache.scoring.estimates import METRICS, Domain, Metric
 from fercache.settings import Settings
 from fercache.stages.estimate import estimate
@@ -29,7 +30,7 @@ def known_in(cache: Path) -> list[Domain]:
 
 
 def by_estimator(left_out: LeftOut, metric: Metric) -> Iterator[str]:
-    yield f"| estimator of {metric} | mean absolute error | in the interval | its mean width |"
+    yield f"| estimator of {METRIC_NAMES[metric]} | mean absolute error | in the interval | its mean width |"
     yield "|---|---|---|---|"
     found = left_out.errors(metric)
     for name, (error, covered, width) in sorted(found.items(), key=lambda item: item[1][0]):
@@ -88,6 +89,9 @@ def fifth_style(settings: Settings) -> Iterator[str]:
         object.__setattr__(each.domain, "scores", truth[each.domain.run])
     yield from by_kind(asked)
     answered = [each for each in asked if each.estimates]
+    if not answered:
+        yield f"\nAll {len(asked)} runs are refused: {asked[0].why_not}"
+        return
     estimated = 100 * fmean(each.estimates["accuracy"].value for each in answered)
     true = 100 * fmean(each.domain.scores["accuracy"] for each in answered)
     yield f"\nMean accuracy over runs: estimated {estimated:.1f}, true {true:.1f}."
