@@ -266,9 +266,9 @@ def _parse_history(path: Path, data: bytes) -> list[dict[str, Any]]:
     return [{_named_as_today(name): _parse_cell(cell) for name, cell in row.items()} for row in rows]
 
 
-def _named_as_today(column: str | None) -> str | None:
+def _named_as_today(column: str) -> str:
     """Runs of earlier versions have `validation_uar` for `validation_mean_class_recall`."""
-    return column and re.sub("_uar$", "_mean_class_recall", column)
+    return re.sub("_uar$", "_mean_class_recall", column)
 
 
 def _parse_cell(cell: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fercache.encoders.bundled import Bundled, captions, card, scores, weights, wordings
+from fercache.encoders.bundled import Bundled, captions, card, resuming, scores, train, weights, wordings
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
 from fercache.encoders.bundled.train import Training, TrainingRecipe, Words, scale_output
 from fercache.errors import UsageError
@@ -99,6 +99,37 @@ def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None
     encoder = Bundled.load(EncoderRequest(weights=tmp_path / "one.safetensors", device="cpu"))
     features = scores.encode(encoder, real_faces(24).pixels[:20])
     assert np.linalg.norm(features, axis=1).mean() == pytest.approx(10, rel=0.05) and encoder.name == "bundled--one"
+
+
+def test_a_stopped_training_continues_as_if_it_had_not_been_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "SAVE_EVERY", 1)
+    drawn = draw_faces(1, 6, STYLES)
+    (tmp_path / "stopped").mkdir()
+    stopped = Training(SMALL, real_faces(), drawn)
+    batches = iter([stopped.loss])
+    monkeypatch.setattr(stopped, "loss", lambda size: next(batches)(size))  # there is no second batch
+    with pytest.raises(StopIteration):
+        stopped.run(tmp_path / "stopped" / weights.FILE)
+    averages = []
+    for folder in (tmp_path / "stopped", tmp_path):
+        training = Training(SMALL, real_faces(), drawn)
+        training.run(folder / weights.FILE)
+        averages.append(training.model.state_dict())
+    assert all(torch.equal(averages[0][key], averages[1][key]) for key in averages[0])
+
+
+def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / resuming.FILE
+    assert resuming.read(path, {"seed": 1}) is None
+    resuming.save(path, {"seed": 1}, {"step": 3})
+    assert resuming.read(path, {"seed": 1}) == {"step": 3}
+    with pytest.raises(UsageError, match=r"another recipe \(different: seed\)\. Give another folder as --out"):
+        resuming.read(path, {"seed": 2})
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(UsageError, match=r"is not the state of a training run .* Delete it to start again"):
+        resuming.read(path, {"seed": 1})
 
 
 def test_another_seed_gives_other_weights() -> None:

@@ -2,7 +2,8 @@
 
 A small CLIP from random weights, on FERPlus's train split and on synthetic faces of styles that no synthetic domain
 has. Every step samples sentences and classifies a batch in three ways: by expression (soft labels: the votes), by the
-value of some attributes (synthetic faces only), and by caption (synthetic faces only).
+value of some attributes (synthetic faces only), and by caption (synthetic faces only). If it is stopped, the same
+command continues from the last state in DIR.
 """
 
 import argparse
@@ -22,13 +23,14 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from fercache.encoders.bundled import augment, captions, weights
+from fercache.encoders.bundled import augment, captions, resuming, weights
 from fercache.encoders.bundled.faces import SIZE, RealFaces, SyntheticFaces, draw_faces, read_ferplus
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import seed_from
 from fercache.synthetic_faces import STYLES
 
 HARD = ("turn", "pose")  # attributes that need every step
+SAVE_EVERY = 100  # steps
 MEAN_NORM = 10.0  # of the image features on FERPlus train, as CLIP ViT-B/32's have
 
 
@@ -122,25 +124,27 @@ class Training:
         self.recipe, self.rank = recipe, rank
         distribution = real.distribution()
         kept = distribution.sum(axis=1) > 0
-        self.real_pixels, self.votes = (
-            torch.from_numpy(real.pixels[kept])[:, None],
-            torch.from_numpy(distribution[kept]),
-        )
+        self.real_pixels, self.votes = torch.from_numpy(real.pixels[kept]), torch.from_numpy(distribution[kept])
+        self.real_pixels = self.real_pixels[:, None]
         self.drawn_pixels = torch.from_numpy(drawn.pixels).permute(0, 3, 1, 2)
         self.drawn_expression, self.attributes = torch.from_numpy(drawn.expression), torch.from_numpy(drawn.attributes)
         torch.manual_seed(recipe.seed)
-        self.generator = torch.Generator().manual_seed(seed_from("bundled", recipe.seed, rank))
-        self.random = np.random.default_rng(seed_from("bundled", recipe.seed, rank))
+        self._seed(0)
         self.mirrors = mirror_table()
         self.model = weights.build()
         self.words, self.mask = Words(self.model.text.context_length), self.model.text.attn_mask
-        self.model.text.token_embedding = nn.Embedding(
-            len(self.words.ids), self.model.text.token_embedding.embedding_dim
-        )
+        width = self.model.text.token_embedding.embedding_dim
+        self.model.text.token_embedding = nn.Embedding(len(self.words.ids), width)
         nn.init.normal_(self.model.text.token_embedding.weight, std=0.02)
         self.model.logit_scale.data.fill_(math.log(20.0))
         self.model.to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _seed(self, step: int) -> None:
+        """Randomness follows from the last saved step, so that a continued run is the same as one without a break."""
+        seed = seed_from("bundled", self.recipe.seed, self.rank, step)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.random = np.random.default_rng(seed)
 
     def start_from(self, path: Path) -> None:
         """Load the weights that another run saved; its unknown words keep their random weights."""
@@ -184,9 +188,7 @@ class Training:
         """(T, D) L2-normalised embeddings."""
         words = self.words(sentences)
         length = words.shape[1]
-        self.model.text.attn_mask = self.mask[
-            :length, :length
-        ]  # open_clip cuts positions to the length, but not its mask
+        self.model.text.attn_mask = self.mask[:length, :length]  # open_clip cuts positions, but not its mask
         embedded: Tensor = self.model.encode_text(words, normalize=True)
         return embedded
 
@@ -264,7 +266,7 @@ class Training:
         )
 
     def run(self, path: Path) -> None:
-        """All steps: a linear warm-up, then a cosine.
+        """All steps that the state beside `path` lacks: a linear warm-up, then a cosine.
 
         The averaged weights replace the model's at the end, and are saved to `path` now and then.
         """
@@ -275,7 +277,7 @@ class Training:
             "attributes": recipe.attribute_weight,
             "captions": recipe.caption_weight,
         }
-        for step in range(recipe.steps):
+        for step in range(self._restore(path, optimizer), recipe.steps):
             rate = min(1.0, (step + 1) / recipe.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate
@@ -289,9 +291,27 @@ class Training:
             if step % 25 == 24 and self.rank == 0:
                 shown = " ".join(f"{name} {value.item():.3f}" for name, value in terms.items())
                 print(f"step {step + 1}/{recipe.steps} {shown} {time.monotonic() - started:.0f} s", flush=True)
-            if step % 300 == 299 and self.rank == 0:
-                weights.save(self.average, self.words.ids, path)
+            if (step + 1) % SAVE_EVERY == 0:
+                self._save(path, optimizer, step + 1)
         self.model.load_state_dict(self.average)
+
+    def _restore(self, path: Path, optimizer: torch.optim.Optimizer) -> int:
+        """The step to continue with."""
+        state = resuming.read(path.with_name(resuming.FILE), asdict(self.recipe))
+        if state is None:
+            return 0
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        optimizer.load_state_dict(state["optimizer"])
+        self._seed(state["step"])
+        return int(state["step"])
+
+    def _save(self, path: Path, optimizer: torch.optim.Optimizer, step: int) -> None:
+        self._seed(step)
+        if self.rank == 0:
+            state = {"model": self.model.state_dict(), "average": self.average, "optimizer": optimizer.state_dict()}
+            resuming.save(path.with_name(resuming.FILE), asdict(self.recipe), {"step": step, **state})
+            weights.save(self.average, self.words.ids, path)
 
     def _share_gradients(self) -> None:
         """Average the gradients over the processes."""
