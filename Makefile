@@ -1,5 +1,5 @@
 # make demo: the demo on synthetic faces; make test: all tests; make test-lowest: some tests, with the lowest versions that
-# pyproject.toml declares. Each creates its environment first.
+# pyproject.toml declares; make docs: the documentation site, in build/site. Each creates its environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ LOWEST := .venv-lowest
 # Tests that depend on library versions: images, networks, files.
 FAST := tests/datasets tests/layouts tests/encoders tests/heads tests/store tests/synthetic_faces tests/loading/test_earlier_versions.py tests/cli/test_main_job.py
 
-.PHONY: demo test test-lowest lint clean
+.PHONY: demo test test-lowest docs lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/fercache demo
@@ -18,7 +18,12 @@ test: $(VENV)/installed-dev
 test-lowest: $(LOWEST)/installed
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -q -n auto $(FAST)
 
-lint: $(VENV)/installed-dev
+docs: $(VENV)/installed-dev
+	$(BIN)/python docs/site/collect.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
+lint: $(VENV)/installed-dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
