@@ -1,2 +1,30 @@
-/* iframe-worker 1.0.4, (c) 2020-2022 Martin Donath, MIT: lets pages that are read from disk search. */
-"use strict";(()=>{function c(s,n){parent.postMessage(s,n||"*")}function d(...s){return s.reduce((n,e)=>n.then(()=>new Promise(r=>{let t=document.createElement("script");t.src=e,t.onload=r,document.body.appendChild(t)})),Promise.resolve())}var o=class extends EventTarget{constructor(e){super();this.url=e;this.m=e=>{e.source===this.w&&(this.dispatchEvent(new MessageEvent("message",{data:e.data})),this.onmessage&&this.onmessage(e))};this.e=(e,r,t,i,m)=>{if(r===`${this.url}`){let a=new ErrorEvent("error",{message:e,filename:r,lineno:t,colno:i,error:m});this.dispatchEvent(a),this.onerror&&this.onerror(a)}};let r=document.createElement("iframe");r.hidden=!0,document.body.appendChild(this.iframe=r),this.w.document.open(),this.w.document.write(`<html><body><script>postMessage=${c};importScripts=${d};addEventListener("error",({error})=>{parent.dispatchEvent(new ErrorEvent("error",{filename:"${e}",error}))})<\/script><script src=${e}?${+Date.now()}><\/script></body></html>`),this.w.document.close(),onmessage=this.m,onerror=this.e,this.r=new Promise((t,i)=>{this.w.onload=t,this.w.onerror=i})}terminate(){this.iframe.remove(),onmessage=onerror=null}postMessage(e){this.r.catch().then(()=>{this.w.dispatchEvent(new MessageEvent("message",structuredClone({data:e})))})}get w(){return this.iframe.contentWindow}};window.IFrameWorker=o;location.protocol==="file:"&&(window.Worker=o);})();
+/* Browsers start no worker for a page that was read from disk. Its search then runs in a hidden frame. The name makes
+   Material load this file and none from the network. */
+"use strict";
+class FrameWorker extends EventTarget {
+  constructor(url) {
+    super();
+    const frame = document.createElement("iframe");
+    frame.hidden = true;
+    document.body.append(frame);
+    this.inside = frame.contentWindow;
+    this.inside.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
+    this.inside.importScripts = (...urls) => urls.reduce((before, each) => before.then(() => this.load(each)), Promise.resolve());
+    this.ready = this.load(url);
+  }
+
+  load(url) {
+    const script = this.inside.document.createElement("script");
+    script.src = new URL(url, document.baseURI);
+    return new Promise((loaded, failed) => {
+      script.onload = loaded;
+      script.onerror = failed;
+      this.inside.document.body.append(script);
+    });
+  }
+
+  postMessage(data) {
+    this.ready.then(() => this.inside.dispatchEvent(new this.inside.MessageEvent("message", { data })));
+  }
+}
+if (location.protocol === "file:") window.Worker = window.IFrameWorker = FrameWorker;
