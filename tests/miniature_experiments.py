@@ -17,7 +17,8 @@ from tests.audits.planted import wallpaper
 FOLDERS = ("folder:one", "folder:two", "folder:three")
 FACES = {"train": 6, "test": 2}
 """Per expression."""
-PIXELS = ("resnet18", "swin_tiny_patch4_window7_224")
+TRUNKS = dict.fromkeys(("resnet18", "swin_tiny_patch4_window7_224"), "test_resnet")
+"""timm's smallest network instead of those that take seconds."""
 
 
 def draw_folders(root: Path) -> dict[str, Path]:
@@ -72,5 +73,12 @@ def _small(entry: HeadEntry) -> dict[str, Any]:
     gradient = issubclass(load("heads", entry.head).Settings, FitSettings)
     settings = {name: value for name, value in entry.settings.items() if name != "trunk_options"}
     settings |= {"epochs": 1} if gradient else {}
-    small = {"head": entry.head, "settings": settings, "grid": {k: v[:2] for k, v in entry.grid.items()}}
-    return small | ({"trunk": "resnet18" if entry.trunk in PIXELS else entry.trunk} if entry.trunk else {})
+    grid = {
+        name: list(dict.fromkeys(_small_trunk(value) for value in values[:2])) for name, values in entry.grid.items()
+    }
+    small = {"head": entry.head, "settings": settings, "grid": grid}
+    return small | ({"trunk": _small_trunk(entry.trunk)} if entry.trunk else {})
+
+
+def _small_trunk(value: Any) -> Any:
+    return TRUNKS.get(value, value) if isinstance(value, str) else value

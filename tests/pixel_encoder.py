@@ -64,8 +64,13 @@ class PixelEncoder(TextEncoder):
 
 @pytest.fixture
 def pixel_encoder(monkeypatch: pytest.MonkeyPatch) -> type[PixelEncoder]:
-    """`--encoder pixels` means this one, for one test."""
+    """The encoder, for one test."""
+    return make_known(monkeypatch)
+
+
+def make_known(patch: pytest.MonkeyPatch) -> type[PixelEncoder]:
+    """`--encoder pixels` means this one, until the patch is undone."""
     others = registry.encoder_family
-    monkeypatch.setattr(PixelEncoder, "encoded", 0)
-    monkeypatch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
+    patch.setattr(PixelEncoder, "encoded", 0)
+    patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
     return PixelEncoder

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from fercache import Settings
 from fercache.runtime.memory import limit_features
@@ -18,6 +19,13 @@ def planted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(cache=tmp_path / "cache", reports=tmp_path / "reports")
+
+
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures of reports are drawn but not rendered, which takes longer than all else of a small report."""
+    blank = {"svg": '<svg viewBox="0 0 340 200"></svg>', "png": b""}
+    monkeypatch.setattr(Figure, "savefig", lambda self, stream, format, **_: stream.write(blank[format]))
 
 
 @pytest.fixture

@@ -1,21 +1,25 @@
 """`fercache train --few`: a few labelled faces of a target, from the list of `suggest` to the report."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fercache import Settings, SuggestRequest, suggest
 from fercache.loading.run_config import read_config
 from fercache.records import LABELLED, Record, find_records, predictions_path, read_record
 from fercache.store.runs import read_predictions
+from tests.audits.planted import extracted as extract_folder
 from tests.cli.test_suggest import fill_in, rows_of
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Run, draw_folder
+from tests.pixel_encoder import make_known
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 
-HEADS = ("--head", "class-mean", "--head", "linear-probe", "--seeds", "0")
+HEADS = ("--head", "class-mean", "--head", "gda", "--seeds", "0")
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +32,26 @@ def extracted(run: Run, name: str, root: Path, *more: str) -> None:
     assert done.code == 0, done.err
 
 
+@pytest.fixture(scope="module")
+def suggested(tmp_path_factory: pytest.TempPathFactory, office: Path, studio_folder: Path) -> Path:
+    """A folder with a cache of folder:office and folder:studio, and a list of 14 labelled faces of folder:office."""
+    folder = tmp_path_factory.mktemp("few")
+    settings = Settings(cache=folder / "cache", reports=folder / "reports")
+    with pytest.MonkeyPatch.context() as patch:
+        make_known(patch)
+        for name, root in (("office", office), ("studio", studio_folder)):
+            extract_folder(settings, f"folder:{name}", root)
+        asked = SuggestRequest(target="folder:office", count=14, purpose="training", out=folder / "few.csv")
+        suggest(settings, asked)
+    fill_in(folder / "few.csv")
+    return folder
+
+
 @pytest.fixture
-def few(run: Run, office: Path, studio_folder: Path, tmp_path: Path) -> Path:
-    """A list of 14 labelled faces of folder:office."""
-    extracted(run, "office", office)
-    extracted(run, "studio", studio_folder)
-    path = tmp_path / "few.csv"
-    done = run("suggest", "folder:office", "--count", "14", "--for", "training", "--out", path)
-    assert done.code == 0, done.err
-    fill_in(path)
-    return path
+def few(run: Run, suggested: Path, tmp_path: Path) -> Path:
+    """A copy of that cache in the working folder, and of the list."""
+    shutil.copytree(suggested / "cache", "cache")
+    return Path(shutil.copy(suggested / "few.csv", tmp_path))
 
 
 def trained(run: Run, *more: object) -> list[Path]:
@@ -147,6 +161,7 @@ def test_labels_that_are_not_in_the_list_reach_nothing(run: Run, few: Path, offi
     assert ours.scores["main"].accuracy != theirs.scores["main"].accuracy
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_tables_keep_methods_with_labels_apart_however_many(run: Run, few: Path, sketch_folder: Path) -> None:
     extracted(run, "sketch", sketch_folder)
     plain, learned = trained(run)[0], trained(run, "--few", few)[0]
@@ -176,6 +191,7 @@ def test_tables_keep_methods_with_labels_apart_however_many(run: Run, few: Path,
     assert section.count('<tr><th scope="row"') == 4 and "few=9 of folder:office" in section
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_of_such_runs_alone(run: Run, few: Path) -> None:
     trained(run, "--few", few)
     assert run("evaluate", "--target", "folder:office").code == 0

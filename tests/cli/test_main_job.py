@@ -5,23 +5,34 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from PIL import Image
 
+from fercache import ExtractRequest, Settings, extract
 from fercache.expressions import EXPRESSIONS
 from tests.command_line import Run
 
 HEADS = ("zero-shot", "linear-probe", "sigmoid-mask", "text-similarity")
 
 
-def extract_both(run: Run, studio: Path, sketch: Path) -> None:
-    for name, root in (("studio", studio), ("sketch", sketch)):
-        outcome = run("extract", "--dataset", f"folder:{name}", "--root", root)
-        assert outcome.code == 0, outcome.err
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory: pytest.TempPathFactory, studio_folder: Path, sketch_folder: Path) -> Path:
+    """A cache with folder:studio and folder:sketch."""
+    cache = tmp_path_factory.mktemp("main-job") / "cache"
+    for name, root in (("studio", studio_folder), ("sketch", sketch_folder)):
+        extract(Settings(cache=cache), ExtractRequest(dataset=f"folder:{name}", root=root))
+    return cache
 
 
-def train_all(run: Run, *options: object) -> list[str]:
-    heads = [part for head in HEADS for part in ("--head", head)]
-    outcome = run("train", "--source", "folder:studio", *heads, "--seeds", "0-1", *options)
+@pytest.fixture
+def cached(run: Run, extracted: Path) -> None:
+    """A copy of that cache in the working folder."""
+    shutil.copytree(extracted, "cache")
+
+
+def train_all(run: Run, heads: tuple[str, ...], epochs: int) -> list[str]:
+    given = [part for head in heads for part in ("--head", head)]
+    outcome = run("train", "--source", "folder:studio", *given, "--seeds", "0-1", "--set", f"epochs={epochs}")
     assert outcome.code == 0, outcome.err
     return outcome.out.splitlines()
 
@@ -31,8 +42,10 @@ def folders_in(printed: list[str]) -> list[str]:
 
 
 def test_four_commands_write_tables_and_a_page(run: Run, studio_folder: Path, sketch_folder: Path) -> None:
-    extract_both(run, studio_folder, sketch_folder)
-    printed = train_all(run, "--set", "epochs=5")
+    for name, root, faces in (("studio", studio_folder, 140), ("sketch", sketch_folder, 35)):
+        outcome = run("extract", "--dataset", f"folder:{name}", "--root", root)
+        assert outcome.code == 0 and f"{faces} encoded, 0 copied" in outcome.out, outcome.err
+    printed = train_all(run, HEADS, epochs=3)
     assert len(folders_in(printed)) == 6  # nothing is random in zero-shot and linear-probe
     assert printed[-2:] == [
         "folder:studio: 84 training faces, 21 of source validation",
@@ -53,24 +66,25 @@ def test_four_commands_write_tables_and_a_page(run: Run, studio_folder: Path, sk
     assert Path("reports/latest/index.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_what_is_done_is_not_done_again(run: Run, studio_folder: Path, sketch_folder: Path) -> None:
-    extract_both(run, studio_folder, sketch_folder)
+@pytest.mark.usefixtures("cached")
+def test_what_is_done_is_not_done_again(run: Run, studio_folder: Path) -> None:
     table = next(Path("cache/features/bundled").glob("folder-studio-*.h5"))
     before = table.read_bytes()
     assert run("extract", "--dataset", "folder:studio", "--root", studio_folder).code == 0
     assert table.read_bytes() == before
-    folders = folders_in(train_all(run, "--set", "epochs=2"))
+    heads = ("class-mean", "sigmoid-mask", "text-similarity")  # fitted, and trained; the probe takes longest
+    folders = folders_in(train_all(run, heads, epochs=1))
+    assert len(folders) == 5
     weights = {folder: (Path(folder) / "head.safetensors").stat().st_mtime_ns for folder in folders}
-    assert folders_in(train_all(run, "--set", "epochs=2")) == folders
+    assert folders_in(train_all(run, heads, epochs=1)) == folders
     assert weights == {folder: (Path(folder) / "head.safetensors").stat().st_mtime_ns for folder in folders}
     assert run("evaluate", "--target", "folder:sketch").code == 0
     again = run("evaluate", "--target", "folder:sketch")
     assert again.out.startswith("All runs are already scored")
 
 
-def test_same_command_gives_same_bits(run: Run, studio_folder: Path) -> None:
-    extracted = run("extract", "--dataset", "folder:studio", "--root", studio_folder)
-    assert extracted.code == 0
+@pytest.mark.usefixtures("cached")
+def test_same_command_gives_same_bits(run: Run) -> None:
     command = ("train", "--source", "folder:studio", "--seeds", "3", "--set", "epochs=2")
     folders = folders_in(run(*command).out.splitlines())
     first = [(Path(folder) / "head.safetensors").read_bytes() for folder in folders]
@@ -80,18 +94,19 @@ def test_same_command_gives_same_bits(run: Run, studio_folder: Path) -> None:
     assert first == [(Path(folder) / "head.safetensors").read_bytes() for folder in folders]
 
 
+@pytest.mark.usefixtures("cached")
 def test_new_faces_cost_only_themselves(run: Run, studio_folder: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     shutil.copytree(studio_folder, grown)
-    assert "140 encoded, 0 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
     image = next((grown / "train" / "happiness").iterdir())
     shutil.copy(image, grown / "train" / "fear" / "another.png")
     Image.open(image).rotate(15).save(grown / "train" / "happiness" / "tilted.png")
-    assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+    assert "142 faces (1 encoded, 141 copied" in run("extract", "--dataset", "folder:studio", "--root", grown).out
     time.sleep(1)  # when it was extracted is known to the second
-    assert "142 faces (already extracted on 20" in run("extract", "--dataset", "folder:mine", "--root", grown).out
+    assert "142 faces (already extracted on 20" in run("extract", "--dataset", "folder:studio", "--root", grown).out
 
 
+@pytest.mark.usefixtures("cached")
 def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:
     images = studio_folder / "test" / "happiness"
     untrained = run("predict", images, "--csv", "faces.csv")
@@ -103,8 +118,7 @@ def test_predict_names_own_images(run: Run, studio_folder: Path) -> None:
     assert (shares.idxmax(axis=1) == table.prediction).all()
     own = run("predict", images, "--sentence", "a smiling face", "--sentence", "a crying face")
     assert own.out.count("a smiling face") == 5
-    run("extract", "--dataset", "folder:studio", "--root", studio_folder)
-    folder = run("train", "--source", "folder:studio", "--seeds", "0", "--head", "linear-probe").out.splitlines()[0]
+    folder = run("train", "--source", "folder:studio", "--seeds", "0", "--head", "class-mean").out.splitlines()[0]
     trained = run("predict", images, "--run", folder)
     assert trained.out.count("happiness") >= 4
 
@@ -122,8 +136,8 @@ def test_predict_names_every_file_of_a_folder_but_litter(run: Run, studio_folder
     assert "a HEIC photograph" in lines[3]
 
 
+@pytest.mark.usefixtures("cached")
 def test_lists_and_datasets_and_verify(run: Run, studio_folder: Path) -> None:
-    run("extract", "--dataset", "folder:studio", "--root", studio_folder)
     run("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")
     assert "folder:studio" in run("list", "tables").out
     assert "bundled-folder-studio-sigmoid-mask-mlp-0" in run("list", "runs").out
@@ -133,7 +147,7 @@ def test_lists_and_datasets_and_verify(run: Run, studio_folder: Path) -> None:
     assert "happiness" in shown.out
     assert "12" in shown.out
     assert "no problems found" in run("cache", "verify").out
-    table = next(Path("cache/features/bundled").glob("*.h5"))
+    table = next(Path("cache/features/bundled").glob("folder-studio-*.h5"))
     data = bytearray(table.read_bytes())
     data[len(data) // 2] ^= 1
     table.write_bytes(bytes(data))

@@ -24,7 +24,7 @@ from fercache.splits import POOL
 from fercache.stages.extract import extract
 from fercache.store.runs import find_runs
 from tests.miniature_experiments import FOLDERS, draw_folders, miniature, settings_in
-from tests.pixel_encoder import PixelEncoder
+from tests.pixel_encoder import PixelEncoder, make_known
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 SHIPPED = sorted(path.stem for path in PIPELINES.glob("*.toml"))
@@ -43,8 +43,7 @@ def extracted(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]
     folder = tmp_path_factory.mktemp("extracted")
     settings = settings_in(folder, folders)
     with pytest.MonkeyPatch.context() as patch:
-        others = registry.encoder_family
-        patch.setattr(registry, "encoder_family", lambda name: PixelEncoder if name == "pixels" else others(name))
+        make_known(patch)
         pixels = EncoderRequest(name="pixels")
         for recipe in ("cafe", "ke2nt"):
             extract(settings, ExtractRequest(dataset=FOLDERS[0], encoder=pixels, views=1, recipe=recipe))
@@ -54,10 +53,16 @@ def extracted(tmp_path_factory: pytest.TempPathFactory, folders: dict[str, Path]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, extracted: Path, folders: dict[str, Path]) -> Settings:
+def with_figures(tmp_path: Path, extracted: Path, folders: dict[str, Path]) -> Settings:
     """A copy of that cache, and the folders themselves."""
     shutil.copytree(extracted / "cache", tmp_path / "cache")
     return settings_in(tmp_path, folders)
+
+
+@pytest.fixture
+def settings(with_figures: Settings, blank_figures: None) -> Settings:
+    """The same for tests to which figures do not matter."""
+    return with_figures
 
 
 def small(name: str) -> Experiment:
@@ -66,7 +71,7 @@ def small(name: str) -> Experiment:
 
 def experiment(**changes: Any) -> Experiment:
     """Two heads, two seeds, one source on two targets."""
-    heads = [{"head": "linear-probe"}, {"head": "sigmoid-mask", "settings": {"epochs": 1}}]
+    heads = [{"head": "gda"}, {"head": "sigmoid-mask", "settings": {"epochs": 1}}]
     given = {"name": "two", "encoder": "pixels", "sources": [FOLDERS[0]], "targets": FOLDERS[:2], "heads": heads}
     return Experiment.model_validate(given | {"seeds": [0, 1]} | changes)
 
@@ -221,9 +226,11 @@ def test_changed_options_are_named_field_by_field(settings: Settings) -> None:
     other = experiment(faces=20, seeds=[0])
     reasons = [status.reason for step, status in plan(settings, other) if isinstance(step, Train)]
     assert reasons == ["not trained with faces: None -> 20"] * 2
-    probe = [{"head": "linear-probe", "settings": {"balance": "weights"}}]
-    changed = [status.reason for step, status in plan(settings, experiment(heads=probe)) if isinstance(step, Train)]
-    assert changed[0].startswith("not trained with settings.balance: ") and changed[0].endswith(" -> weights")
+    with_prior = [{"head": "gda", "settings": {"prior": "source"}}]
+    changed = [
+        status.reason for step, status in plan(settings, experiment(heads=with_prior)) if isinstance(step, Train)
+    ]
+    assert changed[0].startswith("not trained with settings.prior: ") and changed[0].endswith(" -> source")
 
 
 def test_a_page_that_shows_something_else_is_stale(settings: Settings) -> None:
@@ -238,12 +245,12 @@ def test_a_page_that_shows_something_else_is_stale(settings: Settings) -> None:
 
 def test_methods_are_compared_with_the_baseline(settings: Settings) -> None:
     plain = experiment(targets=[FOLDERS[1]])
-    with_baseline = experiment(targets=[FOLDERS[1]], statistics={"baseline": "linear-probe"})
+    with_baseline = experiment(targets=[FOLDERS[1]], statistics={"baseline": "gda"})
     done(settings, plain)
     assert plan(settings, with_baseline)[-1][1].reason == "it compares with no baseline"
     assert done(settings, with_baseline).failures == ()
     compared = pd.read_csv(settings.reports / "two" / "differences.csv")
-    assert set(compared.baseline) == {"linear-probe"} and set(compared.target) == {FOLDERS[1]}
+    assert set(compared.baseline) == {"gda"} and set(compared.target) == {FOLDERS[1]}
     assert state_of(settings, with_baseline, Compare) == [State.DONE]
     other = experiment(targets=[FOLDERS[1]], statistics={"baseline": "sigmoid-mask"})
     assert state_of(settings, other, Compare) == [State.STALE]
@@ -343,14 +350,14 @@ def test_one_that_fails_does_not_stop_the_others(
     whole = run_stage.train
 
     def failing(settings: Settings, request: TrainRequest) -> list[Path]:
-        if request.heads == ("linear-probe",):
+        if request.heads == ("gda",):
             raise RuntimeError("the memory is full")
         return whole(settings, request)
 
     monkeypatch.setattr(run_stage, "train", failing)
     outcome = done(settings, experiment(targets=[FOLDERS[1]]))
     assert [(failure.title.split(" on ")[0], failure.reason) for failure in outcome.failures] == [
-        ("train linear-probe", "RuntimeError: the memory is full")
+        ("train gda", "RuntimeError: the memory is full")
     ]
     assert {record.head for record in outcome.records} == {"sigmoid-mask"}
     assert "[4/6] train sigmoid-mask (epochs=1) on folder:one, 2 seeds ..." in capsys.readouterr().err
@@ -396,8 +403,8 @@ def test_another_checkpoint_of_the_same_encoder_is_another_table(settings: Setti
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_experiment_in_miniature_runs(settings: Settings, name: str) -> None:
-    wanted = small(name)
+def test_a_shipped_experiment_in_miniature_runs(with_figures: Settings, name: str) -> None:
+    settings, wanted = with_figures, small(name)
     outcome = done(settings, wanted)
     assert outcome.failures == ()
     assert outcome.page is not None and outcome.page.parent.name == name

@@ -16,7 +16,7 @@ import numpy as np
 from fercache.store.tables import FeatureTable, read_table
 from tests.conftest import REPOSITORY
 
-FACES, SHARD_ROWS = 60, 5
+FACES, SHARD_ROWS = 30, 5
 WHOLE = -1
 
 CHILDREN = """

@@ -33,7 +33,7 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("pixel_encoder")]
 
-HEADS = ("sigmoid-mask", "linear-probe")
+HEADS = ("sigmoid-mask", "gda")
 REQUEST = TrainRequest(source="folder:mine", heads=HEADS, seeds=(0, 1), set={"epochs": "2"}, device="cpu")
 ON_RAY = REQUEST.but(engine="ray")
 
@@ -151,7 +151,7 @@ def test_a_job_asks_for_the_memory_of_its_features(settings: Settings, request: 
 
 
 def experiment() -> Experiment:
-    heads = [{"head": "linear-probe"}, {"head": "sigmoid-mask", "settings": {"epochs": 1}}]
+    heads = [{"head": "gda"}, {"head": "sigmoid-mask", "settings": {"epochs": 1}}]
     given = {"name": "two", "encoder": "pixels", "sources": ["folder:mine"], "targets": ["folder:mine@test"]}
     return Experiment.model_validate(given | {"heads": heads, "seeds": [0, 1]})
 
@@ -182,18 +182,18 @@ def test_an_experiment_trains_all_steps_at_once_and_each_fails_by_itself(
     asked, train_run = RunRequest(experiment=experiment(), engine="ray", device="cpu"), engine.train_run
 
     def failing(run: PlannedRun) -> RunFiles:
-        if run.plan.name == "linear-probe":
+        if run.plan.name == "gda":
             raise UsageError("It does not fit.")
         return train_run(run)
 
     monkeypatch.setattr(engine, "train_run", failing)
     first = run(settings, asked)
-    assert handed_out == [["linear-probe", "sigmoid-mask", "sigmoid-mask"]]
+    assert handed_out == [["gda", "sigmoid-mask", "sigmoid-mask"]]
     assert [failure.reason for failure in first.failures] == ["It does not fit."]
     assert {record.head for record in first.records} == {"sigmoid-mask"}
     monkeypatch.setattr(engine, "train_run", train_run)
     second = run(settings, asked)
-    assert handed_out[1:] == [["linear-probe"]] and not second.failures
+    assert handed_out[1:] == [["gda"]] and not second.failures
     other = elsewhere(settings, settings.cache.with_name("other"))
     local = run(other, RunRequest(experiment=experiment(), device="cpu"))
     volatile = {"seconds"}
