@@ -151,10 +151,10 @@ def legend_height(names: Sequence[str]) -> int:
     return LINE * sum(len(_lines(name)) for name in names) + 8
 
 
-def draw_legend(figure: Figure, colour_of: Mapping[str, str]) -> None:
-    """Draws one line per name at the figure's top; long names take several."""
+def draw_legend(figure: Figure, colour_of: Mapping[str, str], top: int = 0) -> None:
+    """Draws one line per name, from `top` pixels below the figure's top; long names take several."""
     height = figure.get_figheight() * 72
-    top = 4
+    top += 4
     for name, colour in colour_of.items():
         for i, line in enumerate(_lines(name)):
             middle = 1 - (top + LINE / 2) / height

@@ -24,4 +24,4 @@ def samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, st
     return sorted((name, *counts) for counts, names in targets.items() for name in collapsed(names))
 
 
-plugin = Section(title="Samples", template=beside(__file__), content=content)
+plugin = Section(title="Samples", template=beside(__file__), content=content, folded=True)
