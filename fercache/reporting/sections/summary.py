@@ -88,6 +88,16 @@ class Verdict:
         return list(of_head.values())
 
     @property
+    def next(self) -> Standing | None:
+        """The next to the best, of those that were compared with it."""
+        return next(iter(self.compared), None)
+
+    @property
+    def baseline(self) -> Standing | None:
+        """The best trivial baseline that was compared with the best method."""
+        return next(iter(self.baselines), None)
+
+    @property
     def one_seed(self) -> bool:
         """Whether a comparison with the best is about trained models only."""
         return any(each.difference and each.difference.about != "methods" for each in self.others)
@@ -205,12 +215,12 @@ def overall(verdicts: Sequence[Verdict]) -> str:
     if not judged:
         return verdicts[0].headline
     names = Counter(each.best.name for each in judged if each.best)
-    name, times = names.most_common(1)[0]
-    own = [each for each in judged if each.best and each.best.name == name]
-    of = f"{len(judged)} tables"
-    won, level = sum(each.won for each in own), sum(each.no_better for each in judged)
-    text = f"{name} is the most accurate in {times} of {of}, and has clearly won in {won or 'none'}"
-    return f"{text}; in {level} of {of} a trivial baseline may do as well" if level else text
+    wins = Counter(each.best.name for each in judged if each.best and each.won)
+    name = max(names, key=lambda name: (names[name], wins[name]))
+    of = f"{len(judged)} {'sources' if len({each.board.source for each in judged}) == len(judged) else 'tables'}"
+    level = sum(each.no_better for each in judged)
+    text = f"{name} is the most accurate for {names[name]} of {of}, and has clearly won for {wins[name] or 'none'}"
+    return f"{text}; for {level} of {of}, a trivial baseline may do as well" if level else text
 
 
 def verdict(board: Board, ranks: BoardRanks | None) -> Verdict:

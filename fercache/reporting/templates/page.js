@@ -115,16 +115,16 @@
   });
   window.addEventListener("afterprint", () => closed.splice(0).forEach((details) => { details.open = false; }));
 
-  function copyButton(text, label) {
+  function copyButton(text, name, label) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
-    button.textContent = "Copy";
+    button.textContent = name;
     button.setAttribute("aria-label", label);
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      setTimeout(() => { button.textContent = name; }, 1500);
     });
     return button;
   }
@@ -133,11 +133,9 @@
     block.replaceChildren(...lines.map((text) => {
       const line = document.createElement("span");
       line.className = "line";
-      line.append(copyButton(text, `Copy ${text}`), text, "\n");
+      line.append(copyButton(text, "Copy", `Copy ${text}`), text, "\n");
       return line;
     }));
-    const every = copyButton(lines.join("\n") + "\n", "Copy all commands");
-    every.textContent = "Copy all";
-    block.before(every);
+    block.before(copyButton(lines.join("\n") + "\n", "Copy all", "Copy all commands"));
   }
 })();
