@@ -145,13 +145,14 @@ def setting_curve(
 class Training:
     """A run by epoch: scores on source validation in percent, and terms of the loss, by name.
 
-    `chosen` is the epoch of the snapshot that the selection policy chose.
+    `chosen` is the epoch of the snapshot that the selection policy chose, by the score `chosen_by`.
     """
 
     epochs: Sequence[int]
     scores: Mapping[str, Sequence[float]]
     losses: Mapping[str, Sequence[float]]
     chosen: int
+    chosen_by: str
 
 
 def training_curves(runs: Sequence[Training], description: str) -> Drawing:
@@ -168,10 +169,10 @@ def training_curves(runs: Sequence[Training], description: str) -> Drawing:
         above = axes_within(figure, (46, 14), (height - top_of_losses, key + 6))
         _by_epoch(above, [(run.epochs, run.scores) for run in runs], colour_of)
         for run in runs:
-            marked = next(iter(run.scores.values()))[list(run.epochs).index(run.chosen)]
+            marked = run.scores[run.chosen_by][list(run.epochs).index(run.chosen)]
             above.plot([run.chosen], [marked], "o", markersize=7, markerfacecolor="none", color=INK, zorder=4)
         lowest, highest = tens_around([value for run in runs for values in run.scores.values() for value in values])
-        above.set(ylim=(lowest, highest), ylabel="%")
+        above.set(ylim=(lowest, highest + 1), ylabel="%")
         below = above
         if losses:
             draw_legend(figure, {name: colour_of[name] for name in losses}, top=top_of_losses + 8)
@@ -189,7 +190,8 @@ def _by_epoch(
     """A line per run and name."""
     for epochs, by_name in runs:
         for name, values in by_name.items():
-            axes.plot(epochs, values, color=colour_of[name], linewidth=1.1)
+            dashes = "--" if "recall" in name else "-"  # often the same as accuracy
+            axes.plot(epochs, values, dashes, color=colour_of[name], linewidth=1.1)
     axes.grid(color=FAINT, linewidth=0.8)
     axes.set(xlim=(0, max(epoch for epochs, _ in runs for epoch in epochs) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))

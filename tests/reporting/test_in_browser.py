@@ -154,7 +154,7 @@ def test_the_page_itself_does_not_scroll_sideways(page: Page, width: int) -> Non
 def test_a_table_that_goes_on_has_a_shadow_until_its_end(page: Page) -> None:
     def is_shaded(width: int, end: bool) -> bool:
         page.set_viewport_size({"width": width, "height": 900})
-        table = page.locator(".scroll").first
+        table = page.locator("#scores .scroll").first
         table.evaluate("(element, end) => { element.scrollLeft = end ? element.scrollWidth : 0; }", end)
         image = Image.open(BytesIO(table.screenshot())).convert("L")
         # Beside the caption, which never reaches the edge.

@@ -14,6 +14,7 @@ from fercache.reporting.export.figure_files import figure_names
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.table_rows import Method
+from fercache.scoring.selection import BY_SHIFTED
 from fercache.store.runs import read_run
 
 SCORES = {
@@ -21,7 +22,7 @@ SCORES = {
     "validation_mean_class_recall": "mean class recall on source validation",
     "shifted_accuracy": "accuracy on shifted source validation",
 }
-"""What a history says about the source's held-out faces, by column. The first is the one that is marked."""
+"""What a history says about the source's held-out faces, by column."""
 
 NOT_LOSSES = {"epoch", "snapshot", "temperature", "shifted_mean_class_recall", *SCORES}
 
@@ -68,14 +69,17 @@ def training(cache: Path, record: Record) -> Training | None:
         history = read_run(cache / "runs" / record.run).history
     except UsageError:  # absent or damaged; `cache verify` reports it
         return None
+    by = SCORES["shifted_accuracy" if record.selection == BY_SHIFTED else "validation_accuracy"]
+    scores = _columns(history, SCORES, 100)
     chosen = next((int(row["epoch"]) for row in history if row["snapshot"] == record.snapshot), 0)
-    if len(history) < 2 or not chosen:
+    if len(history) < 2 or not chosen or by not in scores:
         return None
     return Training(
         epochs=[int(row["epoch"]) for row in history],
-        scores=_columns(history, SCORES, 100),
+        scores=scores,
         losses=_columns(history, {name: name.replace("_", " ") for name in history[0] if name not in NOT_LOSSES}, 1),
         chosen=chosen,
+        chosen_by=by,
     )
 
 
@@ -96,9 +100,8 @@ def _is_of(record: Record, board: Board, method: Method) -> bool:
 
 def _described(method: Method, runs: Sequence[Training]) -> str:
     chosen = ", ".join(str(run.chosen) for run in runs)
-    first = next(iter(runs[0].scores))
-    best = ", ".join(f"{max(run.scores[first]):.1f}" for run in runs)
-    return f"{method} by epoch. Highest {first} of each seed: {best} %. Epochs chosen: {chosen}."
+    best = ", ".join(f"{max(run.scores[run.chosen_by]):.1f}" for run in runs)
+    return f"{method} by epoch. Highest {runs[0].chosen_by} of each seed: {best} %. Epochs chosen: {chosen}."
 
 
 plugin = Section(title="Learning curves", template=beside(__file__), content=content, folded=True)

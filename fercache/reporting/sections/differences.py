@@ -89,9 +89,15 @@ class BoardDifferences:
 
 
 def same_result(found: Collection[MethodDifference]) -> str:
-    """What all of `found` say, if that is the same: better, worse, or no difference to be seen; else ""."""
-    said = {_result(each) for each in found}
-    return f"all {len(found)} cells: {said.pop()}" if len(found) > 1 and len(said) == 1 else ""
+    """What the cells say, if all on single targets say the same, and all means do; else ""."""
+    means, single = ([each for each in found if (each.target == UNSEEN) == mean] for mean in (True, False))
+    said = [{_result(each) for each in part} for part in (means, single) if part]
+    if len(found) < 2 or any(len(results) > 1 for results in said):
+        return ""
+    results = list(dict.fromkeys(result for part in said for result in part))
+    if len(results) == 1:
+        return f"all {len(found)} cells: {results[0]}"
+    return f"mean over the unseen targets: {results[0]}; on single targets, all {len(single)} cells: {results[1]}"
 
 
 def _result(found: MethodDifference) -> str:

@@ -130,10 +130,10 @@
   }
   for (const block of navigator.clipboard ? document.querySelectorAll("pre") : []) {
     const lines = block.textContent.split("\n").filter(Boolean);
-    block.replaceChildren(...lines.map((text) => {
+    block.replaceChildren(...lines.map((text, place) => {
       const line = document.createElement("span");
       line.className = "line";
-      line.append(copyButton(text, "Copy", `Copy ${text}`), text, "\n");
+      line.append(copyButton(text, "Copy", `Copy command ${place + 1}`), text, "\n");
       return line;
     }));
     block.before(copyButton(lines.join("\n") + "\n", "Copy all", "Copy all commands"));
