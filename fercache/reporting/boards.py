@@ -8,12 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isnan
 from typing import TYPE_CHECKING
 
 from fercache.policies import Sees
-from fercache.records import ADJUSTED, IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
-from fercache.reporting.method_names import encoder_names, named
+from fercache.records import IMPORTED, MAIN, METRICS, WITHOUT_DUPLICATES
+from fercache.reporting.method_names import encoder_names
+from fercache.reporting.method_rows import method_rows
 from fercache.scoring.selection import headline
 from fercache.splits import POOL
 
@@ -21,14 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from fercache.reporting.table_rows import (
-    BASELINES,
     BY_ENCODER,
     BY_HEAD,
     SEEN_PART,
     SELECTIONS,
     UNSEEN,
-    Cell,
-    Method,
     Row,
     Scores,
     mean_scores,
@@ -302,10 +299,6 @@ def _why(part: "pd.DataFrame", labels: Sequence[str]) -> dict[str, str]:
     return {str(label): str(why) for label, why in zip(described["target_label"], described["seen"], strict=True)}
 
 
-_Kind = tuple[str, str, str, str]
-"""A method's key, head, trunk and readout."""
-
-
 def trained_alike(frame: "pd.DataFrame") -> Iterable[tuple[tuple[str, str, str, str], "pd.DataFrame"]]:
     """Encoder name (see `encoder_names`), its key, source and `Record.method_sees`, each with its rows.
 
@@ -333,54 +326,6 @@ def headline_of(policies_of_runs: Iterable[tuple[str, str]]) -> str:
     for run, selection in policies_of_runs:
         policies[run].add(selection)
     return headline(policies.values())
-
-
-def method_rows(part: "pd.DataFrame", labels: Sequence[str], first: str) -> Iterable[Row]:
-    """One row per method and selection policy of one encoder and source, with a cell per target label, in table order.
-
-    The policy `first` is the headline's.
-    """
-    names = named(part)
-    present = set(part["selection"])
-    metrics = (*METRICS, ADJUSTED) if ADJUSTED in part else METRICS
-    policies = [first, *(name for name in SELECTIONS if name in present and name != first)]
-    columns = ("method_key", "head", "trunk", "readout", "selection", "target_label", "seed", "n", *metrics)
-    of_methods: dict[_Kind, dict[tuple[str, str, int], list[float]]] = defaultdict(dict)
-    faces: dict[_Kind, dict[str, int]] = defaultdict(dict)
-    for key, head, trunk, readout, selection, label, seed, n, *values in zip(
-        *(part[name].tolist() for name in columns), strict=True
-    ):
-        kind = (key, head, trunk, readout)
-        of_methods[kind][selection, label, seed] = values
-        faces[kind][label] = min(n, faces[kind].get(label, n))
-    methods = [
-        (Method(key, head, trunk, readout=readout, changed=names[key].changed, common=names[key].common), kind)
-        for kind in of_methods
-        for key, head, trunk, readout in (kind,)
-    ]
-    for method, kind in sorted(methods, key=lambda pair: _method_order(pair[0])):
-        scores = of_methods[kind]
-        seeds, scored = tuple(sorted({seed for _, _, seed in scores})), {selection for selection, _, _ in scores}
-        for selection in policies:
-            # The oracle selects by the main readout, so it is no bound for others.
-            bounds = selection != "oracle" or method.readout == MAIN
-            if selection == first or (selection in scored and bounds):
-                of_seeds = {label: [scores.get((selection, label, seed)) for seed in seeds] for label in labels}
-                cells = {label: _cells(values, metrics) for label, values in of_seeds.items()}
-                yield Row(method, selection, seeds, cells=cells, faces=faces[kind])
-
-
-def _cells(scores: Sequence[Sequence[float] | None], metrics: Sequence[str]) -> Scores:
-    found = {}
-    for i, metric in enumerate(metrics):
-        values = tuple(100 * each[i] for each in scores if each and not isnan(each[i]))
-        found[metric] = Cell(values if len(values) == len(scores) else ())
-    return found
-
-
-def _method_order(method: Method) -> tuple[object, ...]:
-    rank = BASELINES.index(method.head) if method.head in BASELINES else len(BASELINES)
-    return rank, method.head, method.trunk, str(method.changed), method.readout != MAIN, method.readout, method.key
 
 
 def mix_notes(frame: "pd.DataFrame", class_mix: Mapping[str, float]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures of curves: corruptions by severity, reliability, abstention, and settings."""
+"""Figures of curves: corruptions by severity, reliability, abstention, settings, and training by epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +30,8 @@ from fercache.reporting.table_rows import Cell
 
 PANEL = 136  # pixels, the height of a corruption's panel with its title and numbers
 PLOT = 290  # pixels, the height of a single plot with its numbers
+
+SCORES_PLOT, LOSS_PLOT = 150, 130  # pixels, the heights of the two plots of a learning curve
 
 MOST_TICKS = 12
 """The largest number of ticks on an axis; more would overlap."""
@@ -137,3 +139,60 @@ def setting_curve(
         step = ceil(len(values) / MOST_TICKS)
         axes.set_xticks(places[::step], [f"{value:g}" for value in values[::step]])
         return drawing(figure, description)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run by epoch: scores on source validation in percent, and terms of the loss, by name.
+
+    `chosen` is the epoch of the snapshot that the selection policy chose, by the score `chosen_by`.
+    """
+
+    epochs: Sequence[int]
+    scores: Mapping[str, Sequence[float]]
+    losses: Mapping[str, Sequence[float]]
+    chosen: int
+    chosen_by: str
+
+
+def training_curves(runs: Sequence[Training], description: str) -> Drawing:
+    """Scores on source validation above terms of the loss, by epoch: a thin line per seed, and chosen epochs marked."""
+    scores = list(dict.fromkeys(name for run in runs for name in run.scores))
+    losses = list(dict.fromkeys(name for run in runs for name in run.losses))
+    colour_of = dict(zip([*scores, *losses], colours(len(scores) + len(losses)), strict=True))
+    key, key_of_losses = legend_height(scores), legend_height(losses) if losses else 0
+    top_of_losses = key + SCORES_PLOT
+    height = top_of_losses + (key_of_losses + LOSS_PLOT if losses else 0) + 38
+    with mpl.rc_context(STYLE):
+        figure = canvas(height)
+        draw_legend(figure, {name: colour_of[name] for name in scores})
+        above = axes_within(figure, (46, 14), (height - top_of_losses, key + 6))
+        _by_epoch(above, [(run.epochs, run.scores) for run in runs], colour_of)
+        for run in runs:
+            marked = run.scores[run.chosen_by][list(run.epochs).index(run.chosen)]
+            above.plot([run.chosen], [marked], "o", markersize=7, markerfacecolor="none", color=INK, zorder=4)
+        lowest, highest = tens_around([value for run in runs for values in run.scores.values() for value in values])
+        above.set(ylim=(lowest, highest + 1), ylabel="%")
+        below = above
+        if losses:
+            draw_legend(figure, {name: colour_of[name] for name in losses}, top=top_of_losses + 8)
+            below = axes_within(figure, (46, 14), (38, top_of_losses + key_of_losses + 14))
+            _by_epoch(below, [(run.epochs, run.losses) for run in runs], colour_of)
+            below.set(ylabel="loss")
+            above.tick_params(labelbottom=False)
+        below.set(xlabel="epoch (circle: the chosen snapshot)")
+        return drawing(figure, description)
+
+
+def _by_epoch(
+    axes: Axes, runs: Sequence[tuple[Sequence[int], Mapping[str, Sequence[float]]]], colour_of: Mapping[str, str]
+) -> None:
+    """A line per run and name."""
+    for epochs, by_name in runs:
+        for name, values in by_name.items():
+            dashes = "--" if "recall" in name else "-"  # often the same as accuracy
+            axes.plot(epochs, values, dashes, color=colour_of[name], linewidth=1.1)
+    axes.grid(color=FAINT, linewidth=0.8)
+    axes.set(xlim=(0, max(epoch for epochs, _ in runs for epoch in epochs) + 0.5))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))

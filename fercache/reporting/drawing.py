@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO, StringIO
-from itertools import count
-from math import ceil, floor
+from itertools import count, groupby
+from math import ceil, dist, floor
 from textwrap import wrap
 from typing import Any
 
@@ -123,14 +123,78 @@ def _trimmed(svg: str) -> tuple[str, str]:
     body = re.sub(r"font-family: [^;\"]*;?|<style.*?</style>", "", body, flags=re.DOTALL)
     # An image may have more columns than pixels on the screen: browsers should average them, not drop some.
     body = re.sub(r"image-rendering:[^;\"]*;?", "", body)
-    body = re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda match: _rounded(match[0]), body)
+    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
+    body = _CIRCLE.sub(_circle, body)
+    body = re.sub(r' (d|x|y|transform|cx|cy|r)="([^"]*)"', _shortened, body)
     view = re.search(r'viewBox="[^"]*"', body)
-    return view[0] if view else "", re.sub(r"\n\s*", "\n", body[body.index(">") + 1 :])
+    plain = re.sub(r"\n\s*", "\n", _without_groups(body[body.index(">") + 1 :]))
+    return view[0] if view else "", _styled_once(_joined(plain))
 
 
-def _rounded(attribute: str) -> str:
-    """Rounded to a hundredth of a pixel, which halves the size."""
-    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), attribute)
+def _shortened(attribute: re.Match[str]) -> str:
+    """Rounded to a tenth of a pixel and on one line: less than half the size."""
+    name, value = attribute[1], " ".join(attribute[2].split())
+    value = re.sub(r"-?\d+\.\d{2,}", lambda match: f"{float(match[0]):.1f}".removesuffix(".0"), value)
+    return f' {name}="{value}"'
+
+
+_CIRCLE = re.compile(r'<path d="M ([-\d.\s]+)((?:C [-\d.\s]+){8})z\s*"')
+"""A path as matplotlib draws a dot of its own size: eight curves, each from one point to the next."""
+
+
+def _circle(path: re.Match[str]) -> str:
+    """The start of a `circle` in place of such a path, or the path if it is another shape."""
+    start = [float(each) for each in path[1].split()]
+    ends = [[float(each) for each in curve.split()[-2:]] for curve in path[2].split("C")[1:]]
+    x, y = ((start[i] + ends[3][i]) / 2 for i in (0, 1))
+    radius = dist(start, ends[3]) / 2
+    if any(abs(dist((x, y), end) - radius) > 0.01 for end in ends):
+        return path[0]
+    return f'<circle cx="{x}" cy="{y}" r="{radius}"'
+
+
+def _without_groups(body: str) -> str:
+    """Without the groups that have no attribute, which change nothing."""
+    kept, is_plain = [], []
+    for part in re.split(r"(<g\b[^>]*>|</g>)", body):
+        if part.startswith("<g") and not part.endswith("/>"):
+            is_plain.append(part == "<g>")
+        dropped = part in ("<g>", "<g/>") or (part == "</g>" and is_plain.pop())
+        kept += [] if dropped else [part]
+    return "".join(kept)
+
+
+def _joined(body: str) -> str:
+    """With neighbouring groups of equal attributes in one; matplotlib draws every dot in a group of its own."""
+    found: list[str] = []
+    opened: list[str] = []
+    closed = ""
+    for line in body.split("\n"):
+        again = line.startswith("<g ") and line == closed and found[-1] == "</g>"
+        if line.startswith("<g "):
+            opened.append(line)
+        elif line == "</g>":
+            closed = opened.pop()
+        if again:
+            found.pop()
+        else:
+            found.append(line)
+    return "\n".join(found)
+
+
+_STYLED = re.compile(r'<(?:path|circle|use) [^>]*?((?: clip-path="[^"]*")? style="[^"]*")/>')
+
+
+def _styled_once(body: str) -> str:
+    """With a group around neighbours of one style, which states it once."""
+    found: list[str] = []
+    for style, lines in groupby(body.split("\n"), lambda line: (styled := _STYLED.fullmatch(line)) and styled[1]):
+        alike = list(lines)
+        if style and len(alike) > 2:
+            found += [f"<g{style}>", *(line.replace(f"{style}/>", "/>") for line in alike), "</g>"]
+        else:
+            found += alike
+    return "\n".join(found)
 
 
 def canvas(height: int) -> Figure:
@@ -151,10 +215,10 @@ def legend_height(names: Sequence[str]) -> int:
     return LINE * sum(len(_lines(name)) for name in names) + 8
 
 
-def draw_legend(figure: Figure, colour_of: Mapping[str, str]) -> None:
-    """Draws one line per name at the figure's top; long names take several."""
+def draw_legend(figure: Figure, colour_of: Mapping[str, str], top: int = 0) -> None:
+    """Draws one line per name, from `top` pixels below the figure's top; long names take several."""
     height = figure.get_figheight() * 72
-    top = 4
+    top += 4
     for name, colour in colour_of.items():
         for i, line in enumerate(_lines(name)):
             middle = 1 - (top + LINE / 2) / height

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from fercache.identity import key_of
 from fercache.records import Record
@@ -41,10 +42,15 @@ def _datasets(record: Record) -> _Datasets:
 
 def _method_key(record: Record) -> str:
     """The key of everything except the seed and the dataset that is left out."""
+    return key_of({**without_source(record), "sets": sorted(_datasets(record))})
+
+
+def without_source(record: Record) -> dict[str, Any]:
+    """What makes a record's method, except its source."""
     trained = {name: value for name, value in record.options.get("train", {}).items() if name != "source"}
     method = {"head": record.head, "trunk": record.trunk, "settings": record.settings, "train": trained}
     adapted = {"adaptation": record.adaptation.name} if record.adaptation else {}
-    return key_of({**method, **adapted, "encoder": record.encoder_key, "sets": sorted(_datasets(record))})
+    return {**method, **adapted, "encoder": record.encoder_key}
 
 
 def _renamed(record: Record, several: bool) -> Record:

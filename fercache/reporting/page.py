@@ -15,11 +15,12 @@ from fercache import registry
 from fercache.errors import FercacheError, UsageError
 from fercache.identity import file_hash, key_of
 from fercache.records import METRICS, WITHOUT_DUPLICATES, Record
+from fercache.reporting.boards import Board
 from fercache.reporting.drawing import with_own_names
 from fercache.reporting.export.figure_files import write_figures
 from fercache.reporting.report import Report, ReportRequest
 from fercache.reporting.sections import Content, Section, ordered
-from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, SHORT_NAMES, UNSEEN
+from fercache.reporting.table_rows import COMMON, METRIC_NAMES, MISSING, SELECTIONS, UNSEEN
 from fercache.store.atomic import remove_abandoned, write_json, write_text
 
 FEW = 5
@@ -210,14 +211,19 @@ def environment() -> Environment:
     found.globals |= {
         "metrics": METRICS,
         "metric_names": METRIC_NAMES,
-        "short_names": SHORT_NAMES,
         "selections": SELECTIONS,
         "missing": MISSING,
         "unseen": UNSEEN,
         "common": COMMON,
         "without_duplicates": WITHOUT_DUPLICATES,
+        "mean_first": mean_first,
     }
     return found
+
+
+def mean_first(board: Board) -> tuple[str, ...]:
+    """The columns of a board in tables of the page: the mean, which must not scroll out of sight, and the targets."""
+    return (*((UNSEEN,) if board.unseen else ()), *board.columns)
 
 
 def render(report: Report, parts: Sequence[PagePart]) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from fercache.datasets import DatasetName
 from fercache.images.corruptions import KINDS, Corruption, corruptions
 from fercache.records import METRICS
-from fercache.reporting.boards import MethodTable, headline_of, is_corrupted, method_rows, trained_alike
+from fercache.reporting.boards import MethodTable, headline_of, is_corrupted, trained_alike
+from fercache.reporting.method_rows import method_rows
 from fercache.reporting.table_rows import BY_ENCODER, BY_HEAD, Cell, Row, Scores, mean_scores
 
 if TYPE_CHECKING:

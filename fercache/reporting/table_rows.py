@@ -21,7 +21,6 @@ SELECTIONS = {
     "oracle": "chosen on the target itself: a bound, not a result",
 }
 METRIC_NAMES = {"accuracy": "accuracy", "mean_class_recall": "mean class recall", ADJUSTED: "adjusted accuracy"}
-SHORT_NAMES = {"accuracy": "Acc.", "mean_class_recall": "Recall", ADJUSTED: "Adj. acc."}
 BASELINES = ("zero-shot", "class-mean", "linear-probe")
 MISSING = "X"
 UNSEEN = "unseen"
@@ -33,11 +32,16 @@ BY_ENCODER, BY_HEAD = "†", "§"
 """Mark the targets that the encoder, and the head in its source, has seen."""
 
 
+Interval = tuple[float, float]
+"""The 95 % interval of a score on other faces, in percent, averaged over seeds."""
+
+
 @dataclass(frozen=True)
 class Cell:
-    """Percent, one value per seed; empty if a seed of the method is missing."""
+    """Percent, one value per seed; empty if a seed of the method is missing. Means of cells have no `interval`."""
 
     values: tuple[float, ...] = ()
+    interval: Interval | None = field(default=None, compare=False)
 
     @cached_property
     def mean(self) -> float | None:

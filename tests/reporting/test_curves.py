@@ -66,9 +66,8 @@ def test_every_method_has_a_line_of_its_points_and_is_named(draw: object) -> Non
 
 
 def test_points_of_reliability_grow_with_their_faces() -> None:
-    circles = re.findall(rf'd="([^"]*)" clip-path="[^"]*" style="fill: {SERIES[0]}', reliability(LINES, "").svg)
-    across = [[float(x) for x, _ in re.findall(r"([\d.]+) ([\d.]+) \n", circle)] for circle in circles]
-    sizes = [max(places) - min(places) for places in across]
+    (dots,) = re.findall(rf'<g[^>]* style="fill: {SERIES[0]}[^>]*>(.*?)</g>', reliability(LINES, "").svg, re.DOTALL)
+    sizes = [float(radius) for radius in re.findall(r'<circle [^>]*r="([\d.]+)"', dots)]
     assert len(sizes) == 3 and sizes == sorted(sizes) and sizes[2] > 1.5 * sizes[0]
 
 
@@ -79,4 +78,4 @@ def test_a_setting_has_evenly_spaced_values_a_curve_per_name_and_dots_for_seeds(
     assert source.count("M ") == unseen.count("M ") == 2  # broken where a cell is missing
     places = [float(x) for x in re.findall(r"[ML] ([\d.]+)", source + unseen)]
     steps = sorted(set(places))
-    assert np.diff(steps) == pytest.approx([np.diff(steps)[0]] * 3, abs=0.02)
+    assert np.diff(steps) == pytest.approx([np.diff(steps)[0]] * 3, abs=0.2)

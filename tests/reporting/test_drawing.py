@@ -17,6 +17,7 @@ from fercache.reporting.drawing import (
     STYLE,
     WIDTH,
     Drawing,
+    axes_within,
     canvas,
     draw_legend,
     drawing,
@@ -105,7 +106,7 @@ def test_numbers_that_are_text_are_not_rounded() -> None:
         figure = canvas(30)
         figure.text(0.123456, 0.5, "0.123456")
         svg = drawing(figure, "0.654321").svg
-    assert ">0.123456</text>" in svg and "<title>0.654321</title>" in svg and "41.98" in svg
+    assert ">0.123456</text>" in svg and "<title>0.654321</title>" in svg and 'x="42"' in svg
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,28 @@ def test_every_text_of_a_figure_is_literal(name: str) -> None:
         assert drawn.png  # drawn once more, outside of the style
         texts = ["".join(text.itertext()) for text in ElementTree.fromstring(drawn.document).iter(f"{SVG}text")]
         assert sum(text.split() == name.split() for text in texts) >= expected * bool(name.strip())
+
+
+def test_a_dot_of_its_own_size_is_a_circle_and_neighbours_state_their_style_once() -> None:
+    with mpl.rc_context(STYLE):
+        figure = canvas(100)
+        axes = axes_within(figure, (0, 0), (0, 0))
+        axes.set(xlim=(0, 340), ylim=(100, 0))
+        axes.scatter([50, 100, 200], [50, 20, 40], s=[16, 64, 144], color="#3b74b9")
+        svg = drawing(figure, "dots").svg
+    (group,) = re.findall(r"<g[^>]*fill: #3b74b9[^>]*>(.*?)</g>", svg, re.DOTALL)
+    found = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', group)
+    assert [[float(each) for each in circle] for circle in found] == [[50, 50, 2], [100, 20, 4], [200, 40, 6]]
+    assert group.count("style=") == 0 and "C " not in svg
+
+
+def test_groups_without_attributes_are_gone_and_the_rest_is_closed_in_order() -> None:
+    with mpl.rc_context(STYLE):
+        figure = canvas(60)
+        axes = axes_within(figure, (30, 5), (20, 5))
+        axes.plot([0, 1, 2], [0, 2, 1], "o-")
+        axes.scatter([0, 1, 2], [0, 2, 1])
+        svg = drawing(figure, "groups").svg
+    assert "<g>" not in svg and "<g/>" not in svg
+    root = ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1))
+    assert len(root.findall(".//use")) == 6

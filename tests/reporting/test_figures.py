@@ -51,7 +51,7 @@ def test_bars_and_dots_are_drawn_for_what_was_measured() -> None:
 
 def whiskers(svg: str) -> list[float]:
     """How long each one is, in pixels."""
-    ends = re.findall(r'<path d="M ([\d.]+) ([\d.]+) \nL ([\d.]+) \2 \n"[^>]*style="[^"]*stroke: currentColor', svg)
+    ends = re.findall(r'<path d="M ([\d.]+) ([\d.]+) L ([\d.]+) \2"[^>]*style="[^"]*stroke: currentColor', svg)
     return [float(right) - float(left) for left, _, right in ends]
 
 

@@ -10,7 +10,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from fercache.reporting.page import write_report
-from tests.fake_records import corrupted_records, demo_records
+from fercache.store.run_files import run_files
+from fercache.store.runs import write_run
+from tests.fake_records import corrupted_records, demo_records, fake_record
 from tests.reporting.reported import measured
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -38,6 +40,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a page of two sources whose runs are in a cache, so that it has a matrix and curves."""
+    folder = tmp_path_factory.mktemp("reports")
+    records = [
+        fake_record(head, target=target, source=source, snapshot="epoch-2")
+        for source in ("synthetic:studio", "synthetic:webcam")
+        for head in ("linear-probe", "text-similarity")
+        for target in ("synthetic:studio", "synthetic:night", "synthetic:sketch")
+    ]
+    scores = {"validation_accuracy": 0.8, "validation_mean_class_recall": 0.7, "similarity": 0.5}
+    rows = [{"epoch": epoch, **scores, "snapshot": f"epoch-{epoch}"} for epoch in (1, 2, 3)]
+    for run in {record.run for record in records if record.head == "text-similarity"}:
+        write_run(folder / "runs" / run, run_files(folder / "runs" / run, config={}, history=rows, snapshots={}))
+    return write_report(records, folder / "many", folder).as_uri()
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
@@ -47,6 +66,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, report: str) -> Iterator[Page]:
+    yield from watched(browser, report)
+
+
+@pytest.fixture
+def page_of_many(browser: Browser, many: str) -> Iterator[Page]:
+    yield from watched(browser, many)
+
+
+def watched(browser: Browser, report: str) -> Iterator[Page]:
     """The page, which must neither complain nor ask for anything else, whatever a test does to it."""
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.set_default_timeout(5000)
@@ -126,7 +154,7 @@ def test_the_page_itself_does_not_scroll_sideways(page: Page, width: int) -> Non
 def test_a_table_that_goes_on_has_a_shadow_until_its_end(page: Page) -> None:
     def is_shaded(width: int, end: bool) -> bool:
         page.set_viewport_size({"width": width, "height": 900})
-        table = page.locator(".scroll").first
+        table = page.locator("#scores .scroll").first
         table.evaluate("(element, end) => { element.scrollLeft = end ? element.scrollWidth : 0; }", end)
         image = Image.open(BytesIO(table.screenshot())).convert("L")
         # Beside the caption, which never reaches the edge.
@@ -159,3 +187,88 @@ def test_without_its_script_the_page_is_whole(browser: Browser, report: str) -> 
     assert page.locator("#filters").is_hidden()
     assert shown(page) == ["zero-shot", "linear-probe", "sigmoid-mask", "sigmoid-mask", "text-similarity"]
     page.close()
+
+
+def test_the_result_is_on_the_first_screen_and_secondary_sections_are_folded(page: Page) -> None:
+    summary = page.locator("#summary").bounding_box()
+    assert summary and summary["y"] + summary["height"] < 900
+    assert page.locator("#summary h3").inner_text() == "text-similarity (mlp trunk) has the highest score, untested"
+    for name in ("policies", "robustness", "samples", "repeat"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box and box["height"] < 100, name
+
+
+def test_a_link_opens_what_it_leads_to(page: Page) -> None:
+    table = page.locator("#policies table").first
+    assert not table.is_visible()
+    link = page.get_by_role("navigation").get_by_role("link", name="Selection policies")
+    for _ in range(2):  # the second time, the address does not change
+        link.focus()
+        page.keyboard.press("Enter")
+        table.wait_for(state="visible")
+        page.locator("#policies > details > summary").click()
+        assert not table.is_visible()
+
+
+def test_a_page_that_is_opened_at_a_folded_section_shows_it(browser: Browser, report: str) -> None:
+    page = browser.new_page()
+    page.goto(f"{report}#repeat")
+    assert page.locator("#repeat pre").is_visible()
+    page.close()
+
+
+def test_paper_opens_everything(page: Page) -> None:
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    assert not page.locator(".copy").first.is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#policies > details:not([open])").count() == 1
+
+
+def test_a_command_is_copied(browser: Browser, report: str) -> None:
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{report}#repeat")
+    page.locator("pre .copy").first.click()
+    command = "fercache extract --dataset synthetic:studio --encoder bundled"
+    assert page.evaluate("navigator.clipboard.readText()") == command
+    page.get_by_role("button", name="Copy all commands").click()
+    assert page.evaluate("navigator.clipboard.readText()").startswith(f"{command}\n")
+    context.close()
+
+
+def test_the_matrix_switches_metrics_and_unfolds_sources(page_of_many: Page) -> None:
+    page = page_of_many
+    rows = page.locator("#matrix tbody tr:visible")
+    first = [row.inner_text() for row in rows.all()]
+    assert len(first) == 1 + 2 + 1 and ["source" in row for row in first] == [False, True, False, False]
+    button = page.locator("#matrix").get_by_role("button", name="linear-probe")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true" and rows.count() == 1 + 2 + 1 + 2
+    page.keyboard.press("Enter")
+    assert rows.count() == len(first)
+    page.get_by_role("radio", name="mean class recall").check()
+    second = [row.inner_text() for row in rows.all()]
+    assert len(second) == len(first) and all(a != b for a, b in zip(first, second, strict=True))
+
+
+def test_the_curves_have_a_circle_for_each_run(page_of_many: Page) -> None:
+    page = page_of_many
+    page.get_by_role("link", name="Learning curves").click()
+    figures = page.locator("#curves figure")
+    assert figures.count() == 2 and figures.first.is_visible()
+    assert "circle: the chosen snapshot" in figures.first.locator("svg").text_content()
+    assert "Epochs chosen: 2." in figures.first.locator("svg title").text_content()
+
+
+def test_headings_and_names_stay_in_sight_where_a_table_scrolls(page_of_many: Page) -> None:
+    page = page_of_many
+    page.set_viewport_size({"width": 390, "height": 844})
+    box = page.locator("#scores .scroll").first
+    box.evaluate("element => { element.style.maxHeight = '200px'; element.scrollTo(300, 300); }")
+    outer, name = box.bounding_box(), box.locator("tbody th").last.bounding_box()
+    heading = box.locator("thead").bounding_box()
+    assert outer and name and heading
+    assert abs(name["x"] - outer["x"]) < 2 and abs(heading["y"] - outer["y"]) < 2

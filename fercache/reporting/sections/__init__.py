@@ -24,8 +24,8 @@ from fercache.reporting.drawing import Drawing
 from fercache.reporting.report import Report
 
 ORDER = (
-    *("scores", "ranks", "differences", "policies", "settings", "robustness", "adaptations"),
-    *("few-labels", "unlabelled", "targets", "maps", "masks", "samples", "repeat"),
+    *("summary", "scores", "matrix", "differences", "targets", "ranks", "curves", "policies", "settings"),
+    *("robustness", "adaptations", "few-labels", "unlabelled", "maps", "masks", "samples", "repeat"),
 )
 """The order of the built-in sections; any other section comes `after` one of them."""
 
@@ -35,12 +35,14 @@ class Content:
     """The content of a section in one report.
 
     `context` are the template's variables, `drawings` figures by the name of their files in `figures/` (without a
-    suffix: each is written as SVG and PNG), and `files` the text of files beside the page, by name.
+    suffix: each is written as SVG and PNG), and `files` the text of files beside the page, by name. `gist` says what a
+    folded section has to say, in a few words.
     """
 
     context: Mapping[str, Any] = field(default_factory=dict)
     drawings: Mapping[str, Drawing] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    gist: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Section:
 
     `title` is shown in the navigation, and `heading` (default: the title) above the section. `files` describes each of
     its files, by name or pattern: a matching file that is not in the content is from an earlier report and is deleted.
-    A `footer` comes below the main part of the page.
+    A `footer` comes below the main part of the page. A `folded` section shows its heading and its content's gist until
+    it is opened, by a click or by a link to it.
     """
 
     title: str
@@ -65,6 +68,7 @@ class Section:
     after: str = "samples"
     files: Mapping[str, str] = field(default_factory=dict)
     footer: bool = False
+    folded: bool = False
 
     @property
     def is_own(self) -> bool:

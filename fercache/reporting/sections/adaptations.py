@@ -77,7 +77,8 @@ class View:
 def content(report: Report) -> Content | None:
     """Shown if any run was adapted."""
     views = [view for board in report.boards if (view := _view(board, report))]
-    return Content({"views": views}) if views else None
+    names = dict.fromkeys(row.adaptation for view in views for row in view.rows)
+    return Content({"views": views}, gist=", ".join(names)) if views else None
 
 
 _Case = tuple[str, str]
@@ -160,4 +161,4 @@ def _gain(before: Record, after: Record) -> float:
     return 100 * (_accuracy(after) - _accuracy(before))
 
 
-plugin = Section(title="Adapted to the target", template=beside(__file__), content=content)
+plugin = Section(title="Adapted to the target", template=beside(__file__), content=content, folded=True)

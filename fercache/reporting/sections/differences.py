@@ -1,7 +1,7 @@
 """Differences: every method of a board against a baseline, on the faces that both scored, with tests."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,9 @@ from fercache.scoring.comparison import Difference, Runs, all_differences, holm,
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LEVEL = 0.05
+"""A difference is significant if its adjusted p is below."""
 
 COLUMNS = [
     *METHOD_COLUMNS,
@@ -75,9 +78,32 @@ class BoardDifferences:
         return [column for column in (UNSEEN, *self.board.columns) if column in there]
 
     @property
+    def alike(self) -> str:
+        """What all cells say, if they say the same; else ""."""
+        return same_result(self.differences)
+
+    @property
     def about_models(self) -> bool:
         """Whether any difference is about trained models only, not methods."""
         return any(each.difference.about != "methods" for each in self.differences)
+
+
+def same_result(found: Collection[MethodDifference]) -> str:
+    """What the cells say, if all on single targets say the same, and all means do; else ""."""
+    means, single = ([each for each in found if (each.target == UNSEEN) == mean] for mean in (True, False))
+    said = [{_result(each) for each in part} for part in (means, single) if part]
+    if len(found) < 2 or any(len(results) > 1 for results in said):
+        return ""
+    results = list(dict.fromkeys(result for part in said for result in part))
+    if len(results) == 1:
+        return f"all {len(found)} cells: {results[0]}"
+    return f"mean over the unseen targets: {results[0]}; on single targets, all {len(single)} cells: {results[1]}"
+
+
+def _result(found: MethodDifference) -> str:
+    if found.p_holm >= LEVEL:
+        return "no difference to be seen"
+    return "significantly better" if found.difference.value > 0 else "significantly worse"
 
 
 @dataclass(frozen=True)
@@ -94,7 +120,8 @@ def content(report: Report) -> Content | None:
     baseline, reader = report.request.baseline, report.reader
     found = differences(report.records, reader, baseline) if reader and baseline else []
     files = {"differences.csv": csv_text(differences_frame(found))}
-    return Content({"differences": found}, files=files) if found else None
+    context = {"differences": found, "same_result": same_result}
+    return Content(context, files=files) if found else None
 
 
 def differences(records: Sequence[Record], reader: Reader, baseline: str) -> list[BoardDifferences]:

@@ -140,4 +140,6 @@ def _described(test: MaskRecord) -> str:
     return f"{test.distance:.2f} ({test.null:.2f}, p = {test.p:.3g})"
 
 
-plugin = Section(title="Masks", template=beside(__file__), content=content, files={"masks-*.svg": "drawings of masks"})
+plugin = Section(
+    title="Masks", template=beside(__file__), content=content, folded=True, files={"masks-*.svg": "drawings of masks"}
+)

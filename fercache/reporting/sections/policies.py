@@ -1,13 +1,14 @@
 """Selection policies: every method under each of them, and what the oracle would have gained."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fercache.records import MAIN
 from fercache.reporting.boards import Board
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.table_rows import Cell, Method, Row
+from fercache.reporting.table_rows import UNSEEN, Cell, Method, Row
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,16 @@ class Gain:
 
 def content(report: Report) -> Content:
     """Always shown."""
-    return Content({"views": [(board, policy_rows(board), gains(board)) for board in report.boards]})
+    views = [(board, policy_rows(board), gains(board)) for board in report.boards]
+    return Content({"views": views}, gist=_gist(views))
+
+
+def _gist(views: Sequence[tuple[Board, Sequence[tuple[Row, str, int]], Sequence[Gain]]]) -> str:
+    found = [gain.cells[UNSEEN].mean for _, _, gained in views for gain in gained if UNSEEN in gain.cells]
+    most = max((mean for mean in found if mean is not None), default=None)
+    if most is not None:
+        return f"choosing on the target itself would add up to {most:.1f} points of accuracy"
+    return "all alike" if all(policy == "all alike" for _, rows, _ in views for _, policy, _ in rows) else ""
 
 
 def policy_rows(board: Board) -> list[tuple[Row, str, int]]:
@@ -65,4 +75,4 @@ def _gain(oracle: Cell, chosen: Cell) -> Cell:
     return Cell(tuple(bound - score for bound, score in zip(oracle.values, chosen.values, strict=True)))
 
 
-plugin = Section(title="Selection policies", template=beside(__file__), content=content)
+plugin = Section(title="Selection policies", template=beside(__file__), content=content, folded=True)

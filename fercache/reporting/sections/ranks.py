@@ -19,7 +19,7 @@ from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.sections._compared import Compared, Metric, Side, on_shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
 from fercache.runtime.progress import Bar, progress
-from fercache.scoring.comparison import Runs, all_differences, holm, target_units
+from fercache.scoring.comparison import Difference, Runs, all_differences, holm, target_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +41,26 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Column:
+    """The methods compared in one column, and their comparison by metric."""
+
+    methods: list[Method]
+    compared: Mapping[Metric, Compared]
+
+    def ranges(self, metric: Metric) -> dict[Method, Range]:
+        """The ranks that each method may have."""
+        found = self.compared[metric].found
+        return dict(zip(self.methods, rank_ranges(found.value, found.p), strict=True))
+
+    def against(self, method: Method, metric: Metric) -> dict[Method, tuple[Difference, bool]]:
+        """The difference of every other method to `method`, as a fraction, and whether one of them ranks higher."""
+        found, place = self.compared[metric].found, self.methods.index(method)
+        clear = clear_differences(found.p)[place]
+        pairs = zip(self.methods, found.to(place), clear, strict=True)
+        return {other: (difference, bool(ranked)) for other, difference, ranked in pairs if other != method}
+
+
+@dataclass(frozen=True)
 class BoardRanks:
     """The ranks of one board: `ranges[method][column, metric]`, where a column is a target label or "unseen".
 
@@ -54,20 +74,15 @@ class BoardRanks:
     missing: tuple[str, ...]
     single: frozenset[Method]
     """Methods with random parts and a single seed: their ranks are those of that model."""
-
-
-@dataclass(frozen=True)
-class _Column:
-    """The methods compared in one column, and their comparison by metric."""
-
-    methods: list[Method]
-    compared: Mapping[Metric, Compared]
+    overall: Column | None = None
+    """The comparison over all unseen targets, or on the only one."""
 
 
 def content(report: Report) -> Content | None:
     """Shown if a board has two or more methods with predictions."""
     found = report.once(report_ranks)
-    return Content({"ranks": found}, files={"ranks.csv": csv_text(ranks_frame(found))}) if found else None
+    files = {"ranks.csv": csv_text(ranks_frame(found))}
+    return Content({"ranks": found}, files=files, gist="on every target, in both metrics") if found else None
 
 
 def report_ranks(report: Report) -> list[BoardRanks]:
@@ -75,15 +90,10 @@ def report_ranks(report: Report) -> list[BoardRanks]:
     return ranks(report.records, report.reader) if report.reader else []
 
 
-def places_shared(found: Iterable[BoardRanks], board: Board, method: Method) -> tuple[int, int] | None:
-    """How many other methods may share the method's rank on the unseen targets, and how many there are, or None."""
-    for ranked in found:
-        if (ranked.board.encoder_key, ranked.board.source) == (board.encoder_key, board.source):
-            for other, places in ranked.ranges.items():
-                if (other.key, other.readout) == (method.key, method.readout) and (UNSEEN, "accuracy") in places:
-                    place = places[UNSEEN, "accuracy"]
-                    return place.worst - place.best, place.methods - 1
-    return None
+def ranks_of(found: Iterable[BoardRanks], board: Board) -> BoardRanks | None:
+    """The ranks of a board; None if nothing was compared there."""
+    keys = board.encoder_key, board.source
+    return next((each for each in found if (each.board.encoder_key, each.board.source) == keys), None)
 
 
 def ranks(records: Sequence[Record], reader: Reader) -> list[BoardRanks]:
@@ -123,13 +133,17 @@ def rank_ranges(value: NDArray[np.float64], p: NDArray[np.float64]) -> list[Rang
 
     A method ranks below those that are significantly better, and above those that are significantly worse.
     """
-    count = len(value)
-    above = np.triu_indices(count, 1)
-    clear = np.zeros((count, count), dtype=bool)
-    clear[above] = np.array(holm(list(p[above]))) < LEVEL
-    clear |= clear.T
+    count, clear = len(value), clear_differences(p)
     better, worse = (clear & (value < 0)).sum(axis=1), (clear & (value > 0)).sum(axis=1)
     return [Range(1 + int(b), count - int(w), count) for b, w in zip(better, worse, strict=True)]
+
+
+def clear_differences(p: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(M, M) p values of all pairs -> (M, M) whether their differences are significant, Holm-adjusted."""
+    above = np.triu_indices(len(p), 1)
+    clear = np.zeros(p.shape, dtype=bool)
+    clear[above] = np.array(holm(list(p[above]))) < LEVEL
+    return np.asarray(clear | clear.T)
 
 
 def _targets(board: Board) -> list[str]:
@@ -150,17 +164,20 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
                     missing.append(f"{row.method} on {target}: {error}")
         try:
             if len(sides) > 1:
-                columns[target] = _Column([side.method for side in sides], on_shared_faces(sides)[1])
+                columns[target] = Column([side.method for side in sides], on_shared_faces(sides)[1])
         except UsageError as error:
             missing.append(f"{target}: {error}")
-    unseen = [columns[target] for target in board.headline[0].unseen if target in columns]
-    if len(unseen) == len(board.headline[0].unseen) > 1:
-        columns = {UNSEEN: _over_targets(unseen), **columns}
+    counted = board.counted
+    unseen = [columns[target] for target in counted if target in columns]
+    overall = None
+    if counted and len(unseen) == len(counted):
+        overall = unseen[0] if len(unseen) == 1 else _over_targets(unseen)
+    if overall and len(unseen) > 1:
+        columns = {UNSEEN: overall, **columns}
     ranges: dict[Method, dict[tuple[str, Metric], Range]] = defaultdict(dict)
     for name, column in columns.items():
-        for metric, compared in column.compared.items():
-            places = rank_ranges(compared.found.value, compared.found.p)
-            for method, there in zip(column.methods, places, strict=True):
+        for metric in column.compared:
+            for method, there in column.ranges(metric).items():
                 ranges[method][name, metric] = there
     rows = sorted(
         (row for row in board.headline if row.method in ranges),
@@ -180,6 +197,7 @@ def _board_ranks(board: Board, of_cell: OfCell, reader: Reader, bar: Bar) -> Boa
         ranges=ranges,
         missing=tuple(missing),
         single=frozenset(single),
+        overall=overall if overall and overall.compared else None,
     )
 
 
@@ -189,11 +207,11 @@ def _place(row: Row, ranges: Mapping[tuple[str, Metric], Range], column: str) ->
     return (np.inf, 0, 0) if there is None else (there.best, there.worst, -(mean or 0))
 
 
-def _over_targets(columns: Sequence[_Column]) -> _Column:
+def _over_targets(columns: Sequence[Column]) -> Column:
     """The column over all targets, a random sample, of the methods that were compared on each of them."""
     methods = [method for method in columns[0].methods if all(method in column.methods for column in columns)]
     if len(methods) < 2:
-        return _Column(methods, {})
+        return Column(methods, {})
     places = [[column.methods.index(method) for method in methods] for column in columns]
     together = {}
     for metric in METRICS:
@@ -203,7 +221,7 @@ def _over_targets(columns: Sequence[_Column]) -> _Column:
         runs = [Runs(np.hstack([each.values for each in of]), of[0].seeded) for of in zip(*scores, strict=True)]
         least = np.mean(of_faces, axis=0) / len(columns)
         together[metric] = Compared(runs, all_differences(runs, target_units(len(columns)), least))
-    return _Column(methods, together)
+    return Column(methods, together)
 
 
 plugin = Section(
@@ -211,5 +229,6 @@ plugin = Section(
     heading="Ranks within noise",
     template=beside(__file__),
     content=content,
+    folded=True,
     files={"ranks.csv": "the ranks within noise"},
 )

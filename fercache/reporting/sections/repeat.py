@@ -11,20 +11,21 @@ from fercache.reporting.sections import Content, Section, beside
 def content(report: Report) -> Content:
     """Always shown."""
     asked, records = report.request, report.records
+    repeated = commands(
+        report.stored,
+        report.name,
+        asked.baseline,
+        about=asked.about,
+        thumbnails=asked.thumbnails,
+        class_mix=asked.class_mix,
+    )
     context = {
-        "commands": commands(
-            report.stored,
-            report.name,
-            asked.baseline,
-            about=asked.about,
-            thumbnails=asked.thumbnails,
-            class_mix=asked.class_mix,
-        ),
+        "commands": repeated,
         "keys": sorted({key for record in records for key in _keys(record)}),
         "runs": sorted({(record.run, record.keys.get("run", "")) for record in records}),
         "versions": sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
     }
-    return Content(context)
+    return Content(context, gist=f"{len(repeated)} commands reproduce this report")
 
 
 def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
@@ -34,4 +35,4 @@ def _keys(record: Record) -> Iterable[tuple[str, str, str]]:
     yield from ((kind, names.get(kind, ""), key) for kind, key in record.keys.items() if kind != "run")
 
 
-plugin = Section(title="Keys and commands", template=beside(__file__), content=content, footer=True)
+plugin = Section(title="Keys and commands", template=beside(__file__), content=content, footer=True, folded=True)

@@ -39,7 +39,8 @@ def content(report: Report) -> Content | None:
         if view.figure
     ]
     files = {"robustness.csv": csv_text(robustness_rows(report.scores))}
-    return Content({"robustness": views, "kinds": kinds} | names, figure_names(drawings), files)
+    gist = f"{', '.join(dict.fromkeys(view.table.target for view in views))}, {len(kinds)} corruptions"
+    return Content({"robustness": views, "kinds": kinds} | names, figure_names(drawings), files, gist)
 
 
 def robustness_view(table: Robustness, found: Sequence[Board]) -> RobustnessView:
@@ -73,5 +74,6 @@ plugin = Section(
     title="Robustness",
     template=beside(__file__),
     content=content,
+    folded=True,
     files={"robustness.csv": "the tables of corrupted targets, by severity"},
 )

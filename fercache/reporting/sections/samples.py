@@ -11,7 +11,9 @@ from fercache.reporting.sections import Content, Section, beside
 
 def content(report: Report) -> Content:
     """Always shown."""
-    return Content({"samples": samples(report.records)})
+    found = samples(report.records)
+    kept, left_out = sum(row[3] for row in found), sum(row[4] for row in found)
+    return Content({"samples": found}, gist=f"{kept:,} faces scored, {left_out:,} left out")
 
 
 def samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, str]]:
@@ -24,4 +26,4 @@ def samples(records: Sequence[Record]) -> list[tuple[str, str, str, int, int, st
     return sorted((name, *counts) for counts, names in targets.items() for name in collapsed(names))
 
 
-plugin = Section(title="Samples", template=beside(__file__), content=content)
+plugin = Section(title="Samples", template=beside(__file__), content=content, folded=True)

@@ -1,6 +1,6 @@
-"""Scores: methods x targets, the leading method, and the distance of the targets from the source."""
+"""Scores: methods x targets, and the distance of the targets from the source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fercache.csv_cells import csv_text
@@ -15,12 +15,16 @@ from fercache.reporting.export.markdown import markdown
 from fercache.reporting.export.paper_tables import kept_faces, paper_tables
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.sections.ranks import BoardRanks, places_shared, report_ranks
-from fercache.reporting.table_rows import SELECTIONS, Cell, Row
+from fercache.reporting.sections._compared import Metric
+from fercache.reporting.sections.ranks import BoardRanks, Range, ranks_of, report_ranks
+from fercache.reporting.table_rows import SELECTIONS, Cell
 from fercache.scoring.drift import Drift
 
 Best = dict[tuple[str, str], float | None]
 """The highest mean by column and metric, as printed."""
+
+Ranges = Mapping[tuple[str, Metric], Range]
+"""A method's ranks by column and metric."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,15 @@ class Distance:
 
 @dataclass(frozen=True)
 class BoardScores:
-    """A board on the page. `best` is by selection policy; the oracle has none. `leader_gap` is in points.
+    """A board on the page. `best` is by selection policy; the oracle has none.
 
-    `shared` counts the other methods that may share the leader's rank, and all others; None if not compared.
-    `not_compared` are training datasets that were not searched for images of the targets.
+    `ranks` within noise are by method key and readout, then by column and metric. `not_compared` are training datasets
+    that were not searched for images of the targets.
     """
 
     board: Board
     best: dict[str, Best]
-    leader: Row | None
-    leader_gap: float | None
-    shared: tuple[int, int] | None
+    ranks: dict[tuple[str, str], Ranges]
     gap: Drawing | None
     not_compared: list[str]
     distances: list[Distance]
@@ -80,13 +82,12 @@ def _files(report: Report) -> dict[str, str]:
 
 def board_scores(board: Board, records: Sequence[Record], ranked: Sequence[BoardRanks] = ()) -> BoardScores:
     """The scores of a board as the page shows them."""
-    leader = _leader(board)
+    found = ranks_of(ranked, board)
+    ranges = found.ranges.items() if found else ()
     return BoardScores(
         board=board,
         best={selection: _best(board, selection) for selection in board.selections},
-        leader=leader,
-        leader_gap=_leader_gap(board, leader) if leader else None,
-        shared=places_shared(ranked, board, leader.method) if leader else None,
+        ranks={(method.key, method.readout): there for method, there in ranges},
         gap=_gap(board),
         not_compared=_not_compared(board, records),
         distances=distances(board, records),
@@ -98,18 +99,6 @@ def _best(board: Board, selection: str) -> Best:
         return {}
     rows = [row for row in board.rows if row.selection == selection]
     return {(column, metric): board.best(rows, column, metric) for column in board.shown for metric in board.metrics}
-
-
-def _leader(board: Board) -> Row | None:
-    """The headline row with the best mean accuracy over the unseen targets; None if no row has such a mean."""
-    leader = board.leading(board.headline)
-    return leader if leader and board.comparable_mean(leader) is not None else None
-
-
-def _leader_gap(board: Board, leader: Row) -> float | None:
-    """The leader's mean over unseen targets minus its score on its own source, in points."""
-    source, unseen = board.source_accuracy(leader), leader.unseen_mean["accuracy"].mean
-    return None if source is None or unseen is None else unseen - source
 
 
 def _gap(board: Board) -> Drawing | None:

@@ -44,7 +44,8 @@ def content(report: Report) -> Content | None:
         (("setting", report.slugs[board.encoder_key, board.source], sweep.head, sweep.name), sweep.drawing)
         for board, sweep in found
     )
-    return Content({"sweeps": found}, drawings) if found else None
+    gist = ", ".join(dict.fromkeys(sweep.name for _, sweep in found))
+    return Content({"sweeps": found}, drawings, gist=gist) if found else None
 
 
 def sweeps(board: Board) -> list[Sweep]:
@@ -86,4 +87,4 @@ def _sweep(board: Board, kind: _Kind, rows: dict[float, Row]) -> Sweep | None:
     return Sweep(head, trunk, name, fixed=fixed, values=tuple(rows), curves=curves, drawing=drawing)
 
 
-plugin = Section(title="Settings", template=beside(__file__), content=content)
+plugin = Section(title="Settings", template=beside(__file__), content=content, folded=True)

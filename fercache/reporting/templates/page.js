@@ -1,5 +1,6 @@
 "use strict";
-// Sorts and filters the tables of scores. Without it everything can be read; only the controls are not there.
+// Sorts and filters the tables of scores, folds rows, copies commands, and opens what a link leads to. Without it
+// everything can be read; only the controls are not there.
 (() => {
   const form = document.getElementById("filters");
   const tables = [...document.querySelectorAll("table[data-headline]")].map((table) => ({
@@ -74,5 +75,67 @@
     form.addEventListener("submit", (event) => event.preventDefault());
     document.getElementById("unfilter").addEventListener("click", reset);
     filter(); // browsers keep what was chosen before a reload
+  }
+
+  // A body of rows that says the same thing in all of them shows its first row only.
+  for (const body of document.querySelectorAll("tbody.unfolds")) {
+    const [first, ...rest] = body.rows;
+    const button = document.createElement("button");
+    const show = (open) => {
+      button.setAttribute("aria-expanded", open);
+      rest.forEach((row) => { row.hidden = !open; });
+    };
+    button.type = "button";
+    button.append(...first.cells[0].childNodes);
+    first.cells[0].append(button);
+    button.addEventListener("click", () => show(button.getAttribute("aria-expanded") !== "true"));
+    show("open" in body.dataset);
+  }
+
+  // A link opens what it leads to, and all that is around it.
+  function reveal() {
+    const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    const own = target.querySelector(":scope > details");
+    if (own) own.open = true;
+    for (let around = target.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+    target.scrollIntoView();
+  }
+  window.addEventListener("hashchange", reveal);
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.('a[href^="#"]');
+    if (link && link.hash === location.hash) reveal(); // no change, so no event
+  });
+  reveal();
+
+  const closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed.push(...document.querySelectorAll("details:not([open])"));
+    closed.forEach((details) => { details.open = true; });
+  });
+  window.addEventListener("afterprint", () => closed.splice(0).forEach((details) => { details.open = false; }));
+
+  function copyButton(text, name, label) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = name;
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = name; }, 1500);
+    });
+    return button;
+  }
+  for (const block of navigator.clipboard ? document.querySelectorAll("pre") : []) {
+    const lines = block.textContent.split("\n").filter(Boolean);
+    block.replaceChildren(...lines.map((text, place) => {
+      const line = document.createElement("span");
+      line.className = "line";
+      line.append(copyButton(text, "Copy", `Copy command ${place + 1}`), text, "\n");
+      return line;
+    }));
+    block.before(copyButton(lines.join("\n") + "\n", "Copy all", "Copy all commands"));
   }
 })();

@@ -10,6 +10,7 @@ from fercache.reporting.boards import boards
 from fercache.reporting.page import write_report
 from fercache.reporting.sections._leader import leader
 from fercache.reporting.sections.scores import BoardScores, board_scores, distances
+from fercache.reporting.sections.summary import verdict
 from fercache.scoring.drift import Drift
 from tests.fake_records import demo_records, fake_record
 
@@ -24,13 +25,6 @@ def view() -> BoardScores:
     return view_of(list(demo_records()))
 
 
-def test_the_leader_is_the_best_on_unseen_targets_and_its_gap_is_in_points(view: BoardScores) -> None:
-    assert view.leader and view.leader.method.head == "text-similarity"
-    source, unseen = view.board.source_scores(view.leader), view.leader.unseen_mean["accuracy"].mean
-    assert source and source["accuracy"].mean is not None and unseen is not None and view.leader_gap is not None
-    assert view.leader_gap == pytest.approx(unseen - source["accuracy"].mean)
-
-
 def test_every_policy_has_its_best_cells_but_the_oracle(view: BoardScores) -> None:
     assert list(view.best) == ["source-val", "last", "oracle"] and view.best["oracle"] == {}
     for selection in ("source-val", "last"):
@@ -43,8 +37,8 @@ def test_the_leader_of_the_page_is_the_one_whose_errors_are_shown() -> None:
     """Where the best of all was scored on fewer faces, too."""
     records = [fewer_faces(record) if record.head == "text-similarity" else record for record in demo_records()]
     (board,) = boards(frame(records))
-    shown, leading = board_scores(board, records).leader, leader(board, records)
-    assert shown and leading and shown.method == leading.method and shown.method.head == "sigmoid-mask"
+    shown, leading = verdict(board, None).best, leader(board, records)
+    assert shown and leading and shown.row.method == leading.method and shown.row.method.head == "sigmoid-mask"
 
 
 def fewer_faces(record: Record) -> Record:

@@ -96,7 +96,7 @@ def test_a_section_is_one_file_and_stands_in_page_navigation_and_files(
     page = write_report([record], folder).read_text(encoding="utf-8")
     assert '<section id="run-list">\n<h2>All runs</h2>\n<ul><li>&lt;run&gt;</li></ul>\n</section>' in page
     nav = page.partition("<nav")[2].partition("</nav>")[0]
-    assert '<a href="#scores">Scores</a>\n<a href="#run-list">Runs &amp; more</a>\n<a href="#policies">' in nav
+    assert '<a href="#targets">Targets</a>\n<a href="#run-list">Runs &amp; more</a>\n<a href="#policies">' in nav
     assert "<li><code>runs.csv</code>: a line per run</li>" in page
     assert (folder / "runs.csv").read_text(encoding="utf-8") == "run\n<run>"
     assert {"run-lengths.svg", "run-lengths.png"} <= {path.name for path in (folder / "figures").iterdir()}
@@ -151,7 +151,7 @@ def test_sections_stand_after_the_one_that_they_name_and_in_the_order_of_their_n
     own = dict.fromkeys(reversed(ORDER), after("samples"))
     others: Mapping[str, Section] = {"b": after("ranks"), "c": after("samples"), "a": after("ranks")}
     names = ordered(own | others)
-    assert names[1:5] == ["ranks", "a", "b", "differences"] and names[-3:] == ["samples", "c", "repeat"]
+    assert names[5:9] == ["ranks", "a", "b", "curves"] and names[-3:] == ["samples", "c", "repeat"]
     with pytest.raises(FercacheError, match=r"'a' .* comes after 'rank', which does not exist. Did you mean 'ranks'"):
         ordered(own | {"a": after("rank")})
 
@@ -185,7 +185,7 @@ def test_predictions_give_errors_ranks_and_with_a_baseline_differences(records: 
 
 def test_without_predictions_no_section_needs_them(records: list[Record]) -> None:
     found = shown(Report("latest", records, request=ReportRequest(baseline="zero-shot")))
-    assert list(found) == ["scores", "policies", "targets", "samples", "repeat"]
+    assert list(found) == ["summary", "scores", "targets", "policies", "samples", "repeat"]
     assert set(found["scores"].files) == {"results.csv", "summary.csv", "table.md", "table.tex"}
 
 
