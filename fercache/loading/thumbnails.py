@@ -16,6 +16,7 @@ from fercache.errors import UsageError
 from fercache.images.colours import Unreadable
 from fercache.loading.originals import faces_with
 from fercache.reporting.report import FaceImages
+from fercache.runtime.progress import progress
 from fercache.settings import Settings
 from fercache.store.tables import TableInfo, find_tables
 
@@ -40,9 +41,18 @@ def images_of(settings: Settings, show_real: bool) -> FaceImages:
             name = DatasetName.parse(target)
             dataset: Dataset = registry.load("datasets", name.family)
             if dataset.may_show_faces or show_real:
-                return dict(thumbnails(faces_with(ids, name, settings=settings, tables=tables())))
+                return _with_progress(thumbnails(faces_with(ids, name, settings=settings, tables=tables())), len(ids))
         return {}
 
+    return images
+
+
+def _with_progress(found: Iterable[tuple[str, str]], expected: int) -> dict[str, str]:
+    images = {}
+    with progress("images of faces", expected, "face") as bar:
+        for id, image in found:
+            images[id] = image
+            bar.update()
     return images
 
 

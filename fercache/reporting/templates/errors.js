@@ -1,0 +1,262 @@
+"use strict";
+// Faces behind a cell of a confusion matrix, and behind a comparison of two methods. They are in scripts beside the
+// page, because a page that was opened as a file may load no other data; each gives its data to `fercache`.
+const fercache = (() => {
+  const given = new Map();
+  const loaded = new Map();
+
+  function load(path) {
+    if (!loaded.has(path)) {
+      loaded.set(path, new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = encodeURI(path);
+        script.onload = () => (given.has(path) ? resolve(given.get(path)) : script.onerror());
+        script.onerror = () => {
+          loaded.delete(path);
+          reject(new Error(`${path} is missing: keep it beside this page, or make the report again with fercache compare.`));
+        };
+        document.head.append(script);
+      }));
+    }
+    return loaded.get(path);
+  }
+
+  /** The data URI of the image at a place in the `images` of a target. */
+  async function image(images, place) {
+    const uris = await load(`${images.files}-${Math.floor(place / images.each)}.js`);
+    return uris[place % images.each];
+  }
+
+  function make(tag, attributes, ...children) {
+    const element = Object.assign(document.createElement(tag), attributes);
+    element.append(...children);
+    return element;
+  }
+
+  /** An element for the image of a face: blank until it is there, and without one. */
+  function face(images, place, id) {
+    const blank = make("span", { className: "blank" }, place < 0 ? "no image" : "");
+    if (place >= 0) {
+      image(images, place).then(
+        (src) => blank.replaceWith(make("img", { src, width: 72, height: 72, alt: `Face ${id}` })),
+        () => { blank.textContent = "no image"; },
+      );
+    }
+    return blank;
+  }
+
+  return { give: (path, data) => { given.set(path, data); }, load, face, make };
+})();
+
+(() => {
+  const { load, face, make } = fercache;
+  const STEP = 24; // faces at a time
+  const CERTAIN = 10000;
+  const counted = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+  const percent = (share) => `${(100 * share / CERTAIN).toFixed(1)} %`;
+
+  const heading = make("h2", { id: "faces-heading" });
+  const about = make("p", { className: "muted" });
+  const list = make("ol", {});
+  const more = make("button", { type: "button" });
+  const close = make("button", { type: "button", className: "close" }, "Close");
+  const dialog = make("dialog", { className: "faces" }, make("header", {}, heading, close), about, list, more);
+  dialog.setAttribute("aria-labelledby", heading.id);
+  document.body.append(dialog);
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+
+  function open(title) {
+    heading.textContent = title;
+    about.textContent = "Loading …";
+    list.replaceChildren();
+    more.hidden = true;
+    dialog.showModal();
+    dialog.scrollTop = 0;
+  }
+
+  /** Shows `faces`, indices into the data of a target, with the probabilities of `methods`; `lines` are for a face. */
+  function show(data, faces, methods, { sentence, lines }) {
+    const hidden = faces.every((each) => data.image[each] < 0);
+    const several = methods.some((place) => data.methods[place].seeds.length > 1);
+    about.textContent = sentence + (several ? " Probabilities are means over seeds." : "");
+    if (hidden && faces.length) {
+      about.append(" Images are hidden, since they may be of real people; ", make("code", {}, "fercache compare --thumbnails"),
+        " shows them where the dataset is available.");
+    }
+    const card = (each) => make("li", {},
+      make("div", { className: "who" }, ...(hidden ? [] : [face(data.images, data.image[each], data.id[each])]),
+        make("div", {}, ...lines(each), make("code", {}, data.id[each]))),
+      probabilities(data, each, methods), ...votes(data, each), ...others(data, each, methods));
+    let shown = 0;
+    more.onclick = () => {
+      list.append(...faces.slice(shown, shown + STEP).map(card));
+      shown = Math.min(shown + STEP, faces.length);
+      more.hidden = shown === faces.length;
+      more.textContent = `Show more: ${shown} of ${faces.length.toLocaleString("en")} are shown`;
+    };
+    more.onclick();
+  }
+
+  /** How many seeds of a method are right about a face, how many were scored on it, and what most others predict. */
+  function answered(data, { answers }, each) {
+    const given = answers.map((seed) => seed[each]).filter((answer) => answer >= 0);
+    const wrong = given.filter((answer) => answer !== data.truth[each]);
+    const times = (answer) => wrong.filter((other) => other === answer).length;
+    const [usual] = [...wrong].sort((a, b) => times(b) - times(a));
+    return { right: given.length - wrong.length, seeds: given.length, wrong: data.expressions[usual] };
+  }
+
+  function votes(data, each) {
+    if (!data.votes) return [];
+    const given = data.votes.names.map((name, i) => [name, data.votes.counts[each][i]]).filter(([, count]) => count > 0);
+    const words = given.sort((a, b) => b[1] - a[1]).map((pair) => pair.join(" ")).join(", ");
+    return [make("p", {}, make("b", {}, "Votes"), ` ${words || "none"}`)];
+  }
+
+  function probabilities(data, each, methods) {
+    const rows = data.expressions.map((name, i) => make("tr", { className: i === data.truth[each] ? "true" : "" },
+      make("th", { scope: "row" }, name), ...methods.map((place) => {
+        const share = data.methods[place].sure[each][i];
+        const cell = make("td", {}, percent(share));
+        cell.style.setProperty("--share", `${100 * share / CERTAIN}%`);
+        return cell;
+      })));
+    const letters = methods.length > 1 ? [make("tr", {}, make("td", {}), ...["A", "B"].map((name) => make("th", { scope: "col" }, name)))] : [];
+    return make("table", {}, make("caption", {}, "Probabilities"), make("tbody", {}, ...letters, ...rows));
+  }
+
+  function others(data, each, methods) {
+    const said = { Right: [], Wrong: [], "Not scored": [] };
+    data.methods.forEach((method, place) => {
+      if (methods.includes(place)) return;
+      const { right, seeds, wrong } = answered(data, method, each);
+      if (!seeds) said["Not scored"].push(method.name);
+      else if (right) said.Right.push(method.name + (right < seeds ? ` (${right} of ${seeds} seeds)` : ""));
+      else said.Wrong.push(`${method.name} (${wrong})`);
+    });
+    return Object.entries(said).filter(([, names]) => names.length)
+      .map(([kind, names]) => make("p", {}, make("b", {}, kind), ` ${names.join(", ")}`));
+  }
+
+  const failed = (error) => { about.textContent = error.message; };
+  const surest = (data, place, expression) => (a, b) => data.methods[place].sure[b][expression(b)] - data.methods[place].sure[a][expression(a)];
+
+  async function showCell(file, place, truth, predicted) {
+    open(`${truth} predicted as ${predicted}`);
+    const data = await load(file);
+    const method = data.methods[place];
+    const [true_, wrong] = [truth, predicted].map((name) => data.expressions.indexOf(name));
+    const all = method.faces[`${true_} ${wrong}`] ?? 0;
+    const faces = data.id.map((_, each) => each)
+      .filter((each) => data.truth[each] === true_ && method.answers.some((seed) => seed[each] === wrong))
+      .sort(surest(data, place, () => wrong)).slice(0, data.most);
+    const seeds = method.seeds.length > 1 ? `, by any of its ${method.seeds.length} seeds` : "";
+    const extent = faces.length < all ? `the ${faces.length.toLocaleString("en")} most confident of ${counted(all, "face")}` : counted(all, "face");
+    const lines = (each) => {
+      const wrongly = method.answers.filter((seed) => seed[each] === wrong).length;
+      const of = method.seeds.length > 1 ? `, ${wrongly} of ${method.seeds.length} seeds` : "";
+      return [make("p", {}, make("b", {}, truth), " predicted as ", make("b", {}, predicted), make("span", {}, percent(method.sure[each][wrong]) + of))];
+    };
+    show(data, faces, [place], { sentence: `${method.name} on ${data.target}: ${extent}${seeds}, the most confident first.`, lines });
+  }
+
+  const KINDS = {
+    only_a: ["Only A is right", (a, b) => a && !b, "B"],
+    only_b: ["Only B is right", (a, b) => b && !a, "A"],
+    neither: ["Both are wrong", (a, b) => !a && !b, "A"],
+  };
+
+  async function showPair(file, pair, kind) {
+    const [title, belongs, sorted] = KINDS[kind];
+    open(title);
+    const data = await load(file);
+    const first = [pair.a, pair.b].map((place) => data.methods[place].answers[0]);
+    const faces = data.id.map((_, each) => each).filter((each) => first.every((answer) => answer[each] >= 0)
+      && belongs(...first.map((answer) => answer[each] === data.truth[each])));
+    const place = sorted === "A" ? pair.a : pair.b;
+    faces.sort(surest(data, place, (each) => data.methods[place].answers[0][each]));
+    const extent = faces.length < pair[kind] ? `${faces.length.toLocaleString("en")} of ${counted(pair[kind], "face")} are listed` : counted(faces.length, "face");
+    const names = [pair.a, pair.b].map((each, i) => `${"AB"[i]}: ${data.methods[each].name} (seed ${data.methods[each].seeds[0]})`);
+    const lines = (each) => [
+      make("p", {}, make("b", {}, data.expressions[data.truth[each]])),
+      ...first.map((answer, i) => make("p", {}, `${"AB"[i]} predicts `, make("b", {}, data.expressions[answer[each]]))),
+    ];
+    show(data, faces, [pair.a, pair.b], { sentence: `${names.join("; ")}. ${extent}, those that ${sorted} is most confident about first.`, lines });
+  }
+
+  /** One stop of the Tab key for a table of buttons; arrow keys go from one to the next in their direction. */
+  function arrows(table) {
+    const buttons = [...table.querySelectorAll("td button")];
+    buttons.forEach((button, i) => { button.tabIndex = i ? -1 : 0; });
+    table.addEventListener("keydown", (event) => {
+      const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+      if (!event.target.matches("td button") || !(across || down)) return;
+      event.preventDefault();
+      const at = event.target.closest("td");
+      const lies = (cell) => [cell.cellIndex - at.cellIndex, cell.parentNode.rowIndex - at.parentNode.rowIndex];
+      const far = ([x, y]) => Math.abs(x) + Math.abs(y) + 20 * (across ? Math.abs(y) : Math.abs(x)); // straight on, if there is one
+      const ahead = buttons.filter((button) => { const [x, y] = lies(button.parentNode); return across * x + down * y > 0; });
+      const [next] = ahead.sort((a, b) => far(lies(a.parentNode)) - far(lies(b.parentNode)));
+      if (!next) return;
+      event.target.tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    });
+  }
+
+  function asButton(cell, label, action) {
+    const button = make("button", { type: "button" }, ...cell.childNodes);
+    button.setAttribute("aria-label", label);
+    button.addEventListener("click", () => action().catch(failed));
+    cell.replaceChildren(button);
+  }
+
+  for (const table of document.querySelectorAll("[data-file] .confusion[data-method]")) {
+    const { file } = table.closest("[data-file]").dataset;
+    for (const cell of table.querySelectorAll("td[data-answers]")) {
+      const { truth } = cell.parentNode.dataset;
+      const predicted = table.tHead.rows[0].cells[cell.cellIndex].textContent;
+      const label = `${truth} predicted as ${predicted}: ${counted(Number(cell.dataset.answers), "answer")}, show the faces`;
+      asButton(cell, label, () => showCell(file, Number(table.dataset.method), truth, predicted));
+    }
+    arrows(table);
+  }
+
+  for (const card of document.querySelectorAll("[data-file] .pair")) {
+    const { file } = card.closest("[data-file]").dataset;
+    const [pairs, names, seeds] = ["pairs", "methods", "seeds"].map((name) => JSON.parse(card.dataset[name]));
+    const chosen = {};
+    const pair = () => {
+      const [a, b] = [Number(chosen.a.value), Number(chosen.b.value)];
+      const found = pairs.find((each) => each.a === Math.min(a, b) && each.b === Math.max(a, b));
+      return a < b ? found : { ...found, a, b, only_a: found.only_b, only_b: found.only_a };
+    };
+    const update = () => {
+      for (const [side, other] of [["a", "b"], ["b", "a"]]) {
+        for (const option of chosen[side].options) option.disabled = option.value === chosen[other].value;
+      }
+      const found = pair();
+      for (const cell of card.querySelectorAll("[data-count]")) {
+        const value = found[cell.dataset.count];
+        (cell.querySelector("button") ?? cell).textContent = typeof value === "number" ? value.toLocaleString("en") : value;
+      }
+    };
+    for (const side of ["a", "b"]) {
+      const place = card.querySelector(`[data-side="${side}"]`);
+      const now = names.indexOf(place.textContent);
+      chosen[side] = make("select", {}, ...names.map((name, i) => new Option(`${name}, seed ${seeds[i]}`, i, i === now, i === now)));
+      chosen[side].setAttribute("aria-label", `Method ${side.toUpperCase()}`);
+      chosen[side].addEventListener("change", update);
+      place.replaceChildren(chosen[side]);
+    }
+    for (const [kind, [title]] of Object.entries(KINDS)) {
+      const cell = card.querySelector(`[data-count="${kind}"]`);
+      asButton(cell, `${title}: show the faces`, () => showPair(file, pair(), kind));
+    }
+    arrows(card.querySelector("table"));
+    update();
+  }
+
+  document.querySelectorAll(".scripted").forEach((each) => { each.hidden = document.querySelector("[data-file]") === null; });
+})();
