@@ -10,12 +10,11 @@ from tests.command_line import Run
 from tests.datasets.miniatures.ferplus import FERPLUS, VOTES, ferplus
 from tests.reporting.error_files import error_data
 
-pytestmark = pytest.mark.usefixtures("pixel_encoder")
 REPORT = Path("reports/latest")
 
 
 @pytest.fixture
-def scored(run: Run, tmp_path: Path) -> None:
+def scored(run: Run, tmp_path: Path, pixel_encoder: object) -> None:
     """Two heads, trained on a folder, and scored on it and on a FERPlus of four test faces."""
     ferplus(tmp_path / "real")
     draw_folder(tmp_path / "mine", per_class={"train": 6, "test": 3})

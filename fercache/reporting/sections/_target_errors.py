@@ -53,7 +53,7 @@ class Answered:
 class MethodPair:
     """The faces that the first seeds of two methods, `a` and `b` by index, got right: both, one of them, neither.
 
-    `p` is McNemar's, which assumes independent faces: None if subjects are known.
+    `p` is McNemar's, which assumes independent faces: None if a subject has several.
     """
 
     a: int
@@ -138,7 +138,7 @@ def target_errors(
         counts = {cell: len(rows) for cell, rows in cells[-1].items()}
         seeds = tuple(record.seed for record in scored[method])
         methods.append(Answered(method, scored[method][0].run, seeds, answer=answer, sure=sure, counts=counts))
-    independent = all(each.subjects is None for of_method in read.values() for each in of_method)
+    independent = all(_are_independent(each.subject) for of_method in read.values() for each in of_method)
     firsts = [each.answer[0] for each in methods]
     pairs = tuple(_pair(faces.truth, firsts, ab, independent=independent) for ab in combinations(range(len(firsts)), 2))
     most, rows = _listed(cells)
@@ -228,6 +228,12 @@ def _listed(cells: Sequence[Cells]) -> tuple[int, NDArray[np.int64]]:
 def _of_rows(each: Answered, rows: NDArray[np.int64]) -> Answered:
     answer, sure = each.answer[:, rows], each.sure[rows]
     return Answered(each.method, each.run, each.seeds, answer=answer, sure=sure, counts=each.counts)
+
+
+def _are_independent(subject: NDArray[np.object_]) -> bool:
+    """Whether no known subject has several faces."""
+    known = subject[subject != ""].tolist()
+    return len(set(known)) == len(known)
 
 
 def _pair(

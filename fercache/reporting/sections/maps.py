@@ -149,7 +149,7 @@ def _draw_domain(axes: Axes, sampled: Sampled, places: NDArray[np.float32], *, d
     low, high = places.min(axis=0), places.max(axis=0)
     middle, reach = (low + high) / 2, 0.52 * float((high - low).max()) or 1.0
     axes.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach))
-    axes.set(xticks=[], yticks=[])
+    axes.set_axis_off()
     others = np.flatnonzero(sampled.domain != domain)
     some = others[np.linspace(0, len(others) - 1, min(OTHERS, len(others))).astype(int)]
     axes.plot(*places[some].T, color=FAINT, **_marker(SIZE))

@@ -142,7 +142,7 @@ const fercache = (() => {
   const failed = (error) => { about.textContent = error.message; };
   const surest = (data, place, expression) => (a, b) => data.methods[place].sure[b][expression(b)] - data.methods[place].sure[a][expression(a)];
 
-  async function showCell(file, place, truth, predicted) {
+  async function showAnswers(file, place, truth, predicted) {
     open(`${truth} predicted as ${predicted}`);
     const data = await load(file);
     const method = data.methods[place];
@@ -218,7 +218,7 @@ const fercache = (() => {
       const { truth } = cell.parentNode.dataset;
       const predicted = table.tHead.rows[0].cells[cell.cellIndex].textContent;
       const label = `${truth} predicted as ${predicted}: ${counted(Number(cell.dataset.answers), "answer")}, show the faces`;
-      asButton(cell, label, () => showCell(file, Number(table.dataset.method), truth, predicted));
+      asButton(cell, label, () => showAnswers(file, Number(table.dataset.method), truth, predicted));
     }
     arrows(table);
   }

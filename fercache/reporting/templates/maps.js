@@ -3,7 +3,6 @@
 (() => {
   const { load, face, make } = fercache;
   const NEAR = 9; // of the drawing's pixels
-  const SVG = "http://www.w3.org/2000/svg";
   const tip = make("div", { className: "tip", hidden: true });
   tip.setAttribute("role", "status");
   document.body.append(tip);
@@ -15,7 +14,7 @@
     svg.setAttribute("aria-label", title.textContent);
     title.remove(); // browsers would show it over the faces
     svg.tabIndex = 0;
-    const ring = document.createElementNS(SVG, "circle");
+    const ring = document.createElementNS(svg.namespaceURI, "circle");
     ring.setAttribute("class", "ring");
     ring.setAttribute("r", 5);
     let data = null;

@@ -192,6 +192,11 @@ def test_methods_without_predictions_are_named_and_no_test_assumes_that_one_pers
     ]
     errors = errors_of([*scored, fake_record(HEADS[2])], tmp_path)
     assert [pair.p for pair in errors.pairs] == [None]
+    alone = [
+        scored_record(tmp_path, readings(i, 0.7), subject=IDS, head=head, method_key=head, target="synthetic:night")
+        for i, head in enumerate(HEADS[:2])
+    ]
+    assert [pair.p is not None for pair in errors_of(alone, tmp_path).pairs] == [True]
     assert len(errors.missing) == 1 and HEADS[2] in errors.missing[0]
     assert report_errors(Report("latest", [fake_record()], tmp_path)) == []
     assert report_errors(Report("latest", [fake_record()])) == []
