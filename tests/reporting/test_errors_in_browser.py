@@ -229,7 +229,7 @@ def test_without_its_script_the_page_still_compares_two_methods(browser: Browser
     page.goto((folder / "index.html").as_uri())
     card = hardest(page).locator(".pair")
     assert "A sigmoid-mask" in card.inner_text().replace("\n", " ") and card.locator("button, select").count() == 0
-    assert hardest(page).locator(".errors li").count() == 8
+    assert hardest(page).locator(".errors li").count() == 9
     assert page.locator(".scripted:visible").count() == 0
     page.close()
 

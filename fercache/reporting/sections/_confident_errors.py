@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fercache.reporting.sections._face_images import FaceFiles
 from fercache.reporting.sections._target_errors import CERTAIN, TargetErrors, wrong_of
 
-MOST = 8
+MOST = 9
 
 
 @dataclass(frozen=True)

@@ -110,4 +110,5 @@ def _method(each: Answered) -> Mapping[str, Any]:
         "faces": counts,
         "answers": each.answer.tolist(),
         "sure": each.sure.tolist(),
+        "first": each.first.tolist() if len(each.seeds) > 1 else None,
     }

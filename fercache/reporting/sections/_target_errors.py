@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeAlias
 
@@ -20,10 +20,10 @@ from fercache.reporting.table_rows import Method
 from fercache.runtime.progress import progress
 from fercache.scoring.comparison import mcnemar
 
-MOST_IN_CELL = (500, 200, 100, 50, 20, 10)
-"""Listed faces of a cell of a confusion matrix: the first of these numbers that keeps the limit of a target."""
 MOST_ON_TARGET = 5000
 """Listed faces of a target: about 15 MB with images."""
+MOST_IN_CELL = (MOST_ON_TARGET, 500, 200, 100, 50, 20, 10)
+"""Listed faces of a cell of a confusion matrix: the first of these numbers that keeps the limit of a target."""
 CERTAIN = 10_000
 """A probability of 1. Whole numbers sort equally everywhere, and are shorter as text."""
 NOT_SCORED = -1
@@ -34,18 +34,18 @@ Cells: TypeAlias = dict[tuple[int, int], NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Answered:
-    """A method on N faces of a target, with S seeds, the lowest first; `run` is the first seed's.
+    """A method on N faces of a target, with S seeds, the lowest first.
 
     `answer` (S, N) indexes the expressions of the target, NOT_SCORED for faces that a seed was not scored on. `sure`
-    (N, L) are probabilities, the mean over the seeds, as shares of CERTAIN. `counts` are the faces that any seed got
-    wrong, by true and predicted expression: more than the listed ones if there are very many.
+    and `first` (N, L) are probabilities as shares of CERTAIN: the mean over the seeds, and those of the first. `counts`
+    are the faces that any seed got wrong, by true and predicted expression: all of them, listed or not.
     """
 
     method: Method
-    run: str
     seeds: tuple[int, ...]
     answer: NDArray[np.int8]
     sure: NDArray[np.int16]
+    first: NDArray[np.int16]
     counts: Mapping[tuple[int, int], int]
 
 
@@ -133,11 +133,11 @@ def target_errors(
     methods, cells = [], []
     for method, of_seeds in read.items():
         answer = np.stack([faces.answers(each) for each in of_seeds])
-        sure = _mean_sure(faces, of_seeds, scored[method], reader=reader)
+        sure, first = _sure(faces, of_seeds, scored[method], reader=reader)
         cells.append(_cells(faces.truth, answer, sure))
         counts = {cell: len(rows) for cell, rows in cells[-1].items()}
         seeds = tuple(record.seed for record in scored[method])
-        methods.append(Answered(method, scored[method][0].run, seeds, answer=answer, sure=sure, counts=counts))
+        methods.append(Answered(method, seeds, answer=answer, sure=sure, first=first, counts=counts))
     independent = all(_are_independent(each.subject) for of_method in read.values() for each in of_method)
     firsts = [each.answer[0] for each in methods]
     pairs = tuple(_pair(faces.truth, firsts, ab, independent=independent) for ab in combinations(range(len(firsts)), 2))
@@ -191,16 +191,23 @@ class _Faces:
         return id(read.id), id(read.truth)
 
 
-def _mean_sure(
-    faces: _Faces, read: Sequence[ReadFaces], records: Sequence[Record], reader: Reader
-) -> NDArray[np.int16]:
+def _sure(
+    faces: _Faces, read: Sequence[ReadFaces], records: Sequence[Record], *, reader: Reader
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The probabilities of a method's runs: their mean, and those of the first."""
     summed = np.zeros((len(faces.id), len(faces.expressions)))
+    first = summed
     seeds = np.zeros((len(faces.id), 1))
-    for each, record in zip(read, records, strict=True):
+    for place, (each, record) in enumerate(zip(read, records, strict=True)):
         columns = np.array([faces.expressions.index(name) for name in record.classes])
         summed[np.ix_(faces.rows(each), columns)] += reader.probabilities(record)
         seeds[faces.rows(each)] += 1
-    return np.rint(CERTAIN * summed / np.maximum(seeds, 1)).astype(np.int16)
+        first = summed.copy() if place == 0 else first
+    return _rounded(summed / np.maximum(seeds, 1)), _rounded(first)
+
+
+def _rounded(share: NDArray[np.float64]) -> NDArray[np.int16]:
+    return np.rint(CERTAIN * share).astype(np.int16)
 
 
 def _cells(truth: NDArray[np.int8], answer: NDArray[np.int8], sure: NDArray[np.int16]) -> Cells:
@@ -226,8 +233,7 @@ def _listed(cells: Sequence[Cells]) -> tuple[int, NDArray[np.int64]]:
 
 
 def _of_rows(each: Answered, rows: NDArray[np.int64]) -> Answered:
-    answer, sure = each.answer[:, rows], each.sure[rows]
-    return Answered(each.method, each.run, each.seeds, answer=answer, sure=sure, counts=each.counts)
+    return replace(each, answer=each.answer[:, rows], sure=each.sure[rows], first=each.first[rows])
 
 
 def _are_independent(subject: NDArray[np.object_]) -> bool:

@@ -75,11 +75,10 @@ const fercache = (() => {
     dialog.scrollTop = 0;
   }
 
-  /** Shows `faces`, indices into the data of a target, with the probabilities of `methods`; `lines` are for a face. */
-  function show(data, faces, methods, { sentence, lines }) {
+  /** Shows `faces`, indices into the data of a target, with probabilities by the place of a method. */
+  function show(data, faces, sure, { sentence, lines }) {
     const hidden = faces.every((each) => data.image[each] < 0);
-    const several = methods.some((place) => data.methods[place].seeds.length > 1);
-    about.textContent = sentence + (several ? " Probabilities are means over seeds." : "");
+    about.textContent = sentence;
     if (hidden && faces.length) {
       about.append(" Images are hidden, since they may be of real people; ", make("code", {}, "fercache compare --thumbnails"),
         " shows them where the dataset is available.");
@@ -87,7 +86,7 @@ const fercache = (() => {
     const card = (each) => make("li", {},
       make("div", { className: "who" }, ...(hidden ? [] : [face(data.images, data.image[each], data.id[each])]),
         make("div", {}, ...lines(each), make("code", {}, data.id[each]))),
-      probabilities(data, each, methods), ...votes(data, each), ...others(data, each, methods));
+      probabilities(data, each, [...sure.values()]), ...votes(data, each), ...others(data, each, [...sure.keys()]));
     let shown = 0;
     more.onclick = () => {
       list.append(...faces.slice(shown, shown + STEP).map(card));
@@ -114,15 +113,15 @@ const fercache = (() => {
     return [make("p", {}, make("b", {}, "Votes"), ` ${words || "none"}`)];
   }
 
-  function probabilities(data, each, methods) {
+  function probabilities(data, each, columns) {
     const rows = data.expressions.map((name, i) => make("tr", { className: i === data.truth[each] ? "true" : "" },
-      make("th", { scope: "row" }, name), ...methods.map((place) => {
-        const share = data.methods[place].sure[each][i];
+      make("th", { scope: "row" }, name), ...columns.map((sure) => {
+        const share = sure[each][i];
         const cell = make("td", {}, percent(share));
         cell.style.setProperty("--share", `${100 * share / CERTAIN}%`);
         return cell;
       })));
-    const letters = methods.length > 1 ? [make("tr", {}, make("td", {}), ...["A", "B"].map((name) => make("th", { scope: "col" }, name)))] : [];
+    const letters = columns.length > 1 ? [make("tr", {}, make("td", {}), ...["A", "B"].map((name) => make("th", { scope: "col" }, name)))] : [];
     return make("table", {}, make("caption", {}, "Probabilities"), make("tbody", {}, ...letters, ...rows));
   }
 
@@ -140,7 +139,7 @@ const fercache = (() => {
   }
 
   const failed = (error) => { about.textContent = error.message; };
-  const surest = (data, place, expression) => (a, b) => data.methods[place].sure[b][expression(b)] - data.methods[place].sure[a][expression(a)];
+  const surest = (sure, expression) => (a, b) => sure[b][expression(b)] - sure[a][expression(a)];
 
   async function showAnswers(file, place, truth, predicted) {
     open(`${truth} predicted as ${predicted}`);
@@ -150,7 +149,7 @@ const fercache = (() => {
     const all = method.faces[`${true_} ${wrong}`] ?? 0;
     const faces = data.id.map((_, each) => each)
       .filter((each) => data.truth[each] === true_ && method.answers.some((seed) => seed[each] === wrong))
-      .sort(surest(data, place, () => wrong)).slice(0, data.most);
+      .sort(surest(method.sure, () => wrong)).slice(0, data.most);
     const seeds = method.seeds.length > 1 ? `, by any of its ${method.seeds.length} seeds` : "";
     const extent = faces.length < all ? `the ${faces.length.toLocaleString("en")} most confident of ${counted(all, "face")}` : counted(all, "face");
     const lines = (each) => {
@@ -158,7 +157,7 @@ const fercache = (() => {
       const of = method.seeds.length > 1 ? `, ${wrongly} of ${method.seeds.length} seeds` : "";
       return [make("p", {}, make("b", {}, truth), " predicted as ", make("b", {}, predicted), make("span", {}, percent(method.sure[each][wrong]) + of))];
     };
-    show(data, faces, [place], { sentence: `${method.name} on ${data.target}: ${extent}${seeds}, the most confident first.`, lines });
+    show(data, faces, new Map([[place, method.sure]]), { sentence: `${method.name} on ${data.target}: ${extent}${seeds}, the most confident first.${seeds && " Probabilities are means over the seeds."}`, lines });
   }
 
   const KINDS = {
@@ -175,14 +174,15 @@ const fercache = (() => {
     const faces = data.id.map((_, each) => each).filter((each) => first.every((answer) => answer[each] >= 0)
       && belongs(...first.map((answer) => answer[each] === data.truth[each])));
     const place = sorted === "A" ? pair.a : pair.b;
-    faces.sort(surest(data, place, (each) => data.methods[place].answers[0][each]));
+    const sure = new Map([pair.a, pair.b].map((each) => [each, data.methods[each].first ?? data.methods[each].sure]));
+    faces.sort(surest(sure.get(place), (each) => data.methods[place].answers[0][each]));
     const extent = faces.length < pair[kind] ? `${faces.length.toLocaleString("en")} of ${counted(pair[kind], "face")} are listed` : counted(faces.length, "face");
     const names = [pair.a, pair.b].map((each, i) => `${"AB"[i]}: ${data.methods[each].name} (seed ${data.methods[each].seeds[0]})`);
     const lines = (each) => [
       make("p", {}, make("b", {}, data.expressions[data.truth[each]])),
       ...first.map((answer, i) => make("p", {}, `${"AB"[i]} predicts `, make("b", {}, data.expressions[answer[each]]))),
     ];
-    show(data, faces, [pair.a, pair.b], { sentence: `${names.join("; ")}. ${extent}, those that ${sorted} is most confident about first.`, lines });
+    show(data, faces, sure, { sentence: `${names.join("; ")}. ${extent}, those that ${sorted} is most confident about first.`, lines });
   }
 
   /** One stop of the Tab key for a table of buttons; arrow keys go from one to the next in their direction. */

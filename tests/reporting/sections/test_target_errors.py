@@ -128,10 +128,13 @@ def test_probabilities_are_means_over_the_seeds(tmp_path: Path) -> None:
     expected = np.mean([each / each.sum(axis=1, keepdims=True) for each in powers], axis=0)
     rows = [IDS.tolist().index(id) for id in errors.id]
     assert np.allclose(errors.methods[0].sure / CERTAIN, expected[rows], atol=1e-4)
+    assert np.allclose(
+        errors.methods[0].first / CERTAIN, (powers[0] / powers[0].sum(axis=1, keepdims=True))[rows], atol=1e-4
+    )
     assert errors.truth.tolist() == TRUTH[rows].tolist()
 
 
-def test_the_most_confident_error_comes_first_and_there_are_eight(tmp_path: Path) -> None:
+def test_the_most_confident_error_comes_first_and_there_are_nine(tmp_path: Path) -> None:
     sure = np.linspace(0.3, 0.9, 30)
     logits = np.log(np.repeat((1 - sure)[:, None] / 6, 7, axis=1))
     truth = np.arange(30) % 7
@@ -139,8 +142,8 @@ def test_the_most_confident_error_comes_first_and_there_are_eight(tmp_path: Path
     ids = np.array([f"f{i}" for i in range(30)], dtype=object)
     record = scored_record(tmp_path, logits.argmax(axis=1), truth=truth, ids=ids, logits=logits.astype(np.float32))
     found = confident_errors(errors_of([record], tmp_path), NO_FACES)
-    assert [error.id for error in found] == [f"f{i}" for i in range(29, 21, -1)]
-    assert [error.confidence for error in found] == pytest.approx(sure[:-9:-1], abs=1e-4)
+    assert [error.id for error in found] == [f"f{i}" for i in range(29, 20, -1)]
+    assert [error.confidence for error in found] == pytest.approx(sure[:-10:-1], abs=1e-4)
     assert (found[0].truth, found[0].predicted, found[0].image) == (CLASSES[29 % 7], CLASSES[30 % 7], None)
 
 
