@@ -51,6 +51,9 @@ def test_real_faces_are_shown_only_with_thumbnails_but_their_votes_always(run: R
     assert all(place >= 0 for place in error_data(REPORT)["ferplus"]["image"])
     assert run("compare").code == 0
     assert images() == {} and not (REPORT / "faces").exists()
+    next(Path("cache/features/pixels").glob("ferplus-*.h5")).unlink()
+    assert run("compare").code == 0
+    assert error_data(REPORT)["ferplus"]["votes"] is None
 
 
 @pytest.mark.usefixtures("scored")

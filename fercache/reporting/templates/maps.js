@@ -46,7 +46,7 @@
       tip.style.top = `${point.y + 12 + height > innerHeight ? point.y - 12 - height : point.y + 12}px`;
     }
 
-    svg.addEventListener("pointermove", async (event) => {
+    const point = async (event) => {
       const pointer = new DOMPoint(event.clientX, event.clientY);
       await ready().catch(() => {});
       if (!data) return;
@@ -58,8 +58,10 @@
       });
       if (nearest < 0) hide();
       else show(nearest);
-    });
-    svg.addEventListener("pointerleave", hide);
+    };
+    svg.addEventListener("pointermove", point);
+    svg.addEventListener("pointerdown", point);
+    svg.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); });
     svg.addEventListener("blur", hide);
     svg.addEventListener("keydown", async (event) => {
       const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
