@@ -27,7 +27,6 @@ class Errors:
     pairs: tuple[MethodPair, ...]
     missing: tuple[str, ...]
     confident: Sequence[ConfidentError]
-    has_images: bool
 
     @property
     def first_pair(self) -> MethodPair | None:
@@ -76,7 +75,6 @@ def errors_of(file: str, errors: TargetErrors, faces: FaceFiles) -> Errors:
         pairs=errors.pairs,
         missing=errors.missing,
         confident=confident_errors(errors, faces),
-        has_images=errors.target in faces.images,
     )
 
 

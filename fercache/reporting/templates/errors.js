@@ -52,7 +52,8 @@ const fercache = (() => {
   const { load, face, make } = fercache;
   const STEP = 24; // faces at a time
   const CERTAIN = 10000;
-  const counted = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+  const number = (count) => count.toLocaleString("en");
+  const counted = (count, what) => `${number(count)} ${what}${count === 1 ? "" : "s"}`;
   const percent = (share) => `${(100 * share / CERTAIN).toFixed(1)} %`;
 
   const heading = make("h2", { id: "faces-heading" });
@@ -66,13 +67,20 @@ const fercache = (() => {
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
-  function open(title) {
+  let opened = 0;
+
+  /** Opens the dialog and loads its data; null if another one was opened meanwhile. */
+  async function open(title, file) {
+    opened += 1;
+    const own = opened;
     heading.textContent = title;
     about.textContent = "Loading …";
     list.replaceChildren();
     more.hidden = true;
     dialog.showModal();
     dialog.scrollTop = 0;
+    const data = await load(file);
+    return own === opened ? data : null;
   }
 
   /** Shows `faces`, indices into the data of a target, with probabilities by the place of a method. */
@@ -92,7 +100,7 @@ const fercache = (() => {
       list.append(...faces.slice(shown, shown + STEP).map(card));
       shown = Math.min(shown + STEP, faces.length);
       more.hidden = shown === faces.length;
-      more.textContent = `Show more: ${shown} of ${faces.length.toLocaleString("en")} are shown`;
+      more.textContent = `Show more: ${shown} of ${number(faces.length)} are shown`;
     };
     more.onclick();
   }
@@ -121,8 +129,9 @@ const fercache = (() => {
         cell.style.setProperty("--share", `${100 * share / CERTAIN}%`);
         return cell;
       })));
-    const letters = columns.length > 1 ? [make("tr", {}, make("td", {}), ...["A", "B"].map((name) => make("th", { scope: "col" }, name)))] : [];
-    return make("table", {}, make("caption", {}, "Probabilities"), make("tbody", {}, ...letters, ...rows));
+    const letters = columns.length > 1 ? ["A", "B"].map((name) => make("th", { scope: "col" }, name)) : [];
+    const head = letters.length ? [make("thead", {}, make("tr", {}, make("td", {}), ...letters))] : [];
+    return make("table", {}, make("caption", {}, "Probabilities"), ...head, make("tbody", {}, ...rows));
   }
 
   function others(data, each, methods) {
@@ -142,8 +151,8 @@ const fercache = (() => {
   const surest = (sure, expression) => (a, b) => sure[b][expression(b)] - sure[a][expression(a)];
 
   async function showAnswers(file, place, truth, predicted) {
-    open(`${truth} predicted as ${predicted}`);
-    const data = await load(file);
+    const data = await open(`${truth} predicted as ${predicted}`, file);
+    if (!data) return;
     const method = data.methods[place];
     const [true_, wrong] = [truth, predicted].map((name) => data.expressions.indexOf(name));
     const all = method.faces[`${true_} ${wrong}`] ?? 0;
@@ -151,13 +160,16 @@ const fercache = (() => {
       .filter((each) => data.truth[each] === true_ && method.answers.some((seed) => seed[each] === wrong))
       .sort(surest(method.sure, () => wrong)).slice(0, data.most);
     const seeds = method.seeds.length > 1 ? `, by any of its ${method.seeds.length} seeds` : "";
-    const extent = faces.length < all ? `the ${faces.length.toLocaleString("en")} most confident of ${counted(all, "face")}` : counted(all, "face");
+    const some = faces.length < all ? `the ${number(faces.length)} most confident of ` : "";
     const lines = (each) => {
       const wrongly = method.answers.filter((seed) => seed[each] === wrong).length;
       const of = method.seeds.length > 1 ? `, ${wrongly} of ${method.seeds.length} seeds` : "";
-      return [make("p", {}, make("b", {}, truth), " predicted as ", make("b", {}, predicted), make("span", {}, percent(method.sure[each][wrong]) + of))];
+      const confidence = make("span", {}, percent(method.sure[each][wrong]) + of);
+      return [make("p", {}, make("b", {}, truth), " predicted as ", make("b", {}, predicted), confidence)];
     };
-    show(data, faces, new Map([[place, method.sure]]), { sentence: `${method.name} on ${data.target}: ${extent}${seeds}, the most confident first.${seeds && " Probabilities are means over the seeds."}`, lines });
+    const means = seeds && " Probabilities are means over the seeds.";
+    const sentence = `${method.name} on ${data.target}: ${some}${counted(all, "face")}${seeds}, the most confident first.${means}`;
+    show(data, faces, new Map([[place, method.sure]]), { sentence, lines });
   }
 
   const KINDS = {
@@ -168,34 +180,37 @@ const fercache = (() => {
 
   async function showPair(file, pair, kind) {
     const [title, belongs, sorted] = KINDS[kind];
-    open(title);
-    const data = await load(file);
+    const data = await open(title, file);
+    if (!data) return;
     const first = [pair.a, pair.b].map((place) => data.methods[place].answers[0]);
     const faces = data.id.map((_, each) => each).filter((each) => first.every((answer) => answer[each] >= 0)
       && belongs(...first.map((answer) => answer[each] === data.truth[each])));
     const place = sorted === "A" ? pair.a : pair.b;
     const sure = new Map([pair.a, pair.b].map((each) => [each, data.methods[each].first ?? data.methods[each].sure]));
     faces.sort(surest(sure.get(place), (each) => data.methods[place].answers[0][each]));
-    const extent = faces.length < pair[kind] ? `${faces.length.toLocaleString("en")} of ${counted(pair[kind], "face")} are listed` : counted(faces.length, "face");
-    const names = [pair.a, pair.b].map((each, i) => `${"AB"[i]}: ${data.methods[each].name} (seed ${data.methods[each].seeds[0]})`);
+    const some = faces.length < pair[kind] ? `${number(faces.length)} of ` : "";
+    const names = [pair.a, pair.b].map((each) => data.methods[each]).map(({ name, seeds }, i) => `${"AB"[i]}: ${name} (seed ${seeds[0]})`);
     const lines = (each) => [
       make("p", {}, make("b", {}, data.expressions[data.truth[each]])),
       ...first.map((answer, i) => make("p", {}, `${"AB"[i]} predicts `, make("b", {}, data.expressions[answer[each]]))),
     ];
-    show(data, faces, sure, { sentence: `${names.join("; ")}. ${extent}, those that ${sorted} is most confident about first.`, lines });
+    const sentence = `${names.join("; ")}. ${some}${counted(pair[kind], "face")}, those that ${sorted} is most confident about first.`;
+    show(data, faces, sure, { sentence, lines });
   }
+
+  const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   /** One stop of the Tab key for a table of buttons; arrow keys go from one to the next in their direction. */
   function arrows(table) {
     const buttons = [...table.querySelectorAll("td button")];
     buttons.forEach((button, i) => { button.tabIndex = i ? -1 : 0; });
     table.addEventListener("keydown", (event) => {
-      const [across, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [0, 0];
+      const [across, down] = DIRECTIONS[event.key] ?? [0, 0];
       if (!event.target.matches("td button") || !(across || down)) return;
       event.preventDefault();
       const at = event.target.closest("td");
       const lies = (cell) => [cell.cellIndex - at.cellIndex, cell.parentNode.rowIndex - at.parentNode.rowIndex];
-      const far = ([x, y]) => Math.abs(x) + Math.abs(y) + 20 * (across ? Math.abs(y) : Math.abs(x)); // straight on, if there is one
+      const far = ([x, y]) => Math.abs(x) + Math.abs(y) + 20 * Math.abs(across ? y : x); // straight on, if there is one
       const ahead = buttons.filter((button) => { const [x, y] = lies(button.parentNode); return across * x + down * y > 0; });
       const [next] = ahead.sort((a, b) => far(lies(a.parentNode)) - far(lies(b.parentNode)));
       if (!next) return;
@@ -239,7 +254,7 @@ const fercache = (() => {
       const found = pair();
       for (const cell of card.querySelectorAll("[data-count]")) {
         const value = found[cell.dataset.count];
-        (cell.querySelector("button") ?? cell).textContent = typeof value === "number" ? value.toLocaleString("en") : value;
+        (cell.querySelector("button") ?? cell).textContent = typeof value === "number" ? number(value) : value;
       }
     };
     for (const side of ["a", "b"]) {
