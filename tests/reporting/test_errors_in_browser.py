@@ -83,8 +83,14 @@ def hardest(page: Page) -> Locator:
 
 def test_one_target_is_open_and_the_others_name_their_scores(page: Page) -> None:
     assert hardest(page).locator("h3").inner_text().startswith("synthetic:night")
+    assert hardest(page).locator(".errors img").count() > 0
     (summary,) = page.locator("details.target:not([open]) > summary").all()
     assert re.search(r"sigmoid-mask: accuracy \d+\.\d ±\d\.\d, mean class recall \d+\.\d", summary.inner_text())
+    folded = page.locator("details.target:not([open])").element_handle()
+    page.locator("details.target:not([open]) > summary").click()
+    assert folded is not None
+    folded.wait_for_selector(".errors img[alt^='Face face-']")
+    assert folded.query_selector("[data-place]") is None
 
 
 def test_a_cell_shows_its_faces_the_most_confident_first(page: Page, folder: Path) -> None:

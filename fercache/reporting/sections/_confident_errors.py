@@ -12,7 +12,7 @@ MOST = 9
 class ConfidentError:
     """A face that a method got wrong: `confidence` (0 to 1) is what it gave the wrong expression.
 
-    `image` is a data URI.
+    `image` is a data URI, and `place` its place in the files of the target's images, -1 without one.
     """
 
     id: str
@@ -20,11 +20,12 @@ class ConfidentError:
     predicted: str
     confidence: float
     image: str | None
+    place: int
 
 
 def confident_errors(errors: TargetErrors, faces: FaceFiles) -> list[ConfidentError]:
     """The errors of the leading method on a target, over its seeds, most confident first."""
-    images = faces.images.get(errors.target, {})
+    images, places = faces.images.get(errors.target, {}), faces.places(errors.target)
     names = errors.expressions
     return [
         ConfidentError(
@@ -33,6 +34,7 @@ def confident_errors(errors: TargetErrors, faces: FaceFiles) -> list[ConfidentEr
             predicted=names[predicted],
             confidence=int(errors.methods[0].sure[row, predicted]) / CERTAIN,
             image=images.get(id),
+            place=places.get(id, -1),
         )
         for row, predicted in wrong_of(errors, 0, MOST)
         for id in (str(errors.id[row]),)

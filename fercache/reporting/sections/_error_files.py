@@ -1,7 +1,7 @@
 """Errors on the page, and the files beside it that hold every error of a target, for the page's script."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from fercache.reporting.export.figure_files import figure_names
@@ -17,7 +17,8 @@ class Errors:
     """What a panel shows of the errors on its target; all of them are in the `file` beside the page.
 
     `methods` have the order of the file's, the leading one first, and `pairs` refer to them; `rival` is the one to
-    compare the leading one with at first. `missing` are methods without predictions.
+    compare the leading one with at first. `missing` are methods without predictions. `images` says where the page's
+    script finds the images of the target.
     """
 
     file: str
@@ -27,6 +28,7 @@ class Errors:
     pairs: tuple[MethodPair, ...]
     missing: tuple[str, ...]
     confident: Sequence[ConfidentError]
+    images: Mapping[str, Any]
 
     @property
     def first_pair(self) -> MethodPair | None:
@@ -34,9 +36,9 @@ class Errors:
         return next((pair for pair in self.pairs if (pair.a, pair.b) == (0, self.rival)), None)
 
     @property
-    def pairs_data(self) -> list[dict[str, int | str]]:
-        """The pairs, for the page's script."""
-        return [asdict(pair) | {"p": p_text(pair.p)} for pair in self.pairs]
+    def pairs_data(self) -> list[list[int | str]]:
+        """The fields of the pairs, for the page's script."""
+        return [[*astuple(pair)[:-1], p_text(pair.p)] for pair in self.pairs]
 
 
 def p_text(p: float | None) -> str:
@@ -75,6 +77,7 @@ def errors_of(file: str, errors: TargetErrors, faces: FaceFiles) -> Errors:
         pairs=errors.pairs,
         missing=errors.missing,
         confident=confident_errors(errors, faces),
+        images=faces.described(errors.target),
     )
 
 

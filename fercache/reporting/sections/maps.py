@@ -34,7 +34,7 @@ HUES = dict(
 """Distinct on white and on black, also for people with red-green colour blindness."""
 SIZE, LEGEND_SIZE = 3.0, 7.0
 """Sizes of markers in pixels."""
-OTHERS = 300
+OTHERS = 200
 """Faces of other domains behind those of a domain: enough to show where they are."""
 MARGIN = 4
 

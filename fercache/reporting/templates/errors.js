@@ -238,9 +238,11 @@ const fercache = (() => {
     arrows(table);
   }
 
+  const FIELDS = ["a", "b", "both", "only_a", "only_b", "neither", "p"];
   for (const card of document.querySelectorAll("[data-file] .pair")) {
     const { file } = card.closest("[data-file]").dataset;
-    const [pairs, names, seeds] = ["pairs", "methods", "seeds"].map((name) => JSON.parse(card.dataset[name]));
+    const [rows, names, seeds] = ["pairs", "methods", "seeds"].map((name) => JSON.parse(card.dataset[name]));
+    const pairs = rows.map((row) => Object.fromEntries(row.map((value, i) => [FIELDS[i], value])));
     const chosen = {};
     const pair = () => {
       const [a, b] = [Number(chosen.a.value), Number(chosen.b.value)];
@@ -271,6 +273,15 @@ const fercache = (() => {
     }
     arrows(card.querySelector("table"));
     update();
+  }
+
+  for (const list of document.querySelectorAll(".errors ol[data-images]")) {
+    list.closest("details").addEventListener("toggle", () => {
+      const images = JSON.parse(list.dataset.images);
+      for (const blank of list.querySelectorAll("[data-place]")) {
+        blank.replaceWith(face(images, Number(blank.dataset.place), blank.parentNode.querySelector("code").textContent));
+      }
+    }, { once: true });
   }
 
   document.querySelectorAll(".scripted").forEach((each) => { each.hidden = document.querySelector("[data-file]") === null; });
