@@ -1,7 +1,7 @@
-"""A report: files of its sections beside one page, a self-contained HTML file."""
+"""A report: files of its sections beside one page, an HTML file that needs only those for images of faces."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -55,18 +55,18 @@ class PagePart:
 
     @property
     def files(self) -> dict[str, list[str]]:
-        """The names of its files, by their description."""
-        found: dict[str, list[str]] = {}
+        """The names of its files, by their description; of files in a folder, the pattern."""
+        found: dict[str, dict[str, None]] = {}
         for name in self.content.files:
-            found.setdefault(self._described(name), []).append(name)
-        return found
+            pattern = self._pattern(name)
+            found.setdefault(self.section.files[pattern], {})[pattern if "/" in name else name] = None
+        return {text: list(names) for text, names in found.items()}
 
-    def _described(self, name: str) -> str:
-        texts = (text for pattern, text in self.section.files.items() if fnmatch(name, pattern))
-        text = next(texts, None)
-        if text is None:
+    def _pattern(self, name: str) -> str:
+        pattern = next((each for each in self.section.files if fnmatch(name, each)), None)
+        if pattern is None:
             raise FercacheError(f"It writes {name}, which is not in its `files`: {', '.join(self.section.files)}.")
-        return text
+        return pattern
 
 
 def write_report(
@@ -91,8 +91,10 @@ def write_report(
     remove_abandoned(folder)
     (folder / MADE).unlink(missing_ok=True)  # until everything is written, the report does not count
     for earlier in {path for each in sections.values() for pattern in each.files for path in folder.glob(pattern)}:
-        if earlier.name not in texts:
+        if earlier.relative_to(folder).as_posix() not in texts:
             earlier.unlink()
+            if earlier.parent != folder:
+                _remove_if_empty(earlier.parent)
     for name, text in texts.items():
         write_text(folder / name, text)
     figures = write_figures(drawings, folder)
@@ -107,6 +109,11 @@ def write_report(
     )
     write_json(folder / MADE, made.model_dump())
     return folder / PAGE
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def made_before(folder: Path) -> Made | None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fercache import registry
+from fercache.datasets import DatasetName
 from fercache.errors import UsageError
-from fercache.records import Record, predictions_path
+from fercache.records import MAIN, Record, predictions_path
 from fercache.reporting.boards import headline_of
+from fercache.scoring.calibration import probabilities
 from fercache.scoring.metrics import count_confusion, predict
 from fercache.store.runs import Shared, read_answers
 
@@ -66,6 +69,25 @@ class Reader:
         if (path, readout) not in self._read:
             self._read[path, readout] = _matching(record, readout, path=path, shared=self._shared)
         return self._read[path, readout]
+
+    def probabilities(self, record: Record) -> NDArray[np.float64]:
+        """(N, L) probabilities of the record's classes in the main readout, for the faces of `faces`; not kept.
+
+        They are 0 for expressions that the target does not know. Raises UsageError as `faces`.
+        """
+        path = predictions_path(self.cache / "runs" / record.run, record)
+        known = np.isin(record.classes, known_to_target(record))
+        return probabilities(read_answers(path, MAIN, self._shared).logits, known)
+
+
+def known_to_target(record: Record) -> tuple[str, ...]:
+    """The expressions that the target's labels can have; scores allow no other prediction."""
+    try:
+        dataset = registry.load("datasets", DatasetName.parse(record.target).family)
+    except UsageError:  # a plugin that is not installed here
+        return record.classes
+    named = {column.partition(":")[2] for column in dataset.vote_columns} or set(dataset.expressions)
+    return tuple(name for name in record.classes if name in named)
 
 
 def _matching(record: Record, readout: str, path: Path, shared: Shared) -> ReadFaces:

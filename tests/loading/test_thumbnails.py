@@ -40,6 +40,26 @@ def opened(uri: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
+def test_synthetic_faces_are_rendered_once_and_real_ones_are_never_kept(
+    tmp_path: Path, own: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = images(tmp_path, False)("synthetic:webcam", FACES)
+    assert images(tmp_path, True, folder=own.root)("folder:mine", ["TEST/sad/0.png"])
+    (kept,) = (tmp_path / "cache" / "thumbnails").iterdir()
+    rendered: list[str] = []
+    render = thumbnails.thumbnails
+    monkeypatch.setattr(thumbnails, "thumbnails", lambda faces: render([f for f in faces if not rendered.append(f.id)]))
+    assert images(tmp_path, False)("synthetic:webcam", FACES) == found and rendered == []
+    more = images(tmp_path, False)("synthetic:webcam", [*FACES, "webcam-03300"])
+    assert rendered == ["webcam-03300"] and found.items() <= more.items()
+    kept.write_text('["damaged"]')
+    assert images(tmp_path, False)("synthetic:webcam", FACES) == found and rendered[1:] == FACES
+    kept.unlink()
+    kept.parent.rmdir()
+    kept.parent.write_text("a file where the folder should be")
+    assert images(tmp_path, False)("synthetic:webcam", FACES) == found
+
+
 @pytest.mark.parametrize("show_real", [True, False])
 def test_made_up_faces_are_always_shown_small(tmp_path: Path, show_real: bool) -> None:
     found = images(tmp_path, show_real)("synthetic:webcam", FACES)

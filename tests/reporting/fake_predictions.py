@@ -36,11 +36,13 @@ def scored_record(
     ids: NDArray[np.object_] = IDS,
     logits: NDArray[np.float32] | None = None,
     subject: NDArray[np.object_] | None = None,
+    features: NDArray[np.float16] | None = None,
     **changes: Any,
 ) -> Record:
     """A record of what was predicted, by readout or in the main one, and in `cache` the predictions it is about.
 
-    With `logits`, those are stored instead of ones that are highest for what was predicted.
+    With `logits`, those are stored instead of ones that are highest for what was predicted; `features` (N, D) are those
+    of all faces.
     """
     readouts = predicted if isinstance(predicted, Mapping) else {MAIN: predicted}
     scores = {name: scores_of(count_confusion(truth, each, 7)) for name, each in readouts.items()}
@@ -51,8 +53,8 @@ def scored_record(
         id=ids,
         truth=truth,
         logits=stored,
-        sample=np.empty(0, np.int64),
-        features=np.empty((0, 0), np.float16),
+        sample=np.arange(0 if features is None else len(ids)),
+        features=np.empty((0, 0), np.float16) if features is None else features,
         mask_mean=None,
         subject=subject,
     )

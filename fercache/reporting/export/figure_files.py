@@ -4,20 +4,23 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from fercache.reporting.boards import MethodTable
 from fercache.reporting.drawing import Drawing
 from fercache.store.atomic import write_bytes, write_text
 
+Content = TypeVar("Content")
 
-def figure_names(drawings: Iterable[tuple[tuple[str, ...], Drawing]]) -> dict[str, Drawing]:
-    """The drawings by file name: the joined parts, with a number if two names would be the same."""
-    named: dict[str, Drawing] = {}
+
+def figure_names(contents: Iterable[tuple[tuple[str, ...], Content]]) -> dict[str, Content]:
+    """Figures, or other contents, by file name: the joined parts, with a number if two names would be the same."""
+    named: dict[str, Content] = {}
     taken: Counter[str] = Counter()
-    for parts, drawing in drawings:
+    for parts, content in contents:
         name = "-".join(slug(part) for part in parts)
         taken[name] += 1
-        named[name if taken[name] == 1 else f"{name}-{taken[name]}"] = drawing
+        named[name if taken[name] == 1 else f"{name}-{taken[name]}"] = content
     return named
 
 

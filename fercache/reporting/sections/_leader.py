@@ -1,11 +1,11 @@
-"""The trained method that leads a board, whose errors and maps are shown."""
+"""The trained method that leads a board, whose errors and maps are shown, and the methods beside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fercache.records import MAIN, Record
 from fercache.reporting.boards import Board
-from fercache.reporting.table_rows import BASELINES, Method
+from fercache.reporting.table_rows import BASELINES, Method, Row
 
 UNTRAINED = BASELINES[0]
 
@@ -30,6 +30,13 @@ def leader(board: Board, records: Sequence[Record]) -> Leader | None:
     own = [record for record in here if record.method_key == method.key]
     of_label = {label: [record for record in own if record.target_label == label] for label in board.columns}
     return Leader(method, {label: found for label, found in of_label.items() if found})
+
+
+def shown_rows(board: Board, records: Sequence[Record]) -> list[Row]:
+    """The methods in figures, with the leading one first: it may be a variant that is not drawn otherwise."""
+    leading = leader(board, records)
+    first = [row for row in board.headline if leading and row.method == leading.method]
+    return [*first, *(row for row in board.drawn if row not in first)] if first else board.drawn
 
 
 def _is_of(record: Record, board: Board) -> bool:

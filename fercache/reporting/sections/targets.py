@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 import numpy as np
@@ -15,8 +15,9 @@ from fercache.reporting.drawing import Drawing, colours
 from fercache.reporting.export.figure_files import figure_names
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
-from fercache.reporting.sections._confident_errors import ConfidentError, board_errors
-from fercache.reporting.table_rows import Cell
+from fercache.reporting.sections._error_files import Errors, p_text, shown_errors
+from fercache.reporting.sections._leader import shown_rows
+from fercache.reporting.table_rows import UNSEEN, Cell, Row
 from fercache.scoring.intervals import FEWEST_FACES, few_faces, wilson
 
 FEWEST = 10
@@ -31,13 +32,16 @@ OfCell = Mapping[tuple[str, str, str], Sequence[Record]]
 
 @dataclass(frozen=True)
 class Confusion:
-    """A method's confusion matrix on a target, summed over its seeds: per true expression its faces and percentages."""
+    """A method's confusion matrix on a target, summed over its seeds.
+
+    Per true expression its faces, and for each predicted one the percentage and the number of answers.
+    """
 
     method: str
     colour: str
     accuracy: Cell
     expressions: tuple[str, ...]
-    rows: tuple[tuple[str, int, tuple[float, ...]], ...]
+    rows: tuple[tuple[str, int, tuple[tuple[float, int], ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -77,18 +81,32 @@ def worst(groups: Sequence[Group]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Panel:
-    """One target of one board on the page. `drawings` are by kind, which is part of their file names."""
+    """One target of one board on the page: `leading` has the scores of the leading method there.
+
+    `drawings` are by kind, which is part of their file names.
+    """
 
     label: str
     kind: str
     faces: int
+    leading: Row
     drawings: dict[str, Drawing] = field(default_factory=dict)
     confusions: tuple[Confusion, ...] = ()
     sure: tuple[Sureness, ...] = ()
     resampled: str = "faces"
     few: tuple[str, ...] = ()
     groups: dict[str, list[Group]] = field(default_factory=dict)
-    errors: Sequence[ConfidentError] = ()
+    errors: Errors | None = None
+
+    @property
+    def accuracy(self) -> Cell:
+        """The leading method's."""
+        return self.leading.cells[self.label]["accuracy"]
+
+    @property
+    def mean_class_recall(self) -> Cell:
+        """The leading method's."""
+        return self.leading.cells[self.label]["mean_class_recall"]
 
     @property
     def sure_of(self) -> tuple[str, ...]:
@@ -103,25 +121,32 @@ def content(report: Report) -> Content | None:
     of_cell = defaultdict(list)
     for record in report.records:
         of_cell[record.method_key, record.selection, record.target_label].append(record)
+    errors, files = shown_errors(report)
     found = []
     for board in report.boards:
-        errors = board_errors(board, report)
-        panels = (panel(board, label, of_cell, errors=errors.get(label, ())) for label in board.columns)
-        found += [(board, each) for each in panels if each]
+        rows = shown_rows(board, report.records)
+        panels = (panel(board, label, rows, of_cell=of_cell) for label in board.columns)
+        key = (board.encoder_key, board.source)
+        found += [(board, replace(each, errors=errors.get((*key, each.label)))) for each in panels if each]
     drawings = figure_names(
         ((kind, report.slugs[board.encoder_key, board.source], each.label), drawing)
         for board, each in found
         for kind, drawing in each.drawings.items()
     )
-    context = {"panels": found, "worst": worst, "fewest": FEWEST, "fewest_faces": FEWEST_FACES}
-    return Content(context, drawings)
+    context = {"panels": found, "worst": worst, "fewest": FEWEST, "fewest_faces": FEWEST_FACES, "p_text": p_text}
+    return Content(context | {"hardest": hardest([each for _, each in found])}, drawings, files)
 
 
-def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentError] = ()) -> Panel | None:
-    """The panel of a target; None if no drawn method was scored on it under the headline policy."""
+def hardest(panels: Sequence[Panel]) -> Panel | None:
+    """The panel of the target that its leading method is worst on; of an unseen one, if there is any."""
+    return min(panels, key=lambda each: (each.kind != UNSEEN, each.accuracy.mean or 0.0), default=None)
+
+
+def panel(board: Board, label: str, shown: Sequence[Row], *, of_cell: OfCell) -> Panel | None:
+    """The panel of a target, with the `shown` methods, the leading one first; None if none was scored on it."""
     rows = {
         str(row.method): row
-        for row in board.drawn
+        for row in shown
         if of_cell.get((row.method.key, row.selection, label)) and row.cells[label]["accuracy"].values
     }
     if not rows:
@@ -137,6 +162,7 @@ def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentE
         label=label,
         kind=board.kind(label),
         faces=max(record.kept for found in records.values() for record in found),
+        leading=next(iter(rows.values())),
         drawings={kind: drawing for kind, drawing in drawings.items() if drawing},
         confusions=tuple(
             _confusion(records[name], name, colour=colour_of[name], accuracy=row.cells[label]["accuracy"])
@@ -146,7 +172,6 @@ def panel(board: Board, label: str, of_cell: OfCell, errors: Sequence[ConfidentE
         resampled=next(iter(records.values()))[0].resampled,
         few=few_faces(next(iter(records.values()))[0].scores[MAIN].support),
         groups=_groups(records),
-        errors=errors,
     )
 
 
@@ -259,7 +284,11 @@ def _confusion(records: Sequence[Record], name: str, *, colour: str, accuracy: C
     support, classes = counts.sum(axis=1), records[0].classes
     columns = np.flatnonzero(support + counts.sum(axis=0))
     rows = tuple(
-        (classes[i], int(support[i]) // len(records), tuple(100 * counts[i, columns] / support[i]))
+        (
+            classes[i],
+            int(support[i]) // len(records),
+            tuple((100 * count / support[i], int(count)) for count in counts[i, columns]),
+        )
         for i in np.flatnonzero(support)
     )
     return Confusion(name, colour, accuracy, expressions=tuple(classes[i] for i in columns), rows=rows)
@@ -286,4 +315,9 @@ def _group_cell(records: Sequence[Record], column: str, value: str) -> Cell:
     return Cell() if None in scores else Cell(tuple(100 * each.mean_class_recall for each in scores if each))
 
 
-plugin = Section(title="Targets", template=beside(__file__), content=content)
+plugin = Section(
+    title="Targets",
+    template=beside(__file__),
+    content=content,
+    files={"errors/*.js": "every error, for the page", "faces/*.js": "the images of faces, for the page"},
+)

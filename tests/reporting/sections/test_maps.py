@@ -1,6 +1,7 @@
 """Which faces are on a map and where, that they are placed once, and the description on the page."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,19 +13,13 @@ from fercache.expressions import EXPRESSIONS
 from fercache.records import Record, frame, predictions_path
 from fercache.reporting.boards import boards
 from fercache.reporting.page import environment
-from fercache.reporting.sections import maps
-from fercache.reporting.sections.maps import (
-    HUES,
-    FeatureMap,
-    Layout,
-    Sampled,
-    draw_map,
-    draw_maps,
-    feature_maps,
-    sample,
-)
+from fercache.reporting.sections import _map_faces, maps
+from fercache.reporting.sections._face_images import FaceFiles
+from fercache.reporting.sections._map_faces import Layout, Placed, Sampled, placed_faces, sample
+from fercache.reporting.sections.maps import HUES, OTHERS, FeatureMap, draw_map, drawn_map, map_file
 from fercache.store.runs import StoredPredictions, read_predictions, write_predictions
 from tests.fake_records import CLASSES, fake_record
+from tests.reporting.error_files import given
 from tests.reporting.test_page import Outline
 
 TARGETS = ("synthetic:studio", "synthetic:night", "synthetic:webcam")
@@ -51,8 +46,12 @@ def predicted(cache: Path, record: Record, faces: int = FACES, scale: float = 1.
     return record
 
 
+def placed(records: list[Record], cache: Path) -> list[Placed]:
+    return placed_faces(records, boards(frame(records)), cache)
+
+
 def mapped(records: list[Record], cache: Path) -> list[FeatureMap]:
-    return feature_maps(records, boards(frame(records)), cache)
+    return [drawn_map(each, "maps/one.js") for each in placed(records, cache)]
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +78,11 @@ def found(records: list[Record], cache: Path) -> FeatureMap:
 
 
 def dots(svg: str) -> int:
-    """How many faces are drawn: the points of the paths with markers at them, but for the legend's single ones."""
-    paths = re.findall(r'<path d="M([\d. -]+)" fill="none" marker-start', svg)
-    return sum(len(path.split()) // 2 for path in paths if len(path.split()) > 2)
+    """How many faces are drawn: the points of the coloured paths, but for the legend's single ones."""
+    markers = re.findall(r'<marker id="(\w+)".*?style="([^"]*)"', svg, re.DOTALL)
+    coloured = {id for id, style in markers if any(hue in style for hue in HUES.values())}
+    paths = re.findall(r'<path d="M([\d. -]+)" fill="none" marker-start="url\(#(\w+)\)', svg)
+    return sum(len(points.split()) // 2 for points, id in paths if id in coloured and len(points.split()) > 2)
 
 
 def test_a_board_has_the_maps_of_its_leading_methods_first_seed(found: FeatureMap) -> None:
@@ -93,9 +94,9 @@ def test_every_face_is_drawn_in_its_expressions_colour_and_in_little_space(found
     for side in (found.before, found.after):
         svg = side.drawing.svg
         assert dots(svg) == found.faces and "<use" not in svg
-        assert all(svg.count(HUES[name]) == len(TARGETS) + 1 for name in CLASSES)  # a marker per domain, and the legend
+        assert all(svg.count(HUES[name]) == 2 for name in CLASSES)  # once for all maps, and the legend
         assert all(f">{name}</text>" in svg for name in (*TARGETS, *CLASSES))
-        assert len(svg) < 30_000
+        assert len(svg) < 40_000
         for text in (svg.replace("<svg ", '<svg xmlns:xlink="x" ', 1), side.drawing.document):
             root = ElementTree.fromstring(text)
             assert "126 faces" in (root[0].text or "") and side.described in (root[0].text or "")
@@ -112,7 +113,7 @@ def test_neighbours_are_described_in_numbers(found: FeatureMap) -> None:
 def test_faces_are_placed_once(
     found: FeatureMap, records: list[Record], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maps, "_place", None)
+    monkeypatch.setattr(_map_faces, "_place", None)
     (again,) = mapped(records, cache)
     assert again.before.drawing.svg == found.before.drawing.svg and again.after.drawing.svg == found.after.drawing.svg
 
@@ -136,7 +137,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
         placed.append(vectors)
         return Layout(vectors[:, :2], np.zeros((len(vectors), 10), np.int16))
 
-    monkeypatch.setattr(maps, "_place", place)
+    monkeypatch.setattr(_map_faces, "_place", place)
     return placed
 
 
@@ -155,7 +156,7 @@ def test_answers_are_standardised(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_targets_share_the_map_evenly_and_expressions_keep_their_shares(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(maps, "MOST", 84)
+    monkeypatch.setattr(_map_faces, "MOST", 84)
     records = [
         predicted(tmp_path, fake_record(target=target), n) for target, n in zip(TARGETS, (70, 700, 14), strict=True)
     ]
@@ -213,30 +214,72 @@ def test_there_is_no_map_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not placed
 
 
-def test_more_domains_than_shapes_can_still_be_distinguished() -> None:
-    count = 15
-    every = np.arange(2 * count)
+def drawn_domains(count: int, each: int = 2) -> tuple[Sampled, Layout]:
+    """Domains of a few faces each, on a parabola."""
+    every = np.arange(count * each)
     sampled = Sampled(
-        before=np.zeros((2 * count, 2), np.float32),
-        after=np.zeros((2 * count, 2), np.float32),
-        expression=np.zeros(2 * count, np.int64),
-        domain=every // 2,
+        before=np.zeros((len(every), 2), np.float32),
+        after=np.zeros((len(every), 2), np.float32),
+        id=np.array([f"f{i}" for i in every], dtype=object),
+        expression=every % 7,
+        predicted=(every + every % 2) % 7,
+        domain=every // each,
         expressions=CLASSES,
         domains=tuple(f"folder:{i}" for i in range(count)),
+        targets=tuple(f"folder:{i}" for i in range(count)),
     )
-    layout = Layout(np.stack([every, every**2], axis=1).astype(np.float32), np.zeros((2 * count, 10), np.int16))
-    svg = draw_map(sampled, layout, "Many.").drawing.svg
-    assert dots(svg) == 2 * count and "<use" not in svg
-    shapes = re.findall(rf'<marker [^>]*><path d="([^"]*)"[^>]*{HUES["surprise"]}', svg)
-    assert len(set(shapes)) == count + 1  # and the legend's
+    return sampled, Layout(np.stack([every, every**2], axis=1).astype(np.float32), np.zeros((len(every), 10), np.int16))
+
+
+@pytest.mark.parametrize("count", [1, 2, 15])
+def test_every_domain_has_a_small_map_of_its_own_and_points_lie_within_it(count: int) -> None:
+    sampled, layout = drawn_domains(count, 14)
+    drawn = draw_map(sampled, layout, "Many.")
+    assert dots(drawn.drawing.svg) == 14 * count and "<use" not in drawn.drawing.svg
+    width, height = 340, drawn.drawing.figure.get_figheight() * 72
+    assert (drawn.points >= 0).all() and (drawn.points <= [width, height]).all()
+    side, columns = width / min(2, count), min(2, count)
+    assert np.array_equal(drawn.points[:, 0] // side, sampled.domain % columns)
+    rows = [drawn.points[sampled.domain // columns == row, 1] for row in range(-(-count // columns))]
+    assert all(above.max() < below.min() for above, below in pairwise(rows))
+
+
+def test_points_are_where_the_dots_are(found: FeatureMap) -> None:
+    markers = re.findall(r'<path d="M([\d. -]+)" fill="none" marker-start', found.after.drawing.source)
+    drawn = {tuple(map(float, pair)) for path in markers for pair in re.findall(r"([\d.-]+) ([\d.-]+)", path)}
+    far = np.abs(found.after.points[:, None] - np.array(sorted(drawn))).max(axis=2).min(axis=1)
+    assert far.max() < 0.06
+
+
+def test_the_faces_of_other_domains_are_a_limited_number_behind() -> None:
+    sampled, layout = drawn_domains(3, 700)
+    assert draw_map(sampled, layout, "Many.").drawing.source.count("marker-mid") <= 3 * 8 + 7
+    grey = re.findall(r'<path d="M([\d. -]+)" fill="none"', draw_map(sampled, layout, "Many.").drawing.source)
+    assert sum(len(path.split()) // 2 == OTHERS for path in grey) == 3
+
+
+def test_the_file_of_a_map_names_its_faces(records: list[Record], cache: Path) -> None:
+    (each,) = placed(records, cache)
+    drawn = drawn_map(each, "maps/one.js")
+    faces = FaceFiles({TARGETS[1]: {"f3": "data:3", "f5": "data:5"}}, {TARGETS[1]: "faces/night"})
+    name, data = given(map_file(drawn, each.sampled, faces))
+    assert name == "maps/one.js" and len(data["id"]) == drawn.faces == len(data["before"]) == len(data["after"])
+    assert data["domains"] == sorted(TARGETS) and data["images"][data["domains"].index(TARGETS[1])]["files"]
+    shown = {(data["domains"][d], id): i for d, id, i in zip(data["domain"], data["id"], data["image"], strict=True)}
+    assert {face: place for face, place in shown.items() if place >= 0} == {
+        (TARGETS[1], "f3"): 0,
+        (TARGETS[1], "f5"): 1,
+    }
+    assert data["truth"] == data["predicted"]  # the logits separate expressions
+    assert all(CLASSES[truth] == CLASSES[int(id[1:]) % 7] for truth, id in zip(data["truth"], data["id"], strict=True))
 
 
 def test_a_map_is_drawn_where_nothing_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
-    sampled = sample([predicted(tmp_path, fake_record(target=TARGETS[0]), faces=70)], tmp_path)
+    record = predicted(tmp_path, fake_record(target=TARGETS[0]), faces=70)
     (tmp_path / "maps").write_text("a file where the folder should be")
-    assert sampled is not None
-    assert all(dots(side.drawing.svg) == 70 for side in draw_maps(sampled, "a head", tmp_path))
+    (drawn,) = mapped([record], tmp_path)
+    assert all(dots(side.drawing.svg) == 70 for side in (drawn.before, drawn.after))
 
 
 def luminance(colour: str) -> float:
@@ -255,6 +298,7 @@ def test_the_page_shows_both_maps_with_what_they_mean(found: FeatureMap) -> None
     part = environment().from_string(maps.plugin.template).render(maps=[found])
     outline = Outline(part)
     assert outline.open == [] and part.count("<svg") == 2
+    assert part.count('data-file="maps/one.js"') == 2
     (region,) = [tag for tag in outline.all("div") if tag.get("class") == "cards"]
     assert region["tabindex"] == "0" and "text-similarity" in (region["aria-label"] or "")
     assert "mean nothing" in part and found.before.described in part and found.after.described in part

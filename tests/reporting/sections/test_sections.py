@@ -5,20 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fercache import registry
 from fercache.errors import FercacheError, UsageError
-from fercache.records import Record, frame
+from fercache.records import Record
 from fercache.reporting import page as page_module
-from fercache.reporting.boards import boards
-from fercache.reporting.page import all_sections, made_parts, write_report
+from fercache.reporting.page import all_sections, made_before, made_parts, write_report
 from fercache.reporting.report import Report, ReportRequest
-from fercache.reporting.sections import ORDER, Content, Section, beside, maps, ordered
-from fercache.reporting.sections.maps import FeatureMap, Map
+from fercache.reporting.sections import ORDER, Content, Section, _map_faces, beside, ordered
+from fercache.reporting.sections._map_faces import Layout
 from tests.fake_records import fake_record
-from tests.reporting.fake_predictions import readings, scored_record
-from tests.reporting.test_figures import gap
+from tests.reporting.fake_predictions import FACES, readings, scored_record
 
 TARGETS = ("synthetic:studio", "synthetic:webcam")
 
@@ -174,7 +173,8 @@ def test_what_sections_share_is_made_once() -> None:
 def test_predictions_give_errors_ranks_and_with_a_baseline_differences(records: list[Record], tmp_path: Path) -> None:
     found = shown(Report("latest", records, tmp_path, ReportRequest(baseline="zero-shot")))
     errors = {panel.label: panel.errors for _, panel in found["targets"].context["panels"]}
-    assert set(errors) == set(TARGETS) and all(errors.values())
+    assert set(errors) == set(TARGETS) and all(each.confident for each in errors.values())
+    assert set(found["targets"].files) == {each.file for each in errors.values()}
     (compared,) = found["differences"].context["differences"]
     assert compared.baseline.head == "zero-shot" and len(compared.differences) == 4
     assert "linear-probe" in found["differences"].files["differences.csv"]
@@ -199,14 +199,14 @@ def test_an_unknown_baseline_is_refused(records: list[Record], tmp_path: Path) -
         shown(Report("latest", records, tmp_path, ReportRequest(baseline="zero-shoot")))
 
 
-def test_maps_are_figures_as_well(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (board,) = boards(frame(records))
-    drawn = FeatureMap(board, board.headline[0].method, 0, 100, Map(gap(), "before"), Map(gap(), "after"))
-    monkeypatch.setattr(maps, "feature_maps", lambda *_: [drawn])
-    assert set(shown(Report("latest", records, tmp_path))["maps"].drawings) == {
-        "map-before-synthetic-studio",
-        "map-after-synthetic-studio",
-    }
+def test_maps_are_figures_and_have_a_file_of_their_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.random.default_rng(0).normal(size=(FACES, 4)).astype(np.float16)
+    records = [scored_record(tmp_path, readings(0, 0.8), target=target, features=features) for target in TARGETS]
+    layout = Layout(features[:, :2].repeat(2, axis=0).astype(np.float32), np.zeros((2 * FACES, 10), np.int16))
+    monkeypatch.setattr(_map_faces, "_place", lambda _: layout)
+    found = shown(Report("latest", records, tmp_path))["maps"]
+    assert set(found.drawings) == {"map-before-synthetic-studio", "map-after-synthetic-studio"}
+    assert set(found.files) == {"maps/synthetic-studio.js"}
 
 
 def test_a_report_shows_them_all_and_loses_what_a_later_one_lacks(records: list[Record], tmp_path: Path) -> None:
@@ -214,6 +214,15 @@ def test_a_report_shows_them_all_and_loses_what_a_later_one_lacks(records: list[
     page = write_report(records, folder, tmp_path, ReportRequest(baseline="zero-shot")).read_text(encoding="utf-8")
     assert 'id="differences"' in page and "Most confident errors" in page
     assert "<code>differences.csv</code>" in page and (folder / "differences.csv").is_file()
+    assert "<code>errors/*.js</code>: every error" in page
+    names = [f"synthetic-studio-{target.replace(':', '-')}.js" for target in TARGETS]
+    assert sorted(path.name for path in (folder / "errors").iterdir()) == sorted(names)
+    made = made_before(folder)
+    assert made is not None and made.files.keys() >= {f"errors/{name}" for name in names}
+    page = write_report(records[:1], folder, tmp_path).read_text(encoding="utf-8")
+    assert [path.name for path in (folder / "errors").iterdir()] == names[:1]
+    page = write_report(records, folder).read_text(encoding="utf-8")
+    assert not (folder / "errors").exists() and 'data-file="' not in page
     page = write_report(records, folder, tmp_path).read_text(encoding="utf-8")
     assert 'id="ranks"' in page and (folder / "ranks.csv").is_file()
     assert 'id="differences"' not in page and not (folder / "differences.csv").exists()

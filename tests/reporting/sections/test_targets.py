@@ -1,6 +1,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from fercache.records import INTERVALS, CalibrationRecord, GroupRecord, Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.drawing import WIDTH
-from fercache.reporting.sections.targets import FEWEST, SURE, Group, Limits, Panel, panel, worst
+from fercache.reporting.sections._leader import shown_rows
+from fercache.reporting.sections.targets import FEWEST, SURE, Group, Limits, Panel, hardest, panel, worst
 from fercache.reporting.table_rows import Cell
 from fercache.scoring.intervals import wilson
 from tests.fake_records import demo_records, fake_record, scores_of
@@ -22,7 +24,7 @@ def panel_of(records: Sequence[Record], label: str = "synthetic:webcam") -> Pane
     for record in records:
         of_cell[record.method_key, record.selection, record.target_label].append(record)
     (board,) = boards(frame(records))
-    found = panel(board, label, of_cell)
+    found = panel(board, label, shown_rows(board, records), of_cell=of_cell)
     assert found
     return found
 
@@ -34,7 +36,7 @@ def test_a_panel_has_a_figure_for_everything_that_was_measured() -> None:
 
 def test_a_target_that_nothing_was_scored_on_has_no_panel() -> None:
     (board,) = boards(frame([fake_record()]))
-    assert panel(board, "synthetic:webcam", {}) is None
+    assert panel(board, "synthetic:webcam", board.drawn, of_cell={}) is None
 
 
 def test_methods_without_measures_are_left_out_of_the_figures_of_those_that_have_them() -> None:
@@ -131,6 +133,37 @@ def test_of_each_head_the_variant_that_is_best_on_its_own_source_is_drawn() -> N
     (board,) = boards(frame([*records, better.model_copy(update=best)]))
     drawn = {row.method.head: row.method.key for row in board.drawn}
     assert len(drawn) == 4 and drawn["linear-probe"] == better.method_key
+
+
+def test_the_leading_method_comes_first_also_where_another_variant_of_its_head_is_better_on_the_source() -> None:
+    records = list(demo_records(seeds=1))
+    source = fake_record("text-similarity", target="synthetic:studio", settings={"strengths": [2]}, run="other")
+    best = {"scores": {"main": source.scores["main"].model_copy(update={"accuracy": 1.0})}}
+    records.append(source.model_copy(update=best))
+    (board,) = boards(frame(records))
+    rows = shown_rows(board, records)
+    leading = board.leading(row for row in board.headline if row.method.head != "zero-shot")
+    assert rows[0] == leading and leading not in board.drawn and rows[1:] == board.drawn
+    untrained = [record for record in records if record.head == "zero-shot"]
+    (board,) = boards(frame(untrained))
+    assert shown_rows(board, untrained) == board.drawn
+
+
+def test_the_hardest_target_is_the_unseen_one_that_the_leading_method_is_worst_on() -> None:
+    records = list(demo_records(seeds=1))
+    (board,) = boards(frame(records))
+    panels = [panel_of(records, label) for label in board.columns]
+    found = hardest(panels)
+    assert found is not None and found.label == "synthetic:night" and found.leading.method.head == "text-similarity"
+    easy = replace(found, kind="source")
+    assert hardest([easy, panels[1]]) is panels[1] and hardest([easy]) is easy and hardest([]) is None
+
+
+def test_cells_of_a_confusion_matrix_have_their_number_of_answers() -> None:
+    records = [fake_record(seed=seed) for seed in (0, 1)]
+    (confusion,) = panel_of(records).confusions
+    counts = np.sum([record.scores["main"].confusion for record in records], axis=0)
+    assert [[answers for _, answers in cells] for _, _, cells in confusion.rows] == counts.tolist()
 
 
 def test_whiskers_are_intervals_of_the_mean_recall_among_one_seed_s_faces() -> None:
