@@ -71,7 +71,7 @@ def _click_option(parameter: str, field: FieldInfo) -> Callable[[Callable[..., N
         )
     shown = _extra(field, "shown") or not (repeatable or field.is_required() or field.default in (None, (), ""))
     return click.option(
-        flag,
+        *([flag, f"{flag}s"] if _extra(field, "plural") else [flag]),
         parameter,
         default=None,
         multiple=repeatable,
