@@ -20,6 +20,7 @@ COMMANDS = {
     "estimate": "Estimate scores on a target without labels.",
     "import-predictions": "Score the predictions of any model.",
     "demo": "Run a complete example in three minutes.",
+    "init": "Write settings and an experiment for your datasets.",
     "run": "Run an experiment from a TOML file.",
     "predict": "Predict the expression in your own face images.",
     "serve": "Predict over HTTP, with a page to try it.",
