@@ -1,6 +1,6 @@
 """Prompt sets: sentences that describe each expression."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from fercache.errors import UsageError, nearest
@@ -59,6 +59,20 @@ def prompt_set(name: str) -> Prompts:
     raise UsageError(
         f"There is no prompt set '{name}'. {nearest(name, _SETS)} Or give a .toml file. Text for `predict`: --sentence."
     )
+
+
+def check_covers(name: str, expressions: Collection[str], of: str) -> None:
+    """Raises UsageError if a prompt set lacks one of the seven basic `expressions` that faces of a dataset have.
+
+    Contempt may be lacking: `train` leaves it out unless asked for it.
+    """
+    wanted = [expression for expression in first_expressions(7) if expression in expressions]
+    if lacking := [expression for expression in wanted if expression not in prompt_set(name)]:
+        line = f'{lacking[0]} = ["{_an(_ADJECTIVE[lacking[0]])} face"]'
+        raise UsageError(
+            f"{name} has no sentence for {', '.join(lacking)}, of which {of} has faces. Add a line for each, such as "
+            f"{line}, or extract without --prompts. See docs/prompts.md."
+        )
 
 
 def prompts_to_choose_from(name: str | None, sentences: Sequence[str]) -> Prompts:

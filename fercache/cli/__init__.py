@@ -20,6 +20,7 @@ COMMANDS = {
     "estimate": "Estimate scores on a target without labels.",
     "import-predictions": "Score the predictions of any model.",
     "demo": "Run a complete example in three minutes.",
+    "init": "Write settings and an experiment for your datasets.",
     "run": "Run an experiment from a TOML file.",
     "predict": "Predict the expression in your own face images.",
     "serve": "Predict over HTTP, with a page to try it.",
@@ -95,11 +96,18 @@ def _use_plugins(files: tuple[str, ...]) -> None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="fercache")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
     """Facial expression recognition on unseen domains, from CLIP features computed once.
 
     Run extract, train, evaluate and compare in this order; without options they use synthetic faces.
     """
+    ctx.color = _colour()
+
+
+def _colour() -> bool | None:
+    """False if the user wants no colour (no-color.org); None leaves it to click: on terminals only."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 def main() -> None:
@@ -132,5 +140,5 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    click.secho(f"fercache: {message}", fg="red" if code != 130 else None, err=True)
+    click.secho(f"fercache: {message}", fg="red" if code != 130 else None, err=True, color=_colour())
     sys.exit(code)

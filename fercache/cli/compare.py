@@ -22,5 +22,5 @@ def command(request: CompareRequest) -> None:
     page, records = compare(settings, request)
     show_report(page, records, request.class_mix)
     if len(request.runs) == 2:
-        flips, pair = compare_two(settings, (request.runs[0], request.runs[1]), request.name)
+        flips, pair = compare_two(settings, request)
         click.echo(f"\n{pair_table(pair)}\nflips: {flips}")

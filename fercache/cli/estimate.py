@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import takes
+from fercache.cli.options import echo_folded, takes
 from fercache.errors import UsageError
 from fercache.options.estimate import EstimateRequest
 
 if TYPE_CHECKING:
     from fercache.scoring.few_labels import Estimate
+
+
+MOST_OF_A_RUN = 32
+"""Characters of a run's name, so that a line has 80; the CSV file has the whole name."""
 
 
 @click.command("estimate")
@@ -54,6 +58,7 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
 def _with_labels(request: EstimateRequest, csv_file: Path | None, figure: Path | None) -> None:
     from fercache.csv_cells import csv_text
     from fercache.output_paths import shown
+    from fercache.reporting.columns import fitted
     from fercache.settings import load_settings
     from fercache.stages.estimate_labelled import LEVEL, estimate_labelled, labelled_table
     from fercache.store.atomic import write_text
@@ -61,11 +66,12 @@ def _with_labels(request: EstimateRequest, csv_file: Path | None, figure: Path |
     if figure:
         raise UsageError("--figure compares estimates without labels with true scores; leave it out with --labelled.")
     found = estimate_labelled(load_settings(), request)
-    width = max(len(each.run) for each in found)
-    click.echo(f"From {found[0].labels} labels, for all {found[0].faces:,} faces, with {LEVEL:.0%} intervals:")
+    echo_folded(f"From {found[0].labels} labels, for all {found[0].faces:,} faces, with {LEVEL:.0%} intervals:")
+    runs = [fitted(each.run, MOST_OF_A_RUN) for each in found]
+    width = max(map(len, runs))
     click.echo(f"{'':{width}}  {'accuracy':>22}  {'mean class recall':>22}")
-    for each in found:
-        click.echo(f"{each.run:{width}}  {_shown(each.accuracy):>22}  {_shown(each.mean_class_recall):>22}")
+    for run, each in zip(runs, found, strict=True):
+        click.echo(f"{run:{width}}  {_shown(each.accuracy):>22}  {_shown(each.mean_class_recall):>22}")
     if csv_file:
         click.echo(f"table:  {shown(write_text(csv_file, csv_text(labelled_table(request.target, found))))}")
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fercache.cli.options import left_out, takes
+from fercache.cli.options import left_out, scores_text, takes
 from fercache.options.evaluate import EvaluateRequest
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def command(request: EvaluateRequest) -> None:
         if record.selection == policies[record.run]:
             score = record.scores["main"]
             seen = f" (not unseen: {'; '.join(record.why_seen)})" if record.why_seen else ""
-            scores = f"{score.accuracy:.1%}, recall {score.mean_class_recall:.1%}, n {score.n}, {record.selection}"
-            click.echo(f"{record.run} on {record.target_label}{seen}{_adapted(record)}: {scores}")
+            scores = scores_text(score.accuracy, score.mean_class_recall, score.n)
+            click.echo(f"{record.run} on {record.target_label}{seen}{_adapted(record)}: {scores}, {record.selection}")
     if not records:
         click.echo("All runs are already scored; use --again to score them again.")
     click.echo("next: fercache compare")
@@ -54,7 +54,8 @@ def _print_folds(request: EvaluateRequest) -> None:
         (low, high), score = each.intervals["accuracy"], each.scores
         click.echo(
             f"{each.config.name} inside {each.config.source}, {each.folds} folds, {grouped}: "
-            f"{score.accuracy:.1%} ({low:.1%} to {high:.1%}), recall {score.mean_class_recall:.1%}, n {score.n}"
+            f"accuracy {score.accuracy:.1%} ({low:.1%} to {high:.1%}), mean class recall "
+            f"{score.mean_class_recall:.1%}, {score.n:,} faces"
         )
     click.echo("These are scores on the training domain; on an unseen one they are usually lower.")
     click.echo(f"table: {shown(path)}")

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from fercache.store.tables import TableInfo
 
 
+STUDIO = "synthetic:studio"
+"""The only synthetic domain with training faces."""
+
+
 @click.command("extract")
 @click.argument("folders", nargs=-1, metavar="")
 @takes(ExtractRequest)
@@ -36,19 +40,14 @@ def command(request: ExtractRequest, folders: tuple[str, ...]) -> None:
 
     settings = load_settings()
     dataset = request.dataset if "dataset" in request.model_fields_set else "synthetic"
+    tables = {}
     for name in every_set((dataset,)):
         begun = datetime.now(UTC).isoformat(timespec="seconds")
-        table = read_info(extract(settings, request.but(dataset=name)))
+        table = tables[name] = read_info(extract(settings, request.but(dataset=name)))
         _print_table(settings, request, table, begun=begun)
-    kept = {"encoder": table.provenance["encoder"] if request.encoder.name != "bundled" else None}
-    if request.unlabelled:
-        verb = "suggest" if _head_for(settings, request, table)["head"] is None else "audit"  # by text, without a run
-        click.echo(f"{next_command(verb, **kept)} {dataset}")
-    elif "+" in dataset:
-        click.echo(next_command("evaluate", target=dataset, **kept))
-    else:
-        source = name if dataset != "synthetic" else "synthetic:studio"
-        click.echo(next_command("train", source=source, **_head_for(settings, request, table), **kept))
+    if dataset == "synthetic":
+        name, table = STUDIO, tables[STUDIO]
+    click.echo(_next(settings, request, table, asked=dataset if "+" in dataset else name))
 
 
 def _print_table(settings: "Settings", request: ExtractRequest, table: "TableInfo", begun: str) -> None:
@@ -67,10 +66,26 @@ def _print_table(settings: "Settings", request: ExtractRequest, table: "TableInf
     click.echo(f"{table.path}: {table.rows} faces ({work}){unreadable if done['quarantined'] else ''}")
 
 
-def _head_for(settings: "Settings", request: ExtractRequest, table: "TableInfo") -> dict[str, str | None]:
-    """The options of `train` that this table needs."""
+def _next(settings: "Settings", request: ExtractRequest, table: "TableInfo", asked: str) -> str:
+    """The line with the next command that works with this table."""
+    from fercache.datasets import DatasetName
+    from fercache.loading.labelled_faces import expressions_to_train
     from fercache.loading.tables import find_prompts
+    from fercache.store.runs import find_runs
+    from fercache.store.tables import read_table
 
+    encoder = table.provenance["encoder"] if request.encoder.name != "bundled" else None
     knows_text = find_prompts(settings.cache, table, request.prompts) is not None
-    own_prompts = request.prompts if request.prompts != "faces" and knows_text else None
-    return {"head": None if knows_text else "sigmoid-mask", "prompts": own_prompts}
+    if request.unlabelled:
+        return (
+            f"{next_command('suggest' if knows_text else 'audit', encoder=encoder)} {asked}"  # by text, without a run
+        )
+    if "+" in asked:
+        return next_command("evaluate", target=asked, encoder=encoder)
+    learned = expressions_to_train(read_table(table.path), DatasetName.parse(asked))
+    if len(learned) < 2:
+        scored = find_runs(settings.cache) and next_command("evaluate", target=asked, encoder=encoder)
+        return scored or f"{next_command('audit', encoder=encoder)} {asked}"
+    head = None if knows_text and "neutral" in learned else "sigmoid-mask"  # text-similarity learns from neutral faces
+    prompts = request.prompts if request.prompts != "faces" and knows_text else None
+    return next_command("train", source=asked, head=head, prompts=prompts, encoder=encoder)

@@ -2,7 +2,7 @@
 
 import click
 
-from fercache.cli.options import left_out, renamed, takes
+from fercache.cli.options import left_out, renamed, scores_text, takes
 from fercache.options.import_predictions import ImportRequest
 
 
@@ -21,7 +21,7 @@ def command(request: ImportRequest) -> None:
     for path in import_predictions(load_settings(), request):
         record = read_record(path)
         score = record.scores["main"]
-        scores = f"{score.accuracy:.1%}, recall {score.mean_class_recall:.1%}, n {score.n}"
+        scores = scores_text(score.accuracy, score.mean_class_recall, score.n)
         click.echo(f"{record.head} on {record.target_label}: {scores}{left_out(record.dropped)}")
         click.echo(f"record: {path} (to remove it, delete {path.parent.parent})")
     click.echo("next: fercache compare")

@@ -4,7 +4,8 @@ import click
 
 from fercache.errors import UsageError
 
-KINDS = ("encoders", "detectors", "heads", "trunks", "adaptations", "datasets", "report-sections", "tables", "runs")
+PLUGINS = ("encoders", "detectors", "heads", "trunks", "adaptations", "datasets", "report-sections")
+KINDS = (*PLUGINS, "experiments", "tables", "runs")
 
 ENCODERS = """open-clip: any architecture and tag, e.g. --encoder ViT-B-32/openai, or with --weights FILE
 timm: any timm backbone, without text, e.g. --encoder timm/resnet50, or with --weights FILE"""
@@ -14,13 +15,13 @@ TRUNKS = "timm: any timm backbone, on crops, e.g. --trunk resnet18 or swin_tiny_
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False, metavar="KIND")
 def command(kind: str | None) -> None:
-    """List available plugins, tables or runs.
+    """List available plugins, experiments, tables or runs.
 
-    KIND is encoders, detectors, heads, trunks, adaptations, datasets, report-sections, tables or runs.
+    KIND is encoders, detectors, heads, trunks, adaptations, datasets, report-sections, experiments, tables or runs.
     """
     if kind is None:
         raise UsageError(f"Name a kind: {', '.join(f'fercache list {each}' for each in KINDS)}.")
-    {"tables": _tables, "runs": _runs}.get(kind, lambda: _plugins(kind))()
+    {"experiments": experiments, "tables": _tables, "runs": _runs}.get(kind, lambda: _plugins(kind))()
 
 
 def _plugins(kind: str) -> None:
@@ -31,6 +32,21 @@ def _plugins(kind: str) -> None:
         origin = registry.origin(of_registry, name)
         click.echo(f"{name:24} from {origin}" if origin else name)
     click.echo({"encoders": ENCODERS, "trunks": TRUNKS}.get(kind, ""), nl=kind in ("encoders", "trunks"))
+
+
+def experiments() -> None:
+    """Prints the experiments that ship with fercache, and the user's own in the working folder."""
+    from fercache.cli.options import terminal_width
+    from fercache.experiments.shipped import own_experiments, shipped_experiments
+
+    own = own_experiments()
+    for title, there in (("in this folder", own), ("shipped with fercache", shipped_experiments())):
+        if there and own:
+            click.secho(title, bold=True)
+        for name, about in there.items():
+            begin = f"{name:22} "
+            click.echo(click.wrap_text(begin + about, terminal_width(), subsequent_indent=" " * len(begin)))
+    click.echo("next: fercache run NAME --dry-run; your own: fercache init")
 
 
 def _tables() -> None:

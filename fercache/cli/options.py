@@ -1,6 +1,9 @@
 """Click options made from the fields of a request, and output shared by several commands."""
 
+import re
 import shlex
+import shutil
+import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import EnumType
@@ -71,7 +74,7 @@ def _click_option(parameter: str, field: FieldInfo) -> Callable[[Callable[..., N
         )
     shown = _extra(field, "shown") or not (repeatable or field.is_required() or field.default in (None, (), ""))
     return click.option(
-        flag,
+        *([flag, f"{flag}s"] if _extra(field, "plural") else [flag]),
         parameter,
         default=None,
         multiple=repeatable,
@@ -165,17 +168,40 @@ def left_out(dropped: Mapping[str, int]) -> str:
     return f"; left out: {reasons}" if reasons else ""
 
 
+def scores_text(accuracy: float, mean_class_recall: float, faces: int) -> str:
+    """The scores (fractions) of a number of faces as one line shows them."""
+    return f"accuracy {accuracy:.1%}, mean class recall {mean_class_recall:.1%}, {faces:,} faces"
+
+
 def show_report(page: Path, records: Sequence["Record"], class_mix: Mapping[str, float] | None = None) -> None:
     """Prints the report's table and the paths of its files."""
     from fercache.records import frame
     from fercache.reporting.boards import mix_notes
     from fercache.reporting.leave_one_out import as_one_source
-    from fercache.reporting.screen import screen_table
+    from fercache.reporting.screen import BEST, screen_table
 
-    scores = frame(as_one_source(records), class_mix)
-    click.echo(screen_table(scores))
+    scores, width = frame(as_one_source(records), class_mix), terminal_width()
+    in_bold = re.compile(rf"{re.escape(BEST)}\d+\.\d")
+    click.echo(in_bold.sub(lambda best: click.style(best[0], bold=True), screen_table(scores, width)))
     for note in mix_notes(scores, class_mix) if class_mix else []:
-        click.echo(note)
+        echo_folded(note)
     files = ("results.csv", "summary.csv", "ranks.csv", "robustness.csv", "differences.csv", "table.md", "table.tex")
     there = [str(path) for file in files if (path := page.parent / file).is_file()]
-    click.echo(f"table: {', '.join(there)}\npage:  {page}")
+    echo_folded(f"table: {', '.join(there)}")
+    click.echo(f"page:  {page}")
+
+
+def terminal_width() -> int:
+    """Columns of the terminal; WIDTH where the output is no terminal."""
+    from fercache.reporting.columns import WIDTH
+
+    return shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+
+
+def echo_folded(text: str, **style: Any) -> None:
+    """Prints a text in lines as wide as the terminal, the indent of its first line before all, those after it more."""
+    from fercache.reporting.columns import GAP, folded
+
+    indent = " " * (len(text) - len(text.lstrip()))
+    for line in folded(text, terminal_width(), indent + GAP):
+        click.secho(line, **style)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fercache.cli.list import experiments
 from fercache.cli.options import show_report, takes
 from fercache.options.run import RunOptions
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("experiment", type=click.Path(path_type=Path), required=False)
-@click.option("--list", "show_list", is_flag=True, help="List the experiments that ship with fercache.")
+@click.option("--list", "show_list", is_flag=True, help="List experiments, as `fercache list experiments`.")
 @click.option("--dry-run", is_flag=True, help="Show which steps are done, stale or missing, and why; run nothing.")
 @takes(RunOptions)
 def command(request: RunOptions, experiment: Path | None, show_list: bool, dry_run: bool) -> None:
@@ -25,14 +26,16 @@ def command(request: RunOptions, experiment: Path | None, show_list: bool, dry_r
     from fercache.errors import UsageError
     from fercache.experiments.config import load_experiment
     from fercache.experiments.run import RunRequest, plan, run
-    from fercache.experiments.shipped import experiment_file, shipped_experiments
+    from fercache.experiments.shipped import experiment_file
     from fercache.settings import load_settings
 
     if show_list:
-        click.echo("\n".join(f"{name:22} {about}" for name, about in shipped_experiments().items()))
+        experiments()
         return
     if experiment is None:
-        raise UsageError("Name an experiment: a TOML file, or one of `fercache run --list`, e.g. fercache run demo.")
+        raise UsageError(
+            "Name an experiment: a TOML file, or one of `fercache list experiments`, e.g. fercache run demo."
+        )
     settings, loaded = load_settings(), load_experiment(experiment_file(experiment))
     if dry_run:
         for step, status in plan(settings, loaded):

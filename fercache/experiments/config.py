@@ -26,12 +26,15 @@ from fercache.options.extract import ContentOptions, EncoderOptions
 from fercache.options.train import LearningOptions, Seeds
 from fercache.policies import DEFAULT, FALLBACK, SelectionPolicy
 from fercache.prompts import prompt_set
+from fercache.reporting.export.published_rows import rows_of
 from fercache.splits import POOL
 from fercache.toml_files import is_file, read_toml
 from fercache.weights.timm_backbone import PRETRAINED
 
 ENCODER_KEYS = {"encoder" if name == "name" else name: name for name in EncoderOptions.model_fields}
 """Key in the file -> field of `EncoderOptions`."""
+NAME = r"^[A-Za-z0-9][\w.-]*$"
+"""Names of experiments and their reports."""
 MOST_METHODS = 10_000
 """The limit of an experiment: more methods would take years, and too much memory before training starts."""
 
@@ -86,7 +89,7 @@ class Statistics(Options):
 class Experiment(ContentOptions, LearningOptions):
     """The content of a file; see `pipelines/README.md`. In the file, the encoder's options are top-level keys."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
+    name: str = Field(pattern=NAME, max_length=LONGEST_NAME)
     about: str = ""
     encoder: EncoderOptions = EncoderOptions()
     sources: tuple[str | Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
@@ -95,7 +98,8 @@ class Experiment(ContentOptions, LearningOptions):
     adapt: tuple[str, ...] = ()
     seeds: Seeds = (0, 1, 2, 3, 4)
     selection: tuple[SelectionPolicy, ...] = tuple(SelectionPolicy)
-    report: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=LONGEST_NAME)
+    report: str | None = Field(default=None, pattern=NAME, max_length=LONGEST_NAME)
+    published: tuple[str, ...] = ()
     heads: tuple[HeadEntry, ...]
     statistics: Statistics = Statistics()
 
@@ -247,6 +251,7 @@ def _check(experiment: Experiment) -> None:
     if weights and not exists(weights):
         raise UsageError(f"weights = {weights}: no such file; relative paths start at {Path.cwd()}.")
     prompt_set(experiment.prompts)
+    rows_of(experiment.published)
     load_recipe(experiment.recipe)
     _check_splits_and_labels(experiment)
     chosen = variants(experiment)

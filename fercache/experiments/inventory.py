@@ -280,6 +280,8 @@ def _page_found(settings: Settings, steps: Sequence[Step], step: Compare, runs: 
         return Found(1, 1, changed=f"it compares with {made.baseline or 'no baseline'}")
     if made.about != step.about:
         return Found(1, 1, changed="its `about` text is another")
+    if made.published != step.published:
+        return Found(1, 1, changed="it lists other published tables")
     present = outside_sections()
     if changed := sorted(n for n in {*made.sections, *present} if made.sections.get(n) != present.get(n)):
         return Found(1, 1, changed=f"plugin sections have changed: {', '.join(changed)}")

@@ -188,7 +188,8 @@ class _Work:
 
     def _compare(self, step: Compare) -> None:
         records, folder = records_of(self.settings, self.steps, step, runs=self.runs), self.settings.report(step.name)
-        shown = ReportRequest(images_of(self.settings, show_real=False), baseline=step.baseline, about=step.about)
+        images = images_of(self.settings, show_real=False)
+        shown = ReportRequest(images, baseline=step.baseline, about=step.about, published=step.published)
         self.shown = write_report(records, folder, self.settings.cache, request=shown), records
 
     def outcome(self) -> Outcome:

@@ -1,7 +1,10 @@
 """The experiments that ship with the package: the files of `pipelines/`."""
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from fercache.errors import FercacheError, UsageError, nearest
 from fercache.experiments.config import load_experiment
@@ -15,8 +18,24 @@ FOLDER = Path(__file__).parent / "pipelines"
 
 def shipped_experiments() -> dict[str, str]:
     """The name of each, and the first sentence of its `about` text."""
-    about = {file.stem: " ".join(read_toml(file)["about"].split()) for file in sorted(FOLDER.glob("*.toml"))}
-    return {name: re.split(r"(?<=[a-z0-9])\. (?=[A-Z])", text)[0].rstrip(".") + "." for name, text in about.items()}
+    return {file.stem: _about(read_toml(file)) for file in sorted(FOLDER.glob("*.toml"))}
+
+
+def own_experiments(folder: Path | None = None) -> dict[str, str]:
+    """The same of the experiments in a folder (default: the working folder), by file; other files are left out."""
+    found = {}
+    for file in sorted((folder or Path()).glob("*.toml")):
+        with suppress(UsageError):
+            content = read_toml(file)
+            if {"name", "heads"} <= content.keys():
+                found[file.name] = _about(content)
+    return found
+
+
+def _about(content: Mapping[str, Any]) -> str:
+    text = " ".join(str(content.get("about", "")).split())
+    first = re.split(r"(?<=[a-z0-9])\. (?=[A-Z])", text)[0]
+    return first if first.endswith((".", "?", "!")) or not first else f"{first}."
 
 
 def experiment_file(text: Path) -> Path:

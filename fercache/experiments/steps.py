@@ -53,6 +53,7 @@ class Compare:
     selection: tuple[str, ...]
     baseline: str | None
     about: str
+    published: tuple[str, ...]
     needs: tuple[int, ...]
     unit = "page"
 
@@ -94,6 +95,7 @@ def expand(experiment: Experiment) -> tuple[Step, ...]:
             experiment.selection,
             baseline=baseline,
             about=experiment.about,
+            published=experiment.published,
             needs=tuple(scored),
         )
     )

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from fercache.audits.duplicates import SearchedFaces
 from fercache.datasets import DatasetName
 from fercache.errors import UsageError
+from fercache.expressions import first_expressions
+from fercache.splits import meant_split
 from fercache.store.copies import copies_path, read_copies
 from fercache.store.rows import Rows, take
 from fercache.store.schema import CLEAN
@@ -91,6 +93,15 @@ def labelled_faces(table: FeatureTable, name: DatasetName, split: str, labelling
         group=rows.group[kept],
         dropped=dict(labels.dropped),
     )
+
+
+def expressions_to_train(table: FeatureTable, name: DatasetName) -> tuple[str, ...]:
+    """The basic expressions of the training split's faces; none without labels, or without such a split."""
+    split = meant_split(set(table.columns.split), "train")
+    if split is None or not table.has_labels:
+        return ()
+    labels = labels_of(table, of_split(table, name, split), Labelling(first_expressions(7)))
+    return tuple(labels.expressions[index] for index in np.unique(labels.index[labels.kept]))
 
 
 def of_split(table: FeatureTable, name: DatasetName, split: str) -> NDArray[np.bool_]:

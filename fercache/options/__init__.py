@@ -32,11 +32,12 @@ def option(default: Any, text: str, *, flag: str = "", metavar: str = "", shown:
 
     `flag` is its name on the command line if not the field's name; `argument=True` makes it a positional argument.
     `repeatable=True` is for a field that is not a tuple, but may be given several times: its validator joins them.
+    `plural=True` also takes the flag with an s, for lists: `--target a --target b`, `--targets a,b`.
     `shown` is the default as shown in the help. `more` are limits (`ge`, `le`), and `in_key=False` if another part of a
     run's key covers the field.
     """
     extra: dict[str, Any] = {"flag": flag, "metavar": metavar, "shown": shown}
-    extra |= {name: more.pop(name) for name in ("argument", "repeatable", "in_key") if name in more}
+    extra |= {name: more.pop(name) for name in ("argument", "repeatable", "plural", "in_key") if name in more}
     return Field(default, description=text, json_schema_extra=extra, **more)
 
 

@@ -37,6 +37,24 @@ def _read_class_mix(given: Any) -> Any:
     return mix
 
 
+def _read_names(given: Any) -> Any:
+    """`a,b` and `a`, `b` -> names, each once."""
+    if not isinstance(given, tuple | list) or not all(isinstance(text, str) for text in given):
+        return given
+    names = [name.strip() for text in given for name in text.split(",")]
+    if not all(names):
+        raise ValueError("write names, separated by commas")
+    return tuple(dict.fromkeys(names))
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_read_names)]
+"""Several names; each text may hold several, separated by commas."""
+
+
+def _names_option(text: str, flag: str) -> Any:
+    return option((), f"{text}; repeatable, or a list.", flag=flag, metavar="NAME,...", repeatable=True, plural=True)
+
+
 class CompareRequest(Options):
     """Which records to compare, in which report; empty filters mean all.
 
@@ -47,9 +65,9 @@ class CompareRequest(Options):
     runs: tuple[str, ...] = option((), "Runs to compare.", argument=True)
     name: str = option("latest", "Folder in reports/.")
     baseline: str | None = option(None, "Head or run to test all other methods against, face by face.")
-    sources: tuple[str, ...] = option((), "Only runs trained on this source; repeatable.", flag="source")
-    targets: tuple[str, ...] = option((), "Only scores on this target, NAME[@SPLIT]; repeatable.", flag="target")
-    heads: tuple[str, ...] = option((), "Only runs of this head; repeatable.", flag="head")
+    sources: Names = _names_option("Only runs trained on these sources", "source")
+    targets: Names = _names_option("Only scores on these targets, NAME[@SPLIT]", "target")
+    heads: Names = _names_option("Only runs of these heads", "head")
     selections: tuple[SelectionPolicy, ...] = option(
         (), "Only scores of this selection policy; repeatable.", flag="selection"
     )
@@ -58,5 +76,12 @@ class CompareRequest(Options):
         None,
         "Also show accuracy under this class mix, e.g. happiness=0.4,neutral=0.6.",
         metavar="NAME=SHARE,...",
+    )
+    published: Names = option(
+        (),
+        "Published tables to list in the tables for papers: cafe:1,exp-clip, a paper's (cafe), or none.",
+        metavar="NAME,...",
+        shown="the one with the most of the targets",
+        repeatable=True,
     )
     thumbnails: bool = option(False, "Also show images of real people; synthetic faces are always shown.")

@@ -11,27 +11,24 @@ from fercache.datasets import DatasetName
 from fercache.images.corruptions import EVERY, corruptions
 from fercache.records import ALL, IMPORTED, Record
 from fercache.reporting.boards import is_corrupted
+from fercache.reporting.report import ReportRequest
 from fercache.scoring.selection import BY_SHIFTED, POLICIES
 from fercache.splits import POOL
 
+_SCORES = ReportRequest()
 
-def commands(
-    records: Sequence[Record],
-    name: str,
-    baseline: str | None = None,
-    *,
-    about: str = "",
-    thumbnails: bool = False,
-    class_mix: Mapping[str, float] | None = None,
-) -> list[str]:
+
+def commands(records: Sequence[Record], name: str, request: ReportRequest = _SCORES) -> list[str]:
     """Extract, train, evaluate, and compare into the report `name`, in this order, for an empty cache."""
     trained = [record for record in records if record.encoder != IMPORTED]
     imported = [record for record in records if record.encoder == IMPORTED]
     steps = [*_extractions(trained, imported), *_trainings(trained), *_evaluations(trained), *_imports(imported)]
-    described = {"name": name, "baseline": baseline or "", "about": about}
-    described["class-mix"] = ",".join(f"{expression}={share:g}" for expression, share in (class_mix or {}).items())
+    described = {"name": name, "baseline": request.baseline or "", "about": request.about}
+    mix = request.class_mix or {}
+    described["class-mix"] = ",".join(f"{expression}={share:g}" for expression, share in mix.items())
+    described["published"] = ",".join(request.published)
     last = _command("compare", {option: text for option, text in described.items() if text})
-    last += "".join(f" --selection {policy}" for policy in _shown(trained)) + " --thumbnails" * thumbnails
+    last += "".join(f" --selection {policy}" for policy in _shown(trained)) + " --thumbnails" * request.thumbnails
     return [*dict.fromkeys(steps), last]
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from statistics import fmean
-from textwrap import wrap
 
 import pandas as pd
 
 from fercache.datasets import DatasetName
+from fercache.reporting.columns import fitted, folded
 from fercache.reporting.drawing import Drawing
 from fercache.reporting.estimates_figure import Asked, Dot, estimated_against_true
 from fercache.scoring.estimates import METRICS, Calibrated, Domain, Estimate, Metric, why_not
@@ -99,11 +99,11 @@ def _means(rows: Sequence[tuple[float, float, float]]) -> tuple[float, float, fl
 
 
 def estimates_table(found: Estimates) -> str:
-    """Text of at most 80 columns: a line per run with an estimate, and the reasons for the others."""
+    """Text of at most WIDTH columns: a line per run with an estimate, and the reasons for the others."""
     lines, width = [], max((len(_short(each.domain)) for each in found.runs), default=0)
     answered = [each for each in found.runs if each.estimates]
     if answered:
-        lines.append(f"Estimates on {found.target}, without its labels; percent [90 % interval].")
+        lines += folded(f"Estimates on {found.target}, without its labels; percent [90 % interval].")
         lines.append(f"{'':{width}}  {'accuracy':>16}  {'mean class recall':>17}")
         lines += [
             f"{_short(each.domain):{width}}  {_shown(each.estimates['accuracy']):>16}  "
@@ -113,11 +113,11 @@ def estimates_table(found: Estimates) -> str:
         for (estimator, error), count in Counter(
             (each.estimator, f"{100 * each.error:.1f}") for each in answered
         ).items():
-            lines.append(f"{count} by {estimator}: off by {error} points in accuracy on known domains left out.")
+            lines += folded(f"{count} by {estimator}: off by {error} points in accuracy on known domains left out.")
     for reason, count in Counter(each.why_not for each in found.runs if each.why_not).items():
         runs = "1 run" if count == 1 else f"{count} runs"
         like = f"no dataset with labels in the cache is like {found.target}"
-        lines += wrap(f"Cannot tell for {runs}: {like}: {reason}.", 80)
+        lines += folded(f"Cannot tell for {runs}: {like}: {reason}.", indent="")
     if any(each.why_not for each in found.runs):
         lines.append("Label some of its faces instead, or score runs on more targets with labels.")
     return "\n".join(lines)
@@ -125,8 +125,7 @@ def estimates_table(found: Estimates) -> str:
 
 def _short(domain: Domain) -> str:
     """The run without its encoder; 40 characters hold most."""
-    name = domain.run.partition("-")[2] or domain.run
-    return name if len(name) <= 40 else f"{name[:19]}…{name[-20:]}"
+    return fitted(domain.run.partition("-")[2] or domain.run, 40)
 
 
 def _shown(estimate: Estimate) -> str:

@@ -40,6 +40,7 @@ class Made(BaseModel):
 
     baseline: str | None
     about: str
+    published: tuple[str, ...] = ()
     records_key: str
     files: dict[str, str]
     sections: dict[str, str] = {}
@@ -103,6 +104,7 @@ def write_report(
     made = Made(
         baseline=asked.baseline,
         about=asked.about,
+        published=asked.published,
         records_key=records_key(stored),
         files=files,
         sections=outside_sections(),

@@ -29,7 +29,7 @@ class ReportRequest:
 
     `images` returns the faces that the page may show, with `thumbnails` real ones as well; all other methods are tested
     against `baseline`, a head or a run; `about` is shown at the top; `class_mix`, shares by expression that add up to
-    1, is the mix of the adjusted accuracy.
+    1, is the mix of the adjusted accuracy; `published` names the published tables to list, by default the fitting one.
     """
 
     images: FaceImages | None = None
@@ -37,6 +37,7 @@ class ReportRequest:
     about: str = ""
     thumbnails: bool = False
     class_mix: Mapping[str, float] | None = None
+    published: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import JsonValue
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.records import MAIN, METRICS, Record
+from fercache.reporting.columns import GAP, folded, side_by_side
 from fercache.reporting.predictions import Reader, ReadFaces, class_numbers, shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES
 from fercache.scoring.comparison import Difference, Runs, difference, face_units, mcnemar
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOT_SET = "-"
-_MEANING = """\
-low, high: 95 % interval of A-B for other faces like these. p: two-sided, not adjusted for the number of tests.
-This compares two trained models, not two methods: other seeds of the same methods may reverse it.
-`fercache compare --baseline HEAD` compares methods, over their seeds."""
+_MEANING = (
+    "low, high: 95 % interval of A-B for other faces like these. p: two-sided, not adjusted for the number of tests.",
+    "This compares two trained models, not two methods: other seeds of the same methods may reverse it.",
+    "`fercache compare --baseline HEAD` compares methods, over their seeds.",
+)
+MOST_OF_A_CHANGE = (24, 25, 25)
+"""Characters of a changed setting's name and its two values; longer ones go on below."""
 _HEADING = ["", "faces", "A", "B", "A-B", "low", "high", "p"]
 
 
@@ -127,17 +132,19 @@ def flips_frame(pair: Pair) -> "pd.DataFrame":
 
 
 def pair_table(pair: Pair) -> str:
-    """Compact text: the changes, then a block per target with a line for each metric and expression."""
+    """Text of at most WIDTH columns: the changes, then a block per target with a line per metric and expression."""
     lines = {each.target: list(_lines(each)) for each in pair.targets}
     widths = _widths([_HEADING, *(line for block in lines.values() for line in block)])
-    blocks = [[f"A: {pair.a}", f"B: {pair.b}"], _changed_lines(pair)]
+    blocks = [[*folded(f"A: {pair.a}"), *folded(f"B: {pair.b}")], _changed_lines(pair)]
     if pair.targets:
         blocks.append(["Percent, on the faces that both runs scored.", _aligned(_HEADING, widths)])
-    blocks += [[_flips_line(each), *(_aligned(line, widths) for line in lines[each.target])] for each in pair.targets]
+    blocks += [
+        [*folded(_flips_line(each)), *(_aligned(line, widths) for line in lines[each.target])] for each in pair.targets
+    ]
     if pair.targets:
-        blocks.append([_MEANING])
+        blocks.append([line for text in _MEANING for line in folded(text)])
     if pair.missing:
-        blocks.append([f"not compared: {reason}" for reason in pair.missing])
+        blocks.append([line for reason in pair.missing for line in folded(f"not compared: {reason}")])
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
@@ -205,8 +212,12 @@ def _changed_lines(pair: Pair) -> list[str]:
     if not pair.changes:
         return ["Both runs have the same settings and options."]
     rows = [("", "A", "B"), *((change.name, change.a, change.b) for change in pair.changes)]
-    widths = _widths(rows)
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    cells = [
+        [wrap(text, most, break_on_hyphens=False) for text, most in zip(row, MOST_OF_A_CHANGE, strict=True)]
+        for row in rows
+    ]
+    widths = [max(len(line) for cell in column for line in cell) for column in zip(*cells, strict=True)]
+    return [line for row in cells for line in side_by_side(row, widths)]
 
 
 def _flips_line(each: PairedTarget) -> str:
@@ -243,4 +254,4 @@ def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
     """The label to the left, numbers to the right."""
     numbers = (text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True))
-    return "  ".join([line[0].ljust(widths[0]), *numbers])
+    return GAP.join([line[0].ljust(widths[0]), *numbers])

@@ -1,16 +1,17 @@
 """records -> tables and the page."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from fercache.csv_cells import csv_text
-from fercache.errors import UsageError
+from fercache.errors import UsageError, nearest
 from fercache.images.corruptions import EVERY
 from fercache.loading.thumbnails import images_of
 from fercache.options.compare import CompareRequest
 from fercache.records import Record, find_records, read_records
+from fercache.reporting.export.published_rows import rows_of
 from fercache.reporting.page import write_report
 from fercache.reporting.report import ReportRequest
 from fercache.reporting.two_runs import Pair, compare_pair, flips_frame
@@ -32,6 +33,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     """
     asked = request or CompareRequest()
     _check_about(asked.about)
+    rows_of(asked.published)  # raises for unknown names
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
     shown = ReportRequest(
@@ -40,6 +42,7 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
         about=asked.about,
         thumbnails=asked.thumbnails,
         class_mix=asked.class_mix,
+        published=asked.published,
     )
     return write_report(records, folder, settings.cache, request=shown), records
 
@@ -52,14 +55,15 @@ def _check_about(text: str) -> None:
         raise UsageError(f"--about {text!r} contains invalid characters. Write it in UTF-8.") from None
 
 
-def compare_two(settings: Settings, runs: tuple[str, str], name: str = "latest") -> tuple[Path, Pair]:
-    """Compares two runs, target by target, and writes the faces whose prediction changed to `flips.csv`.
+def compare_two(settings: Settings, request: CompareRequest) -> tuple[Path, Pair]:
+    """Compares the two runs of a request, target by target, and writes the faces whose prediction changed to
+    `flips.csv`.
 
-    Returns that file and the comparison. Raises UsageError for a run without records.
+    Returns that file and the comparison. Raises UsageError as `compare`.
     """
-    first, second = (_records_of(settings, [run]) for run in runs)
+    first, second = (_chosen(_records_of(settings, [run]), request) for run in request.runs)
     pair = compare_pair(first, second, settings.cache)
-    return write_text(settings.report(name) / "flips.csv", csv_text(flips_frame(pair))), pair
+    return write_text(settings.report(request.name) / "flips.csv", csv_text(flips_frame(pair))), pair
 
 
 def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
@@ -96,23 +100,29 @@ def _what_is_missing(settings: Settings) -> str:
     return reason or "Run: fercache evaluate"
 
 
+_NAMES_OF: Mapping[str, Callable[[Record], Sequence[str]]] = {
+    "source": lambda record: [record.source],
+    "head": lambda record: [record.head],
+    "target": lambda record: _target_names(record),
+    "selection": lambda record: [record.selection],
+}
+"""What a record can be chosen by, and its names; the usual one first."""
+
+
 def _chosen(records: list[Record], request: CompareRequest) -> list[Record]:
-    records = _having("source", request.sources, records, names_of=lambda record: [record.source])
-    records = _having("head", request.heads, records, names_of=lambda record: [record.head])
-    records = _having("target", request.targets, records, names_of=_target_names)
-    return _having("selection", request.selections, records, names_of=lambda record: [record.selection])
-
-
-def _having(
-    what: str, wanted: Sequence[str], records: list[Record], names_of: Callable[[Record], Sequence[str]]
-) -> list[Record]:
-    """The records that have one of the `wanted` names; `names_of` lists a record's names, the usual one first."""
-    there = {name for record in records for name in names_of(record)}
-    for name in wanted:
-        if name not in there:
-            known = ", ".join(sorted({names_of(record)[0] for record in records}))
-            raise UsageError(f"No record has the {what} {name}. There are records of: {known}.")
-    return [record for record in records if not wanted or not set(wanted).isdisjoint(names_of(record))]
+    """The records with one of the names that are asked for, of each kind."""
+    asked = (request.sources, request.heads, request.targets, request.selections)
+    chosen, filters = records, list[str]()
+    for (what, names_of), wanted in zip(_NAMES_OF.items(), asked, strict=True):
+        there = {name for record in chosen for name in names_of(record)}
+        if missing := [name for name in wanted if name not in there]:
+            known = nearest(missing[0], {names_of(record)[0] for record in chosen})
+            beside = f" beside {' '.join(filters)}" if filters else ""
+            raise UsageError(f"--{what} {missing[0]}: no record has this {what}{beside}. {known}")
+        if wanted:
+            chosen = [record for record in chosen if not set(wanted).isdisjoint(names_of(record))]
+            filters.append(f"--{what} {','.join(wanted)}")
+    return chosen
 
 
 def _target_names(record: Record) -> list[str]:

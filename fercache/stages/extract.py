@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from fercache.loading.earlier_versions import warn_encoded_again
 from fercache.loading.tables import first_of
 from fercache.options.extract import NO_FACES, ExtractRequest
 from fercache.policies import LARGEST
-from fercache.prompts import set_label
+from fercache.prompts import check_covers, set_label
 from fercache.runtime.versions import versions
 from fercache.settings import Settings
 from fercache.splits import default_split
@@ -62,6 +62,8 @@ def extract(settings: Settings, request: ExtractRequest) -> Path:
         root = Path(_whole_path(root))  # workers run in other folders
     request = _with_faces(settings, request.but(root=root), name)
     faces = remembered(dataset.images(root, name.domain)) if request.unlabelled else _faces(name, dataset, root)
+    if not request.unlabelled:
+        check_covers(request.prompts, _named(dataset, faces), of=str(name))
     how = None
     if request.faces != NO_FACES:
         faces, how = find_faces(str(name.clean), faces, cache=settings.cache, request=request)
@@ -147,6 +149,11 @@ def _faces(name: DatasetName, dataset: Dataset, root: Path | None) -> Sequence[F
     if dataset.expected(root, name.domain):
         warn_of_other_counts(name, dataset.findings(faces, root, name.domain))
     return faces
+
+
+def _named(dataset: Dataset, faces: Iterable[FaceImage]) -> set[str]:
+    """The expressions of all labels; with votes, those of the family."""
+    return set(dataset.expressions) if dataset.vote_columns else {face.label or "" for face in faces}
 
 
 def _corrupted(

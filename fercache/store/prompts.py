@@ -31,7 +31,8 @@ class PromptTable:
         owners = np.array(self.expressions, dtype=object)
         if lacking := [name for name in expressions if name not in self.expressions]:
             raise UsageError(
-                f"{self.path} has no prompt for '{lacking[0]}'. {nearest(lacking[0], set(self.expressions))}"
+                f"{self.path} has no prompt for '{lacking[0]}'. {nearest(lacking[0], set(self.expressions))} "
+                "Add sentences for it to the prompt file, and run the same `fercache extract` again."
             )
         return np.stack([self.embeddings[owners == name].mean(axis=0) for name in expressions])
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from fercache.cli import cli
 from fercache.expressions import EXPRESSIONS
 from fercache.records import find_records
 from tests.audits.planted import draw_folder
@@ -82,7 +84,7 @@ def test_only_the_requested_selections_are_shown_below_the_about_text(run: Run, 
         if ".source-val." not in path.name:
             path.unlink()
     none = run("compare", "--selection", "last")
-    assert none.code == 2 and "No record has the selection last. There are records of: source-val." in none.err
+    assert none.code == 2 and "--selection last: no record has this selection. Known: source-val." in none.err
 
 
 @pytest.fixture
@@ -115,7 +117,29 @@ def test_two_experiments_in_a_cache_keep_their_means_and_can_be_chosen(run: Run)
     assert set(table["head"]) == {"knn"} and set(table["target"]) == {"folder:yours", "folder:theirs"}
     for option, known in (("--source", "folder:one, folder:two"), ("--head", "class-mean, knn")):
         wrong = run("compare", option, "nothing")
-        assert wrong.code == 2 and f"nothing. There are records of: {known}." in wrong.err
+        assert wrong.code == 2 and f"{option} nothing: no record has this {option[2:]}. Known: {known}." in wrong.err
+
+
+@pytest.mark.usefixtures("two_experiments")
+def test_a_report_has_exactly_what_was_asked_for(run: Run) -> None:
+    one = run("compare", "--targets", "folder:yours, folder:one", "--heads", "knn", "--published", "none")
+    assert one.code == 0, one.err
+    table = pd.read_csv("reports/latest/results.csv")
+    assert set(table["head"]) == {"knn"} and set(table["target"]) == {"folder:yours", "folder:one"}
+    assert set(table["source"]) == {"folder:one"} and "class-mean" not in one.out and "theirs" not in one.out
+    foot = lines_at_the_foot(Path("reports/latest/index.html"))
+    assert foot[-1][:6] == ["fercache", "compare", "--name", "latest", "--published", "none"]
+    for words, message in (
+        (("--heads", "class-mean,kn"), "--head kn: no record has this head. Did you mean 'knn'?"),
+        (("--source", "folder:one", "--target", "folder:theirs"), "has this target beside --source folder:one. "),
+        (("--target", "folder:one,"), "--target folder:one,: write names, separated by commas."),
+        (("--published", "cafe:6"), "no published table 'cafe:6'. Did you mean 'cafe:5'?"),
+    ):
+        wrong = run("compare", *words)
+        assert wrong.code == 2 and message in wrong.err, wrong.err
+    runs = sorted(Path("cache/runs").glob("*-folder-one-*"))
+    two = run("compare", *(folder.name for folder in runs), "--target", "folder:one")
+    assert two.code == 0 and "folder:one: only A is right" in two.out and "yours" not in two.out
 
 
 @pytest.mark.usefixtures("two_experiments")
@@ -178,6 +202,14 @@ def test_the_commands_at_the_foot_make_the_page_again(
         assert once.read_bytes() == again.read_bytes(), file
 
 
+def test_colour_is_for_terminals_that_want_it_and_the_best_is_marked_without_it(run: Run, scored: list[str]) -> None:
+    assert "\x1b[" not in run("compare").out
+    for variables, coloured in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        environment = {"NO_COLOR": "", "TERM": "xterm", **variables}
+        shown = CliRunner().invoke(cli, ["compare"], color=True, env=environment).output
+        assert ("\x1b[1m*" in shown) == coloured and re.search(r"\*\d+\.\d", shown), variables
+
+
 def test_wrong_names_are_reported(run: Run, scored: list[str]) -> None:
     nobody = run("compare", "nobody")
     assert nobody.code == 2 and "no records of a run 'nobody'" in nobody.err
@@ -209,7 +241,7 @@ def test_neither_tables_nor_the_page_need_torch(run: Run, scored: list[str]) -> 
 def test_a_mix_of_expressions_gives_the_adjusted_accuracy(run: Run, scored: list[str]) -> None:
     outcome = run("compare", "--class-mix", "happy=0.5, neutral=0.5")
     assert outcome.code == 0, outcome.err
-    assert "if the expressions had the mix happiness 50 %, neutral 50 %" in outcome.out
+    assert "if the expressions had the mix happiness 50 %, neutral 50 %" in " ".join(outcome.out.split())
     table = pd.read_csv("reports/latest/results.csv")
     expected = (table["recall.happiness"] + table["recall.neutral"]) / 2
     assert table["adjusted_accuracy"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)

@@ -32,12 +32,12 @@ def test_with_and_without_duplicates(run: Run, tmp_path: Path) -> None:
         "folder:mine without duplicates: 70 faces scored; left out: 4 in the source's train split",
     ]
     assert " on folder:mine: " in lines[2]
-    assert lines[2].endswith("n 74, source-val")
+    assert lines[2].endswith("%, 74 faces, source-val")
     assert " on folder:mine without duplicates: " in lines[3]
-    assert lines[3].endswith("n 70, source-val")
+    assert lines[3].endswith("%, 70 faces, source-val")
     again = run("evaluate", "--target", "folder:mine", "--exclude-duplicates")
     assert again.out.startswith("All runs are already scored")
-    scores = [line.rpartition(": ")[2].partition("%")[0] for line in lines[2:4]]
+    scores = [line.rpartition(": accuracy ")[2].partition("%")[0] for line in lines[2:4]]
     screen = run("compare").out
     assert "duplicates" in screen
     row, *_ = (line for line in screen.splitlines() if line.startswith("linear-probe"))

@@ -78,7 +78,8 @@ def test_the_same_logits_have_the_same_scores(run: Run, theirs: Path) -> None:
     assert (mine.resampled, ours.resampled) == ("subjects", "subjects")
     assert mine.calibration is not None and sum(mine.calibration.faces) == mine.kept
     screen = run("compare").out
-    assert [line.split()[0] for line in screen.splitlines() if " acc " in line][:2] == ["linear-probe", "their"]
+    accuracy = screen.partition("accuracy, %")[2].partition("\n\n")[0]
+    assert [line.split()[0] for line in accuracy.splitlines()[2:]] == ["linear-probe", "their"]
     page = Path("reports/latest/index.html").read_text(encoding="utf-8")
     assert "import-predictions" in page and "--model &#39;their net&#39;" in page
 

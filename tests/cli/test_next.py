@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,43 @@ def test_of_many_runs_the_latest_few_are_named(run: Run, tmp_path: Path) -> None
     assert find_run(folders, "00000004") == folders[4]
     with pytest.raises(UsageError, match="There is no finished run 'nothing'"):
         find_run(folders, "nothing")
+
+
+@pytest.mark.usefixtures("pixel_encoder")
+def test_what_a_dataset_can_be_used_for_decides(run: Run, tmp_path: Path) -> None:
+    """Some have nothing to train on, or no neutral faces, which a default head needs."""
+    whole = draw_folder(tmp_path / "whole", "studio", {"train": 4, "test": 2})
+    for name, splits in (("two", ("train", "test")), ("scored", ("test",)), ("smiles", ("train",))):
+        for split in splits:
+            for expression in ("happiness", "sadness") if name != "smiles" else ("happiness",):
+                shutil.copytree(whole / split / expression, tmp_path / name / split / expression)
+    options = ("--encoder", "pixels")
+    none = hint(run("extract", "--dataset", "folder:scored", "--root", "scored", *options))
+    assert none == ["audit", "--encoder", "pixels", "folder:scored"]
+    assert run(*none).code == 0
+    two = hint(run("extract", "--dataset", "folder:two", "--root", "two", *options))
+    assert two == ["train", "--source", "folder:two", "--head", "sigmoid-mask", "--encoder", "pixels"]
+    assert hint(run(*two, "--seeds", "0", "--set", "epochs=1"))[0] == "evaluate"
+    again = hint(run("extract", "--dataset", "folder:scored", "--root", "scored", *options))
+    assert again == ["evaluate", "--target", "folder:scored", "--encoder", "pixels"]
+    assert hint(run(*again)) == ["compare"]
+    assert hint(run("extract", "--dataset", "folder:smiles", "--root", "smiles", *options))[0] == "evaluate"
+
+
+@pytest.mark.usefixtures("pixel_encoder")
+def test_prompts_without_an_expression_of_the_dataset_are_refused_at_once(run: Run, faces: Path) -> None:
+    Path("two.toml").write_text('happy = ["a smile"]\nsad = ["a tear"]\n')
+    extract = ("extract", "--dataset", "folder:mine", "--prompts", "two.toml", "--encoder", "pixels")
+    refused(
+        run(*extract, "--root", faces),
+        "two.toml has no sentence for surprise, fear, disgust, anger, neutral, of which folder:mine has faces",
+        'such as surprise = ["a surprised face"], or extract without --prompts',
+    )
+    assert not Path("cache").exists()
+    assert run(*extract, "--root", faces, "--unlabelled").code in (0, 2)
+    for expression in ("happiness", "sadness"):
+        shutil.copytree(faces / "train" / expression, Path("two", expression))
+    command = hint(run(*extract, "--root", "two"))
+    assert command[:5] == ["train", "--source", "folder:mine", "--head", "sigmoid-mask"]
+    text = run("train", "--source", "folder:mine", "--head", "zero-shot", "--prompts", "two.toml")
+    assert text.code == 0, text.err

@@ -67,6 +67,7 @@ def test_labels_are_asked_for_and_used(run: Run, office: Path, tmp_path: Path) -
     refused(run("suggest", "folder:office", "--count", "40"), "has 40 labels, which would be lost", "--out")
     shown = run(*shlex.split(done.out.splitlines()[-1])[2:], "--csv", tmp_path / "estimates.csv")
     assert shown.code == 0 and "From 40 labels, for all 84 faces, with 90% intervals:" in shown.out, shown.err
+    assert max(len(line) for line in shown.out.splitlines() if not line.startswith("table:")) <= 80
     assert [row["labels"] for row in rows_of(tmp_path / "estimates.csv")] == ["40", "40"]
     found = {each.run.split("-")[3]: each for each in estimated(settings, path)}
     assert set(found) == {"class", "zero"} and {each.labels for each in found.values()} == {40}
@@ -75,7 +76,7 @@ def test_labels_are_asked_for_and_used(run: Run, office: Path, tmp_path: Path) -
     # the truth, once the folder is read with its labels
     run("extract", "--dataset", "folder:office", "--root", office, "--encoder", "pixels")
     line = next(line for line in run("evaluate", "--target", "folder:office").out.splitlines() if run_name in line)
-    accuracy = float(line.split(": ")[-1].split("%")[0]) / 100
+    accuracy = float(line.split(": accuracy ")[-1].split("%")[0]) / 100
     low, high = found["class"].accuracy.interval
     assert low <= accuracy <= high and high - low < 0.4
 

@@ -7,6 +7,7 @@ import pytest
 from fercache import registry
 from fercache.options.train import TrainRequest
 from fercache.reporting.commands import _command, collapsed, commands
+from fercache.reporting.report import ReportRequest
 from tests.fake_records import SKILL, corrupted_records, demo_records, fake_record
 
 BLUR = [f"ferplus+blur:{severity}@test" for severity in range(1, 6)]
@@ -77,11 +78,11 @@ def test_the_runs_of_a_target_are_named_where_it_is_not_all_of_them() -> None:
 def test_what_the_page_was_asked_for_stands_in_its_command() -> None:
     every = list(demo_records(seeds=1))
     some = [record for record in every if record.selection != "oracle"]
-    assert commands(every, "trial", about="Ours & theirs")[-1] == (
-        "fercache compare --name trial --about 'Ours & theirs'"
+    assert commands(every, "trial", ReportRequest(about="Ours & theirs", published=("cafe:1", "exp-clip")))[-1] == (
+        "fercache compare --name trial --about 'Ours & theirs' --published cafe:1,exp-clip"
         " --selection source-val --selection last --selection oracle"
     )
-    assert commands(some, "trial", "zero-shot", thumbnails=True)[-1] == (
+    assert commands(some, "trial", ReportRequest(baseline="zero-shot", thumbnails=True))[-1] == (
         "fercache compare --name trial --baseline zero-shot --selection source-val --selection last --thumbnails"
     )
 

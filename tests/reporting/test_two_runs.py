@@ -161,6 +161,7 @@ def test_the_table_says_everything_in_aligned_columns(tmp_path: Path) -> None:
         for predicted, head in ((ours, "text-similarity"), (theirs, "linear-probe"))
     )
     lines = pair_table(compare_pair(a, b, tmp_path)).splitlines()
+    assert max(map(len, lines)) <= 80
     assert lines[:6] == [
         f"A: {a[0].run}",
         f"B: {b[0].run}",
@@ -200,3 +201,12 @@ def test_the_table_says_that_it_is_about_trained_models_and_what_compares_method
     assert {score.difference.about for score in pair.targets[0].scores.values()} == {"trained models"}
     text = pair_table(pair)
     assert "two trained models, not two methods" in text and "fercache compare --baseline HEAD" in text
+
+
+def test_long_names_and_settings_go_on_below(tmp_path: Path) -> None:
+    target = "folder:" + "very-long-name-of-an-office-" * 3
+    a = run_of(tmp_path, 0, 0.9, (target,), settings={"strengths": [round(0.1 * n, 1) for n in range(40)]})
+    b = run_of(tmp_path, 0, 0.6, (target,), head="sigmoid-mask")
+    text = pair_table(compare_pair(a, b, tmp_path))
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f" {0.1 * n:.1f}" in text for n in range(1, 40)) and target in "".join(text.split())

@@ -1,10 +1,12 @@
 """Tables for a paper: methods x targets, one per encoder, source and metric. `markdown` and `latex` write them.
 
 Our rows are the headline rows of a board. Scores that papers published for the same source and targets are listed below
-them, and compete with ours only if no difference between the protocols is known.
+them, by default those of a single published table: several rarely have the same protocol. They compete with ours only
+if no difference between the protocols is known.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
@@ -110,15 +112,18 @@ def kept_faces(records: Iterable[Record]) -> dict[tuple[str, str], int]:
 def paper_tables(
     found: Sequence[Board], kept: Faces, published: Sequence[PublishedRow] | None = None
 ) -> list[PaperTable]:
-    """One table per board and metric, with the `published` rows that fit (default: those of the package)."""
-    rows = published_rows() if published is None else published
-    return [_table(board, metric, kept=kept, published=rows) for board in found for metric in board.metrics]
+    """One table per board and metric, with the `published` rows that fit.
+
+    By default those of one table of a paper: the one with the most of the board's targets, the paper's first of equals.
+    """
+    return [_table(board, metric, kept=kept, published=published) for board in found for metric in board.metrics]
 
 
-def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow]) -> PaperTable:
+def _table(board: Board, metric: str, kept: Faces, published: Sequence[PublishedRow] | None) -> PaperTable:
     settings = _numbered_settings(board)
     rows = [_ours(board, row, metric, settings=settings) for row in board.headline]
-    rows += _published(board, metric, kept=kept, rows=published)
+    listed = _one_table(board, metric) if published is None else published
+    rows += _published(board, metric, kept=kept, rows=listed)
     reasons = dict.fromkeys(reason for row in rows for reason in row.departures)
     numbers = {reason: str(number) for number, reason in enumerate(reasons, 1)}
     titles = dict.fromkeys(row.title for row in rows)
@@ -128,7 +133,11 @@ def _table(board: Board, metric: str, kept: Faces, published: Sequence[Published
         caption=_caption(board, metric),
         columns=tuple(_columns(board)),
         blocks=tuple(Block(title, tuple(line for row, line in lines if row.title == title)) for title in titles),
-        notes=(*_notes(board, kept, rows, numbers=numbers), *_settings_note(settings)),
+        notes=(
+            *_notes(board, kept, rows, numbers=numbers),
+            *_absent_note(metric, [row.reference for row in listed], titles),
+            *_settings_note(settings),
+        ),
     )
 
 
@@ -186,22 +195,42 @@ def _our_entry(cell: Cell) -> Entry:
 
 
 def _published(board: Board, metric: str, kept: Faces, rows: Sequence[PublishedRow]) -> Iterable[_Scored]:
-    """The published rows with that metric, the board's source or none, and a score on one of the board's targets."""
+    """The published rows that have scores for the board; see `_scores_on`."""
     for row in rows:
-        if row.metric == metric and row.source in (board.source, NO_SOURCE):
-            scores = {column: score for score in row.scores if (column := _column(board, score.target))}
-            if scores:
-                percents = {column: score.percent for column, score in scores.items()}
-                percents |= _mean(board, percents)
-                entries = tuple(_published_entry(percents.get(column)) for column in board.shown)
-                yield _Scored(
-                    title=row.reference,
-                    method=row.method,
-                    trunk=row.trunk,
-                    entries=entries,
-                    departures=tuple(_departures(board, scores, kept)),
-                    misprint=row.misprint,
-                )
+        if scores := _scores_on(board, metric, row):
+            percents = {column: score.percent for column, score in scores.items()}
+            percents |= _mean(board, percents)
+            entries = tuple(_published_entry(percents.get(column)) for column in board.shown)
+            yield _Scored(
+                title=row.reference,
+                method=row.method,
+                trunk=row.trunk,
+                entries=entries,
+                departures=tuple(_departures(board, scores, kept)),
+                misprint=row.misprint,
+            )
+
+
+def _scores_on(board: Board, metric: str, row: PublishedRow) -> dict[str, PublishedScore]:
+    """The scores of a published row by column of the board; none for another metric, or another source than none."""
+    if row.metric != metric or row.source not in (board.source, NO_SOURCE):
+        return {}
+    return {column: score for score in row.scores if (column := _column(board, score.target))}
+
+
+def _one_table(board: Board, metric: str) -> list[PublishedRow]:
+    """The rows of the published table with the most of the board's targets, of equals the first in the file."""
+    covered: dict[str, set[str]] = defaultdict(set)
+    for row in published_rows():
+        covered[row.reference].update(_scores_on(board, metric, row))
+    most = max(covered, key=lambda reference: len(covered[reference]))
+    return [row for row in published_rows() if row.reference == most and _scores_on(board, metric, row)]
+
+
+def _absent_note(metric: str, asked: Iterable[str], titles: Iterable[str]) -> Iterable[str]:
+    """Names the published tables without a row here."""
+    if absent := [reference for reference in dict.fromkeys(asked) if reference not in titles]:
+        yield f"No {METRIC_NAMES[metric]} from this source on these targets: {', '.join(absent)}."
 
 
 def _published_entry(percent: float | None) -> Entry:

@@ -8,13 +8,19 @@ listed once; scores that can only be read off a plot are left out.
 
 import csv
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from statistics import fmean
 
+from fercache.errors import UsageError, nearest
+
 NO_SOURCE = "none"
 """The source of a method without one, which is listed with every source."""
+
+NO_TABLE = "none"
+"""Asked for instead of published tables."""
 
 NOT_OURS = (
     "Published rows differ from ours in more than the method: each has the paper's own encoder, trunk pretraining "
@@ -48,6 +54,12 @@ class PublishedRow:
     scores: tuple[PublishedScore, ...]
 
     @property
+    def table(self) -> str:
+        """The short name of its table: `cafe:1` for CAFE Table 1, `exp-clip` for a paper with one table."""
+        paper, _, number = self.reference.partition(" Table ")
+        return f"{paper.lower()}:{number}" if number else paper.removesuffix(" results table").lower()
+
+    @property
     def misprint(self) -> str:
         """The error in the mean that the paper prints for this row; "" if there is none."""
         printed = MISPRINTED_MEANS.get((self.reference, self.method, self.source))
@@ -68,3 +80,21 @@ def published_rows() -> tuple[PublishedRow, ...]:
         score = PublishedScore(line["target"], float(line["value_percent"]), faces=faces, departs=departs)
         found[line["method"], line["trunk"], line["source"], line["metric"], line["reference"]].append(score)
     return tuple(PublishedRow(*row, scores=tuple(scores)) for row, scores in found.items())
+
+
+def rows_of(tables: Sequence[str]) -> Sequence[PublishedRow] | None:
+    """The published rows of `tables`: short names, papers (`cafe`: all of its tables), or NO_TABLE; None for ().
+
+    Raises UsageError for any other name, and for NO_TABLE beside others.
+    """
+    if not tables:
+        return None
+    if NO_TABLE in tables:
+        if len(tables) > 1:
+            raise UsageError(f"--published {','.join(tables)}: '{NO_TABLE}' stands alone; leave out the others.")
+        return []
+    names = {row: {row.table, row.table.partition(":")[0]} for row in published_rows()}
+    known = {NO_TABLE}.union(*names.values())
+    if unknown := [name for name in tables if name not in known]:
+        raise UsageError(f"--published: there is no published table '{unknown[0]}'. {nearest(unknown[0], known)}")
+    return [row for row, of_row in names.items() if not of_row.isdisjoint(tables)]

@@ -10,17 +10,9 @@ from fercache.reporting.sections import Content, Section, beside
 
 def content(report: Report) -> Content:
     """Always shown."""
-    asked, records = report.request, report.records
-    repeated = commands(
-        report.stored,
-        report.name,
-        asked.baseline,
-        about=asked.about,
-        thumbnails=asked.thumbnails,
-        class_mix=asked.class_mix,
-    )
+    records = report.records
     context = {
-        "commands": repeated,
+        "commands": commands(report.stored, report.name, report.request),
         "keys": sorted({key for record in records for key in _keys(record)}),
         "runs": sorted({(record.run, record.keys.get("run", "")) for record in records}),
         "versions": sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),

@@ -13,6 +13,7 @@ from fercache.reporting.export.figure_files import figure_names
 from fercache.reporting.export.latex import latex
 from fercache.reporting.export.markdown import markdown
 from fercache.reporting.export.paper_tables import kept_faces, paper_tables
+from fercache.reporting.export.published_rows import rows_of
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.sections._compared import Metric
@@ -75,7 +76,7 @@ def _files(report: Report) -> dict[str, str]:
     if report.boards or report.adapted_boards:
         texts |= {"summary.csv": csv_text(csv_tables.summary(report.scores))}
     if report.boards:
-        papers = paper_tables(report.boards, kept_faces(report.records))
+        papers = paper_tables(report.boards, kept_faces(report.records), rows_of(report.request.published))
         texts |= {"table.md": markdown(papers), "table.tex": latex(papers)}
     return texts
 

@@ -101,26 +101,6 @@ def test_results_read_back_as_they_were() -> None:
     assert list(again["setting.variant"].dropna().unique()) == ["paper", "paired"]
 
 
-def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
-    text = screen_table(frame([*demo_records(), fake_record(target="ferplus")]))
-    assert [line for line in text.splitlines() if line.startswith("---")] == [
-        "--- source-val: chosen on source validation",
-        "--- last: last epoch",
-        "--- oracle: chosen on the target itself: a bound, not a result",
-    ]
-    assert "as under source-val: zero-shot" in text
-    assert "ferplus†" in text and "†: the encoder was trained" in text
-    assert "† ferplus: the encoder was trained on this dataset, or on one with its images" in text
-    assert "X: not scored for every seed" in text
-
-
-def test_the_screen_table_is_aligned_and_fits() -> None:
-    lines = screen_table(frame(demo_records())).splitlines()
-    scores = [line for line in lines if "  acc  " in line or "  mcr  " in line]
-    assert len({len(line) for line in scores if "±" in line}) == 1
-    assert max(map(len, lines)) <= 100
-
-
 def test_the_summary_names_what_is_seen_and_leaves_it_out_of_the_mean() -> None:
     shown = Seen(by="source", through="synthetic:studio", how="identical images", images=7)
     records = [r.model_copy(update={"seen": (shown,)}) if r.target == "synthetic:night" else r for r in GRID]
@@ -128,4 +108,6 @@ def test_the_summary_names_what_is_seen_and_leaves_it_out_of_the_mean() -> None:
     assert row["seen"] == "synthetic:night, synthetic:webcam" and "unseen accuracy" not in row
     text = screen_table(frame(records))
     assert "night§" in text
-    assert "§ synthetic:night: 7 of its 20 images are in synthetic:studio, which the head was trained on" in text
+    assert "§ synthetic:night: 7 of its 20 images are in synthetic:studio, which the head was trained on" in " ".join(
+        text.split()
+    )

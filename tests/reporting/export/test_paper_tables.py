@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fercache.csv_cells import csv_text
+from fercache.errors import UsageError
 from fercache.records import Record, frame
 from fercache.reporting.boards import boards
 from fercache.reporting.export.csv_tables import summary
@@ -27,6 +28,7 @@ from fercache.reporting.export.published_rows import (
     PublishedRow,
     PublishedScore,
     published_rows,
+    rows_of,
 )
 from tests.fake_records import CLASSES, demo_records, fake_record, scores_of
 
@@ -216,10 +218,44 @@ def test_published_scores_stand_under_their_very_faces_where_those_were_scored()
     assert "sfew@train: 891" not in " ".join(table.notes)
 
 
-def test_published_rows_are_of_the_same_source_metric_and_targets() -> None:
+def titles(table: PaperTable) -> list[str]:
+    return [block.title for block in table.blocks]
+
+
+def test_by_default_a_table_has_the_one_published_table_with_the_most_of_its_targets() -> None:
     accuracy, recall = tables_of(RECORDS["papers"])
-    assert [block.title for block in recall.blocks] == ["", "Exp-CLIP results table"]
-    assert [block.title for block in accuracy.blocks[:2]] == ["", "CAFE Table 1"]
+    assert titles(accuracy) == ["", "CAFE Table 1"] and titles(recall) == ["", "Exp-CLIP results table"]
+    (accuracy, _) = tables_of([made("zero-shot", 0, "ferplus", 50, source="synthetic:studio")])
+    assert titles(accuracy) == ["", "Exp-CLIP results table"], "CAFE has no such source"
+    assert not any(note.startswith("No accuracy") for note in accuracy.notes)
+
+
+def test_published_tables_can_be_chosen() -> None:
+    accuracy, recall = tables_of(RECORDS["papers"], rows_of(["cafe:4", "exp-clip"]))
+    assert titles(accuracy) == ["", "CAFE Table 4", "Exp-CLIP results table"]
+    assert titles(recall) == ["", "Exp-CLIP results table"]
+    assert "No mean class recall from this source on these targets: CAFE Table 4." in recall.notes
+    (accuracy, _) = tables_of(RECORDS["papers"], rows_of(["cafe"]))
+    assert titles(accuracy) == ["", *(f"CAFE Table {number}" for number in range(1, 6))]
+    for table in tables_of(RECORDS["papers"], rows_of(["none"])):
+        assert titles(table) == [""] and not table.compares and "No " not in " ".join(table.notes)
+    assert rows_of([]) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["cafe:9"], "'cafe:9'. Did you mean 'cafe:5'"),
+        (["none", "cafe:1"], "'none' stands alone"),
+    ],
+)
+def test_unknown_published_tables_are_refused(names: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        rows_of(names)
+
+
+def test_published_rows_are_of_the_same_source_metric_and_targets() -> None:
+    (accuracy, _) = tables_of(RECORDS["papers"], rows_of(["cafe:1", "exp-clip"]))
     assert column(accuracy, "ferplus")["SCN"].mean == "58.4"
     scores = {
         name: column(accuracy, name)["Exp-CLIP ViT-B/32"].mean for name in ("affectnet", "ferplus", "sfew", "Mean")
