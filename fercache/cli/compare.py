@@ -21,6 +21,6 @@ def command(request: CompareRequest) -> None:
     settings = load_settings()
     page, records = compare(settings, request)
     show_report(page, records, request.class_mix)
-    if len(request.runs) == 2:
-        flips, pair = compare_two(settings, (request.runs[0], request.runs[1]), request.name)
+    if compared := compare_two(settings, request.runs, request.name):
+        flips, pair = compared
         click.echo(f"\n{pair_table(pair)}\nflips: {flips}")
