@@ -198,7 +198,7 @@ def fit(
         history[number - 1]["snapshot"] = f"epoch-{number:0{width}d}"
     named = {history[number - 1]["snapshot"]: state for number, state in kept.items()}
     if head.needs_crops(settings):  # a network of its own each, where other heads have some layers
-        chosen = choosable(history, len(source.validation.labels))
+        chosen = choosable(history, len(source.validation.labels), too_few=source.folds is not None)
         named = {name: state for name, state in named.items() if name in chosen}
     return Fitted(named, [row | {"snapshot": row["snapshot"] if row["snapshot"] in named else ""} for row in history])
 

@@ -73,10 +73,10 @@ def _temporary(cache: Path) -> Iterator[Item]:
     for path in sorted(cache.rglob("*.tmp")):
         inside = any(parent.suffix == ".tmp" for parent in path.relative_to(cache).parents)
         if not inside and (is_abandoned(path) or _is_old(path)):
-            yield _file(cache, "temporary file", path, "left by a process that ended")
+            yield _file(cache, path, kind="temporary file", why="left by a process that ended")
     for path in sorted(cache.rglob("*.damaged")):
         if path.with_suffix("").exists() or _is_old(path):
-            yield _file(cache, "damaged file", path, "set aside and not used")
+            yield _file(cache, path, kind="damaged file", why="set aside and not used")
 
 
 def _partial(cache: Path) -> Iterator[Item]:
@@ -158,10 +158,10 @@ def _orphans(cache: Path) -> Iterator[Item]:
     for ending in (".asked", ".quarantine.csv"):
         for path in sorted((cache / "features").glob(f"*/*{ending}")):
             if not _is_begun(path.with_name(path.name.removesuffix(ending) + ".h5")):
-                yield _file(cache, "note", path, "its table is gone")
+                yield _file(cache, path, kind="note", why="its table is gone")
     for path in sorted((cache / "copies").glob("*/*.h5")):
         if not _is_begun(cache / "features" / path.parent.name / path.name):
-            yield _file(cache, "copies", path, "their table is gone")
+            yield _file(cache, path, kind="copies", why="their table is gone")
 
 
 def _is_begun(table: Path) -> bool:
@@ -208,7 +208,7 @@ def _predictions(runs: Sequence[RunSummary], tables: Sequence[TableInfo]) -> Ite
             yield Item("predictions", run.name, tuple(files), "`fercache evaluate --again` computes them again")
 
 
-def _file(cache: Path, kind: str, path: Path, why: str) -> Item:
+def _file(cache: Path, path: Path, *, kind: str, why: str) -> Item:
     return Item(kind, _short(cache, path), (path,), why)
 
 
