@@ -58,7 +58,8 @@ def warn_trained_again(
     say_once(
         f"{len(found)} of {len(folders)} runs were trained by an earlier version ({names}), under other keys: "
         f"{reasons}. They are trained again (about {seconds:,.0f} s last time) and appear beside the earlier ones as "
-        "another method; delete the runs whose scores you do not need. To keep the earlier ones, stop now."
+        "another method; `fercache cache gc` removes those whose scores the new ones have too. To train nothing again, "
+        "stop now."
     )
 
 

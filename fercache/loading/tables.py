@@ -85,7 +85,7 @@ def _warn_of_others(taken: TableInfo, others: Sequence[TableInfo]) -> None:
     say_once(
         f"{taken.identity['dataset']} has different tables by the same encoder: using {taken.path.name}, which was "
         f"requested last ({_when(taken)}), not {older}. To use another one, repeat its `fercache extract`; to remove "
-        f"one, delete its file in {taken.path.parent}.",
+        f"one: fercache cache rm {others[0].path.stem.rpartition('-')[2]}",
     )
 
 
