@@ -17,7 +17,7 @@ from fercache.heads import Batch, FitSettings, FittedHead, GradientHead, Head, H
 from fercache.identity import seed_from
 from fercache.runtime.precisions import casting
 from fercache.scoring import metrics
-from fercache.scoring.selection import validation_rank
+from fercache.scoring.selection import choosable, validation_rank
 from fercache.scoring.temperature import fit_temperature
 from fercache.trunks import BLOCK, Faces
 
@@ -178,7 +178,7 @@ def fit(
 ) -> Fitted:
     """The optimisation loop. Keeps a dozen evenly spaced snapshots, including the last, and the best on validation.
 
-    With views, each epoch draws one for each face.
+    With views, each epoch draws one for each face. A head on pixels keeps only what a policy but the oracle chooses.
     """
     rows = _epochs(head, source, settings, seed=seed, step=step)
     rows = _seeded(rows, seed) if head.needs_crops(settings) else _in_one_quick_thread(rows)
@@ -196,7 +196,11 @@ def fit(
             report(row)
     for number in kept:
         history[number - 1]["snapshot"] = f"epoch-{number:0{width}d}"
-    return Fitted({history[number - 1]["snapshot"]: state for number, state in kept.items()}, history)
+    named = {history[number - 1]["snapshot"]: state for number, state in kept.items()}
+    if head.needs_crops(settings):  # a network of its own each, where other heads have some layers
+        chosen = choosable(history, len(source.validation.labels), too_few=source.folds is not None)
+        named = {name: state for name, state in named.items() if name in chosen}
+    return Fitted(named, [row | {"snapshot": row["snapshot"] if row["snapshot"] in named else ""} for row in history])
 
 
 def _seeded(rows: Iterator[Row], seed: int) -> Iterator[Row]:

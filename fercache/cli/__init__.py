@@ -29,7 +29,7 @@ COMMANDS = {
     "suggest": "Name the faces most worth labelling.",
     "datasets": "List known datasets and check your files.",
     "list": "List encoders, heads, trunks, tables or runs.",
-    "cache": "Verify and repair the cache.",
+    "cache": "Show, verify, repair, clean and share the cache.",
     "bench": "Measure the speed of this machine.",
 }
 

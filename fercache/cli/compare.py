@@ -21,6 +21,6 @@ def command(request: CompareRequest) -> None:
     settings = load_settings()
     page, records = compare(settings, request)
     show_report(page, records, request.class_mix)
-    if len(request.runs) == 2:
-        flips, pair = compare_two(settings, request)
+    if compared := compare_two(settings, request):
+        flips, pair = compared
         click.echo(f"\n{pair_table(pair)}\nflips: {flips}")

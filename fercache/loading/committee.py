@@ -16,8 +16,9 @@ from fercache.loading.batches import crops_of, faces_of_split
 from fercache.loading.labelled_faces import of_split
 from fercache.loading.models import PROMPTS, ZERO_SHOT
 from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_names import resolve_all
 from fercache.loading.runs import check_head, load_chosen, load_run
-from fercache.loading.tables import find_prompts, find_run, same_encoder
+from fercache.loading.tables import find_prompts, same_encoder
 from fercache.loading.targets import target_split, unseen_split
 from fercache.scoring.calibration import probabilities
 from fercache.settings import Settings
@@ -94,7 +95,7 @@ def read_committee(
     row = np.flatnonzero(of_split(table, name, name.split))
     features = take(table.columns.features[CLEAN], row)
     finished = find_runs(settings.cache)
-    folders = [find_run(finished, run) for run in runs] or _fitting(finished, info, name, every_run=every_run)
+    folders = resolve_all(finished, runs) or _fitting(finished, info, name, every_run=every_run)
     members = [_of_run(settings, folder, info, name=name, table=table, device=device) for folder in folders]
     untrained = runs or any(read_config(folder)[1].head == ZERO_SHOT for folder in folders)
     prompts = None if untrained else find_prompts(settings.cache, info, PROMPTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fercache.errors import UsageError
-from fercache.loading.run_config import KEY_VERSION, RunConfig, read_config
+from fercache.loading.run_config import KEY_VERSION, ORIGINS, RunConfig, read_config
 from fercache.loading.tables import same_encoder
 from fercache.options.train import LearningOptions
 from fercache.plugins import Origin, same_code
@@ -58,7 +58,8 @@ def warn_trained_again(
     say_once(
         f"{len(found)} of {len(folders)} runs were trained by an earlier version ({names}), under other keys: "
         f"{reasons}. They are trained again (about {seconds:,.0f} s last time) and appear beside the earlier ones as "
-        "another method; delete the runs whose scores you do not need. To keep the earlier ones, stop now."
+        "another method; `fercache cache gc` removes those whose scores the new ones have too. To train nothing again, "
+        "stop now."
     )
 
 
@@ -66,6 +67,19 @@ def why_again(cache: Path, folders: Sequence[Path], wanted: Wanted) -> str:
     """Why runs of an earlier version would be trained again; empty if there are none."""
     reasons = dict.fromkeys(reason for _, reason in _earlier(cache, folders, wanted, encoder_identity=None))
     return "; ".join(reasons)
+
+
+def why_superseded(earlier: RunConfig, later: RunConfig) -> str:
+    """Why a `later` run of the same request replaces an `earlier` one; empty if it does not.
+
+    It does only if what trained it is newer. On other faces it is another run, which replaces nothing.
+    """
+    same = (earlier.source, earlier.few_labels) == (later.source, later.few_labels)
+    if not same or later.key_version != KEY_VERSION or earlier.key == later.key:
+        return ""
+    origins = {name: getattr(later, name) for name in ORIGINS}
+    wanted = Wanted(later.settings, later, later.prompts or "", origins=origins, chosen_by=later.chosen_by)
+    return _why_other(earlier, wanted, later.encoder_identity)
 
 
 def _earlier(

@@ -1,4 +1,4 @@
-"""Finding tables, prompts and runs in the cache. Of several tables, the one requested last counts."""
+"""Finding tables and prompts in the cache. Of several tables, the one requested last counts."""
 
 import re
 import shlex
@@ -25,8 +25,6 @@ from fercache.store.schema import CLEAN
 from fercache.store.tables import FACES, RECIPE, TableInfo, find_tables
 
 DEFAULT_ENCODER = "bundled"
-NAMED = 3
-"""Number of runs that a message names; their names are long."""
 
 
 def slug_of(encoder: str) -> str:
@@ -87,7 +85,7 @@ def _warn_of_others(taken: TableInfo, others: Sequence[TableInfo]) -> None:
     say_once(
         f"{taken.identity['dataset']} has different tables by the same encoder: using {taken.path.name}, which was "
         f"requested last ({_when(taken)}), not {older}. To use another one, repeat its `fercache extract`; to remove "
-        f"one, delete its file in {taken.path.parent}.",
+        f"one: fercache cache rm {others[0].path.stem.rpartition('-')[2]}",
     )
 
 
@@ -144,34 +142,6 @@ def find_shifted(cache: Path, table: TableInfo, name: DatasetName, split: str) -
     encoder = table.identity["encoder"]
     fitting = (t for t in find_tables(cache) if holds(t, wanted) and same_encoder(t.identity["encoder"], encoder))
     return next(fitting, None)
-
-
-def find_run(finished: Sequence[Path], name: str) -> Path:
-    """A run by its name, its folder, or the key at the name's end. Raises UsageError if none or several match."""
-    wanted = Path(name).name
-    fitting = [folder for folder in finished if folder.name == wanted or folder.name.endswith("-" + wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if finished and wanted in [folder.name for folder in finished[0].parent.iterdir()]:
-        raise UsageError(
-            f"The run {wanted} is not finished: it has no file 'done'. Delete {finished[0].parent / wanted} and run "
-            "the same `fercache train` again."
-        )
-    if not finished:
-        raise UsageError(f"There is no run '{name}'; no run is finished. Run: fercache train")
-    how = "Give a run's name, or the key at its end; `fercache list runs` shows all."
-    similar = fitting or [folder for folder in finished if wanted in folder.name]
-    if similar:
-        raise UsageError(f"'{name}' matches {len(similar)} runs, latest first: {_latest(similar)}. {how}")
-    close = get_close_matches(wanted, [folder.name for folder in finished], n=1, cutoff=0.5)
-    meant = f"Did you mean '{close[0]}'? " if close else ""
-    raise UsageError(f"There is no finished run '{name}'. {meant}The latest runs: {_latest(finished)}. {how}")
-
-
-def _latest(runs: Sequence[Path]) -> str:
-    ordered = sorted(runs, key=lambda folder: folder.stat().st_mtime, reverse=True)
-    more = f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else ""
-    return ", ".join(folder.name for folder in ordered[:NAMED]) + more
 
 
 def same_encoder(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -39,6 +39,15 @@ def headline_of(history: Sequence[Mapping[str, Any]]) -> str:
     return headline([policies_of(history)])
 
 
+def choosable(history: Sequence[Mapping[str, Any]], faces: int, *, too_few: bool = False) -> set[str]:
+    """The names of the snapshots that some policy but the oracle chooses; the arguments are those of `choose`.
+
+    With the others left out of the history, these policies choose the same.
+    """
+    policies = [policy for policy in policies_of(history) if policy != SelectionPolicy.ORACLE]
+    return {choose(policy, history, faces, too_few=too_few) for policy in policies}
+
+
 def choose(
     policy: str,
     history: Sequence[Mapping[str, Any]],

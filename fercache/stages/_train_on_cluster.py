@@ -26,6 +26,7 @@ from fercache.runtime.progress import progress
 from fercache.settings import Settings
 from fercache.stages._training_plans import PlannedRun, plan_of, planned, plans_on, train_run, warn_before_training
 from fercache.store.atomic import remove_abandoned
+from fercache.store.in_use import using
 from fercache.store.run_files import RunFiles
 from fercache.store.runs import is_finished, write_run
 
@@ -50,6 +51,7 @@ class Job:
     faces: int
     memory: int
     on_pixels: bool
+    tables: tuple[Path, ...]
 
     @classmethod
     def of(cls, run: PlannedRun, request: TrainRequest) -> "Job":
@@ -65,6 +67,7 @@ class Job:
             faces=plan.work,
             memory=PROCESS + COPIES * _bytes_of(source),
             on_pixels=source.crops is not None,
+            tables=tuple(part.table.path for part in source.parts),
         )
 
 
@@ -102,10 +105,11 @@ def train_on_cluster(
         found[key] = [run.folder for run in runs]
         jobs |= {run.folder: Job.of(run, requests[key]) for run in runs if not is_finished(run.folder)}
     asked_by = {folder: key for key, folders in found.items() for folder in folders}
-    for on_pixels in (False, True):
-        some = {folder: job for folder, job in jobs.items() if job.on_pixels == on_pixels}
-        if some:
-            _train(settings, some, lambda folder, error: failed(asked_by[folder], error))
+    with using(settings.cache, [*jobs, *(table for job in jobs.values() for table in job.tables)]):
+        for on_pixels in (False, True):
+            some = {folder: job for folder, job in jobs.items() if job.on_pixels == on_pixels}
+            if some:
+                _train(settings, some, lambda folder, error: failed(asked_by[folder], error))
     return found
 
 

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from fercache.csv_cells import csv_text
 from fercache.errors import UsageError, nearest
 from fercache.images.corruptions import EVERY
+from fercache.loading.run_names import SeveralMatchError, resolve
 from fercache.loading.thumbnails import images_of
 from fercache.options.compare import CompareRequest
 from fercache.records import Record, find_records, read_records
@@ -36,9 +36,10 @@ def compare(settings: Settings, request: CompareRequest | None = None) -> tuple[
     rows_of(asked.published)  # raises for unknown names
     folder = settings.new_report(asked.name)
     records = _chosen(_records_of(settings, asked.runs), asked)
+    baseline = asked.baseline and _as_run(settings, asked.baseline, records)
     shown = ReportRequest(
         images=images_of(settings, asked.thumbnails),
-        baseline=asked.baseline,
+        baseline=baseline,
         about=asked.about,
         thumbnails=asked.thumbnails,
         class_mix=asked.class_mix,
@@ -55,28 +56,59 @@ def _check_about(text: str) -> None:
         raise UsageError(f"--about {text!r} contains invalid characters. Write it in UTF-8.") from None
 
 
-def compare_two(settings: Settings, request: CompareRequest) -> tuple[Path, Pair]:
+def compare_two(settings: Settings, request: CompareRequest) -> tuple[Path, Pair] | None:
     """Compares the two runs of a request, target by target, and writes the faces whose prediction changed to
     `flips.csv`.
 
-    Returns that file and the comparison. Raises UsageError as `compare`.
+    Returns that file and the comparison; None unless there are two names, each of one run. Raises UsageError as
+    `compare`.
     """
+    folders = [_scored(settings, [run]) for run in request.runs]
+    if len(folders) != 2 or any(len(each) != 1 for each in folders):
+        return None
     first, second = (_chosen(_records_of(settings, [run]), request) for run in request.runs)
     pair = compare_pair(first, second, settings.cache)
     return write_text(settings.report(request.name) / "flips.csv", csv_text(flips_frame(pair))), pair
 
 
-def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
-    there = find_records(settings.cache)
+def _as_run(settings: Settings, baseline: str, records: Sequence[Record]) -> str:
+    """A baseline as records name it: a head, or the whole name of a run."""
+    if any(baseline == record.head for record in records):
+        return baseline
+    folders = [settings.cache / "runs" / name for name in dict.fromkeys(record.run for record in records)]
+    return resolve(folders, baseline)[0].name
+
+
+def _scored(settings: Settings, runs: Sequence[str]) -> list[Path]:
+    """The folders with records that names stand for. Raises UsageError for a run without records."""
+    there = list(dict.fromkeys(path.parent.parent for path in find_records(settings.cache)))
+    found: list[Path] = []
     for run in runs:
-        if not any(_is_of(path, run) for path in there):
-            close = get_close_matches(run, {path.parent.parent.name for path in there}, n=1)
-            meant = f" Did you mean {close[0]}?" if close else ""
+        try:
+            found += resolve(there, run)
+        except SeveralMatchError:
+            raise
+        except UsageError as error:
+            unscored = _first(find_runs(settings.cache), run)
+            if unscored is None:
+                raise UsageError(f"There are no records of a run '{run}'. {error}") from None
             raise UsageError(
-                f"There are no records of a run '{run}'.{meant} Give a run's name, or the key at its end; "
-                "`fercache list runs` shows all."
-            )
-    paths = [path for path in there if not runs or any(_is_of(path, run) for run in runs)]
+                f"There are no records of the run {unscored.name}. Run: fercache evaluate --run {unscored.name}"
+            ) from None
+    return list(dict.fromkeys(found))
+
+
+def _first(folders: Sequence[Path], name: str) -> Path | None:
+    """The first run that a name stands for; None if it stands for nothing, or for several things."""
+    try:
+        return resolve(folders, name)[0]
+    except UsageError:
+        return None
+
+
+def _records_of(settings: Settings, runs: Sequence[str]) -> list[Record]:
+    wanted = set(_scored(settings, runs))
+    paths = [path for path in find_records(settings.cache) if not runs or path.parent.parent in wanted]
     if not paths:
         raise UsageError(f"There are no records in {settings.cache / 'runs'}. {_what_is_missing(settings)}")
     errors = {folder: UsageError(_UNFINISHED.format(folder)) for folder in map(_unfinished_run, paths) if folder}
@@ -138,8 +170,3 @@ def _unfinished_run(record: Path) -> Path | None:
     """The run's folder if the run is unfinished: its weights may have changed since. Imported records have no run."""
     folder = record.parent.parent
     return folder if (folder / "config.json").exists() and not is_finished(folder) else None
-
-
-def _is_of(record: Path, wanted: str) -> bool:
-    run = record.parent.parent.name
-    return run == Path(wanted).name or run.endswith("-" + wanted)

@@ -20,8 +20,9 @@ from fercache.loading.batches import crops_of, faces_of_split
 from fercache.loading.drift import Drifts
 from fercache.loading.provenance import split_rows
 from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_names import resolve_all
 from fercache.loading.runs import LoadedRun, check_head, load_run
-from fercache.loading.tables import find_run, find_table, same_encoder
+from fercache.loading.tables import find_table, same_encoder
 from fercache.loading.targets import unseen_split
 from fercache.options.estimate import EstimateRequest
 from fercache.records import MAIN, find_records, read_records
@@ -65,7 +66,7 @@ def estimate(settings: Settings, request: EstimateRequest) -> Estimates:
     name = DatasetName.parse(request.target)
     info = find_table(settings.cache, request.target, request.encoder)
     configs = _configs(settings, info)
-    asked = {find_run(list(configs), run) for run in request.runs} or set(configs)
+    asked = set(resolve_all(list(configs), request.runs)) or set(configs)
     answering, reasons = _answering(settings, name, info, configs=configs, device=request.device)
     _report_skipped(request, [reasons[folder] for folder in sorted(asked) if folder in reasons], len(asked))
     domains = {each.run: each for each in _domains(read_table(info.path), name, answering)}

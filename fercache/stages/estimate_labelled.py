@@ -15,7 +15,8 @@ from fercache.expressions import EXPRESSIONS, canonical
 from fercache.layouts.own_lists import NOT_GIVEN, named_rows
 from fercache.loading.committee import TEXT, Committee, Member, read_committee
 from fercache.loading.run_config import read_config
-from fercache.loading.tables import find_run, find_table
+from fercache.loading.run_names import resolve_all
+from fercache.loading.tables import find_table
 from fercache.options.estimate import EstimateRequest
 from fercache.output_paths import shown
 from fercache.scoring.few_labels import FEWEST_LABELS, Estimate, LabelledSample, estimate_scores
@@ -49,7 +50,7 @@ def estimate_labelled(settings: Settings, request: EstimateRequest) -> list[Labe
     assert request.labelled is not None
     info, name = find_table(settings.cache, request.target, request.encoder), DatasetName.parse(request.target)
     finished = find_runs(settings.cache)
-    asked = [find_run(finished, run).name for run in request.runs]
+    asked = [folder.name for folder in resolve_all(finished, request.runs)]
     committee = read_committee(settings, info, name, every_run=True, device=request.device)
     known = {member.name for member in committee.members}
     if unknown := [run for run in asked if run not in known]:

@@ -16,9 +16,10 @@ from fercache.loading.drift import Drifts
 from fercache.loading.labelled_faces import Labelling
 from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import RunConfig, read_config
+from fercache.loading.run_names import resolve_all
 from fercache.loading.runs import check_head, load_run
 from fercache.loading.source_features import SourceMeans
-from fercache.loading.tables import find_run, find_table, first_of, holds, same_encoder, slug_of
+from fercache.loading.tables import find_table, first_of, holds, same_encoder, slug_of
 from fercache.loading.targets import read_target, target_split
 from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.options.evaluate import EvaluateRequest
@@ -32,6 +33,7 @@ from fercache.stages._adapting import Adapting
 from fercache.stages._copies import CopySearch
 from fercache.stages._source_validation import SourceValidation
 from fercache.stages.score import score_adapted, score_run
+from fercache.store.in_use import using
 from fercache.store.runs import find_runs, read_run
 from fercache.store.tables import TableInfo, find_tables, read_table
 
@@ -67,7 +69,8 @@ def evaluate(settings: Settings, request: EvaluateRequest) -> list[Path]:
     copies = CopySearch(tables, read, resolve_device(request.device))
     provenance, drifts, means = Provenance(tables, read), Drifts(tables, read), SourceMeans(tables, read)
     skipped: list[tuple[str, str]] = []
-    with progress("evaluate", len(missing), "target") as bar:
+    needed = [path for folder, (_, info), _ in missing for path in (folder, info.path)]
+    with using(settings.cache, needed), progress("evaluate", len(missing), "target") as bar:
         for folder, (name, info), wanted in missing:
             bar.set_postfix_str(shortened(str(name)), refresh=False)
             bar.update()
@@ -168,7 +171,7 @@ def chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
     if not finished:
         raise UsageError(f"There are no finished runs in {settings.cache / 'runs'}. Run: fercache train")
     if request.runs:
-        return [find_run(finished, run) for run in request.runs]
+        return resolve_all(finished, request.runs)
     if request.encoder is None:
         return finished
     slug = slug_of(request.encoder)

@@ -41,6 +41,7 @@ from fercache.stages.check import warn_of_other_counts
 from fercache.stages.embed_prompts import write_prompt_tables
 from fercache.store.asked import note_asked
 from fercache.store.copies import copies_path, write_copies
+from fercache.store.in_use import using
 from fercache.store.shards import TableWriter
 from fercache.store.tables import FACES, RECIPE, KnownFeatures, find_tables, read_info, table_path
 
@@ -227,7 +228,8 @@ class _Extraction:
             rows=len(self.listing.faces),
             shard_rows=self.request.shard_rows,
         )
-        with writer:
+        reused = [table.path for table in find_tables(self.cache) if table.identity["encoder"] == identity["encoder"]]
+        with writer, using(self.cache, reused if writer.missing() else []):
             size = (writer.settled or {}).get("batch_size", self.request.batch_size or self.encoder.batch_size)
             known = self._known(identity) if writer.missing() else {}
             task = ExtractionTask(str(self.name), self.dataset, size, views=self.views, known=known)

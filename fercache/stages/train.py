@@ -1,7 +1,7 @@
 """feature table -> runs."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,7 @@ from fercache.settings import Settings
 from fercache.stages._train_on_cluster import train_on_cluster
 from fercache.stages._training_plans import PlannedRun, planned, train_run, training_plans, warn_before_training
 from fercache.store.atomic import remove_abandoned
+from fercache.store.in_use import using
 from fercache.store.runs import is_finished, write_run
 from fercache.store.tables import read_table
 
@@ -35,14 +36,23 @@ def train(settings: Settings, request: TrainRequest) -> list[Path]:
     runs = planned(settings, plans)
     warn_before_training(settings, runs)
     missing = [run for run in runs if not is_finished(run.folder)]
+    tables = [part.table.path for plan in plans for part in plan.source.parts]
     parallel = not any(plan.source.crops or plan.source.device != "cpu" for plan in plans)
-    with progress("train", sum(run.plan.work for run in missing), "face") as bar, workers(parallel) as run_all:
-        watched = _Watched(bar, len(missing))
-        try:
-            list(run_all(watched.train, missing))
-        finally:
-            watched.stopped.set()  # an interrupt waits for a step, not for all runs
+    with using(settings.cache, [*tables, *(run.folder for run in missing)]):
+        _check_there(tables)
+        with progress("train", sum(run.plan.work for run in missing), "face") as bar, workers(parallel) as run_all:
+            watched = _Watched(bar, len(missing))
+            try:
+                list(run_all(watched.train, missing))
+            finally:
+                watched.stopped.set()  # an interrupt waits for a step, not for all runs
     return [run.folder for run in runs]
+
+
+def _check_there(tables: Sequence[Path]) -> None:
+    """Raises FercacheError if a source was removed after it was read: a run must not refer to what is gone."""
+    if gone := [path for path in tables if not path.exists()]:
+        raise FercacheError(f"{gone[0]} was removed meanwhile. Run the same `fercache extract`, then train again.")
 
 
 def _raise(_: str, error: Exception) -> Never:

@@ -13,18 +13,26 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fercache.errors import FercacheError, UsageError
 
 PHASES = logging.getLogger("fercache.phases")
 """Logs the progress of writes at level DEBUG, so that crash tests can strike at a chosen moment."""
 
+_BLOCK = 2**20
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 _OURS = re.compile(r"\.(?P<pid>\d+)-(?:(?P<host>[0-9a-f]{6})-)?\w+\.tmp$")
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
 
 
 def temporary_beside(path: Path) -> Path:
@@ -36,12 +44,17 @@ def remove_abandoned(folder: Path) -> list[Path]:
     """Removes temporaries in and below `folder` left by dead processes of this machine; returns their paths."""
     removed = []
     for path in sorted(folder.rglob("*.tmp")):
-        found = _OURS.search(path.name)
-        if found and found["host"] in (None, _HOST) and not _is_alive(int(found["pid"])):
+        if is_abandoned(path):
             with suppress(OSError):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
                 removed.append(path)
     return removed
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Whether a temporary was left by a dead process of this machine; False if that is not known."""
+    found = _OURS.search(temporary.name)
+    return found is not None and found["host"] in (None, _HOST) and not _is_alive(int(found["pid"]))
 
 
 def _is_alive(process: int) -> bool:
@@ -152,6 +165,16 @@ def write_bytes(path: Path, data: bytes) -> Path:
     """Writes a file atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+    return path
+
+
+def copy_stream(stream: Readable, path: Path, written: float) -> Path:
+    """Writes a file from a stream, block by block, with the time when its content was last `written`."""
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            while data := stream.read(_BLOCK):
+                file.write(data)
+        os.utime(temporary, (written, written))
     return path
 
 

@@ -58,10 +58,11 @@ class Cut:
 
 def crops_identity(table: Mapping[str, Any], geometry: Mapping[str, Any], side: int) -> dict[str, Any]:
     """Everything that affects the crops of a feature table's faces."""
-    return {**_faces_of(table), "geometry": dict(geometry), "side": side}
+    return {**faces_of(table), "geometry": dict(geometry), "side": side}
 
 
-def _faces_of(table: Mapping[str, Any]) -> dict[str, Any]:
+def faces_of(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a feature table's identity, or of that of crops, that determines the faces."""
     return {name: table[name] for name in _FROM_TABLE if name in table}
 
 
@@ -127,6 +128,12 @@ def check_crops(path: Path) -> None:
             file.check(name)
 
 
+def crops_info(path: Path) -> CropsInfo:
+    """Reads the attributes of a file of crops only. Raises UsageError as `read_crops`."""
+    with opened(path, CROPS) as file:
+        return _info(path, file)
+
+
 def crop_files(cache: Path) -> list[Path]:
     """Every file that should be a finished file of crops, sorted."""
     return [path for path in entries(cache / "crops") if path.suffix == ".h5"]
@@ -137,16 +144,15 @@ def find_crops(cache: Path, table: TableInfo) -> list[CropsInfo]:
 
     A file that cannot be read is skipped with a warning.
     """
-    faces, cut = _faces_of(table.identity), table.identity["encoder"].get("preprocessing", {}).items()
+    faces, cut = faces_of(table.identity), table.identity["encoder"].get("preprocessing", {}).items()
     found = []
     for path in crop_files(cache):
         try:
-            with opened(path, CROPS) as file:
-                info = _info(path, file)
+            info = crops_info(path)
         except UsageError as error:
             _log.warning("Skipped: %s", error)
             continue
-        if _faces_of(info.identity) == faces and info.geometry.items() <= cut:
+        if faces_of(info.identity) == faces and info.geometry.items() <= cut:
             found.append(info)
     return sorted(found, key=lambda info: last_asked(info.path), reverse=True)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fercache.errors import UsageError
-from fercache.loading.tables import find_run
+from fercache.loading.run_names import resolve
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Outcome, Run, draw_folder
 from tests.encoders.timm_fixtures import SMALL, save_checkpoint
@@ -75,13 +75,15 @@ def test_of_many_runs_the_latest_few_are_named(run: Run, tmp_path: Path) -> None
         os.utime(folder, (place, place))
 
     with pytest.raises(UsageError) as caught:
-        find_run(folders, "sigmoid-mask")
+        resolve(folders, "sigmoid-mask")
     latest = ", ".join(folder.name for folder in folders[:5:-1])
-    assert f"'sigmoid-mask' matches 9 runs, latest first: {latest} and 6 more. Give a run's name" in str(caught.value)
+    assert f"'sigmoid-mask' is a part of 9 names, latest first: {latest} and 6 more. `fercache list runs`" in str(
+        caught.value
+    )
     assert len(str(caught.value)) < 350
-    assert find_run(folders, "00000004") == folders[4]
+    assert resolve(folders, "00000004") == [folders[4]]
     with pytest.raises(UsageError, match="There is no finished run 'nothing'"):
-        find_run(folders, "nothing")
+        resolve(folders, "nothing")
 
 
 @pytest.mark.usefixtures("pixel_encoder")

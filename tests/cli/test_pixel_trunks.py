@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from fercache.expressions import EXPRESSIONS
+from fercache.records import find_records, read_record
 from tests.audits.planted import wallpaper
 from tests.cli.test_wrong_use import refused
 from tests.command_line import Outcome, Run
@@ -105,6 +106,19 @@ def test_from_images_to_scores_and_back(run: Run, papers: Path) -> None:
         assert outcome.code == 0, outcome.err
         shares = pd.read_csv("one.csv")[[*SEVEN]]
         assert abs(shares.to_numpy().sum() - 1) < 1e-4
+
+
+def test_only_snapshots_that_a_policy_chooses_are_kept(run: Run, papers: Path) -> None:
+    extract(run, papers, "--crops", 32)
+    (folder,) = folders(train(run, "--set", "epochs=6", "--set", "batch_size=16"))
+    stored = {name.partition("/")[0] for name in load_file(folder / "head.safetensors")} - {"task"}
+    history = pd.read_csv(folder / "history.csv", keep_default_na=False)
+    assert set(history["snapshot"]) - {""} == stored
+    evaluated = run("evaluate", "--target", "folder:mine@test")
+    assert evaluated.code == 0, evaluated.err
+    records = [read_record(path) for path in find_records(Path("cache"))]
+    assert {record.snapshot for record in records if record.selection != "oracle"} == stored
+    assert {record.snapshot for record in records if record.selection == "oracle"} <= stored
 
 
 def test_the_same_command_gives_the_same_weights(run: Run, papers: Path) -> None:

@@ -54,7 +54,7 @@ def names_several_methods_by_their_keys(cache: Path) -> None:
 def refuses_what_is_unknown(cache: Path) -> None:
     with pytest.raises(UsageError, match="There is no finished run 'linear-probe'"):
         find_model(cache, "linear-probe")
-    with pytest.raises(UsageError, match="matches 3 runs"):
+    with pytest.raises(UsageError, match="is a part of 3 names"):
         find_model(cache, "text-simil")
 
 

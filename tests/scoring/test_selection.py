@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fercache.errors import UsageError
-from fercache.scoring.selection import POLICIES, choose, policies_of
+from fercache.scoring.selection import POLICIES, choosable, choose, policies_of
 
 
 def row(epoch: int, accuracy: float, mean_class_recall: float, snapshot: str = "") -> dict[str, Any]:
@@ -93,3 +95,25 @@ def test_candidates_have_no_order_in_time_so_the_last_is_the_best(policy: str) -
 def test_an_unknown_policy_is_refused_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'source-val'"):
         choose("source-validation", HISTORY, FACES)
+
+
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0.2, 0.5, 0.52, 0.8, 1.0])] * 4, st.booleans()), min_size=1, max_size=9),
+    st.integers(1, 500),
+    st.booleans(),
+    st.booleans(),
+)
+def test_without_the_snapshots_that_no_policy_chooses_all_choose_the_same(
+    rows: list[tuple[float, float, float, float, bool]], faces: int, shifted: bool, too_few: bool
+) -> None:
+    history = []
+    for epoch, (accuracy, recall, of_shifted, recall_of_shifted, kept) in enumerate(rows, 1):
+        history.append(row(epoch, accuracy, recall, f"epoch-{epoch}" if kept or epoch == len(rows) else ""))
+        if shifted:
+            history[-1] |= {"shifted_accuracy": of_shifted, "shifted_mean_class_recall": recall_of_shifted}
+    chosen = choosable(history, faces, too_few=too_few)
+    pruned = [each | {"snapshot": each["snapshot"] if each["snapshot"] in chosen else ""} for each in history]
+    assert len(chosen) <= 4
+    for policy in (each for each in policies_of(history) if each != "oracle"):
+        expected = choose(policy, history, faces, too_few=too_few)
+        assert choose(policy, pruned, faces, too_few=too_few) == expected

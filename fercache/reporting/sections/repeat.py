@@ -10,9 +10,9 @@ from fercache.reporting.sections import Content, Section, beside
 
 def content(report: Report) -> Content:
     """Always shown."""
-    records = report.records
+    records, repeated = report.records, commands(report.stored, report.name, report.request)
     context = {
-        "commands": commands(report.stored, report.name, report.request),
+        "commands": repeated,
         "keys": sorted({key for record in records for key in _keys(record)}),
         "runs": sorted({(record.run, record.keys.get("run", "")) for record in records}),
         "versions": sorted({f"{name} {version}" for record in records for name, version in record.versions.items()}),
