@@ -73,6 +73,7 @@ def _small(entry: HeadEntry) -> dict[str, Any]:
     gradient = issubclass(load("heads", entry.head).Settings, FitSettings)
     settings = {name: value for name, value in entry.settings.items() if name != "trunk_options"}
     settings |= {"epochs": 1} if gradient else {}
+    settings |= {"normalise": "l2"} if entry.head == "linear-probe" else {}  # a third of its candidates
     grid = {
         name: list(dict.fromkeys(_small_trunk(value) for value in values[:2])) for name, values in entry.grid.items()
     }

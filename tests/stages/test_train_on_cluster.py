@@ -175,6 +175,7 @@ def handed_out(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
     return found
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_experiment_trains_all_steps_at_once_and_each_fails_by_itself(
     settings: Settings, planted_folder: Path, handed_out: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
