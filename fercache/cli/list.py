@@ -34,8 +34,12 @@ def command(kind: str | None, as_json: bool) -> None:
         raise UsageError(f"Name a kind: {', '.join(f'fercache list {each}' for each in KINDS)}.")
     if as_json and kind not in ("tables", "runs"):
         raise UsageError(f"--json is for tables and runs: fercache list runs --json. Leave it out for {kind}.")
-    shown = {"experiments": experiments, "tables": lambda: _tables(as_json), "runs": lambda: _runs(as_json)}
-    shown.get(kind, lambda: _plugins(kind))()
+    if kind == "experiments":
+        experiments()
+    elif kind in PLUGINS:
+        _plugins(kind)
+    else:
+        {"tables": _tables, "runs": _runs}[kind](as_json)
 
 
 def _plugins(kind: str) -> None:

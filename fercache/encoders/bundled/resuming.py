@@ -1,6 +1,5 @@
 """The state of a training run on disk, from which the same command continues."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ def save(path: Path, recipe: Mapping[str, Any], state: Mapping[str, Any]) -> Non
     """Writes the `state` of a run of `recipe`; the file at `path` is always whole."""
     unfinished = path.with_suffix(".unfinished")
     torch.save({"recipe": dict(recipe), **state}, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def read(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
