@@ -53,8 +53,11 @@ def nearest_cells(rows: Tensor, centres: Tensor, count: int) -> Tensor:
         return _nearest(rows, centres, count)
     groups = _means(centres, isqrt(len(centres)), seed=0)
     order, starts = by_cell(_nearest(centres, groups, 1)[:, 0], len(groups))
-    parts = (_nearest_in_groups(part.float(), centres[order], groups, starts, count) for part in rows.split(4 * PART))
-    return torch.cat([order.int()[places] for places in parts])
+    together = centres[order]
+    places = [
+        _nearest_in_groups(part.float(), together, groups, starts=starts, count=count) for part in rows.split(4 * PART)
+    ]
+    return order.int()[torch.cat(places)]
 
 
 def _nearest(rows: Tensor, centres: Tensor, count: int) -> Tensor:
@@ -62,7 +65,7 @@ def _nearest(rows: Tensor, centres: Tensor, count: int) -> Tensor:
     return torch.cat([torch.empty(0, count, dtype=torch.int32, device=rows.device), *parts])
 
 
-def _nearest_in_groups(rows: Tensor, centres: Tensor, groups: Tensor, starts: Tensor, count: int) -> Tensor:
+def _nearest_in_groups(rows: Tensor, centres: Tensor, groups: Tensor, *, starts: Tensor, count: int) -> Tensor:
     """(N, count) places of the nearest `centres`, which are sorted by group; `starts` are the groups'."""
     around = _nearest(rows, groups, GROUPS_AROUND)
     visits, calls = by_cell(around.flatten(), len(groups))

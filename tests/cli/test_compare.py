@@ -246,7 +246,7 @@ def test_a_mix_of_expressions_gives_the_adjusted_accuracy(run: Run, scored: list
     expected = (table["recall.happiness"] + table["recall.neutral"]) / 2
     assert table["adjusted_accuracy"].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
     page = html.unescape(Path("reports/latest/index.html").read_text(encoding="utf-8"))
-    assert "Adj. acc." in page and "--class-mix happiness=0.5,neutral=0.5" in page
+    assert "adjusted accuracy" in page and "--class-mix happiness=0.5,neutral=0.5" in page
     assert run("compare").code == 0
     assert "adjusted" not in Path("reports/latest/results.csv").read_text(encoding="utf-8")
 
