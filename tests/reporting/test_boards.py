@@ -281,3 +281,18 @@ def test_a_seen_target_counts_in_the_mean_without_its_duplicates() -> None:
     assert board.why["synthetic:night"].startswith("9 of its 700 images are in rafdb")
     still = board_of([*records[:1], records[1].model_copy(update={"seen": seen_of(1)}), records[2]])
     assert still.counted == ("synthetic:webcam",)
+
+
+def test_a_cell_has_the_interval_of_its_seeds_in_percent_and_a_mean_has_none() -> None:
+    def limits(low: float) -> dict[str, tuple[float, float]]:
+        return {"accuracy": (0.5, 0.6), "accuracy_unconditional": (low, 0.9), "mean_class_recall": (low, 0.8)}
+
+    records = [fake_record(seed=seed, intervals=limits(0.4 + 0.1 * seed)) for seed in range(2)]
+    ((row,),) = [board.headline for board in boards(frame(records))]
+    cells = row.cells["synthetic:webcam"]
+    assert cells["accuracy"].interval == pytest.approx((45, 90))
+    assert cells["mean_class_recall"].interval == pytest.approx((45, 80))
+    assert row.unseen_mean["accuracy"].interval is None
+    old = [*records[:1], records[1].model_copy(update={"intervals": {"accuracy": (0.5, 0.6)}})]
+    ((row,),) = [board.headline for board in boards(frame(old))]
+    assert row.cells["synthetic:webcam"]["accuracy"].interval is None, "one seed has the narrower intervals of old"

@@ -178,6 +178,7 @@ def test_two_methods_stand_side_by_side_and_each_count_shows_its_faces(page: Pag
 
 
 def test_a_point_of_a_map_shows_its_face_to_pointer_and_keyboard(page: Page, folder: Path) -> None:
+    page.locator("#maps > details > summary").click()
     svg = page.locator(".map[data-side='before'] svg")
     svg.scroll_into_view_if_needed()
     svg.focus()

@@ -272,3 +272,16 @@ def test_headings_and_names_stay_in_sight_where_a_table_scrolls(page_of_many: Pa
     heading = box.locator("thead").bounding_box()
     assert outer and name and heading
     assert abs(name["x"] - outer["x"]) < 2 and abs(heading["y"] - outer["y"]) < 2
+
+
+def test_a_table_that_goes_on_below_has_a_shadow_until_its_end(page_of_many: Page) -> None:
+    table = page_of_many.locator("#scores .scroll").first
+
+    def is_shaded(height: int, end: bool) -> bool:
+        table.evaluate("(element, height) => { element.style.maxHeight = `${height}px`; }", height)
+        table.evaluate("(element, end) => { element.scrollTop = end ? element.scrollHeight : 0; }", end)
+        image = Image.open(BytesIO(table.screenshot())).convert("L")
+        edge = [image.getpixel((image.width // 2, image.height - row)) for row in (2, 12)]
+        return edge[0] < edge[1] - 8
+
+    assert [is_shaded(170, False), is_shaded(170, True)] == [True, False]

@@ -80,7 +80,7 @@ def content(report: Report) -> Content | None:
         found.append(drawn)
         drawings |= {slug(f"map-before-{name}"): drawn.before.drawing, slug(f"map-after-{name}"): drawn.after.drawing}
         files[drawn.file] = map_file(drawn, each.sampled, faces)
-    return Content({"maps": found}, drawings, files)
+    return Content({"maps": found}, drawings, files, gist="features before and after the head, a map per domain")
 
 
 def drawn_map(placed: Placed, file: str) -> FeatureMap:
@@ -218,5 +218,6 @@ plugin = Section(
     heading="Maps of features",
     template=beside(__file__),
     content=content,
+    folded=True,
     files={"maps/*.js": "the faces on the maps, for the page"},
 )

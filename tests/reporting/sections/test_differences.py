@@ -1,5 +1,6 @@
 """Methods against a baseline: what is compared, on which faces, and the reasons why it cannot be."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,13 @@ from scipy.stats import t
 from fercache.errors import UsageError
 from fercache.records import Record, predictions_path
 from fercache.reporting.predictions import Reader
-from fercache.reporting.sections.differences import BoardDifferences, MethodDifference, differences, differences_frame
+from fercache.reporting.sections.differences import (
+    BoardDifferences,
+    MethodDifference,
+    differences,
+    differences_frame,
+    same_result,
+)
 from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN
 from fercache.scoring.comparison import holm, mcnemar
 from tests.fake_records import fake_record
@@ -296,3 +303,18 @@ def test_where_subjects_are_known_mcnemars_test_which_ignores_them_is_left_out(t
     ]
     found = found_by(records, tmp_path)["linear-probe", "main", WEBCAM, "accuracy"]
     assert found.mcnemar_p is None and 0 < found.difference.p <= 1
+
+
+def test_cells_that_say_the_same_are_said_once(tmp_path: Path) -> None:
+    (found,) = differences(demo(tmp_path), Reader(tmp_path), "zero-shot")
+    of_head = {method.head: list(of.values()) for method, of in found.by_method.items()}
+    assert same_result(of_head["linear-probe"]) == "all 6 cells: no difference to be seen"
+    clear, mean = of_head["text-similarity"], summaries(found)[-2:]
+    alone = [each for each in clear if each.target != UNSEEN]
+    assert same_result(alone) == "all 4 cells: significantly better"
+    unclear = [replace(each, p_holm=0.5) for each in mean]
+    assert same_result([*unclear, *alone]) == (
+        "mean over the unseen targets: no difference to be seen; on single targets, all 4 cells: significantly better"
+    )
+    assert same_result([*alone[1:], replace(alone[0], p_holm=0.5)]) == "" == same_result(alone[:1])
+    assert found.alike == ""
