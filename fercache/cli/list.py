@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PLUGINS = ("encoders", "detectors", "heads", "trunks", "adaptations", "datasets", "report-sections")
 KINDS = (*PLUGINS, "experiments", "tables", "runs")
+USUAL_TRUNKS = ("mlp", "none")
+"""Trunks that a list does not name, unless a head has several."""
 
 ENCODERS = """open-clip: any architecture and tag, e.g. --encoder ViT-B-32/openai, or with --weights FILE
 timm: any timm backbone, without text, e.g. --encoder timm/resnet50, or with --weights FILE"""
@@ -135,7 +137,7 @@ def _print_runs(runs: Sequence["ListedRun"]) -> None:
     rows = [
         (
             run.name,
-            run.trunk if len(trunks[run.head]) > 1 else "",
+            run.trunk if len(trunks[run.head]) > 1 or run.trunk not in USUAL_TRUNKS else "",
             written(run.differs),
             f"{100 * run.score.accuracy:.1f} ({len(run.score.targets)})" if run.score else "",
             size(run.bytes),

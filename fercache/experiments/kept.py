@@ -4,28 +4,26 @@ These are the experiments in the working folder and those that ship with fercach
 experiments.
 """
 
-import tomllib
 from collections.abc import Iterator
-from contextlib import redirect_stderr, suppress
+from contextlib import redirect_stderr
 from functools import cache
 from io import StringIO
 from pathlib import Path
 
-from fercache.errors import UsageError
 from fercache.experiments.config import Experiment, load_experiment
 from fercache.experiments.inventory import table_of, take_inventory
-from fercache.experiments.shipped import FOLDER
+from fercache.experiments.shipped import FOLDER, own_experiments
 from fercache.experiments.steps import Extract, expand
 from fercache.housekeeping.garbage import Kept
 from fercache.settings import Settings
 from fercache.store.tables import find_tables
 
-KEYS = {"name", "heads"}
-"""Keys that every experiment has, and no other TOML file of ours."""
-
 
 def kept_by_experiments(settings: Settings, folder: Path | None = None) -> Kept:
-    """What the experiments in `folder` (default: the working folder) and the shipped ones refer to."""
+    """What the experiments in `folder` (default: the working folder) and the shipped ones refer to.
+
+    Raises UsageError for a wrong experiment: what it refers to is not known.
+    """
     found = list(_experiments(folder or Path()))
     tables = find_tables(settings.cache)
     paths: set[Path] = set()
@@ -43,8 +41,6 @@ def kept_by_experiments(settings: Settings, folder: Path | None = None) -> Kept:
 
 
 def _experiments(folder: Path) -> Iterator[Experiment]:
-    """Experiments that can be read; a file that looks like one and cannot be read refers to nothing."""
-    for file in [*sorted(folder.glob("*.toml")), *sorted(FOLDER.glob("*.toml"))]:
-        with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, UsageError), redirect_stderr(StringIO()):
-            if tomllib.loads(file.read_text(encoding="utf-8")).keys() >= KEYS:
-                yield load_experiment(file)
+    for file in [*(folder / name for name in own_experiments(folder)), *sorted(FOLDER.glob("*.toml"))]:
+        with redirect_stderr(StringIO()):
+            yield load_experiment(file)

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import numpy as np
 
 from fercache.identity import key_of
+from fercache.images.views import load_recipe
 from fercache.loading.run_config import RunConfig
 from fercache.records import write_record
 from fercache.store.asked import asked_path
@@ -39,7 +40,7 @@ def made_table(
     """A table of two faces; `content` and `version` make other keys, `asked` is the minute of its request."""
     identity: dict[str, Any] = {"dataset": dataset, "manifest": content, "encoder": encoder(version)}
     names = [CLEAN, *(f"view{number}" for number in range(views))]
-    identity |= {"views": names} | ({RECIPE: {"name": "cafe"}} if views else {})
+    identity |= {"views": names} | ({RECIPE: load_recipe("cafe").identity()} if views else {})
     path = table_path(cache, "made", dataset.replace(":", "-"), key_of(identity))
     hashes = np.full((2, 32), content, np.uint8)
     columns = Columns(
@@ -53,7 +54,7 @@ def made_table(
         file_sha256=hashes,
         pixel_sha256=hashes,
     )
-    request = {"name": "made", "weights": None, "preprocessing": "clip"}
+    request = {"name": "bundled", "weights": None, "preprocessing": "clip"}
     provenance = {"encoder": "made", "encoder_request": request, "root": None, "batch_size": 8, "date": ""}
     with NO_DISK, TableWriter(path, identity=identity, classes=CLASSES, vote_columns=(), rows=2) as writer:
         if writer.missing():
