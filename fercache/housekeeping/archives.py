@@ -30,7 +30,7 @@ from fercache.store.tables import TableInfo, find_tables
 MANIFEST = "fercache-cache.json"
 SCHEMA = 1
 ROOMS = ("features", "copies", "crops", "prompts", "runs")
-"""The folders of a cache that an archive may have; detections and maps are computed again."""
+"""The folders of a cache that an archive may have; detections, maps and thumbnails are computed again."""
 Step = Callable[[int], object]
 
 

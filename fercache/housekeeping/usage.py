@@ -13,10 +13,10 @@ from fercache.store.crops import crops_info
 from fercache.store.tables import read_info
 
 TABLES, UNFINISHED, COPIES, CROPS = "feature tables", "unfinished tables", "copies", "crops"
-PROMPTS, DETECTIONS, MAPS = "prompt tables", "detections", "maps"
+PROMPTS, DETECTIONS, MAPS, THUMBNAILS = "prompt tables", "detections", "maps", "thumbnails"
 WEIGHTS, PREDICTIONS, RECORDS = "run weights", "predictions", "records"
 TEMPORARY, DAMAGED, OTHER = "temporary files", "damaged, set aside", "other"
-_OF_TABLES = (TABLES, UNFINISHED, COPIES, CROPS, PROMPTS, DETECTIONS, MAPS)
+_OF_TABLES = (TABLES, UNFINISHED, COPIES, CROPS, PROMPTS, DETECTIONS, MAPS, THUMBNAILS)
 KINDS = (*_OF_TABLES, WEIGHTS, PREDICTIONS, RECORDS, TEMPORARY, DAMAGED, OTHER)
 """All kinds of files, in the order in which they are shown."""
 _OF_FOLDER = {
@@ -26,6 +26,7 @@ _OF_FOLDER = {
     "prompts": PROMPTS,
     "detections": DETECTIONS,
     "maps": MAPS,
+    "thumbnails": THUMBNAILS,
 }
 _OF_DATASETS = {TABLES, UNFINISHED, COPIES, CROPS}
 _TABLE = re.compile(r".*?-[0-9a-f]{8}(?=\.)")
