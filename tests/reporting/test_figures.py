@@ -51,7 +51,9 @@ def test_bars_and_dots_are_drawn_for_what_was_measured() -> None:
 
 def whiskers(svg: str) -> list[float]:
     """How long each one is, in pixels."""
-    ends = re.findall(r'<path d="M ([\d.]+) ([\d.]+) L ([\d.]+) \2"[^>]*style="[^"]*stroke: currentColor', svg)
+    alike = re.findall(r"<g[^>]*stroke: currentColor[^>]*>(.*?)</g>", svg, re.DOTALL)
+    single = re.findall(r"<path [^>]*stroke: currentColor[^>]*/>", svg)
+    ends = re.findall(r'd="M ([\d.]+) ([\d.]+) L ([\d.]+) \2"', "".join([*alike, *single]))
     return [float(right) - float(left) for left, _, right in ends]
 
 
