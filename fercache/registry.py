@@ -6,6 +6,7 @@ registers itself.
 """
 
 import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Mapping
@@ -22,9 +23,10 @@ KINDS = tuple(PACKAGES)
 
 @cache
 def own_names(kind: str) -> tuple[str, ...]:
-    """The sorted names of the built-in plugins of one of `KINDS`; imports none of them."""
-    package = importlib.import_module(PACKAGES[kind])
-    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    """The sorted names of the built-in plugins of one of `KINDS`; imports none of them, and not their package."""
+    package = importlib.util.find_spec(PACKAGES[kind])
+    places = package.submodule_search_locations if package else None
+    found = (module.name for module in pkgutil.iter_modules(places))
     return tuple(sorted(name.replace("_", "-") for name in found if not name.startswith("_")))
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercache.cli.columns import Column, aligned, shortened, size
+from fercache.cli.columns import Column, aligned, size
+from fercache.reporting.columns import fitted
 
 COLUMNS = [Column("run"), Column("differs in", least=6), Column("why", least=4), Column("size", right=True)]
 TEXT = st.text("abc-=", max_size=60)
@@ -24,8 +25,8 @@ def test_empty_columns_are_left_out() -> None:
 
 
 def test_long_texts_keep_both_ends() -> None:
-    assert shortened("synthetic:studio+shift:4@validation", 20) == "synthetic:…alidation"
-    assert len(shortened("synthetic:studio+shift:4@validation", 20)) == 20
+    assert fitted("synthetic:studio+shift:4@validation", 20) == "synthetic…validation"
+    assert len(fitted("synthetic:studio+shift:4@validation", 20)) == 20
 
 
 @pytest.mark.parametrize(
