@@ -78,6 +78,7 @@ def test_the_example_in_the_readme_is_one(tmp_path: Path) -> None:
         ('sources = ["synthetic:studo"]', PLAIN, "'synthetic' has no domain 'studo'. Did you mean 'studio'?"),
         ('sources = ["ferpluss"]', PLAIN, "There is no dataset 'ferpluss'. Did you mean 'ferplus'?"),
         (STUDIO + '\nprompts = "face"', PLAIN, "There is no prompt set 'face'. Did you mean 'faces'?"),
+        (STUDIO + '\npublished = ["cafe:9"]', PLAIN, "there is no published table 'cafe:9'. Did you mean 'cafe:5'?"),
         (STUDIO + '\nrecipe = "caf"', PLAIN, "'caf' is neither a recipe nor a file"),
         (STUDIO + '\nencoder = "bundeled"', PLAIN, "There is no encoder 'bundeled'. Did you mean 'bundled'?"),
         (STUDIO + '\nvotes = "majorty"', PLAIN, "votes: there is no 'majorty'. Did you mean 'majority'?"),
