@@ -326,7 +326,7 @@ def test_a_damaged_record_is_written_again_and_a_newer_one_is_left_alone(
     damaged, newer = (run_of(three, head) / "records/folder-mine@test.last.json" for head in ("class-mean", "knn"))
     evaluated(three)
     damaged.write_text("{")
-    newer.write_text(newer.read_text().replace('"schema": 4', '"schema": 99'))
+    newer.write_text(newer.read_text().replace('"schema": 5', '"schema": 99'))
     _, shown = compare(three)
     printed = capsys.readouterr().err
     assert (
