@@ -50,11 +50,12 @@ def test_what_is_written_runs(run: Run, faces: Path) -> None:
     text = Path("experiment.toml").read_text().replace("# settings = { epochs = 20 }", "settings = { epochs = 1 }")
     text = text.replace('# encoder = "ViT-B-32/openai"', 'encoder = "pixels"')
     text = text.replace("# KE2NT", "\nsettings = { epochs = 1 }")
+    text = text.replace('sources = ["folder:office", "ferplus"]', 'sources = ["ferplus"]')  # half the time
     Path("experiment.toml").write_text(text.replace('seeds = "0-2"', "seeds = [0]"))
     whole = run("run", "experiment.toml")
     assert whole.code == 0, whole.err
     table = pd.read_csv("reports/experiment/results.csv")
-    assert set(table["source"]) == set(table["target"]) == {"folder:office", "ferplus"}
+    assert set(table["source"]) == {"ferplus"} and set(table["target"]) == {"folder:office", "ferplus"}
     assert len(set(table["head"])) == 5 and max(map(len, whole.out.splitlines())) <= 80
     assert "experiment.toml" in run("list", "experiments").out
 
