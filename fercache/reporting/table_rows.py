@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 SELECTIONS = {
     "source-val": "chosen on source validation",
-    "source-1se": "the most regular within one standard error of the best on source validation",
+    "source-1se": "chosen as the most regular within one standard error of the best on source validation",
     "source-shifted": "chosen on shifted images of source validation",
-    "last": "last epoch",
+    "last": "of the last epoch",
     "oracle": "chosen on the target itself: a bound, not a result",
 }
 METRIC_NAMES = {"accuracy": "accuracy", "mean_class_recall": "mean class recall", ADJUSTED: "adjusted accuracy"}

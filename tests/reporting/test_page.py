@@ -189,7 +189,7 @@ def test_corrupted_targets_stand_in_a_section_of_their_own(page: str, corrupted_
         "1–5",
         "of corruptions",
         "Gaussian blur",
-        "last epoch",
+        "of the last epoch",
     ):
         assert expected in words
     assert 'id="robustness"' not in page and '"#robustness"' not in page

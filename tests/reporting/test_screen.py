@@ -14,7 +14,7 @@ def test_the_screen_table_shows_every_policy_and_explains_its_marks() -> None:
     text = screen_table(frame([*demo_records(), fake_record(target="ferplus")]))
     assert [line for line in text.splitlines() if line.startswith("---")] == [
         "--- source-val: chosen on source validation",
-        "--- last: last epoch",
+        "--- last: of the last epoch",
         "--- oracle: chosen on the target itself: a bound, not a result",
     ]
     assert "as under source-val: zero-shot" in text

@@ -102,7 +102,7 @@ def same_result(found: Collection[MethodDifference]) -> str:
 
 def _result(found: MethodDifference) -> str:
     if found.p_holm >= LEVEL:
-        return "no difference to be seen"
+        return "not significant"
     return "significantly better" if found.difference.value > 0 else "significantly worse"
 
 

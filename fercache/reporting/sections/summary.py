@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fercache.policies import SelectionPolicy
 from fercache.reporting.boards import Board
 from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
@@ -47,14 +48,10 @@ class Standing:
 
     @property
     def interval(self) -> str:
-        """How far below the best, with the 95 % interval, in points."""
+        """The difference to the best with its 95 % interval, in points."""
         assert self.difference is not None
-        low, value, high = (-100 * end for end in (self.difference.high, self.difference.value, self.difference.low))
-        if value < 0:  # on the faces that all methods share
-            low, value, high, way = -high, -value, -low, "above"
-        else:
-            way = "below"
-        return f"{value:.1f} points {way}, 95 % interval {low:.1f} to {high:.1f}".replace("-", "−")
+        value, low, high = (100 * end for end in (self.difference.value, self.difference.low, self.difference.high))
+        return f"{value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class Verdict:
         """What the headline rests on."""
         if self.best is None:
             return []
-        found = [self._scores(self.best)]
+        found = [self._scores(self.best), self._by_selection()]
         if self.compared:
             found += [self._next(), self._rivals(), self._of_baselines(self.best), self._doubts()]
         elif self.others:
@@ -141,6 +138,28 @@ class Verdict:
         other = f", below the {highest.mean('mean_class_recall'):.1f} % of {highest.name}" if more else ""
         return f"{best.name}: accuracy {accuracy} % ({over}), mean class recall {recall} %{other}.{own}"
 
+    @property
+    def other_policies(self) -> list[str]:
+        """The selection policies beside the board's own, without the oracle."""
+        return [each for each in self.board.selections if each not in (self.board.policy, SelectionPolicy.ORACLE)]
+
+    @property
+    def other_leaders(self) -> dict[str, list[str]]:
+        """Methods that are the most accurate under other selection policies, with these policies."""
+        found: dict[str, list[str]] = {}
+        for selection in self.other_policies:
+            rows = (row for row in self.board.rows if row.selection == selection)
+            leading = self.board.leading(row for row in rows if self.board.comparable_mean(row) is not None)
+            if self.best and leading is not None and leading.method != self.best.row.method:
+                found.setdefault(str(leading.method), []).append(selection)
+        return found
+
+    def _by_selection(self) -> str:
+        if leaders := self.other_leaders:
+            named = "; ".join(f"{name} ({_listed(policies)})" for name, policies in leaders.items())
+            return f"Under another selection policy, another method is the most accurate: {named}."
+        return f"The same under {_listed(self.other_policies)}." if self.other_policies else ""
+
     def _next(self) -> str:
         following = self.compared[0]
         return f"Next: {following.name}, {following.interval}."
@@ -148,6 +167,8 @@ class Verdict:
     def _rivals(self) -> str:
         if not self.as_good:
             return f"All {len(self.compared)} others are significantly worse." if len(self.compared) > 1 else ""
+        if len(self.as_good) == len(self.compared) > 1:
+            return f"None of the {len(self.compared)} others is significantly worse, tested over all pairs."
         return f"Not significantly worse, tested over all pairs: {_listed([each.name for each in self.as_good])}."
 
     def _of_baselines(self, best: Standing) -> str:
@@ -165,7 +186,7 @@ class Verdict:
         of = (
             "One unseen target says nothing about others"
             if count == 1
-            else f"The {count} targets are a sample of others like them"
+            else f"Intervals take the {count} targets as a sample of similar domains"
         )
         seen = f"a gap to the next of {100 * difference.smallest:.0f} points or more would probably be significant"
         seeds = "; with one seed, this is about the trained models, and another seed may reverse it"
@@ -173,8 +194,10 @@ class Verdict:
 
     @property
     def won(self) -> bool:
-        """Whether the best ranks above all others, of which none is left untested, as a method and not by one seed."""
-        tested = len(self.compared) == len(self.others) > 0
+        """Whether the best ranks above all others, of which none is left untested, under every selection policy, as a
+        method and not by one seed.
+        """
+        tested = len(self.compared) == len(self.others) > 0 and not self.other_leaders
         return self.best is not None and tested and not self.as_good and not self.one_seed and not self.best.is_baseline
 
     @property

@@ -308,13 +308,13 @@ def test_where_subjects_are_known_mcnemars_test_which_ignores_them_is_left_out(t
 def test_cells_that_say_the_same_are_said_once(tmp_path: Path) -> None:
     (found,) = differences(demo(tmp_path), Reader(tmp_path), "zero-shot")
     of_head = {method.head: list(of.values()) for method, of in found.by_method.items()}
-    assert same_result(of_head["linear-probe"]) == "all 6 cells: no difference to be seen"
+    assert same_result(of_head["linear-probe"]) == "all 6 cells: not significant"
     clear, mean = of_head["text-similarity"], summaries(found)[-2:]
     alone = [each for each in clear if each.target != UNSEEN]
     assert same_result(alone) == "all 4 cells: significantly better"
     unclear = [replace(each, p_holm=0.5) for each in mean]
     assert same_result([*unclear, *alone]) == (
-        "mean over the unseen targets: no difference to be seen; on single targets, all 4 cells: significantly better"
+        "mean over the unseen targets: not significant; on single targets, all 4 cells: significantly better"
     )
     assert same_result([*alone[1:], replace(alone[0], p_holm=0.5)]) == "" == same_result(alone[:1])
     assert found.alike == ""

@@ -17,11 +17,17 @@ WORSE = {"zero-shot": 0.3, "linear-probe": 0.5}
 
 
 def run_records(
-    cache: Path, skills: dict[str, float], targets: tuple[str, ...] = TARGETS, seeds: int = 2
+    cache: Path,
+    skills: dict[str, float],
+    targets: tuple[str, ...] = TARGETS,
+    seeds: int = 2,
+    selection: str = "source-val",
 ) -> list[Record]:
     """Heads that are right with these probabilities; a baseline has one seed."""
     return [
-        scored_record(cache, readings(100 * h + 10 * s + n, skill), head=head, seed=s, target=target)
+        scored_record(
+            cache, readings(100 * h + 10 * s + n, skill), head=head, seed=s, target=target, selection=selection
+        )
         for h, (head, skill) in enumerate(skills.items())
         for s in range(1 if head in WORSE else seeds)
         for n, target in enumerate(targets)
@@ -39,10 +45,10 @@ def test_a_method_that_is_clearly_above_all_others_has_won(tmp_path: Path) -> No
     assert found.headline == "text-similarity (mlp trunk) won" and found.won and not found.no_better
     assert found.best and found.best.ranks["accuracy"] == "1"
     text = " ".join(found.sentences)
-    assert "(2 seeds)" in text and "Next: sigmoid-mask (mlp trunk), 2" in text
+    assert "(2 seeds)" in text and "Next: sigmoid-mask (mlp trunk), −2" in text
     assert "All 3 others are significantly worse." in text
     assert "Trivial baselines: linear-probe and zero-shot are worse." in text
-    assert "The 3 targets are a sample of others like them" in text
+    assert "Intervals take the 3 targets as a sample of similar domains" in text
 
 
 def test_within_noise_of_another_method_it_leads_but_has_not_won(tmp_path: Path) -> None:
@@ -60,6 +66,15 @@ def test_it_never_says_won_within_noise_of_a_baseline(tmp_path: Path, skill: flo
     if found.best and not found.best.is_baseline:
         assert found.headline == "No method is clearly better than linear-probe, a trivial baseline"
         assert any("linear-probe" in each and each.endswith("may do as well.") for each in found.sentences)
+
+
+def test_a_method_that_leads_under_one_selection_policy_alone_has_not_won(tmp_path: Path) -> None:
+    records = run_records(tmp_path, {**WORSE, "sigmoid-mask": 0.7, "text-similarity": 0.95})
+    records += run_records(tmp_path, {**WORSE, "sigmoid-mask": 0.99, "text-similarity": 0.95}, selection="last")
+    found = judged(records, tmp_path)
+    assert found.headline == "text-similarity (mlp trunk) leads, but has not clearly won" and not found.won
+    expected = "another method is the most accurate: sigmoid-mask (mlp trunk) (last)."
+    assert any(each.endswith(expected) for each in found.sentences)
 
 
 def test_a_baseline_that_is_best_is_called_one(tmp_path: Path) -> None:
