@@ -117,12 +117,13 @@ def remove(cache: Path, items: Sequence[Item], still: Callable[[], Sequence[Item
     with removing(cache), ExitStack() as held:
         used = in_use(cache)
         wanted = {item.place for item in (still() if still else items)}
-        free = []
+        free, locked = [], set[Path]()
         for item in (item for item in items if item.place in wanted):
             try:
                 _refuse_used(item, used)
-                if item.lock is not None:
+                if item.lock is not None and item.lock not in locked:  # a table and its left shards have the same
                     held.enter_context(holding(item.lock))
+                    locked.add(item.lock)
                 free.append(item)
             except FercacheError:
                 if still is None:
