@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -62,6 +62,7 @@ places, sides = st.floats(-40, 120), st.floats(3, 80)
 
 
 @settings(max_examples=40, deadline=None)
+@example(x=49.0, y=0.0, side=61.0, angle=None, margin=0.28125)
 @given(x=places, y=places, side=sides, angle=st.none() | st.floats(0, 6.3), margin=st.floats(0, 0.5))
 def test_a_crop_is_that_of_the_whole_photograph(
     x: float, y: float, side: float, angle: float | None, margin: float
@@ -73,4 +74,7 @@ def test_a_crop_is_that_of_the_whole_photograph(
     part = Alignment(margin).crop(NOISE, face)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alignment, "_around", lambda image, square: (image, np.zeros(2)))
-        np.testing.assert_array_equal(part, Alignment(margin).crop(NOISE, face))
+        whole = Alignment(margin).crop(NOISE, face)
+    assert part.shape == whole.shape
+    apart = np.abs(part.astype(int) - whole)  # coordinates from another origin round otherwise, seldom
+    assert apart.max() <= 1 and (apart > 0).sum() <= 2 + apart.size / 1000
