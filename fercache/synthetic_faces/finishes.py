@@ -27,6 +27,8 @@ POSTER_INKS = (
     np.stack([ink(20, 20, 24), ink(120, 40, 120), ink(236, 120, 150), ink(255, 232, 200)]),
 )
 
+HEAT = np.stack([ink(8, 8, 60), ink(96, 12, 130), ink(214, 60, 70), ink(250, 176, 40), ink(255, 252, 214)])
+
 
 def grain(random: np.random.Generator, shape: tuple[int, ...], strength: float) -> Pixels:
     """Noise with standard deviation `strength`: the sum of two uniform numbers, close enough to a Gaussian."""
@@ -174,3 +176,57 @@ def halftone(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
     tone = 1.0 - np.clip(grey(lit(image, face.light)) / np.float32(235.0), 0.0, 1.0)
     cover = np.clip(0.5 + 3.0 * (1.15 * tone - screen), 0.0, 1.0)
     return NEWSPRINT + coloured(cover, dye - NEWSPRINT)
+
+
+def watercolour(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Thin paint that runs, in uneven washes on white paper."""
+    size = len(image)
+    washes: Pixels = resized(128.0 + grain(random, (6, 6, 3), 14.0), size, Image.Resampling.BICUBIC) / np.float32(128.0)
+    thin = 70.0 + 0.76 * blurred(lit(image, face.light), 0.8)
+    painted: Pixels = 255.0 - (255.0 - thin) * washes + grain(random, image.shape[:2], 4.0)[..., None]
+    return painted
+
+
+def engraving(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Lines cut into a plate, thick where it is dark."""
+    place = np.float32(44.0) * ramp(len(image))
+    bend = 1.6 * np.sin(2.2 * ramp(len(image)))
+    screen = 0.5 + 0.5 * np.sin(2.0 * (place[:, None] + bend[None, :] + 0.35 * place[None, :]))
+    tone = 1.0 - np.clip(grey(lit(image, face.light)) / np.float32(240.0), 0.0, 1.0)
+    cover = np.clip(0.5 + 2.5 * (1.2 * tone - screen), 0.0, 1.0)
+    lines: Pixels = cover.astype(np.float32)
+    return 246.0 - coloured(218.0 * lines, ink(1, 1.02, 1.06))
+
+
+def painting(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Strokes of thick paint, each of one colour."""
+    strokes = as_image(lit(image, face.light) + grain(random, image.shape, 10.0)).filter(ImageFilter.ModeFilter(3))
+    canvas: Pixels = 1.0 + 0.05 * np.sin(60.0 * ramp(len(image)))[:, None, None]
+    painted: Pixels = np.asarray(strokes, dtype=np.float32) * canvas
+    return painted
+
+
+def polaroid(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Old colour film: pale shadows, a cast, dark corners."""
+    position = ramp(len(image))
+    corners = 1.05 - 0.18 * (position[None, :] ** 2 + position[:, None] ** 2)
+    cast = ink(1.04, 0.96, 0.8) + ink(0.1, 0.08, 0.16) * random.random(3, dtype=np.float32)
+    faded = 40.0 + 0.76 * cast * blurred(lit(image, face.light), 0.4)
+    return faded * corners[..., None] + grain(random, image.shape[:2], 6.0)[..., None]
+
+
+def pixels(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Squares of few colours."""
+    few = round(len(image) * (0.4 + 0.25 * random.random()))
+    small = resized(lit(image, face.light), few, Image.Resampling.BOX)
+    return resized(24.0 * np.rint(small / 24.0), len(image), Image.Resampling.NEAREST)
+
+
+def thermal(image: Pixels, face: Face, random: np.random.Generator) -> Pixels:
+    """Brightness in the colours of heat."""
+    warmth = grey(blurred(lit(image, face.light), 0.7)) + grain(random, image.shape[:2], 6.0)
+    place = np.clip(warmth / np.float32(255.0), 0.0, 0.999) * (len(HEAT) - 1)
+    below = place.astype(np.intp)
+    share = (place - below)[..., None]
+    glow: Pixels = (1.0 - share) * HEAT[below] + share * HEAT[below + 1]
+    return glow

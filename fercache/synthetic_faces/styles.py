@@ -177,9 +177,12 @@ OFF_CENTRE = Camera(yaw=20, pitch=10, roll=9, shift=0.14, zoom=(0.78, 1.0), ligh
 SITTING = Camera(yaw=12, pitch=6, roll=8, shift=0.05, zoom=(0.9, 1.05), light=(0.0, 0.0))
 SIDE_LIT = Camera(yaw=18, pitch=8, roll=7, shift=0.07, zoom=(0.88, 1.08), light=(0.55, 0.8))
 FREE = Camera(yaw=26, pitch=9, roll=11, shift=0.07, zoom=(0.88, 1.08), light=(0.0, 0.45))
+ROAMING = Camera(yaw=30, pitch=12, roll=13, shift=0.12, zoom=(0.76, 1.1), light=(0.0, 0.7))
 
 RESTRAINED = (0.25, 0.7)
 """How strong the domains' expressions are: plain to a person, yet hard enough that methods differ."""
+ANY = (0.25, 1.0)
+"""From restrained to full."""
 
 DOMAIN_STYLES: dict[str, Style] = {
     name: replace(style, intensity=RESTRAINED)
@@ -199,6 +202,12 @@ FURTHER_STYLES: dict[str, Style] = {
     "mono": Style("a black-and-white photograph", natural, finishes.mono, FREE, soft=1.4),
     "clay": Style("a clay figure", plaster, finishes.clay, FREE, line=0.9, soft=2.2),
     "halftone": Style("a halftone newspaper print", natural, finishes.halftone, FREE, line=1.2, soft=1.0),
+    "watercolour": Style("a watercolour", natural, finishes.watercolour, ROAMING, line=0.9, soft=0.8, intensity=ANY),
+    "engraving": Style("an engraving", natural, finishes.engraving, ROAMING, line=1.2, outline=0.02, intensity=ANY),
+    "painting": Style("an oil painting", vivid, finishes.painting, ROAMING, soft=1.2, intensity=ANY),
+    "polaroid": Style("a faded colour photograph", natural, finishes.polaroid, ROAMING, soft=1.2, intensity=ANY),
+    "pixels": Style("a picture in pixel art", vivid, finishes.pixels, ROAMING, line=1.3, soft=0.6, intensity=ANY),
+    "thermal": Style("a thermal image", infrared, finishes.thermal, ROAMING, soft=1.0, intensity=ANY),
 }
 
 DOMAINS: tuple[str, ...] = tuple(DOMAIN_STYLES)

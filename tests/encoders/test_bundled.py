@@ -9,14 +9,17 @@ import pytest
 import torch
 
 from fercache.encoders.bundled import Bundled, captions, card, resuming, scores, train, weights, wordings
+from fercache.encoders.bundled.batches import RealBatches
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
-from fercache.encoders.bundled.train import Training, TrainingRecipe, Words, scale_output
+from fercache.encoders.bundled.recipe import TrainingRecipe
+from fercache.encoders.bundled.train import Training, Words, scale_output
 from fercache.errors import UsageError
+from fercache.expressions import EXPRESSIONS
 from fercache.identity import file_hash
 from fercache.options.extract import EncoderRequest
 from fercache.synthetic_faces import DOMAINS, STYLES
 
-SMALL = TrainingRecipe(steps=2, processes=1, real_batch=4, drawn_batch=4, small_share=1.0, small_size=32, warm_up=1)
+SMALL = TrainingRecipe(steps=2, processes=1, real_batch=4, drawn_batch=4, sizes=((1.0, 32),), warm_up=1)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,9 @@ def test_every_caption_can_be_written_in_the_known_words() -> None:
 
 def test_a_flipped_face_changes_sides() -> None:
     poses = captions.VALUES["pose"]
-    table = dict(zip(captions.VALUES, Training(SMALL, real_faces(), draw_faces(1, 6, STYLES)).mirrors, strict=True))
+    table = dict(
+        zip(captions.VALUES, Training(SMALL, real_faces(), draw_faces(1, 6, STYLES)).drawn.mirrors, strict=True)
+    )
     assert [poses[i] for i in table["pose"]] == [captions.MIRROR.get(pose, pose) for pose in poses]
     assert table["glasses"].tolist() == [0, 1] and table["light"].tolist() == [0, 2, 1]
 
@@ -92,7 +97,7 @@ def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None
         training.run(tmp_path / "kept.safetensors")
         after = training.model.state_dict()
         assert sum(not torch.equal(before[key], after[key]) for key in before) > len(before) / 2
-        scale_output(training.model, training.real_pixels)
+        scale_output(training.model, training.real.pixels)
         weights.save(after, training.words.ids, tmp_path / f"{name}.safetensors")
         states.append(weights.read(tmp_path / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -130,6 +135,28 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(UsageError, match=r"is not the state of a training run .* Delete it to start again"):
         resuming.read(path, {"seed": 1})
+
+
+def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
+    """Of faces alike, a network can only learn how frequent an expression is, here to the power of 1 - adjustment."""
+    random = np.random.default_rng(3)
+    votes = np.zeros((4_000, len(VOTE_COLUMNS)), np.int16)
+    chosen = random.choice(len(EXPRESSIONS), len(votes), p=np.array([8, 1, 1, 20, 4, 2, 30, 1]) / 67)
+    votes[np.arange(len(votes)), [VOTE_COLUMNS.index(EXPRESSIONS[each]) for each in chosen]] = 10
+    recipe = dataclasses.replace(SMALL, real_batch=20_000, mixed_share=0.0, balance=0.5, adjustment=0.4)
+    batches = RealBatches(recipe, RealFaces(np.zeros((len(votes), 64, 64), np.uint8), votes))
+    rows = torch.multinomial(batches.chance, recipe.real_batch, replacement=True)
+    learnt = batches.votes[rows].mean(dim=0).log() - batches.adjustment  # softmax(learnt + adjustment) is what was seen
+    expected = 0.6 * batches.votes.mean(dim=0).log()
+    torch.testing.assert_close(learnt.softmax(dim=0), expected.softmax(dim=0), rtol=0.15, atol=0.005)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_changed_faces_stay_faces(size: int) -> None:
+    batches = RealBatches(dataclasses.replace(SMALL, real_batch=40), real_faces(60))
+    pixels, votes = batches.take(size, torch.Generator().manual_seed(1))
+    assert pixels.shape == (40, 3, size, size) and pixels.min() >= 0 and pixels.max() <= 1
+    torch.testing.assert_close(votes.sum(dim=1), torch.ones(40))
 
 
 def test_another_seed_gives_other_weights() -> None:

@@ -18,7 +18,13 @@ from fercache.encoders.bundled.wordings import (
 
 VALUES: Mapping[str, tuple[str, ...]] = {attribute: tuple(values) for attribute, values in PHRASES.items()}
 MIRROR = {"left": "right", "right": "left", "tilted left": "tilted right", "tilted right": "tilted left"}
-COLOURED_STYLES = ("cartoon", "pastel")  # the others do not show the colour of hair
+COLOURED_STYLES = (
+    "cartoon",
+    "pastel",
+    "watercolour",
+    "painting",
+    "polaroid",
+)  # the others do not show the colour of hair
 
 _MOUTHS = {
     "tongue out": "tongue",

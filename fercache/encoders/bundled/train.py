@@ -23,55 +23,43 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from fercache.encoders.bundled import augment, captions, resuming, weights
-from fercache.encoders.bundled.faces import SIZE, RealFaces, SyntheticFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled import captions, resuming, weights
+from fercache.encoders.bundled.batches import RealBatches, SyntheticBatches
+from fercache.encoders.bundled.faces import RealFaces, SyntheticFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled.recipe import TrainingRecipe
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import seed_from
 from fercache.synthetic_faces import STYLES
 
 HARD = ("turn", "pose")  # attributes that need every step
 SAVE_EVERY = 100  # steps
+SHOW_EVERY = 25  # steps
+HISTORY = "history.csv"
+KEEP_EVERY = 500  # steps: these averages stay, for curves
+AUTOCAST = torch.autocast("cpu", torch.bfloat16)
 MEAN_NORM = 10.0  # of the image features on FERPlus train, as CLIP ViT-B/32's have
 
 
-@dataclass(frozen=True)
-class TrainingRecipe:
-    """Everything that determines the weights, except the order in which threads add up."""
+class History:
+    """The terms of the loss on disk and on the screen, averaged over some steps."""
 
-    seed: int = 20_011
-    drawn_faces: int = 18_000
-    steps: int = 2_900
-    processes: int = 2  # share each batch; with one thread each they wait for each other only once a step
-    real_batch: int = 112
-    drawn_batch: int = 56
-    image_rate: float = 2e-3
-    text_rate: float = 1e-3
-    weight_decay: float = 0.05
-    warm_up: int = 150
-    small_share: float = 0.7  # of the steps, from the start, at small_size
-    small_size: int = 48
-    averaging: float = 0.998
-    attributes_per_step: int = 8
-    smoothing: float = 0.05
-    photograph_share: float = 0.5
-    drawn_weight: float = 0.5
-    attribute_weight: float = 1.5
-    caption_weight: float = 0.3
+    def __init__(self, path: Path) -> None:
+        self.path, self.terms, self.started = path, list[dict[str, float]](), time.monotonic()
 
-
-CONTINUED = TrainingRecipe(  # for a run that starts from another's weights: shorter, with mostly real faces
-    seed=20_013,
-    steps=1_000,
-    real_batch=136,
-    drawn_batch=24,
-    image_rate=8e-4,
-    text_rate=8e-4,
-    warm_up=40,
-    small_share=0.0,
-    averaging=0.995,
-    attributes_per_step=4,
-    caption_weight=0.1,
-)
+    def add(self, step: int, terms: dict[str, float]) -> None:
+        """Notes the `terms` of a step; a line for every `SHOW_EVERY` steps."""
+        self.terms.append(terms)
+        if step % SHOW_EVERY:
+            return
+        means = {name: sum(each[name] for each in self.terms) / len(self.terms) for name in terms}
+        self.terms.clear()
+        new = not self.path.exists()
+        with self.path.open("a") as stream:
+            if new:
+                stream.write(",".join(["step", *means, "seconds"]) + "\n")
+            seconds = time.monotonic() - self.started
+            stream.write(",".join([str(step), *(f"{value:.4f}" for value in means.values()), f"{seconds:.0f}"]) + "\n")
+        print(f"step {step} " + " ".join(f"{name} {value:.3f}" for name, value in means.items()), flush=True)
 
 
 class Words:
@@ -95,26 +83,9 @@ class Words:
         return rows[:, : int(rows.argmax(dim=1).max()) + 1]
 
 
-@dataclass(frozen=True)
-class SyntheticBatch:
-    """Synthetic faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""
-
-    pixels: Tensor
-    expression: Tensor
-    attributes: Tensor
-
-
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Mean over the rows of -sum(target * log softmax(logits)); both (B, L)."""
     return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
-
-
-def mirror_table() -> list[Tensor]:
-    """For each attribute, the index of each value after the image is flipped."""
-    return [
-        torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values])
-        for values in captions.VALUES.values()
-    ]
 
 
 class Training:
@@ -122,15 +93,9 @@ class Training:
 
     def __init__(self, recipe: TrainingRecipe, real: RealFaces, drawn: SyntheticFaces, rank: int = 0) -> None:
         self.recipe, self.rank = recipe, rank
-        distribution = real.distribution()
-        kept = distribution.sum(axis=1) > 0
-        self.real_pixels, self.votes = torch.from_numpy(real.pixels[kept]), torch.from_numpy(distribution[kept])
-        self.real_pixels = self.real_pixels[:, None]
-        self.drawn_pixels = torch.from_numpy(drawn.pixels).permute(0, 3, 1, 2)
-        self.drawn_expression, self.attributes = torch.from_numpy(drawn.expression), torch.from_numpy(drawn.attributes)
+        self.real, self.drawn = RealBatches(recipe, real), SyntheticBatches(recipe, drawn)
         torch.manual_seed(recipe.seed)
         self._seed(0)
-        self.mirrors = mirror_table()
         self.model = weights.build()
         self.words, self.mask = Words(self.model.text.context_length), self.model.text.attn_mask
         width = self.model.text.token_embedding.embedding_dim
@@ -146,51 +111,14 @@ class Training:
         self.generator = torch.Generator().manual_seed(seed)
         self.random = np.random.default_rng(seed)
 
-    def start_from(self, path: Path) -> None:
-        """Load the weights that another run saved; its unknown words keep their random weights."""
-        state = weights.read(path)
-        rows = state[weights.EMBEDDING][self.words.ids]
-        known = rows.abs().sum(dim=1, keepdim=True) > 0
-        state[weights.EMBEDDING] = torch.where(known, rows, self.model.text.token_embedding.weight.detach())
-        self.model.load_state_dict(state)
-        self.average = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-
-    def real_batch(self, size: int) -> tuple[Tensor, Tensor]:
-        """(B, 3, size, size) grey faces and (B, 8) vote distributions."""
-        rows = torch.randint(
-            len(self.real_pixels), (self.recipe.real_batch // self.recipe.processes,), generator=self.generator
-        )
-        mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
-        faces = augment.moved(self.real_pixels[rows].float() / 255, mirrored, size, (0.8, 1.1), self.generator)
-        faces = augment.erased(augment.relit(faces, self.generator), 0.4, self.generator)
-        return faces.expand(-1, 3, -1, -1), self.votes[rows]
-
-    def drawn_batch(self, size: int) -> SyntheticBatch:
-        """Synthetic faces, some like photographs, which no longer show their style or the colour of their hair."""
-        rows = torch.randint(
-            len(self.drawn_pixels), (self.recipe.drawn_batch // self.recipe.processes,), generator=self.generator
-        )
-        mirrored = torch.rand(len(rows), generator=self.generator) < 0.5
-        faces = augment.moved(self.drawn_pixels[rows].float() / 255, mirrored, size, (0.65, 1.05), self.generator)
-        share = self.recipe.photograph_share
-        faces = augment.relit(augment.like_photographs(faces, share, self.generator), self.generator)
-        values = self.attributes[rows]
-        for column, places in enumerate(self.mirrors):
-            flipped = mirrored & (values[:, column] >= 0)
-            values[flipped, column] = places[values[flipped, column]]
-        names = list(captions.VALUES)
-        unseen = len(rows) - int(share * len(rows))
-        for name in ("style", "colour"):
-            values[unseen:, names.index(name)] = -1
-        return SyntheticBatch(faces, self.drawn_expression[rows], values)
-
     def texts(self, sentences: Sequence[str]) -> Tensor:
         """(T, D) L2-normalised embeddings."""
         words = self.words(sentences)
         length = words.shape[1]
         self.model.text.attn_mask = self.mask[:length, :length]  # open_clip cuts positions, but not its mask
-        embedded: Tensor = self.model.encode_text(words, normalize=True)
-        return embedded
+        with AUTOCAST:
+            embedded: Tensor = self.model.encode_text(words)
+        return nn.functional.normalize(embedded.float(), dim=1)
 
     def expression_loss(self, real: Tensor, votes: Tensor, drawn: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
         """Soft cross-entropy over the expressions, on real and on synthetic faces, for two forms of sentence."""
@@ -199,7 +127,10 @@ class Training:
         smoothed.scatter_add_(1, expression[:, None], torch.full((len(expression), 1), 1 - self.recipe.smoothing))
         sentences = [text for _ in range(2) for text in captions.expression_sentences(EXPRESSIONS, self.random)]
         losses = [
-            (soft_cross_entropy(scale * real @ text.T, votes), soft_cross_entropy(scale * drawn @ text.T, smoothed))
+            (
+                soft_cross_entropy(scale * real @ text.T + self.real.adjustment, votes),
+                soft_cross_entropy(scale * drawn @ text.T, smoothed),
+            )
             for text in self.texts(sentences).split(count)
         ]
         real_losses, drawn_losses = zip(*losses, strict=True)
@@ -241,9 +172,11 @@ class Training:
 
     def loss(self, size: int) -> dict[str, Tensor]:
         """The named, unweighted terms on a fresh batch."""
-        (real, votes), drawn = self.real_batch(size), self.drawn_batch(size)
+        (real, votes), drawn = self.real.take(size, self.generator), self.drawn.take(size, self.generator)
         pixels = (torch.cat([real, drawn.pixels]) - 0.5) / 0.25
-        features = self.model.encode_image(pixels.contiguous(memory_format=torch.channels_last), normalize=True)
+        with AUTOCAST:
+            features = self.model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
+        features = nn.functional.normalize(features.float(), dim=1)
         of_real, of_drawn = features[: len(real)], features[len(real) :]
         real_loss, drawn_loss = self.expression_loss(of_real, votes, of_drawn, drawn.expression)
         return {
@@ -270,7 +203,7 @@ class Training:
 
         The averaged weights replace the model's at the end, and are saved to `path` now and then.
         """
-        recipe, optimizer, started = self.recipe, self.optimizer(), time.monotonic()
+        recipe, optimizer, history = self.recipe, self.optimizer(), History(path.with_name(HISTORY))
         weight = {
             "real": 1.0,
             "drawn": recipe.drawn_weight,
@@ -281,16 +214,15 @@ class Training:
             rate = min(1.0, (step + 1) / recipe.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate
-            terms = self.loss(recipe.small_size if step < recipe.small_share * recipe.steps else SIZE)
+            terms = self.loss(recipe.size(step))
             optimizer.zero_grad()
             torch.stack([weight[name] * value for name, value in terms.items()]).sum().backward()
             self._share_gradients()
             optimizer.step()
             self.model.logit_scale.data.clamp_(0.0, math.log(100.0))
             self._update_average(step)
-            if step % 25 == 24 and self.rank == 0:
-                shown = " ".join(f"{name} {value.item():.3f}" for name, value in terms.items())
-                print(f"step {step + 1}/{recipe.steps} {shown} {time.monotonic() - started:.0f} s", flush=True)
+            if self.rank == 0:
+                history.add(step + 1, {name: value.item() for name, value in terms.items()})
             if (step + 1) % SAVE_EVERY == 0:
                 self._save(path, optimizer, step + 1)
         self.model.load_state_dict(self.average)
@@ -312,6 +244,8 @@ class Training:
             state = {"model": self.model.state_dict(), "average": self.average, "optimizer": optimizer.state_dict()}
             resuming.save(path.with_name(resuming.FILE), asdict(self.recipe), {"step": step, **state})
             weights.save(self.average, self.words.ids, path)
+            if step % KEEP_EVERY == 0:
+                weights.save(self.average, self.words.ids, path.with_name(f"{path.stem}-{step:05}{path.suffix}"))
 
     def _share_gradients(self) -> None:
         """Average the gradients over the processes."""
@@ -346,12 +280,11 @@ def scale_output(model: Any, faces: Tensor) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """What every process of a run needs: `start` holds the initial weights, `path` receives the weights."""
+    """What every process of a run needs; `path` receives the weights."""
 
     recipe: TrainingRecipe
     real: RealFaces
     drawn: SyntheticFaces
-    start: Path | None
     path: Path
     meeting: Path
 
@@ -363,8 +296,6 @@ def train(rank: int, job: Job) -> Training:
         torch.set_num_threads(1)
         torch.distributed.init_process_group("gloo", init_method=job.meeting.as_uri(), rank=rank, world_size=count)
     training = Training(job.recipe, job.real, job.drawn, rank)
-    if job.start:
-        training.start_from(job.start)
     training.run(job.path)
     return training
 
@@ -374,15 +305,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the bundled encoder.")
     parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus: fer2013new.csv ...")
     parser.add_argument("--out", type=Path, required=True, help="folder for bundled.safetensors and recipe.json")
-    parser.add_argument("--start", type=Path, help="weights of an earlier run to continue from, with a shorter recipe")
     options = parser.parse_args(arguments)
-    recipe = CONTINUED if options.start else TrainingRecipe()
+    recipe = TrainingRecipe()
     drawn = draw_faces(recipe.seed, recipe.drawn_faces, STYLES, workers=recipe.processes)
     real = read_ferplus(options.ferplus, "train")
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / weights.FILE
     with TemporaryDirectory() as folder:
-        job = Job(recipe, real, drawn, start=options.start, path=path, meeting=Path(folder) / "meeting")
+        job = Job(recipe, real, drawn, path=path, meeting=Path(folder) / "meeting")
         spawn = multiprocessing.get_context("spawn").Process
         others = [spawn(target=train, args=(rank, job)) for rank in range(1, recipe.processes)]
         for process in others:
@@ -390,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         training = train(0, job)
         for process in others:
             process.join()
-    scale_output(training.model, training.real_pixels)
+    scale_output(training.model, training.real.pixels)
     weights.save(training.model.state_dict(), training.words.ids, path)
     (options.out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 

@@ -300,5 +300,11 @@ PHRASES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "mono": ("in a black-and-white photograph", "in black and white", "in a grey photograph"),
         "clay": ("as a clay figure", "made of clay", "as a sculpture"),
         "halftone": ("in a halftone newspaper print", "printed in a newspaper", "printed in dots"),
+        "watercolour": ("in a watercolour", "painted in watercolour", "in washed-out paint"),
+        "engraving": ("in an engraving", "engraved in lines", "in an old print"),
+        "painting": ("in an oil painting", "painted in oil", "in a painting"),
+        "polaroid": ("in a faded colour photograph", "on an old polaroid", "in a faded snapshot"),
+        "pixels": ("in pixel art", "in a game with few pixels", "in coarse pixels"),
+        "thermal": ("in a thermal image", "seen by a thermal camera", "in false colours"),
     },
 }

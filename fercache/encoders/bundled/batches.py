@@ -1,0 +1,84 @@
+"""Random batches of training faces, as tensors."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fercache.encoders.bundled import augment, captions
+from fercache.encoders.bundled.faces import RealFaces, SyntheticFaces
+from fercache.encoders.bundled.recipe import TrainingRecipe
+
+
+class RealBatches:
+    """FERPlus faces with the shares of their votes; rare expressions come more often than they are.
+
+    `adjustment` (8,) belongs to the logits in training: see `TrainingRecipe`.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, faces: RealFaces) -> None:
+        distribution = faces.distribution()
+        kept = distribution.sum(axis=1) > 0
+        self.recipe = recipe
+        self.pixels, self.votes = torch.from_numpy(faces.pixels[kept])[:, None], torch.from_numpy(distribution[kept])
+        frequency = self.votes.mean(dim=0).clamp_min(1e-4)
+        self.chance = (self.votes * frequency**-recipe.balance).sum(dim=1)
+        sampled = (self.chance[:, None] * self.votes).sum(dim=0).clamp_min(1e-4) / self.chance.sum()
+        self.adjustment = sampled.log() - (1 - recipe.adjustment) * frequency.log()
+
+    def take(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, 3, size, size) faces and (B, 8) shares of the votes."""
+        recipe = self.recipe
+        count = recipe.real_batch // recipe.processes
+        rows = torch.multinomial(self.chance, count, replacement=True, generator=generator)
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        faces = augment.moved(self.pixels[rows].float() / 255, mirrored, size, generator, zoom=(0.75, 1.3), degrees=18)
+        faces = augment.degraded(augment.relit(faces, generator), recipe.degraded_share, generator)
+        order = torch.randperm(count, generator=generator)  # else only degraded faces would be mixed
+        faces, votes = augment.mixed(faces[order], self.votes[rows][order], recipe.mixed_share, generator)
+        return augment.erased(augment.tinted(faces, 0.5, generator), 0.4, generator), votes
+
+
+@dataclass(frozen=True)
+class SyntheticBatch:
+    """Synthetic faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""
+
+    pixels: Tensor
+    expression: Tensor
+    attributes: Tensor
+
+
+class SyntheticBatches:
+    """Synthetic faces, a part of them grey, which no longer show their style or the colour of their hair."""
+
+    def __init__(self, recipe: TrainingRecipe, faces: SyntheticFaces) -> None:
+        self.recipe = recipe
+        self.pixels = torch.from_numpy(faces.pixels).permute(0, 3, 1, 2)
+        self.expression, self.attributes = torch.from_numpy(faces.expression), torch.from_numpy(faces.attributes)
+        self.mirrors = mirror_table()
+
+    def take(self, size: int, generator: torch.Generator) -> SyntheticBatch:
+        """One batch."""
+        count = self.recipe.drawn_batch // self.recipe.processes
+        rows = torch.randint(len(self.pixels), (count,), generator=generator)
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        # A turn of the image by more would make a straight head a tilted one.
+        faces = augment.moved(self.pixels[rows].float() / 255, mirrored, size, generator, zoom=(0.65, 1.3), degrees=5)
+        faces = augment.greyed(augment.relit(faces, generator), self.recipe.photograph_share)
+        faces = augment.degraded(faces, 0.5 + self.recipe.degraded_share / 2, generator)
+        values = self.attributes[rows]
+        for column, places in enumerate(self.mirrors):
+            flipped = mirrored & (values[:, column] >= 0)
+            values[flipped, column] = places[values[flipped, column]]
+        unseen = count - int(self.recipe.photograph_share * count)
+        for name in ("style", "colour"):
+            values[unseen:, list(captions.VALUES).index(name)] = -1
+        return SyntheticBatch(augment.tinted(faces, 0.25, generator), self.expression[rows], values)
+
+
+def mirror_table() -> list[Tensor]:
+    """For each attribute, the index of each value after the image is flipped."""
+    return [
+        torch.tensor([values.index(captions.MIRROR.get(value, value)) for value in values])
+        for values in captions.VALUES.values()
+    ]
