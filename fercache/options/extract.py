@@ -10,13 +10,14 @@ from fercache.errors import UsageError, first_problem
 from fercache.options import EngineOptions, Options, device_option, option
 from fercache.policies import LARGEST, Which
 
+BUNDLED, FIRST_BUNDLED, CURRENT_BUNDLED = "bundled", "bundled@1", "bundled@2"
+"""The bundled encoder, and what the cache calls it: a later version must not change what a run was trained on."""
+
 
 class EncoderOptions(Options):
     """An encoder and how it computes. `name` is a family, or an architecture and tag in open_clip's notation."""
 
-    name: str = option(
-        "bundled", "Encoder: bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder"
-    )
+    name: str = option(BUNDLED, "Encoder: bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder")
     weights: Path | None = option(None, "Checkpoint file of the encoder.")
     preprocessing: Literal["clip", "imagenet-224"] = option(
         "clip", "Preprocessing: clip is the model's own, imagenet-224 that of the papers' code."
@@ -33,12 +34,17 @@ class EncoderRequest(EncoderOptions):
 
     def stored(self) -> dict[str, Any]:
         """As JSON, to repeat the request from any folder."""
-        return {**self.model_dump(), "weights": str(self.weights.resolve()) if self.weights else None}
+        name = CURRENT_BUNDLED if self.name == BUNDLED else self.name
+        return {**self.model_dump(), "name": name, "weights": str(self.weights.resolve()) if self.weights else None}
 
     @classmethod
     def of(cls, stored: Mapping[str, Any], *, device: str = "auto", precision: str = "auto") -> "EncoderRequest":
-        """The same encoder, on another device and in another precision. Raises UsageError for unknown values."""
+        """The same encoder, on another device and in another precision. Raises UsageError for unknown values.
+
+        What was stored without a version is the first one.
+        """
         asked = {name: stored[name] for name in ("name", "weights", "preprocessing")}
+        asked["name"] = {BUNDLED: FIRST_BUNDLED, CURRENT_BUNDLED: BUNDLED}.get(asked["name"], asked["name"])
         try:
             return cls.model_validate({**asked, "device": device, "precision": precision})
         except ValidationError as error:

@@ -1,6 +1,7 @@
 """The encoder that ships: small, honest about itself, and of use for free words."""
 
 import dataclasses
+import json
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from fercache.identity import file_hash
 from fercache.options.extract import EncoderRequest
 from fercache.synthetic_faces import DOMAINS, STYLES
 
-SMALL = TrainingRecipe(steps=2, processes=1, real_batch=4, drawn_batch=4, sizes=((1.0, 32),), warm_up=1)
+SMALL = TrainingRecipe(steps=1, finish_steps=1, processes=1, real_batch=4, drawn_batch=4, sizes=((1.0, 32),), warm_up=1)
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +34,28 @@ def real_faces(count: int = 20) -> RealFaces:
     return RealFaces(pixels, random.integers(0, 5, (count, len(VOTE_COLUMNS))).astype(np.int16))
 
 
-def test_the_card_is_about_the_weights_beside_it() -> None:
-    assert (weights.FOLDER / weights.FILE).stat().st_size <= 24 * 2**20
-    assert card()["weights_sha256"] == file_hash(weights.FOLDER / weights.FILE)
-    assert not any(domain in source for source in card()["seen"] for domain in DOMAINS)
-    assert card()["scores"]["held_out_wordings"] == {
+@pytest.mark.parametrize("name", weights.FILES)
+def test_the_card_is_about_the_weights_beside_it(name: str) -> None:
+    path, described = weights.FOLDER / weights.FILES[name][0], card(name)
+    assert path.stat().st_size == described["bytes"] <= 24 * 2**20
+    assert described["weights_sha256"] == file_hash(path)
+    assert not any(domain in source for source in described["seen"] for domain in DOMAINS)
+    assert described["scores"]["held_out_wordings"] == {
         name: {"yes": list(w.yes), "no": list(w.no)} for name, w in scores.HELD_OUT.items()
     }
+
+
+def test_the_card_holds_the_recipe() -> None:
+    assert card()["recipe"] == json.loads(json.dumps(dataclasses.asdict(TrainingRecipe())))
+
+
+def test_what_was_made_by_a_version_stays_of_that_version() -> None:
+    now, before = EncoderRequest(device="cpu"), {"name": "bundled", "weights": None, "preprocessing": "clip"}
+    assert now.stored()["name"] == "bundled@2" and EncoderRequest.of(now.stored()).name == "bundled"
+    first = Bundled.load(EncoderRequest.of(before, device="cpu"))
+    assert first.name == "bundled-1" and first.identity()["weights_sha256"] == card("bundled@1")["weights_sha256"]
+    again = EncoderRequest.of(EncoderRequest(name="bundled@1").stored())
+    assert again.name == "bundled@1"
 
 
 def test_what_was_seen_reaches_the_encoder(encoder: Bundled) -> None:
@@ -114,7 +130,7 @@ def test_a_stopped_training_continues_as_if_it_had_not_been_stopped(
     (tmp_path / "stopped").mkdir()
     stopped = Training(SMALL, real_faces(), drawn)
     batches = iter([stopped.loss])
-    monkeypatch.setattr(stopped, "loss", lambda size: next(batches)(size))  # there is no second batch
+    monkeypatch.setattr(stopped, "loss", lambda step: next(batches)(step))  # there is no second batch
     with pytest.raises(StopIteration):
         stopped.run(tmp_path / "stopped" / weights.FILE)
     averages = []
@@ -137,6 +153,15 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
         resuming.read(path, {"seed": 1})
 
 
+def test_the_recipe_ends_at_full_size_with_a_rate_of_nothing() -> None:
+    recipe = TrainingRecipe()
+    last = recipe.steps + recipe.finish_steps - 1
+    assert [recipe.size(step) for step in (0, recipe.steps // 2, recipe.steps, last)] == [40, 48, 64, 64]
+    assert max(map(recipe.rate, range(last))) <= 1 and recipe.rate(recipe.warm_up) > 0.9
+    assert recipe.rate(recipe.steps - 1) < 1e-4 and recipe.rate(last) < 1e-4
+    assert 0.2 < recipe.rate(recipe.steps + recipe.finish_warm_up) <= recipe.finish_rate
+
+
 def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
     """Of faces alike, a network can only learn how frequent an expression is, here to the power of 1 - adjustment."""
     random = np.random.default_rng(3)
@@ -151,11 +176,11 @@ def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
     torch.testing.assert_close(learnt.softmax(dim=0), expected.softmax(dim=0), rtol=0.15, atol=0.005)
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_changed_faces_stay_faces(size: int) -> None:
+@pytest.mark.parametrize("step", [0, 1])
+def test_changed_faces_stay_faces(step: int) -> None:
     batches = RealBatches(dataclasses.replace(SMALL, real_batch=40), real_faces(60))
-    pixels, votes = batches.take(size, torch.Generator().manual_seed(1))
-    assert pixels.shape == (40, 3, size, size) and pixels.min() >= 0 and pixels.max() <= 1
+    pixels, votes = batches.take(step, torch.Generator().manual_seed(1))
+    assert pixels.shape == (40, 3, 32, 32) and pixels.min() >= 0 and pixels.max() <= 1
     torch.testing.assert_close(votes.sum(dim=1), torch.ones(40))
 
 

@@ -49,8 +49,8 @@ class Bundled(ClipEncoder):
 
     @classmethod
     def knows(cls, name: str) -> bool:
-        """Whether `name` is `bundled`."""
-        return name == "bundled"
+        """Whether `name` is `bundled`, or a version of it such as `bundled@1`."""
+        return name in weights.FILES
 
     @classmethod
     def licence(cls, request: EncoderRequest) -> str:
@@ -60,8 +60,9 @@ class Bundled(ClipEncoder):
     @classmethod
     def load(cls, request: EncoderRequest) -> "Bundled":
         """See `Encoder.load`. Raises UsageError for weights that are not of this architecture."""
-        encoder = cls(checkpoint(request.weights or weights.FOLDER / weights.FILE), request)
-        encoder.seen = tuple(card()["seen"])
+        own, _ = weights.FILES[request.name]
+        encoder = cls(checkpoint(request.weights or weights.FOLDER / own), request)
+        encoder.seen = tuple(card(request.name)["seen"])
         return encoder
 
 
@@ -80,7 +81,7 @@ def checkpoint(path: Path) -> Checkpoint:
             f"{path} does not fit the bundled encoder ({reason}). Expected a file written by its train.py."
         ) from None
     return Checkpoint(
-        name="bundled" if shipped else f"bundled--{path.stem}",
+        name=path.stem if shipped else f"bundled--{path.stem}",
         model=model,
         tokenizer=partial(open_clip.tokenize, context_length=config["text_cfg"]["context_length"]),
         preprocessing=PreprocessCfg(size=config["vision_cfg"]["image_size"], **config["preprocess_cfg"]),
@@ -89,9 +90,9 @@ def checkpoint(path: Path) -> Checkpoint:
     )
 
 
-def card() -> dict[str, Any]:
-    """The encoder's training data, recipe and scores."""
-    described: dict[str, Any] = json.loads((weights.FOLDER / "card.json").read_text(encoding="utf-8"))
+def card(name: str = "bundled") -> dict[str, Any]:
+    """The training data, recipe and scores of a version."""
+    described: dict[str, Any] = json.loads((weights.FOLDER / weights.FILES[name][1]).read_text(encoding="utf-8"))
     return described
 
 

@@ -26,16 +26,21 @@ class RealBatches:
         sampled = (self.chance[:, None] * self.votes).sum(dim=0).clamp_min(1e-4) / self.chance.sum()
         self.adjustment = sampled.log() - (1 - recipe.adjustment) * frequency.log()
 
-    def take(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, 3, size, size) faces and (B, 8) shares of the votes."""
-        recipe = self.recipe
+    def take(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) faces and (B, 8) shares of the votes."""
+        recipe, finishing = self.recipe, self.recipe.finishing(step)
         count = recipe.real_batch // recipe.processes
         rows = torch.multinomial(self.chance, count, replacement=True, generator=generator)
         mirrored = torch.rand(count, generator=generator) < 0.5
-        faces = augment.moved(self.pixels[rows].float() / 255, mirrored, size, generator, zoom=(0.75, 1.3), degrees=18)
-        faces = augment.degraded(augment.relit(faces, generator), recipe.degraded_share, generator)
+        zoom, degrees = ((0.85, 1.15), 10) if finishing else ((0.75, 1.3), 18)
+        original, size = self.pixels[rows].float() / 255, recipe.size(step)
+        faces, votes = augment.moved(original, mirrored, size, generator, zoom=zoom, degrees=degrees), self.votes[rows]
+        plain = int(recipe.plain_share * count) if finishing else 0
+        faces[plain:] = augment.degraded(augment.relit(faces[plain:], generator), recipe.degraded_share, generator)
         order = torch.randperm(count, generator=generator)  # else only degraded faces would be mixed
-        faces, votes = augment.mixed(faces[order], self.votes[rows][order], recipe.mixed_share, generator)
+        faces, votes = faces[order], votes[order]
+        if not finishing:
+            faces, votes = augment.mixed(faces, votes, recipe.mixed_share, generator)
         return augment.erased(augment.tinted(faces, 0.5, generator), 0.4, generator), votes
 
 
@@ -57,8 +62,9 @@ class SyntheticBatches:
         self.expression, self.attributes = torch.from_numpy(faces.expression), torch.from_numpy(faces.attributes)
         self.mirrors = mirror_table()
 
-    def take(self, size: int, generator: torch.Generator) -> SyntheticBatch:
+    def take(self, step: int, generator: torch.Generator) -> SyntheticBatch:
         """One batch."""
+        size = self.recipe.size(step)
         count = self.recipe.drawn_batch // self.recipe.processes
         rows = torch.randint(len(self.pixels), (count,), generator=generator)
         mirrored = torch.rand(count, generator=generator) < 0.5

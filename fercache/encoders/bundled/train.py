@@ -170,9 +170,9 @@ class Training:
         by_caption = soft_cross_entropy(logits.T, true.T / true.T.sum(dim=1, keepdim=True))
         return (by_face + by_caption) / 2
 
-    def loss(self, size: int) -> dict[str, Tensor]:
+    def loss(self, step: int) -> dict[str, Tensor]:
         """The named, unweighted terms on a fresh batch."""
-        (real, votes), drawn = self.real.take(size, self.generator), self.drawn.take(size, self.generator)
+        (real, votes), drawn = self.real.take(step, self.generator), self.drawn.take(step, self.generator)
         pixels = (torch.cat([real, drawn.pixels]) - 0.5) / 0.25
         with AUTOCAST:
             features = self.model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
@@ -199,7 +199,7 @@ class Training:
         )
 
     def run(self, path: Path) -> None:
-        """All steps that the state beside `path` lacks: a linear warm-up, then a cosine.
+        """All steps that the state beside `path` lacks.
 
         The averaged weights replace the model's at the end, and are saved to `path` now and then.
         """
@@ -210,11 +210,10 @@ class Training:
             "attributes": recipe.attribute_weight,
             "captions": recipe.caption_weight,
         }
-        for step in range(self._restore(path, optimizer), recipe.steps):
-            rate = min(1.0, (step + 1) / recipe.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / recipe.steps))
+        for step in range(self._restore(path, optimizer), recipe.steps + recipe.finish_steps):
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate
-            terms = self.loss(recipe.size(step))
+                group["lr"] = group["peak"] * recipe.rate(step)
+            terms = self.loss(step)
             optimizer.zero_grad()
             torch.stack([weight[name] * value for name, value in terms.items()]).sum().backward()
             self._share_gradients()

@@ -14,6 +14,12 @@ from fercache.weights.state_dicts import read_state
 
 FOLDER = Path(__file__).parent
 FILE = "bundled.safetensors"
+FILES: Mapping[str, tuple[str, str]] = {
+    "bundled": (FILE, "card.json"),
+    "bundled@2": (FILE, "card.json"),
+    "bundled@1": ("bundled-1.safetensors", "card-1.json"),
+}
+"""The weights and the card of each version by its name."""
 EMBEDDING = "text.token_embedding.weight"
 TOKENS = "text.token_embedding.tokens"
 
