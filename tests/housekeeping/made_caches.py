@@ -11,6 +11,7 @@ import numpy as np
 from fercache.identity import key_of
 from fercache.images.views import load_recipe
 from fercache.loading.run_config import RunConfig
+from fercache.options.extract import EncoderRequest
 from fercache.records import write_record
 from fercache.store.asked import asked_path
 from fercache.store.atomic import write_text
@@ -54,7 +55,7 @@ def made_table(
         file_sha256=hashes,
         pixel_sha256=hashes,
     )
-    request = {"name": "bundled", "weights": None, "preprocessing": "clip"}
+    request = EncoderRequest().stored()
     provenance = {"encoder": "made", "encoder_request": request, "root": None, "batch_size": 8, "date": ""}
     with NO_DISK, TableWriter(path, identity=identity, classes=CLASSES, vote_columns=(), rows=2) as writer:
         if writer.missing():
