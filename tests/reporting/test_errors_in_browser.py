@@ -102,6 +102,7 @@ def test_a_cell_shows_its_faces_the_most_confident_first(page: Page, folder: Pat
     cell.click()
     dialog = page.get_by_role("dialog", name=f"{truth} predicted as {predicted}", exact=True)
     of_cell = f"{CLASSES.index(truth)} {CLASSES.index(predicted)}"
+    dialog.locator("li").first.wait_for()  # until then it says that it loads
     assert f"{leading['faces'][of_cell]} faces, by any of its 3 seeds" in dialog.inner_text()
     cards = dialog.locator("li").all()
     assert len(cards) == leading["faces"][of_cell]
