@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import shutil
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from fercache.encoders.bundled import Bundled, captions, card, resuming, scores, train, weights, wordings
+from fercache.encoders.bundled import Bundled, captions, card, curves, resuming, scores, train, weights, wordings
 from fercache.encoders.bundled.batches import RealBatches
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
 from fercache.encoders.bundled.recipe import TrainingRecipe
@@ -182,6 +184,26 @@ def test_changed_faces_stay_faces(step: int) -> None:
     pixels, votes = batches.take(step, torch.Generator().manual_seed(1))
     assert pixels.shape == (40, 3, 32, 32) and pixels.min() >= 0 and pixels.max() <= 1
     torch.testing.assert_close(votes.sum(dim=1), torch.ones(40))
+
+
+def test_the_course_of_a_training_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = tmp_path / "ferplus", tmp_path / "out"
+    (root / "FER2013Valid").mkdir(parents=True)
+    out.mkdir()
+    lines = [",".join(["Usage", "Image name", *VOTE_COLUMNS])]
+    for column, pixels in enumerate(real_faces(8).pixels):
+        Image.fromarray(pixels[:48, :48]).save(root / "FER2013Valid" / f"{column}.png")
+        votes = ["10" if column == each else "0" for each in range(len(VOTE_COLUMNS))]
+        lines.append(",".join(["PublicTest", f"{column}.png", *votes]))
+    (root / "fer2013new.csv").write_text("\n".join(lines) + "\n")
+    for step in (500, 7_400):
+        shutil.copy(weights.FOLDER / weights.FILE, out / f"bundled-{step:05}.safetensors")
+    (out / train.HISTORY).write_text("step,real,seconds\n25,2.0,9\n50,1.5,18\n")
+    curves.main(["--ferplus", str(root), "--out", str(out)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" accuracy")[0] for line in lines] == ["step 500 size 40", "step 7400 size 64"]
+    with Image.open(out / curves.PICTURE) as picture:
+        assert picture.width > 2 * picture.height
 
 
 def test_another_seed_gives_other_weights() -> None:
