@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fercache.synthetic_faces.finishes import cosines
+
 GREY = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
 BLOCK = 8  # pixels, of JPEG
 
@@ -85,17 +87,10 @@ def blurred(faces: Tensor, deviation: float) -> Tensor:
     return F.conv2d(F.pad(across, (0, 0, 2, 2), mode="replicate"), kernel[:, None, :, None], groups=faces.shape[1])
 
 
-def cosines() -> Tensor:
-    """The matrix (8, 8) of the discrete cosine transform."""
-    frequency, place = torch.arange(BLOCK)[:, None], torch.arange(BLOCK)[None, :]
-    scale = torch.where(frequency == 0, math.sqrt(1 / BLOCK), math.sqrt(2 / BLOCK))
-    return scale * torch.cos(math.pi * (2 * place + 1) * frequency / (2 * BLOCK))
-
-
 def compressed(faces: Tensor, step: float) -> Tensor:
     """Quantised 8 x 8 cosine blocks, as in JPEG; `step` is that of the finest frequency. S is a multiple of 8."""
     count, channels, size, _ = faces.shape
-    side, transform, order = size // BLOCK, cosines(), torch.arange(BLOCK)
+    side, transform, order = size // BLOCK, torch.from_numpy(cosines()), torch.arange(BLOCK)
     blocks = faces.reshape(count, channels, side, BLOCK, side, BLOCK).transpose(3, 4)
     steps = step * (0.2 + 0.8 * (order[:, None] + order[None, :]) / (2 * BLOCK - 2))
     frequencies = (transform @ blocks @ transform.T / steps).round() * steps
