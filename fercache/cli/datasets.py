@@ -4,13 +4,19 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
+from fercache.cli.options import echo_folded, terminal_width
+
 if TYPE_CHECKING:
     from fercache.datasets import Finding
     from fercache.stages.check import Checked
+
+INDENT = 13
+"""Columns of the table of counts for the splits."""
 
 
 @click.group("datasets", invoke_without_command=True)
@@ -81,15 +87,15 @@ def show_command(name: str, root: Path | None, as_csv: bool) -> None:
 
 def _print_paragraph(fact: str, text: str) -> None:
     begin = f"{fact + ':' if fact else '':10}"
-    wrapped = click.wrap_text(text, 110, begin, " " * 10)
-    click.echo(wrapped if " " in text else begin + text)  # keep an address in one piece
+    lines = wrap(begin + text, terminal_width(), subsequent_indent=" " * 10, break_on_hyphens=False)
+    click.echo("\n".join(lines) if " " in text else begin + text)  # keep an address in one piece
 
 
 def _print(checked: "Checked") -> None:
     where = checked.root or ("" if checked.findings else "no root yet")
     click.echo(f"{click.style(checked.name, bold=True)}  {where}  {_verdict(checked.findings)}".rstrip())
     if checked.problem:
-        click.secho(f"  {checked.problem}", fg="red")
+        echo_folded(f"  {checked.problem}", fg="red")
     for split, findings in groupby(checked.findings, key=lambda finding: finding.split):
         for line in _lines(split, list(findings)):
             click.echo(line)
@@ -104,10 +110,17 @@ def _verdict(findings: Sequence["Finding"]) -> str:
 
 
 def _lines(split: str, findings: Sequence["Finding"]) -> Iterator[str]:
-    """One line per split, or per label file where there are several."""
+    """The counts of a split, or of each of its label files, in lines as wide as the terminal."""
     for file, of_file in groupby(findings, key=lambda finding: finding.label.rpartition(":")[0]):
-        counts = "  ".join(_count(finding) for finding in of_file)
-        yield f"  {split or 'all':10} {f'{file}: ' if file else ''}{counts}"
+        first, *others = map(_count, of_file)
+        line = f"  {split or 'all'}".ljust(INDENT) + f"{f'{file}: ' if file else ''}{first}"
+        for count in others:
+            longer = f"{line}  {count}"
+            if len(click.unstyle(longer)) > terminal_width():
+                yield line
+                longer = " " * INDENT + count
+            line = longer
+        yield line
 
 
 def _count(finding: "Finding") -> str:
