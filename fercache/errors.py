@@ -88,5 +88,5 @@ def _check_length(what: str, name: str, most: int) -> None:
     length = len(name.encode("utf-8", "surrogateescape"))
     if length > most:
         raise UsageError(
-            f"{what} {name[:40]}... is {length} bytes long; files are named after it. Shorten it to {most}."
+            f"{what} {name[:40]}... is {length} bytes long; files are named after it. Shorten it to {most} bytes."
         )

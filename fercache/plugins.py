@@ -88,8 +88,9 @@ class Outside:
         plugin = getattr(found, "plugin", None) if isinstance(found, ModuleType) else found
         if plugin is None:
             raise UsageError(
-                f"{self.source} defines no `plugin`. End the file with `plugin = MyHead` (head, encoder or trunk), "
-                "`plugin = MyFaces()` (dataset) or `plugin = Section(...)`; name a file of helpers _name.py."
+                f"{self.source} defines no `plugin`. End the file with `plugin = MyHead` (head, encoder, trunk or "
+                "detector), `plugin = MyFaces()` (dataset or adaptation) or `plugin = Section(...)`; name a file of "
+                "helpers _name.py."
             )
         return plugin
 
@@ -182,7 +183,7 @@ def _file_plugins(paths: tuple[str, ...]) -> list[tuple[Outside, str]]:
             if kind is None:
                 raise UsageError(
                     f"{outside.source}: `plugin` is a {_class_of(plugin).__name__}, expected a Dataset, Encoder, Head, "
-                    "Trunk or Section of fercache. Make it a subclass of one of them."
+                    "Trunk, Adaptation, Detector or Section of fercache. Make it a subclass of one of them."
                 )
             _check_form(outside, plugin, kind)
             found.setdefault(outside.module, (outside, kind))  # a file and its folder may both be named

@@ -42,9 +42,8 @@ def load(kind: str, name: str) -> Any:
         return importlib.import_module(f"{PACKAGES[kind]}.{name.replace('-', '_')}").plugin
     if name in outside:
         return check_kind(outside[name], kind)
-    raise UsageError(
-        f"There is no {_singular(kind)} '{name}'. {nearest(name, names(kind))} To use your own: --plugin FILE."
-    )
+    own = "To use your own images: folder:NAME or manifest:NAME, or" if kind == "datasets" else "To use your own:"
+    raise UsageError(f"There is no {_singular(kind)} '{name}'. {nearest(name, names(kind))} {own} --plugin FILE.")
 
 
 def origin(kind: str, name: str) -> Origin | None:

@@ -26,7 +26,7 @@ COMMANDS = {
     "serve": "Predict over HTTP, with a page to try it.",
     "export": "Write a model as ONNX files, for programs without PyTorch.",
     "audit": "Find copies, swapped labels and doubtful labels.",
-    "suggest": "Name the faces most worth labelling.",
+    "suggest": "List the faces most worth labelling.",
     "datasets": "List known datasets and check your files.",
     "list": "List encoders, heads, trunks, tables or runs.",
     "cache": "Show, verify, repair, clean and share the cache.",
@@ -62,7 +62,8 @@ PLUGIN = click.Option(
     ["--plugin", "plugins"],
     multiple=True,
     metavar="FILE",
-    help="File or folder of plugins: heads, datasets, encoders, trunks, sections; repeatable.",
+    help="File or folder of plugins (heads, datasets, encoders, trunks, adaptations, detectors, report sections); "
+    "repeatable.",
 )
 
 
@@ -129,14 +130,14 @@ def main() -> None:
     except MemoryError:
         if debug:
             raise
-        _end("Out of memory. Finished work is kept; --debug shows more.", 1)
+        _end("Out of memory. Finished work is kept; `fercache --debug COMMAND ...` shows more.", 1)
     except BrokenPipeError:
         os._exit(1)  # the reader of our output is gone; a normal exit would print another error
     except OSError as error:
         if debug:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _end(f"{where}{error.strerror or error}. Finished work is kept; --debug shows more.", 1)
+        _end(f"{where}{error.strerror or error}. Finished work is kept; `fercache --debug COMMAND ...` shows more.", 1)
 
 
 def _end(message: str, code: int) -> None:

@@ -16,8 +16,8 @@ def command() -> None:
 def train_command(request: TrainingBenchRequest) -> None:
     """Measure the speed of training.
 
-    Trains sigmoid-mask on random features, alternating between our loop and a plain loop. Also prints the time of the
-    matrix products alone.
+    Trains sigmoid-mask on random features, alternating between fercache's loop and a plain loop. Also prints the time
+    of the matrix products alone.
     """
     from fercache.bench.training import bench_training
     from fercache.settings import load_settings
@@ -42,6 +42,6 @@ def extract_command(request: ExtractionBenchRequest) -> None:
 
     path, table = bench_extraction(load_settings(), request)
     click.echo(table.to_string(index=False, na_rep="-"))
-    click.echo("encode_ratio, end_to_end_ratio: the rate of encode, and of end to end, over the rate of the line")
+    click.echo("encode_ratio, end_to_end_ratio: the rate of encode, and of end to end, divided by the rate of the row")
     click.echo("peak_mib: peak memory of this process (getrusage) after its first end to end")
     click.echo(f"table: {path}")

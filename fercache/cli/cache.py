@@ -24,7 +24,7 @@ def command() -> None:
 
 
 @command.command("du")
-@click.option("--json", "as_json", is_flag=True, help="Write the bytes as JSON, with every run.")
+@click.option("--json", "as_json", is_flag=True, help="Print the sizes in bytes as JSON, with every run.")
 def du_command(as_json: bool) -> None:
     """Show how large the cache is: by kind of file, by dataset and by run."""
     import json
@@ -112,7 +112,7 @@ def gc_command(request: CollectRequest, dry_run: bool, yes: bool) -> None:
 
     Removes temporary files, shards of finished tables or unchanged for a week, tables and prompts that a later request
     has replaced and no run or record refers to, runs that a later version has trained and scored again, crops and
-    copies without a table. Nothing that a run, a record, or an experiment (in this folder, or shipped) refers to.
+    copies without a table. Keeps what a run, a record, or an experiment (in this folder, or shipped) refers to.
     """
     from fercache.experiments.kept import kept_by_experiments
     from fercache.housekeeping.garbage import garbage, unreadable
@@ -216,7 +216,7 @@ def import_command(file: Path) -> None:
 def verify_command() -> None:
     """Check every file against its checksums.
 
-    Exits with code 1 if a table, prompt table or run is damaged.
+    Exits with code 1 if anything is damaged, unfinished or left over.
     """
     from fercache.runtime.progress import progress
     from fercache.settings import load_settings

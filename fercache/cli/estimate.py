@@ -20,7 +20,11 @@ MOST_OF_A_RUN = 32
 @click.command("estimate")
 @takes(EstimateRequest)
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write all estimates to this file.")
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw estimated against true accuracy; .svg or .png.")
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path),
+    help="Draw estimated against true accuracy into this .svg or .png file.",
+)
 def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None) -> None:
     """Estimate the scores of runs on TARGET, without its labels or with a few.
 

@@ -27,7 +27,7 @@ TRUNKS = "timm: any timm backbone, on crops, e.g. --trunk resnet18 or swin_tiny_
 
 @click.command("list")
 @click.argument("kind", type=click.Choice(KINDS), required=False, metavar="KIND")
-@click.option("--json", "as_json", is_flag=True, help="Write all that is known of tables or runs as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything known about tables or runs as JSON.")
 def command(kind: str | None, as_json: bool) -> None:
     """List available plugins, experiments, tables or runs.
 

@@ -26,7 +26,7 @@ def command(request: PredictCommand) -> None:
     """Predict the expressions of the faces in images and videos.
 
     PATHS are files, or folders of them. A square image is taken as a crop of a face if it is small or one face fills
-    it; in all others, faces are detected. Of a video, the changes of each face's expression are shown.
+    it; in all others, faces are detected. For a video, a line is printed when a face's expression changes.
 
     The exit code is 1 if no file could be read, and 3 if some could not.
     """

@@ -27,7 +27,9 @@ def command(request: ServeRequest) -> None:
     server = opened(load_settings(), request)
     if not server.is_private and not request.token:
         print(
-            "warning: everyone who reaches this machine can use the server; --token asks for a token", file=sys.stderr
+            "warning: anyone who can reach this machine can use the server. Require a token: --token TEXT, or the "
+            "variable FERCACHE_TOKEN.",
+            file=sys.stderr,
         )
     click.echo(f"{server.address}  page, /predict, /openapi.json; Ctrl-C ends the server")
     try:

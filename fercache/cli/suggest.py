@@ -11,7 +11,7 @@ from fercache.options.suggest import SuggestRequest
 @click.command("suggest")
 @takes(SuggestRequest)
 def command(request: SuggestRequest) -> None:
-    """Name the faces of TARGET that are most worth labelling.
+    """List the faces of TARGET that are most worth labelling.
 
     Writes a list with an empty column `label`, and a page that shows the faces.
     """
@@ -20,7 +20,7 @@ def command(request: SuggestRequest) -> None:
     from fercache.stages.suggest import suggest
 
     found = suggest(load_settings(), request)
-    click.echo(f"{shown(found.list)}: {found.count} of {found.faces:,} faces; write the expression into `label`")
+    click.echo(f"{shown(found.list)}: {found.count} of {found.faces:,} faces; write each one's expression into `label`")
     if found.sheet:
         click.echo(f"page: {shown(found.sheet)}")
     if request.purpose == "estimate":

@@ -117,7 +117,7 @@ def _report(photographs: Photographs, faces: Sequence[FaceImage], known: KnownFa
     if len(without) == len(faces):
         raise UsageError(
             f"{photographs.name}: no face in any of its {len(faces)} photographs, by {known.name}: {some}{more}. If "
-            "its images are crops of faces, leave out --faces."
+            "its images are crops of faces: --faces none."
         )
     print(
         f"warning: {photographs.name}: {len(without)} of {len(photographs.listed)} photographs are left out: "

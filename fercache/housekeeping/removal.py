@@ -59,7 +59,7 @@ def items_of(cache: Path, names: Sequence[str]) -> list[Item]:
         there = {kind: items for kind, items in kinds.items() if items}
         if len(there) > 1:
             listed = ", ".join(f"{kind} ({each[0].paths[0]})" for kind, each in there.items())
-            raise UsageError(f"'{name}' is the name of a {listed}. Give the path of the one you mean.")
+            raise UsageError(f"'{name}' names several things: {listed}. Give the path of the one you mean.")
         if not there:
             _refuse(cache, name)
         found |= {item.place: item for items in there.values() for item in items}
@@ -200,5 +200,6 @@ def _refuse(cache: Path, name: str) -> None:
     except UsageError as error:
         reason = str(error)
     raise UsageError(
-        f"'{name}' is no run, table or dataset of the cache {cache}. {reason} `fercache list tables` shows the tables."
+        f"'{name}' is not a run, table or dataset in the cache {cache}. {reason} `fercache list tables` shows the "
+        "tables."
     )

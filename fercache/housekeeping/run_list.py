@@ -149,9 +149,9 @@ def _state(run: RunSummary, latest: Latest) -> tuple[str, str]:
     if not run.content or not (run.folder / WEIGHTS).is_file():
         return DAMAGED, f"{'its config.json lacks entries' if not run.content else f'{WEIGHTS} is absent'}"
     if run["head"] not in registry.names("heads"):
-        return UNKNOWN_HEAD, f"the head '{run['head']}' is no known plugin: name its file with --plugin FILE"
+        return UNKNOWN_HEAD, f"there is no head '{run['head']}': name its file with --plugin FILE"
     if not _knows_encoder(run):
-        return UNKNOWN_ENCODER, f"the encoder '{run['encoder']}' is no known plugin: name its file with --plugin FILE"
+        return UNKNOWN_ENCODER, f"there is no encoder '{run['encoder']}': name its file with --plugin FILE"
     why = "; ".join(_reasons(run, latest))
     return (STALE, why) if why else (COMPLETE, "")
 

@@ -102,9 +102,10 @@ def read_committee(
     if prompts is not None:
         members.append(Member(TEXT, _by_text(features, prompts)))
     if not members:
+        encoder = info.provenance["encoder"]
         raise UsageError(
-            f"No finished run uses the encoder {info.provenance['encoder']}, which has no prompts either. "
-            f"Run: fercache train --source SOURCE --encoder {info.provenance['encoder']}"
+            f"There is no run to ask about {name}: none with the encoder {encoder} was trained on other faces, and "
+            f"{encoder} has no prompts. Run: fercache train --source SOURCE --head sigmoid-mask --encoder {encoder}"
         )
     known = np.any([member.probabilities.any(axis=0) for member in members], axis=0)
     expressions = tuple(name for name, is_known in zip(EXPRESSIONS, known, strict=True) if is_known)

@@ -58,7 +58,10 @@ def read_few(file: Path) -> FewList:
         where = f"{shown(file)}, line {line}"
         targets.setdefault(cells["target"], line)
         if len(targets) > 1:
-            raise UsageError(f"{where}: the target is '{cells['target']}', but above it is '{next(iter(targets))}'.")
+            raise UsageError(
+                f"{where}: the target is '{cells['target']}', but above it is '{next(iter(targets))}'. List the "
+                "faces of one target only."
+            )
         if cells["label"].lower() in NOT_GIVEN:
             continue
         if cells["id"] in faces:

@@ -12,6 +12,8 @@ from fercache.datasets import DatasetName
 from fercache.errors import UsageError
 from fercache.loading.labelled_faces import Labelling, labelled_faces
 from fercache.loading.run_config import RunConfig, SourcePart
+from fercache.loading.tables import command_to_extract
+from fercache.options.extract import EncoderRequest
 from fercache.store.tables import FeatureTable, TableInfo
 from fercache.trunks import BLOCK
 
@@ -29,20 +31,21 @@ class SourceMeans:
         labelling = Labelling(tuple(config.expressions), config.votes, config.labels)
         key = (labelling, *((part.key, part.split) for part in config.parts))
         if key not in self._found:
-            parts = [self._sums(part, labelling, run=config.name) for part in config.parts]
+            parts = [self._sums(part, labelling, config) for part in config.parts]
             sums, faces = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
             means = sums / np.maximum(faces, 1e-12)[:, None]
             self._found[key] = SourceFeatures(torch.from_numpy(means).float(), torch.from_numpy(faces).float())
         return self._found[key]
 
     def _sums(
-        self, part: SourcePart, labelling: Labelling, *, run: str
+        self, part: SourcePart, labelling: Labelling, config: RunConfig
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The sum (L, D) of each expression's features, and its faces (L,); soft labels count in shares."""
         if part.key not in self._paths:
+            again = command_to_extract(part.name, EncoderRequest.of(config.encoder_request))
             raise UsageError(
-                f"{run} was trained on a table of {part.name} that is no longer in the cache, and an adaptation "
-                f"compares the target with it. Run: fercache extract --dataset {part.name}"
+                f"{config.name} was trained on a table of {part.name} that is no longer in the cache, and an "
+                f"adaptation compares the target with it. Run: {again}"
             )
         name = DatasetName.parse(part.name)
         faces = labelled_faces(self._read(self._paths[part.key]), name, part.split, labelling=labelling)

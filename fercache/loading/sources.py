@@ -238,7 +238,8 @@ def _present(request: TrainRequest, tables: Sequence[FeatureTable], parts: Seque
     present = tuple(e for e, count in zip(wanted.expressions, counted, strict=True) if count)
     if len(present) < 2:
         raise UsageError(
-            f"{request.source} has labelled faces of {len(present)} expressions; training needs two or more."
+            f"{request.source}: training needs labelled faces of two or more expressions; found: "
+            f"{', '.join(present) or 'none'}."
         )
     return Labelling(present, request.votes, request.labels)
 

@@ -48,19 +48,26 @@ def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLE
     if encoder is None:
         fitting = [DEFAULT_ENCODER] if DEFAULT_ENCODER in encoders else list(encoders)
     if not fitting:
-        with_encoder = f" --encoder {encoder}" if encoder else ""
         known = f" It has tables by: {', '.join(encoders)}." if encoders else ""
         root = " --root ROOT" if family.needs_root else ""
         known += _similar(name, cached)
         raise UsageError(
             f"{name.whole} has not been extracted{' with ' + encoder if encoder else ''}.{known} "
-            f"Run: fercache extract --dataset {name if name.corruption else name.whole}{with_encoder}{root}"
+            f"Run: {_to_extract(name if name.corruption else name.whole, encoder, cached)}{root}"
         )
     if len(fitting) > 1:
         raise UsageError(f"{dataset} has tables by several encoders. Choose with --encoder: {', '.join(fitting)}.")
     tables = [t for t in tables if t.provenance["encoder"] == fitting[0]]
     tables = tables if recipe == CLEAN else _with_views(tables, recipe)
     return first_of(tables, tables[0], warn=True)
+
+
+def _to_extract(name: DatasetName, encoder: str | None, tables: Sequence[TableInfo]) -> str:
+    """The command that extracts a dataset with an encoder, which may be named as its folder is."""
+    alike = (table for table in tables if table.provenance["encoder"] == encoder != DEFAULT_ENCODER)
+    if like := next(alike, None):
+        return command_to_extract(str(name), EncoderRequest.of(like.provenance["encoder_request"]))
+    return f"fercache extract --dataset {name}" + (f" --encoder {encoder}" if encoder else "")
 
 
 def first_of(tables: Sequence[TableInfo], like: TableInfo, *, warn: bool = False) -> TableInfo:

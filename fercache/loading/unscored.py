@@ -8,7 +8,7 @@ from fercache.errors import UsageError
 from fercache.identity import key_of
 from fercache.images.corruptions import SHIFTED
 from fercache.loading.run_config import RunConfig
-from fercache.loading.tables import command_to_extract, holds, same_encoder
+from fercache.loading.tables import DEFAULT_ENCODER, command_to_extract, holds, same_encoder
 from fercache.loading.targets import unseen_split
 from fercache.options.extract import EncoderRequest
 from fercache.store.tables import TableInfo
@@ -89,10 +89,11 @@ def _sentence(runs: Sequence[RunConfig], lacking: Mapping[str, TableInfo]) -> st
     unscored = f"so {count} on the features of {run.encoder} cannot be scored there"
     if asked == extracted.but(device=asked.device, precision=asked.precision):
         source = " ".join(f"--source {shlex.quote(part.name)}" for part in run.parts)
+        encoder = "" if run.encoder == DEFAULT_ENCODER else f" --encoder {run.encoder}"
         return (
             f"{', '.join(lacking)}: extracted with another version of {others}, {unscored}. Extract the source with "
             "that version as well, then train again: "
-            f"fercache train {source} --head {run.head}"
+            f"fercache train {source} --head {run.head}{encoder}"
         )
     again = command_to_extract(table.identity["dataset"], asked, table.provenance)
     return f"{', '.join(lacking)}: extracted with {others} only, {unscored}. Run: {again}"

@@ -17,7 +17,7 @@ class TrainingBenchRequest(Options):
     batch_sizes: tuple[Annotated[int, Field(ge=2)], ...] = option(
         (32, 128, 512), "Batch size; repeatable.", flag="batch-size", shown="32, 128, 512"
     )
-    epochs: int = option(WHOLE_EPOCHS, f"Epochs to time, scaled to {WHOLE_EPOCHS}.", ge=1)
+    epochs: int = option(WHOLE_EPOCHS, f"Epochs to time; times are scaled to {WHOLE_EPOCHS}.", ge=1)
     faces: int = option(12271, "Number of random faces.", ge=2)
     dimension: int = option(512, "Dimension of the random features.", ge=7)
     trunk: str = option("mlp", "mlp, or a timm backbone such as resnet18, with --crops.")

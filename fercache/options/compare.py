@@ -52,7 +52,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_read_names)]
 
 
 def _names_option(text: str, flag: str) -> Any:
-    return option((), f"{text}; repeatable, or a list.", flag=flag, metavar="NAME,...", repeatable=True, plural=True)
+    return option(
+        (), f"{text}; repeatable, or separated by commas.", flag=flag, metavar="NAME,...", repeatable=True, plural=True
+    )
 
 
 class CompareRequest(Options):
@@ -79,7 +81,7 @@ class CompareRequest(Options):
     )
     published: Names = option(
         (),
-        "Published tables to list in the tables for papers: cafe:1,exp-clip, a paper's (cafe), or none.",
+        "Published results in the tables for papers: of tables (cafe:1,exp-clip), a whole paper (cafe), or none.",
         metavar="NAME,...",
         shown="the one with the most of the targets",
         repeatable=True,

@@ -11,7 +11,7 @@ class EstimateRequest(Options):
     target: str = option(..., "Dataset without labels, NAME[@SPLIT].", argument=True)
     runs: tuple[str, ...] = option((), "Name or key of a run; repeatable.", flag="run", shown="every finished run")
     labelled: Path | None = option(
-        None, "Instead, use the labels in this list, which `fercache suggest` wrote and in which you filled some in."
+        None, "Estimate from the labels that you have written into this list of `fercache suggest`."
     )
     encoder: str | None = option(None, "Estimate only runs on this encoder's features.")
     device: str = device_option()

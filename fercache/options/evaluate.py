@@ -15,11 +15,15 @@ class EvaluateRequest(Options):
         False, "Also score without target faces that have a copy in the source's training rows."
     )
     adapt: tuple[str, ...] = option(
-        (), "Also adapt runs to the target without its labels, NAME or NAME-unguarded; repeatable.", metavar="NAME"
+        (),
+        "Also score runs adapted to the target without its labels: NAME or NAME-unguarded, of "
+        "`fercache list adaptations`; repeatable.",
+        metavar="NAME",
     )
     folds: int | None = option(
         None,
-        "Instead, score each run inside its own source: train again on the other folds, by subject if known.",
+        "Score each run inside its own source instead, by training it again without each of K folds; a subject's faces "
+        "are in one fold.",
         metavar="K",
         ge=2,
         le=100,

@@ -82,17 +82,19 @@ class ExtractRequest(ContentOptions, EngineOptions):
         "Dataset to encode, NAME[:DOMAIN][+CORRUPTION[:SEVERITY]]; see `fercache datasets`.",
         shown="synthetic, all domains",
     )
-    root: Path | None = option(None, "Folder of the dataset. [default: as in fercache.toml]")
+    root: Path | None = option(
+        None, "Folder of the dataset; for manifest, its list file. [default: as in fercache.toml]"
+    )
     unlabelled: bool = option(
-        False, "Read no labels: a folder with images at any depth, or a list without a column of labels."
+        False, "Read no labels; the root is a folder with images at any depth, or a list without a label column."
     )
     faces: str | None = option(
         None,
-        "The images are photographs, whose faces this detector finds (auto, mtcnn, yunet:FILE), or this list of boxes "
-        "has (FILE.csv: image,left,top,right,bottom). [default: as in fercache.toml, else none]",
+        "For photographs instead of face crops: the detector that finds the faces (auto, mtcnn, yunet:FILE), or a list "
+        "of their boxes (FILE.csv: image,left,top,right,bottom). [default: as in fercache.toml, else none]",
         metavar="DETECTOR",
     )
-    which: Which = option(LARGEST, "Faces to take from a photograph; single: none if it has several.")
+    which: Which = option(LARGEST, "Faces to take from a photograph; single: the only one, none if there are several.")
     encoder: EncoderRequest = EncoderRequest()
     shifted: bool = option(
         True, "Also encode shifted images of the validation split, to select snapshots by. [default: shifted]"

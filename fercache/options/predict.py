@@ -17,16 +17,16 @@ _RENAMED = "note: --prompts now takes a prompt set; write --sentence for text. T
 class VideoOptions(Options):
     """How videos are read, and the camera instead of files."""
 
-    fps: float = option(5.0, "Frames per second that are looked at, of videos and of the camera.", gt=0, le=240)
+    fps: float = option(5.0, "Frames per second to look at, in videos and from the camera.", gt=0, le=240)
     smooth: float = option(
         0.4,
-        "Seconds before and after a frame of a video over which the probabilities of a face are averaged; of the "
-        "camera, before.",
+        "Average a face's probabilities over this many seconds before and after each video frame; from the camera, "
+        "before it only.",
         metavar="SECONDS",
         ge=0,
         le=60,
     )
-    webcam: bool = option(False, "Instead of files, show the expressions in front of the camera; Ctrl-C ends.")
+    webcam: bool = option(False, "Use the camera instead of files, and show it with the expressions; Ctrl-C ends.")
     camera: int = option(0, "Number of the camera.", ge=0)
 
 
@@ -41,7 +41,7 @@ class PredictRequest(Options):
     )
     faces: str = option(
         "auto",
-        "Detector that finds the faces in images that are no square crop, NAME[:FILE], or none.",
+        "Detector that finds the faces in images that are not square face crops, NAME[:FILE], or none.",
         metavar="DETECTOR",
         shown="mtcnn if it is installed",
     )
@@ -50,7 +50,7 @@ class PredictRequest(Options):
     )
     abstain_at: float | None = option(
         None,
-        "Answer 'unknown' so often that at most this share of the answers is wrong on source validation.",
+        "Answer 'unknown' often enough that, on source validation, at most this share of the other answers is wrong.",
         metavar="RISK",
         gt=0,
         lt=1,
@@ -62,7 +62,10 @@ class PredictRequest(Options):
     )
     sentences: tuple[str, ...] = option((), "Sentence to choose from; give two or more.", flag="sentence")
     adapt: str | None = option(
-        None, "Adapt the run to the last 1,024 faces as they come, without labels: center-balanced, ...", metavar="NAME"
+        None,
+        "Adapt the run to the last 1,024 faces as they come, without labels: NAME or NAME-unguarded, of "
+        "`fercache list adaptations`.",
+        metavar="NAME",
     )
     videos: VideoOptions = VideoOptions()
     encoder: EncoderRequest = EncoderRequest()
@@ -88,7 +91,7 @@ class PredictOutputs(Options):
     csv: Path | None = option(None, "Write a row per face, with box and all probabilities.", metavar="FILE.csv")
     json_file: Path | None = option(
         None,
-        "Write all that is known of each face, and of the model; - is the screen.",
+        "Write everything known about each face and the model; - is standard output.",
         flag="json",
         metavar="FILE.json",
     )

@@ -13,12 +13,13 @@ class SuggestRequest(Options):
     count: int = option(50, "Faces to label.", ge=1)
     purpose: Literal["estimate", "training"] = option(
         "estimate",
-        "What the labels are for: estimate scores of runs (a random sample with known probabilities), or training "
-        "(uncertain and diverse faces of every predicted expression, without those that a run has learned from).",
+        "What the labels are for: estimate, to estimate scores of runs (a random sample with known probabilities), or "
+        "training, for `train --few` (uncertain and diverse faces of every predicted expression, without those that a "
+        "run has learned from).",
         flag="for",
     )
     runs: tuple[str, ...] = option(
-        (), "Name or key of a run; repeatable.", flag="run", shown="one of every method, and the text"
+        (), "Name or key of a run; repeatable.", flag="run", shown="one of every method, and text similarity"
     )
     encoder: str | None = encoder_option()
     seed: int = option(0, "Seed of the sample.", ge=0)

@@ -70,7 +70,8 @@ class LearningOptions(Options):
     )
     few: Path | None = option(
         None,
-        "List of a few labelled faces of a target to learn from as well, as `fercache suggest TARGET` writes it.",
+        "List of a few labelled faces of a target to learn from as well, written by `fercache suggest TARGET "
+        "--for training`.",
         metavar="FILE.csv",
         in_key=False,
     )

@@ -60,7 +60,7 @@ class Predictions:
             else:
                 yield from zip(paths, self._of_images(paths), strict=True)
         if declined := self.predictor.classifier.declined:
-            print(f"not adapted at the end: {declined}", file=sys.stderr)
+            print(f"note: the run was not adapted to the last faces: {declined}", file=sys.stderr)
 
     def _of_images(self, paths: Sequence[Path]) -> Iterator[PredictedImage]:
         with progress("predict", len(paths), "image") as bar:
@@ -98,7 +98,7 @@ def predict(settings: Settings, request: PredictRequest) -> Predictions:
     predictor = Predictor(classifier, detector, threshold=threshold, no_detector=missing, settings=settings)
     predictions = Predictions(predictor, paths, request.videos, Camera(request.videos.camera) if webcam else None)
     if predictions.videos and not predictor.detector and request.faces != NO_DETECTOR:
-        raise UsageError(f"Videos need a detector of faces: {INSTALL}. --faces none takes each frame as one face.")
+        raise UsageError(f"Videos need a face detector: {INSTALL}. --faces none takes each frame as one face.")
     return predictions
 
 

@@ -215,7 +215,7 @@ def usable_detector(name: str | None) -> tuple[Detector | None, str]:
     except UsageError:
         if name != AUTO:
             raise
-    return None, f"is no square, so it may be more than a face, and no detector is installed ({INSTALL})"
+    return None, f"is not square, so it may show more than a face, and no detector is installed ({INSTALL})"
 
 
 def _blank(face: FoundFace | None) -> PredictedFace:
@@ -229,7 +229,7 @@ def _pixels(given: "bytes | Pixels | Image.Image") -> Pixels:
         return decode(given)
     if not isinstance(given, Image.Image):
         kinds = "a path, the bytes of a file, an (H, W, 3) uint8 array or an image of Pillow's"
-        raise UsageError(f"A {type(given).__name__} is no image. Give {kinds}.")
+        raise UsageError(f"A {type(given).__name__} is not an image. Give {kinds}.")
     try:
         given.load()
         return decode(as_rgb(given, given))

@@ -21,13 +21,15 @@ EVERY = Threshold()
 
 def check_asked(unknown_below: float | None, abstain_at: float | None, *, trained: bool) -> None:
     """Raises UsageError for both, for shares that are not between 0 and 1, and for a risk of a model without a run."""
-    for name, share in (("unknown_below", unknown_below), ("abstain_at", abstain_at)):
+    for name, share in (("--unknown-below", unknown_below), ("--abstain-at", abstain_at)):
         if share is not None and not 0 < share < 1:
             raise UsageError(f"{name} {share}: give a share between 0 and 1.")
     if unknown_below is not None and abstain_at is not None:
-        raise UsageError("unknown_below gives a threshold and abstain_at chooses one: give one or the other.")
+        raise UsageError("--unknown-below gives a threshold and --abstain-at chooses one: give one or the other.")
     if abstain_at is not None and not trained:
-        raise UsageError("abstain_at chooses a threshold on the source validation of a trained run: name one.")
+        raise UsageError(
+            "--abstain-at chooses a threshold on the source validation of a trained run: name a run or method."
+        )
 
 
 def chosen_threshold(

@@ -27,4 +27,4 @@ def show(camera: Camera, frame: PredictedFrame) -> None:
         if key in (ESCAPE, QUIT) or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
             camera.stop()
     except cv2.error:
-        say_once("note: lines without a window, since this OpenCV opens none; Ctrl-C ends.")
+        say_once("note: this OpenCV cannot open a window, so only lines are printed; Ctrl-C ends.")

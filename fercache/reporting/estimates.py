@@ -116,8 +116,8 @@ def estimates_table(found: Estimates) -> str:
             lines += folded(f"{count} by {estimator}: off by {error} points in accuracy on known domains left out.")
     for reason, count in Counter(each.why_not for each in found.runs if each.why_not).items():
         runs = "1 run" if count == 1 else f"{count} runs"
-        like = f"no dataset with labels in the cache is like {found.target}"
-        lines += folded(f"Cannot tell for {runs}: {like}: {reason}.", indent="")
+        like = f"no labelled dataset in the cache is like {found.target}"
+        lines += folded(f"No estimate for {runs}: {like}: {reason}.", indent="")
     if any(each.why_not for each in found.runs):
         lines.append("Label some of its faces instead, or score runs on more targets with labels.")
     return "\n".join(lines)

@@ -13,8 +13,9 @@ from fercache.errors import UsageError
 from fercache.loading.labelled_faces import searched_faces
 from fercache.loading.provenance import source_rows, split_rows
 from fercache.loading.run_config import RunConfig, SourcePart
-from fercache.loading.tables import holds, same_encoder
+from fercache.loading.tables import command_to_extract, holds, same_encoder
 from fercache.loading.targets import Target
+from fercache.options.extract import EncoderRequest
 from fercache.store.tables import FeatureTable, TableInfo
 
 
@@ -40,9 +41,10 @@ class CopySearch:
 
     def _search(self, run: str, part: SourcePart, scored: TableInfo, split: str) -> frozenset[str]:
         if part.key not in self._tables:
+            again = command_to_extract(part.name, EncoderRequest.of(scored.provenance["encoder_request"]))
             raise UsageError(
                 f"{run} was trained on a table of {part.name} that is no longer in the cache, so duplicates of its "
-                f"faces cannot be found. Run: fercache extract --dataset {part.name}"
+                f"faces cannot be found. Run: {again}"
             )
         source, target = self._read(self._tables[part.key].path), self._read(scored.path)
         rows = split_rows(target, split)
@@ -59,8 +61,10 @@ class CopySearch:
         fitting = (t for t in tables if holds(t, target.name.clean) and same_encoder(t.identity["encoder"], encoder))
         clean = next(fitting, None)
         if clean is None:
+            asked = EncoderRequest.of(own.provenance["encoder_request"])
+            again = command_to_extract(str(target.name.clean), asked, own.provenance)
             raise UsageError(
                 f"Duplicates in {target.name} are found in its clean images, and {target.name.clean} is not in the "
-                f"cache. Run: fercache extract --dataset {target.name.clean}"
+                f"cache. Run: {again}"
             )
         return clean

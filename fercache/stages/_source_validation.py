@@ -82,7 +82,10 @@ class SourceValidation:
             self._last = key, source
         source = self._last[1]
         if [part.table.clean_key for part in source.parts] != [part.key for part in config.parts]:
-            raise UsageError(f"{config.source} has changed in the cache since {config.name} was trained on it.")
+            raise UsageError(
+                f"{config.source} has changed in the cache since {config.name} was trained on it. Run the same "
+                "`fercache train` again."
+            )
         return source
 
 

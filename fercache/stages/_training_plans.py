@@ -203,7 +203,7 @@ def _task(source: Source, plugin: type[Head], head_name: str) -> Task:
         with_text = extract_command(source.table, DEFAULT_ENCODER)
         raise UsageError(
             f"{head_name} compares faces with text, but {source.table.provenance['encoder']} has no prompt table. "
-            f"Use an encoder that encodes text, such as the bundled one: {with_text}"
+            f"Choose another head, such as --head sigmoid-mask, or an encoder that encodes text: {with_text}"
         )
     crops = source.parts[0].crops
     dimension, side = source.faces.train.features.shape[1], crops.info.side if crops else None

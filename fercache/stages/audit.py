@@ -155,7 +155,9 @@ def _read_tables(settings: Settings, request: AuditRequest) -> dict[DatasetName,
     names = [DatasetName.parse(text) for text in request.datasets]
     for one, other in combinations(names, 2):
         if one.whole == other.whole and (one.split == other.split or "" in (one.split, other.split)):
-            raise UsageError(f"{one} and {other} overlap. Name each face once; every dataset is compared with itself.")
+            raise UsageError(
+                f"{one} and {other} overlap. Name one of them: every dataset is also compared with itself."
+            )
     tables = {n: read_table(find_table(settings.cache, str(n), request.encoder).path) for n in names}
     first, *others = tables
     for other in others:

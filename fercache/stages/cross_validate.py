@@ -108,11 +108,14 @@ def _cross_validated(settings: Settings, request: EvaluateRequest, config: RunCo
 def _faces(settings: Settings, config: RunConfig) -> tuple[LabelledFaces, FeatureTable]:
     """The labelled faces of the split that a run was trained on, and their table. Raises UsageError as above."""
     if len(config.parts) > 1:
-        raise UsageError(f"{config.name} has a pooled source, {config.source}: folds are of one dataset.")
+        raise UsageError(f"--folds needs a source of one dataset; {config.name} has a pooled source, {config.source}.")
     (part,) = config.parts
     info = find_table(settings.cache, part.name, config.encoder)
     if info.clean_key != part.key:
-        raise UsageError(f"{config.source} has changed in the cache since {config.name} was trained on it.")
+        raise UsageError(
+            f"{config.source} has changed in the cache since {config.name} was trained on it. Run the same "
+            "`fercache train` again."
+        )
     table, votes = read_table(info.path), "majority" if config.votes == VotePolicy.SOFT else config.votes
     labelling = Labelling(tuple(config.expressions), votes, config.labels)
     return labelled_faces(table, DatasetName.parse(part.name), part.split, labelling=labelling), table

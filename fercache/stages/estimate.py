@@ -106,7 +106,10 @@ def _configs(settings: Settings, info: TableInfo) -> dict[Path, RunConfig]:
             found[folder] = config
     if not found:
         encoder = info.provenance["encoder"]
-        raise UsageError(f"No finished run is on the features of {encoder}. Run: fercache train --encoder {encoder}")
+        raise UsageError(
+            f"No finished run uses the encoder {encoder}. "
+            f"Run: fercache train --source SOURCE --head sigmoid-mask --encoder {encoder}"
+        )
     return found
 
 

@@ -205,7 +205,7 @@ def _read(file: Path) -> "pd.DataFrame":
             raise UsageError(f"{file}: the columns {named[expression]} and {column} are both {expression}.")
         named[expression] = str(column)
     if len(named) < 2:
-        raise UsageError(f"{file} has columns for {len(named)} expressions; predictions need two or more.")
+        raise UsageError(f"{file}: expected columns for two or more expressions, found {len(named)}.")
     for expression, column in named.items():
         numbers = pd.to_numeric(rows[column], errors="coerce")
         for line, found in rows[column][~np.isfinite(numbers.to_numpy(float))].items():

@@ -101,7 +101,7 @@ def _refuse_labels(path: Path) -> None:
         filled = sum(bool(cells["label"]) for _, cells in named_rows(path, COLUMNS))
     except NoColumnError:
         raise UsageError(
-            f"{shown(path)} exists, and is no list of faces to label. Name another file with --out."
+            f"{shown(path)} exists, and is not a list of faces to label. Name another file with --out."
         ) from None
     if filled:
         raise UsageError(f"{shown(path)} has {filled} labels, which would be lost. Name another file with --out.")

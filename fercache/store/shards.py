@@ -281,6 +281,6 @@ class TableWriter:
         if len(quarantined) == self._plan.rows:
             folders = " and ".join(str(folder) for folder in (self._parts, rows_folder(self.path)) if folder.exists())
             raise FercacheError(
-                f"None of the {self._plan.rows} images could be read; {path} has the reasons. Fix them, "
+                f"None of the {self._plan.rows} images could be read; {path} has the reasons. Fix the images, "
                 f"delete {folders}, and run the same command again."
             )

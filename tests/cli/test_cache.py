@@ -94,7 +94,7 @@ def test_bytes_are_shown_and_freed(run: Run, scored: Path) -> None:
     assert "class-mean-none-0-" in outcome.err and "was scored on it" in outcome.err
     after = json.loads(done(run("cache", "du", "--json")))
     assert after["bytes"] < before["bytes"] and len(after["runs"]) == 1
-    refused(run("cache", "rm", "folder:office"), "'folder:office' is no run, table or dataset")
+    refused(run("cache", "rm", "folder:office"), "'folder:office' is not a run, table or dataset")
 
 
 def test_garbage_is_collected(run: Run, scored: Path, tmp_path: Path) -> None:

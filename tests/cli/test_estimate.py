@@ -18,7 +18,7 @@ def test_estimates_are_printed_and_written(run: Run, tmp_path: Path) -> None:
         run("extract", "--dataset", f"folder:{name}", "--root", root, "--encoder", "pixels")
     run("train", "--source", "folder:one", "--head", "knn", "--seeds", "0")
     few = run("estimate", "folder:asked")
-    assert few.code == 0 and "Cannot tell for 1 run" in few.out
+    assert few.code == 0 and "No estimate for 1 run" in few.out
     assert few.out.splitlines()[-1] == "next: fercache suggest folder:asked"
     run("evaluate", *(word for name in ("one", "two", "three") for word in ("--target", f"folder:{name}")))
     found = run("estimate", "folder:asked", "--csv", "found.csv", "--figure", "found.svg")

@@ -123,7 +123,7 @@ def test_a_model_without_some_expression_is_scored_on_what_both_know(run: Run, t
         (lambda t: t.assign(glee=0.5), "glee"),
         (lambda t: t.assign(happy=0.5), "happiness and happy are both happiness"),
         (lambda t: t.drop(columns="id"), "no column id"),
-        (lambda t: t[["id", "fear"]], "columns for 1 expressions"),
+        (lambda t: t[["id", "fear"]], "two or more expressions, found 1"),
         (lambda t: t.assign(**{c: 0.4 for c in t if c != "id"}), "these add up to 2.8"),
         (lambda t: t[:0], "no lines below its header"),
         (lambda t: t.assign(fear=1e39), "1e+39 is too large for a logit"),

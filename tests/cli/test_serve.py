@@ -55,7 +55,7 @@ def test_a_server_for_everyone_warns_unless_it_has_a_token(run: Run, monkeypatch
     monkeypatch.setattr("fercache.serving.serve.run", lambda app, listening: listening.close())
     monkeypatch.setattr("fercache.serving.serve._load", lambda *_: FakePredictor())
     options = ("serve", "--port", "0", "--host", "0.0.0.0")
-    assert "warning: everyone who reaches this machine" in run(*options).err
+    assert "warning: anyone who can reach this machine" in run(*options).err
     monkeypatch.setenv("FERCACHE_TOKEN", "secret")
     outcome = run(*options)
     assert outcome.code == 0 and "warning" not in outcome.err and "secret" not in outcome.out + outcome.err

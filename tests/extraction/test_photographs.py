@@ -175,7 +175,7 @@ def test_no_face_at_all_is_an_error(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     for number in range(3):
         Image.fromarray(photograph((), number)).save(tmp_path / "photos" / "happy" / f"{number}.png")
-    with pytest.raises(UsageError, match=r"no face in any of its 3 photographs, by squares.*leave out --faces"):
+    with pytest.raises(UsageError, match=r"no face in any of its 3 photographs, by squares.*--faces none"):
         extracted(settings, tmp_path / "photos")
 
 

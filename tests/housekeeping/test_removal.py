@@ -38,7 +38,7 @@ def test_tables_and_runs_by_any_of_their_names(tmp_path: Path, table: TableInfo)
         assert places(tmp_path, str(name)) == [table.path.name]
     assert len(places(tmp_path, "sigmoid-mask")) == 2
     assert len(places(tmp_path, "sigmoid-mask-1", "sigmoid-mask")) == 2
-    with pytest.raises(UsageError, match="'nothing' is no run, table or dataset"):
+    with pytest.raises(UsageError, match="'nothing' is not a run, table or dataset"):
         items_of(tmp_path, ["nothing"])
 
 

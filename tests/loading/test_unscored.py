@@ -131,5 +131,5 @@ def test_datasets_of_another_version_of_the_encoder_need_new_runs(
     assert (
         "folder:yours: extracted with another version of other, so 1 run on the features of other cannot be scored "
         "there. Extract the source with that version as well, then train again: "
-        "fercache train --source folder:mine --head class-mean\n"
+        "fercache train --source folder:mine --head class-mean --encoder other\n"
     ) in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_what_cannot_be_read_says_why_and_the_others_go_on(predictor: Predictor,
     assert [bool(image.unreadable) for image in found] == [True] * len(bad) + [False]
     assert "no such file" in found[0].unreadable and found[2].unreadable == "zero bytes"
     assert found[0].to_dict() == {"image": str(tmp_path / "none.png"), "unreadable": found[0].unreadable}
-    with pytest.raises(UsageError, match="A float is no image"):
+    with pytest.raises(UsageError, match="A float is not an image"):
         predictor([1.5])  # type: ignore[list-item]
 
 

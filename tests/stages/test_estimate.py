@@ -132,7 +132,7 @@ def test_without_known_domains_nothing_is_estimated(settings: Settings, folders:
     found = asked_about(settings, folders, list)
     assert [each.estimates for each in found.runs] == [{}]
     assert "0 unrelated known domains; 3 are needed" in found.runs[0].why_not
-    assert "Cannot tell for 1 run: no dataset with labels in the cache is" in estimates_table(found)
+    assert "No estimate for 1 run: no labelled dataset in the cache is" in estimates_table(found)
     assert max(map(len, estimates_table(found).splitlines())) <= 80
     assert list(estimates_frame(found.runs)["estimated_accuracy"]) == [None]
 

@@ -48,7 +48,8 @@ def trusted(request: EncoderRequest) -> tuple[EncoderRequest, str]:
         return request, ""
     problem = f"{device} computes wrong features: the least cosine of known faces is {cosine.min():.3f}"
     if request.device != "auto" or device == "cpu":
-        raise FercacheError(f"{problem}. Its results cannot be trusted: check its drivers, or use --device cpu.")
+        remedy = "reinstall PyTorch" if device == "cpu" else "check its drivers, or use --device cpu"
+        raise FercacheError(f"{problem}. Its results cannot be trusted: {remedy}.")
     checked, _ = trusted(request.but(device="cpu"))
     return checked, f"{problem}; using the processor instead"
 
