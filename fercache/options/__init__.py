@@ -19,8 +19,12 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def but(self, **changes: Any) -> Self:
-        """A copy with other values of some fields. Raises pydantic's ValidationError as the constructor does."""
-        return type(self)(**{**dict(self), **changes})
+        """A copy with other values of some fields; what was left to its default stays so.
+
+        Raises pydantic's ValidationError as the constructor does.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self)(**given | changes)
 
     def part(self, model: "type[Options]") -> dict[str, Any]:
         """The values of the fields of another `model` that this one has as well, by name."""

@@ -98,7 +98,7 @@ class TrainRequest(LearningOptions, EngineOptions):
         ("sigmoid-mask", "text-similarity"),
         "Head to train; repeatable.",
         flag="head",
-        shown="sigmoid-mask and text-similarity",
+        shown="sigmoid-mask, and text-similarity where the encoder has text",
     )
     source: SourceName = option(
         "synthetic:studio",

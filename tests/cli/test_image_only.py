@@ -44,6 +44,14 @@ def test_heads_without_text_are_trained_and_scored(extracted: Run) -> None:
     assert (main.n == 35).all() and main.accuracy.between(0, 1).all()
 
 
+def test_without_a_request_for_heads_those_with_text_are_left_out(extracted: Run) -> None:
+    trained = extracted("train", "--source", "folder:studio", "--seeds", "0", "--set", "epochs=1")
+    assert trained.code == 0, trained.err
+    assert "note: text-similarity is left out: " + ENCODER in " ".join(trained.err.split())
+    (folder,) = Path("cache/runs").iterdir()
+    assert "-folder-studio-sigmoid-mask-" in folder.name
+
+
 def test_a_stored_memory_names_own_images(extracted: Run, studio_folder: Path) -> None:
     folder = extracted("train", "--source", "folder:studio", "--head", "knn", "--seeds", "0").out.splitlines()[0]
     outcome = extracted("predict", studio_folder / "train" / "happiness", "--run", folder, "--csv", "faces.csv")
