@@ -28,9 +28,9 @@ def warn_encoded_again(tables: Sequence[TableInfo], identity: Mapping[str, Any],
     done = before.provenance
     took = f" (about {done['seconds'] / done['encoded'] * faces:,.0f} s last time)" if done.get("encoded") else ""
     say_once(
-        f"{identity['dataset']}: {before.path.name} has the same faces by another version of {encoder} (different: "
-        f"{differing}), so its rows cannot be reused: {faces:,} faces are encoded again{took}. Both tables are kept; "
-        "`train` uses the new one. To keep using the old one, stop now and do not extract."
+        f"note: {identity['dataset']}: {before.path.name} has the same faces by another version of {encoder} "
+        f"(different: {differing}), so its rows cannot be reused: {faces:,} faces are encoded again{took}. "
+        "Both tables are kept; `train` uses the new one. To keep using the old one, stop now and do not extract."
     )
 
 
@@ -56,7 +56,7 @@ def warn_trained_again(
     seconds = sum(config.seconds for config, _ in found)
     reasons = "; ".join(dict.fromkeys(reason for _, reason in found))
     say_once(
-        f"{len(found)} of {len(folders)} runs were trained by an earlier version ({names}), under other keys: "
+        f"note: {len(found)} of {len(folders)} runs were trained by an earlier version ({names}), under other keys: "
         f"{reasons}. They are trained again (about {seconds:,.0f} s last time) and appear beside the earlier ones as "
         "another method; `fercache cache gc` removes those whose scores the new ones have too. To train nothing again, "
         "stop now."

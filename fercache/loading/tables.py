@@ -90,9 +90,9 @@ def _dataset_and_encoder(table: TableInfo) -> tuple[Any, ...]:
 def _warn_of_others(taken: TableInfo, others: Sequence[TableInfo]) -> None:
     older = ", ".join(f"{table.path.name} ({_when(table)})" for table in others)
     say_once(
-        f"{taken.identity['dataset']} has different tables by the same encoder: using {taken.path.name}, which was "
-        f"requested last ({_when(taken)}), not {older}. To use another one, repeat its `fercache extract`; to remove "
-        f"one: fercache cache rm {others[0].path.stem.rpartition('-')[2]}",
+        f"note: {taken.identity['dataset']} has different tables by the same encoder: using {taken.path.name}, "
+        f"which was requested last ({_when(taken)}), not {older}. To use another one, repeat its "
+        f"`fercache extract`; to remove one: fercache cache rm {others[0].path.stem.rpartition('-')[2]}",
     )
 
 

@@ -243,7 +243,7 @@ def _fill_trunk(head: Head, chosen: HeadSettings) -> None:
     if isinstance(chosen, TrunkSettings) and isinstance(trunk, Trunk) and chosen.trunk_weights != RANDOM:
         unused = trunk.load_weights(chosen.trunk_weights)
         if unused:
-            say_once(f"{chosen.trunk_weights}: entries that {chosen.trunk} does not use: {listed(unused)}")
+            say_once(f"note: {chosen.trunk_weights}: entries that {chosen.trunk} does not use: {listed(unused)}")
 
 
 @dataclass(frozen=True)
