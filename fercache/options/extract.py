@@ -10,8 +10,10 @@ from fercache.errors import UsageError, first_problem
 from fercache.options import EngineOptions, Options, device_option, option
 from fercache.policies import LARGEST, Which
 
-BUNDLED, FIRST_BUNDLED, CURRENT_BUNDLED = "bundled", "bundled@1", "bundled@2"
-"""The bundled encoder, and what the cache calls it: a later version must not change what a run was trained on."""
+BUNDLED = "bundled"
+BUNDLED_VERSIONS = ("bundled@1", "bundled@2", "bundled@3")
+"""What the cache calls the bundled encoder, the last being the current one: a later version must not change what a run
+was trained on."""
 
 
 class EncoderOptions(Options):
@@ -34,7 +36,7 @@ class EncoderRequest(EncoderOptions):
 
     def stored(self) -> dict[str, Any]:
         """As JSON, to repeat the request from any folder."""
-        name = CURRENT_BUNDLED if self.name == BUNDLED else self.name
+        name = BUNDLED_VERSIONS[-1] if self.name == BUNDLED else self.name
         return {**self.model_dump(), "name": name, "weights": str(self.weights.resolve()) if self.weights else None}
 
     @classmethod
@@ -44,7 +46,7 @@ class EncoderRequest(EncoderOptions):
         What was stored without a version is the first one.
         """
         asked = {name: stored[name] for name in ("name", "weights", "preprocessing")}
-        asked["name"] = {BUNDLED: FIRST_BUNDLED, CURRENT_BUNDLED: BUNDLED}.get(asked["name"], asked["name"])
+        asked["name"] = {BUNDLED: BUNDLED_VERSIONS[0], BUNDLED_VERSIONS[-1]: BUNDLED}.get(asked["name"], asked["name"])
         try:
             return cls.model_validate({**asked, "device": device, "precision": precision})
         except ValidationError as error:

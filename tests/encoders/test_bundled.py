@@ -14,7 +14,7 @@ from PIL import Image
 from fercache.encoders.bundled import Bundled, captions, card, curves, resuming, scores, train, weights, wordings
 from fercache.encoders.bundled.batches import RealBatches
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
-from fercache.encoders.bundled.recipe import TrainingRecipe
+from fercache.encoders.bundled.recipe import Phase, TrainingRecipe
 from fercache.encoders.bundled.train import Training, Words, scale_output
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
@@ -22,7 +22,9 @@ from fercache.identity import file_hash
 from fercache.options.extract import EncoderRequest
 from fercache.synthetic_faces import DOMAINS, STYLES
 
-SMALL = TrainingRecipe(steps=1, finish_steps=1, processes=1, real_batch=4, drawn_batch=4, sizes=((1.0, 32),), warm_up=1)
+ROUGH = Phase(1, 1.0, 1, sizes=((1.0, 32),), adjustment=0.4, gentle=False)
+GENTLE = dataclasses.replace(ROUGH, gentle=True)
+SMALL = TrainingRecipe(phases=(ROUGH, GENTLE), processes=1, real_batch=4, drawn_batch=4)
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +55,16 @@ def test_the_card_holds_the_recipe() -> None:
 
 def test_what_was_made_by_a_version_stays_of_that_version() -> None:
     now, before = EncoderRequest(device="cpu"), {"name": "bundled", "weights": None, "preprocessing": "clip"}
-    assert now.stored()["name"] == "bundled@2" and EncoderRequest.of(now.stored()).name == "bundled"
+    assert now.stored()["name"] == "bundled@3" and EncoderRequest.of(now.stored()).name == "bundled"
     first = Bundled.load(EncoderRequest.of(before, device="cpu"))
     assert first.name == "bundled-1" and first.identity()["weights_sha256"] == card("bundled@1")["weights_sha256"]
-    again = EncoderRequest.of(EncoderRequest(name="bundled@1").stored())
-    assert again.name == "bundled@1"
+    assert first.image_size == 64
+    for name in ("bundled@1", "bundled@2"):
+        assert EncoderRequest.of(EncoderRequest(name=name).stored()).name == name
 
 
 def test_what_was_seen_reaches_the_encoder(encoder: Bundled) -> None:
-    assert "ferplus@train" in encoder.seen and encoder.name == "bundled" and encoder.image_size == 64
+    assert "ferplus@train" in encoder.seen and encoder.name == "bundled" and encoder.image_size == 48
 
 
 def test_plain_open_clip_gives_the_same_features(encoder: Bundled) -> None:
@@ -116,12 +119,13 @@ def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None
         after = training.model.state_dict()
         assert sum(not torch.equal(before[key], after[key]) for key in before) > len(before) / 2
         scale_output(training.model, training.real.pixels)
-        weights.save(after, training.words.ids, tmp_path / f"{name}.safetensors")
+        weights.save(after, training.words.ids, tmp_path / f"{name}.safetensors", side=32)
         states.append(weights.read(tmp_path / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     encoder = Bundled.load(EncoderRequest(weights=tmp_path / "one.safetensors", device="cpu"))
     features = scores.encode(encoder, real_faces(24).pixels[:20])
     assert np.linalg.norm(features, axis=1).mean() == pytest.approx(10, rel=0.05) and encoder.name == "bundled--one"
+    assert encoder.image_size == 32
 
 
 def test_a_stopped_training_continues_as_if_it_had_not_been_stopped(
@@ -143,6 +147,24 @@ def test_a_stopped_training_continues_as_if_it_had_not_been_stopped(
     assert all(torch.equal(averages[0][key], averages[1][key]) for key in averages[0])
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_phase_with_a_restart_begins_from_the_averages(
+    restart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = dataclasses.replace(SMALL, phases=(ROUGH, dataclasses.replace(GENTLE, restart=restart)))
+    training = Training(recipe, real_faces(), draw_faces(1, 6, STYLES))
+    loss, same = training.loss, list[bool]()
+
+    def watched(step: int) -> dict[str, torch.Tensor]:
+        state = training.model.state_dict()
+        same.append(all(torch.equal(state[name], value) for name, value in training.average.items()))
+        return loss(step)
+
+    monkeypatch.setattr(training, "loss", watched)
+    training.run(tmp_path / weights.FILE)
+    assert same == [True, restart]
+
+
 def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
     path = tmp_path / resuming.FILE
     assert resuming.read(path, {"seed": 1}) is None
@@ -157,11 +179,14 @@ def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
 
 def test_the_recipe_ends_at_full_size_with_a_rate_of_nothing() -> None:
     recipe = TrainingRecipe()
-    last = recipe.steps + recipe.finish_steps - 1
-    assert [recipe.size(step) for step in (0, recipe.steps // 2, recipe.steps, last)] == [40, 48, 64, 64]
-    assert max(map(recipe.rate, range(last))) <= 1 and recipe.rate(recipe.warm_up) > 0.9
-    assert recipe.rate(recipe.steps - 1) < 1e-4 and recipe.rate(last) < 1e-4
-    assert 0.2 < recipe.rate(recipe.steps + recipe.finish_warm_up) <= recipe.finish_rate
+    ends = [sum(phase.steps for phase in recipe.phases[: n + 1]) - 1 for n in range(len(recipe.phases))]
+    assert ends[-1] == recipe.steps - 1 and recipe.size(ends[-1]) == weights.architecture()["vision_cfg"]["image_size"]
+    assert [recipe.size(step) for step in (0, 3_000, 6_000)] == [40, 48, 64]
+    assert max(map(recipe.rate, range(recipe.steps))) <= 1 and recipe.rate(200) > 0.9
+    assert all(recipe.rate(end) < 1e-4 for end in ends)
+    assert 0.2 < recipe.rate(6_050) <= 0.25
+    with pytest.raises(IndexError, match=f"{recipe.steps} steps"):
+        recipe.phase(recipe.steps)
 
 
 def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
@@ -170,10 +195,12 @@ def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
     votes = np.zeros((4_000, len(VOTE_COLUMNS)), np.int16)
     chosen = random.choice(len(EXPRESSIONS), len(votes), p=np.array([8, 1, 1, 20, 4, 2, 30, 1]) / 67)
     votes[np.arange(len(votes)), [VOTE_COLUMNS.index(EXPRESSIONS[each]) for each in chosen]] = 10
-    recipe = dataclasses.replace(SMALL, real_batch=20_000, mixed_share=0.0, balance=0.5, adjustment=0.4)
+    recipe = dataclasses.replace(SMALL, real_batch=20_000, mixed_share=0.0, balance=0.5)
     batches = RealBatches(recipe, RealFaces(np.zeros((len(votes), 64, 64), np.uint8), votes))
     rows = torch.multinomial(batches.chance, recipe.real_batch, replacement=True)
-    learnt = batches.votes[rows].mean(dim=0).log() - batches.adjustment  # softmax(learnt + adjustment) is what was seen
+    learnt = batches.votes[rows].mean(dim=0).log() - batches.adjustment(
+        0
+    )  # softmax(learnt + adjustment) is what was seen
     expected = 0.6 * batches.votes.mean(dim=0).log()
     torch.testing.assert_close(learnt.softmax(dim=0), expected.softmax(dim=0), rtol=0.15, atol=0.005)
 
@@ -196,12 +223,12 @@ def test_the_course_of_a_training_is_drawn(tmp_path: Path, capsys: pytest.Captur
         votes = ["10" if column == each else "0" for each in range(len(VOTE_COLUMNS))]
         lines.append(",".join(["PublicTest", f"{column}.png", *votes]))
     (root / "fer2013new.csv").write_text("\n".join(lines) + "\n")
-    for step in (500, 7_400):
+    for step in (500, 12_600):
         shutil.copy(weights.FOLDER / weights.FILE, out / f"bundled-{step:05}.safetensors")
     (out / train.HISTORY).write_text("step,real,seconds\n25,2.0,9\n50,1.5,18\n")
     curves.main(["--ferplus", str(root), "--out", str(out)])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" accuracy")[0] for line in lines] == ["step 500 size 40", "step 7400 size 64"]
+    assert [line.split(" accuracy")[0] for line in lines] == ["step 500 size 40", "step 12600 size 48"]
     with Image.open(out / curves.PICTURE) as picture:
         assert picture.width > 2 * picture.height
 
@@ -231,7 +258,7 @@ def test_wrong_weights_and_roots(tmp_path: Path) -> None:
         Bundled.load(EncoderRequest(weights=tmp_path / "text.safetensors", device="cpu"))
     model = weights.build().state_dict()
     words = model[weights.EMBEDDING][:1].clone()
-    weights.save({**model, weights.EMBEDDING: words}, torch.tensor([10**6]), tmp_path / "odd.safetensors")
+    weights.save({**model, weights.EMBEDDING: words}, torch.tensor([10**6]), tmp_path / "odd.safetensors", side=48)
     with pytest.raises(UsageError, match=r"odd\.safetensors does not fit the bundled encoder"):
         Bundled.load(EncoderRequest(weights=tmp_path / "odd.safetensors", device="cpu"))
     with pytest.raises(UsageError, match="is not FERPlus"):

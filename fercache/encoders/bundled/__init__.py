@@ -1,4 +1,4 @@
-"""The small CLIP that ships with the package: 64 x 64 pixels, offline, trained by `train.py` in this folder."""
+"""The small CLIP that ships with the package: 48 x 48 pixels, offline, trained by `train.py` in this folder."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import numpy as np
 import open_clip
 from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg
+from safetensors import SafetensorError
 from torch import nn
 
 from fercache.encoders.bundled import weights
@@ -71,11 +72,11 @@ def checkpoint(path: Path) -> Checkpoint:
     shipped = path.parent == weights.FOLDER
     if shipped and not path.is_file():
         raise UsageError(f"{path}: no such file. The weights ship with the package: reinstall fercache.")
-    config = weights.architecture()
     model = weights.build()
     try:
         model.load_state_dict(weights.read(path))
-    except (RuntimeError, KeyError, ValueError, IndexError) as error:
+        config = weights.architecture(weights.side_of(path))
+    except (RuntimeError, KeyError, ValueError, IndexError, SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise UsageError(
             f"{path} does not fit the bundled encoder ({reason}). Expected a file written by its train.py."

@@ -13,7 +13,7 @@ from fercache.encoders.bundled.recipe import TrainingRecipe
 class RealBatches:
     """FERPlus faces with the shares of their votes; rare expressions come more often than they are.
 
-    `adjustment` (8,) belongs to the logits in training: see `TrainingRecipe`.
+    `adjustment` is added to the logits in training: see `Phase`.
     """
 
     def __init__(self, recipe: TrainingRecipe, faces: RealFaces) -> None:
@@ -24,22 +24,27 @@ class RealBatches:
         frequency = self.votes.mean(dim=0).clamp_min(1e-4)
         self.chance = (self.votes * frequency**-recipe.balance).sum(dim=1)
         sampled = (self.chance[:, None] * self.votes).sum(dim=0).clamp_min(1e-4) / self.chance.sum()
-        self.adjustment = sampled.log() - (1 - recipe.adjustment) * frequency.log()
+        self._frequency, self._sampled = frequency.log(), sampled.log()
+
+    def adjustment(self, step: int) -> Tensor:
+        """(8,), one number for each expression."""
+        phase, _ = self.recipe.phase(step)
+        return self._sampled - (1 - phase.adjustment) * self._frequency
 
     def take(self, step: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) faces and (B, 8) shares of the votes."""
-        recipe, finishing = self.recipe, self.recipe.finishing(step)
+        recipe, (phase, _) = self.recipe, self.recipe.phase(step)
         count = recipe.real_batch // recipe.processes
         rows = torch.multinomial(self.chance, count, replacement=True, generator=generator)
         mirrored = torch.rand(count, generator=generator) < 0.5
-        zoom, degrees = ((0.85, 1.15), 10) if finishing else ((0.75, 1.3), 18)
+        zoom, degrees = ((0.85, 1.15), 10) if phase.gentle else ((0.75, 1.3), 18)
         original, size = self.pixels[rows].float() / 255, recipe.size(step)
         faces, votes = augment.moved(original, mirrored, size, generator, zoom=zoom, degrees=degrees), self.votes[rows]
-        plain = int(recipe.plain_share * count) if finishing else 0
+        plain = int(recipe.plain_share * count) if phase.gentle else 0
         faces[plain:] = augment.degraded(augment.relit(faces[plain:], generator), recipe.degraded_share, generator)
         order = torch.randperm(count, generator=generator)  # else only degraded faces would be mixed
         faces, votes = faces[order], votes[order]
-        if not finishing:
+        if not phase.gentle:
             faces, votes = augment.mixed(faces, votes, recipe.mixed_share, generator)
         return augment.erased(augment.tinted(faces, 0.5, generator), 0.4, generator), votes
 

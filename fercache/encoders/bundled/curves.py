@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         size, encoder = recipe.size(step - 1), Bundled.load(EncoderRequest(weights=path))
         scored = on_ferplus(encoder, options.ferplus, "validation", side=size)
         rows.append({"step": step, "size": size, **{name: scored[name] for name in SCORES}})
-        print(*(f"{name} {value:.4g}" for name, value in rows[-1].items()), flush=True)
+        print(*(f"{name} {round(value, 4)}" for name, value in rows[-1].items()), flush=True)
     validation = pd.DataFrame(rows)
     history = pd.read_csv(options.out / HISTORY).drop_duplicates("step", keep="last")
     draw(history, validation, options.out / PICTURE)

@@ -16,14 +16,15 @@ from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.synthetic_faces import describe, draw, sample_face
 
-SIZE = 64
+SIZE, FERPLUS_SIZE = 64, 48
+"""Pixels of the faces in training, and of FERPlus's own."""
 FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 VOTE_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 
 
 class RealFaces(NamedTuple):
-    """Grey `pixels` (N, 64, 64) uint8 and their `votes` (N, 10) in the order of `VOTE_COLUMNS`."""
+    """Grey `pixels` (N, S, S) uint8 and their `votes` (N, 10) in the order of `VOTE_COLUMNS`."""
 
     pixels: NDArray[np.uint8]
     votes: NDArray[np.int16]
@@ -36,17 +37,17 @@ class RealFaces(NamedTuple):
         return shares
 
 
-def read_ferplus(root: Path, split: str) -> RealFaces:
-    """One split of FERPlus, resized to 64 x 64. Raises UsageError if `root` is not FERPlus."""
+def read_ferplus(root: Path, split: str, side: int = SIZE) -> RealFaces:
+    """One split of FERPlus, resized to `side` pixels. Raises UsageError if `root` is not FERPlus."""
     listing = root / "fer2013new.csv"
     if not listing.is_file():
         raise UsageError(f"{root} is not FERPlus: it has no fer2013new.csv. Give its folder: --ferplus ROOT.")
     with listing.open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["Usage"] == USAGES[split] and row["Image name"]]
-    pixels = np.empty((len(rows), SIZE, SIZE), np.uint8)
+    pixels = np.empty((len(rows), side, side), np.uint8)
     for place, row in zip(pixels, rows, strict=True):
         with Image.open(root / FOLDERS[split] / row["Image name"]) as image:
-            place[:] = np.asarray(image.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+            place[:] = np.asarray(image.convert("L").resize((side, side), Image.Resampling.BICUBIC))
     return RealFaces(pixels, np.array([[row[column] for column in VOTE_COLUMNS] for row in rows]).astype(np.int16))
 
 

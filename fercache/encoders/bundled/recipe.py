@@ -5,34 +5,56 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A part of a training, with its own warm-up and cosine.
+
+    `peak` is a share of the recipe's rates. `sizes` are pairs of a share of the steps and the side of the images until
+    then. The logits are adjusted so that the network learns p(expression | face) / p(expression) ** `adjustment` (Menon
+    et al., 2021). A network this small does not fit faces that are changed much: in a `gentle` phase, `plain_share` of
+    the real faces are only moved, and none are mixed. A phase with `restart` begins from the averaged weights, with a
+    new optimizer.
+    """
+
+    steps: int
+    peak: float
+    warm_up: int
+    sizes: tuple[tuple[float, int], ...]
+    adjustment: float
+    gentle: bool = True
+    restart: bool = False
+
+    def size(self, step: int) -> int:
+        """The side of the images of a step of this phase, in pixels."""
+        return next((size for share, size in self.sizes if step < share * self.steps), self.sizes[-1][1])
+
+    def rate(self, step: int) -> float:
+        """The share of the recipe's rates at a step of this phase."""
+        return self.peak * min(1.0, (step + 1) / self.warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / self.steps))
+
+
+FROM_SCRATCH = Phase(6_000, 1.0, 200, sizes=((0.4, 40), (0.75, 48), (1.0, 64)), adjustment=0.4, gentle=False)
+FINISH = Phase(1_400, 0.25, 50, sizes=((1.0, 64),), adjustment=0.4)
+SECOND_ROUND = Phase(5_200, 0.4, 100, sizes=((1.0, 48),), adjustment=0.2, restart=True)
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """Everything that determines the weights, except the order in which threads add up.
 
-    `sizes` are pairs of a share of the steps and the side of the images until then. Rare expressions are sampled by the
-    power `balance` of their inverse frequency, and the logits are adjusted so that the network learns
-    p(expression | face) / p(expression) ** `adjustment` (Menon et al., 2021).
-
-    A network this small does not fit faces that are changed so much: in the last `finish_steps`, at `finish_rate` of
-    the rates, `plain_share` of the real faces are only moved, and none are mixed.
+    Rare expressions are sampled by the power `balance` of their inverse frequency.
     """
 
     seed: int = 20_021
     drawn_faces: int = 36_000
-    steps: int = 6_000
-    finish_steps: int = 1_400
+    phases: tuple[Phase, ...] = (FROM_SCRATCH, FINISH, SECOND_ROUND)
     processes: int = 2  # share each batch; with one thread each they wait for each other only once a step
     real_batch: int = 288
     drawn_batch: int = 80
     image_rate: float = 2e-3
     text_rate: float = 1e-3
     weight_decay: float = 0.05
-    warm_up: int = 200
-    finish_rate: float = 0.25
-    finish_warm_up: int = 50
-    sizes: tuple[tuple[float, int], ...] = ((0.4, 40), (0.75, 48), (1.0, 64))
     averaging: float = 0.998
     balance: float = 0.3
-    adjustment: float = 0.4
     attributes_per_step: int = 5
     smoothing: float = 0.05
     mixed_share: float = 0.25
@@ -43,18 +65,30 @@ class TrainingRecipe:
     attribute_weight: float = 1.0
     caption_weight: float = 0.3
 
+    @property
+    def steps(self) -> int:
+        """All steps of the training."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase(self, step: int) -> tuple[Phase, int]:
+        """The phase of a step of the training, and the step within the phase."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        raise IndexError(f"the training has {self.steps} steps")
+
     def size(self, step: int) -> int:
         """The side of the images of a step, in pixels."""
-        return next((size for share, size in self.sizes if step < share * self.steps), self.sizes[-1][1])
-
-    def finishing(self, step: int) -> bool:
-        """Whether a step is one of the last, with gentler changes."""
-        return step >= self.steps
+        phase, within = self.phase(step)
+        return phase.size(within)
 
     def rate(self, step: int) -> float:
-        """The share of the rates at a step: a linear warm-up, then a cosine, in both parts."""
-        if self.finishing(step):
-            step, steps, warm_up, peak = step - self.steps, self.finish_steps, self.finish_warm_up, self.finish_rate
-        else:
-            steps, warm_up, peak = self.steps, self.warm_up, 1.0
-        return peak * min(1.0, (step + 1) / warm_up) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        """The share of the rates at a step."""
+        phase, within = self.phase(step)
+        return phase.rate(within)
+
+    def restarts(self, step: int) -> bool:
+        """Whether the training begins again from the averaged weights before this step."""
+        phase, within = self.phase(step)
+        return phase.restart and within == 0

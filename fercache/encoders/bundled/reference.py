@@ -1,6 +1,6 @@
 """A check of the device: a few faces with known features are encoded before anything else.
 
-`reference.safetensors` holds synthetic faces (8, 64, 64, 3) uint8 and the bundled encoder's features of them (8, 512)
+`reference.safetensors` holds synthetic faces (8, S, S, 3) uint8 and the bundled encoder's features of them (8, 512)
 in fp32; run `python -m fercache.encoders.bundled.reference` to rewrite it after the weights change.
 """
 
@@ -68,7 +68,7 @@ def write() -> None:
     drawn = (
         draw(
             sample_face(0, number, DOMAINS[number % len(DOMAINS)], expression=EXPRESSIONS[number % len(EXPRESSIONS)]),
-            64,
+            encoder.image_size,
         )
         for number in range(FACES)
     )

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from fercache.encoders import TextEncoder
 from fercache.encoders.bundled.captions import VALUES
-from fercache.encoders.bundled.faces import SIZE, VOTE_COLUMNS, SyntheticFaces, draw_faces, read_ferplus
+from fercache.encoders.bundled.faces import FERPLUS_SIZE, VOTE_COLUMNS, SyntheticFaces, draw_faces, read_ferplus
 from fercache.expressions import EXPRESSIONS
 from fercache.options.extract import EncoderRequest
 from fercache.prompts import prompt_set
@@ -59,22 +58,23 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled
 
 
-def encode(encoder: TextEncoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N, S, S) or (N, S, S, 3) uint8 of the encoder's own size -> (N, D)."""
-    faces = pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=3)
+def encode(encoder: TextEncoder, pixels: NDArray[np.uint8], side: int | None = None) -> NDArray[np.float32]:
+    """(N, S, S) or (N, S, S, 3) uint8 -> (N, D), at `side` pixels, by default the encoder's own."""
+    coloured = pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=3)
+    faces = np.stack([encoder.preprocess(face, side) for face in coloured])
     return np.concatenate([encoder.encode_images(faces[at : at + 128]) for at in range(0, len(faces), 128)])
 
 
-def on_ferplus(encoder: TextEncoder, root: Path, split: str, side: int = SIZE) -> dict[str, Any]:
+def on_ferplus(encoder: TextEncoder, root: Path, split: str, side: int | None = None) -> dict[str, Any]:
     """Accuracy and mean class recall over eight and over seven expressions, labels by majority, prompts `faces`.
 
-    The images are reduced to `side` pixels, if it is less than the encoder's own.
+    The images have `side` pixels, by default the encoder's own.
     """
-    real = read_ferplus(root, split)
+    real = read_ferplus(root, split, FERPLUS_SIZE)
     labels = voted_labels(EXPRESSIONS, real.votes, [f"new:{name}" for name in VOTE_COLUMNS])
     prompts = prompt_set("faces")
     text = np.stack([encoder.encode_texts(prompts[name]).mean(axis=0) for name in EXPRESSIONS])
-    features, truth = encode(encoder, reduced(real.pixels[labels.kept], side)), labels.index[labels.kept]
+    features, truth = encode(encoder, real.pixels[labels.kept], side), labels.index[labels.kept]
     likeness = unit(features) @ unit(text).T
     seven = truth < len(EXPRESSIONS) - 1  # without contempt, the last
     return {
@@ -82,15 +82,6 @@ def on_ferplus(encoder: TextEncoder, root: Path, split: str, side: int = SIZE) -
         "seven_expressions": _scored(truth[seven], likeness[seven, :-1]),
         "mean_norm": round(float(np.linalg.norm(features, axis=1).mean()), 3),
     }
-
-
-def reduced(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """(N, S, S) -> (N, side, side)."""
-    if pixels.shape[1] == side:
-        return pixels
-    faces = torch.from_numpy(pixels)[:, None].float()
-    small = torch.nn.functional.interpolate(faces, size=(side, side), mode="bilinear", antialias=True)
-    return small[:, 0].round().byte().numpy()
 
 
 def _scored(truth: NDArray[np.int64], likeness: NDArray[np.float32]) -> dict[str, Any]:

@@ -120,7 +120,9 @@ class Training:
             embedded: Tensor = self.model.encode_text(words)
         return nn.functional.normalize(embedded.float(), dim=1)
 
-    def expression_loss(self, real: Tensor, votes: Tensor, drawn: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
+    def expression_loss(
+        self, real: Tensor, votes: Tensor, drawn: Tensor, expression: Tensor, *, adjustment: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Soft cross-entropy over the expressions, on real and on synthetic faces, for two forms of sentence."""
         scale, count = self.model.logit_scale.exp(), len(EXPRESSIONS)
         smoothed = torch.full((len(expression), count), self.recipe.smoothing / count)
@@ -128,7 +130,7 @@ class Training:
         sentences = [text for _ in range(2) for text in captions.expression_sentences(EXPRESSIONS, self.random)]
         losses = [
             (
-                soft_cross_entropy(scale * real @ text.T + self.real.adjustment, votes),
+                soft_cross_entropy(scale * real @ text.T + adjustment, votes),
                 soft_cross_entropy(scale * drawn @ text.T, smoothed),
             )
             for text in self.texts(sentences).split(count)
@@ -178,7 +180,9 @@ class Training:
             features = self.model.encode_image(pixels.contiguous(memory_format=torch.channels_last))
         features = nn.functional.normalize(features.float(), dim=1)
         of_real, of_drawn = features[: len(real)], features[len(real) :]
-        real_loss, drawn_loss = self.expression_loss(of_real, votes, of_drawn, drawn.expression)
+        real_loss, drawn_loss = self.expression_loss(
+            of_real, votes, of_drawn, drawn.expression, adjustment=self.real.adjustment(step)
+        )
         return {
             "real": real_loss,
             "drawn": drawn_loss,
@@ -210,7 +214,10 @@ class Training:
             "attributes": recipe.attribute_weight,
             "captions": recipe.caption_weight,
         }
-        for step in range(self._restore(path, optimizer), recipe.steps + recipe.finish_steps):
+        for step in range(self._restore(path, optimizer), recipe.steps):
+            if recipe.restarts(step):
+                self.model.load_state_dict(self.average)
+                optimizer = self.optimizer()
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * recipe.rate(step)
             terms = self.loss(step)
@@ -242,9 +249,9 @@ class Training:
         if self.rank == 0:
             state = {"model": self.model.state_dict(), "average": self.average, "optimizer": optimizer.state_dict()}
             resuming.save(path.with_name(resuming.FILE), asdict(self.recipe), {"step": step, **state})
-            weights.save(self.average, self.words.ids, path)
-            if step % KEEP_EVERY == 0:
-                weights.save(self.average, self.words.ids, path.with_name(f"{path.stem}-{step:05}{path.suffix}"))
+            kept = path.with_name(f"{path.stem}-{step:05}{path.suffix}")
+            for each in (path, kept) if step % KEEP_EVERY == 0 else (path,):
+                weights.save(self.average, self.words.ids, each, side=self.recipe.size(step - 1))
 
     def _share_gradients(self) -> None:
         """Average the gradients over the processes."""
@@ -319,8 +326,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         training = train(0, job)
         for process in others:
             process.join()
-    scale_output(training.model, training.real.pixels)
-    weights.save(training.model.state_dict(), training.words.ids, path)
+    side = recipe.size(recipe.steps - 1)
+    scale_output(training.model, torch.from_numpy(read_ferplus(options.ferplus, "train", side).pixels)[:, None])
+    weights.save(training.model.state_dict(), training.words.ids, path, side=side)
     (options.out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2) + "\n")
 
 
