@@ -123,7 +123,7 @@ def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None
         states.append(weights.read(tmp_path / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     encoder = Bundled.load(EncoderRequest(weights=tmp_path / "one.safetensors", device="cpu"))
-    features = scores.encode(encoder, real_faces(24).pixels[:20])
+    features = scores.encode(encoder, real_faces(24).pixels[:20], side=64)
     assert np.linalg.norm(features, axis=1).mean() == pytest.approx(10, rel=0.05) and encoder.name == "bundled--one"
     assert encoder.image_size == 32
 

@@ -137,7 +137,7 @@ def test_unknown_resizing_leaves_the_encoders_own_side(monkeypatch: pytest.Monke
     monkeypatch.setattr(NetworkEncoder, "resizes_by_pytorch", lambda self, side: False)
     classifier = classifier_of(mask_head(encoder, crop_side=None), encoder)
     assert not takes_any_side(classifier)
-    _same_from_pixels(classifier, sides=(64,))
-    with pytest.raises(Exception, match="Got: 48 Expected: 64"):
-        run_file(from_pixels(classifier), faces=np.zeros((1, 48, 48, 3), np.uint8))
-    assert "another side" in why_not_from_pixels(classifier_of(mask_head(encoder, None), encoder, crop_side=48))
+    _same_from_pixels(classifier, sides=(encoder.image_size,))
+    with pytest.raises(Exception, match="Got: 40 Expected: 48"):
+        run_file(from_pixels(classifier), faces=np.zeros((1, 40, 40, 3), np.uint8))
+    assert "another side" in why_not_from_pixels(classifier_of(mask_head(encoder, None), encoder, crop_side=40))

