@@ -98,7 +98,7 @@ def generalisation_gap(methods: Mapping[str, tuple[Cell, Cell]], description: st
 def _gap(source: Cell, unseen: Cell) -> str:
     if source.mean is None or unseen.mean is None:
         return MISSING
-    return f"{unseen.mean - source.mean:+.1f}".replace("-", "−")
+    return f"{unseen.mean - source.mean:+z.1f}".replace("-", "−")
 
 
 def mask_map(

@@ -238,7 +238,7 @@ def _line(label: str, score: PairedScore) -> list[str]:
         label,
         f"{score.faces:,}",
         *(f"{100 * value:.1f}" for value in (score.a, score.b)),
-        *(f"{100 * value:+.1f}" for value in (difference.value, difference.low, difference.high)),
+        *(f"{100 * value:+z.1f}" for value in (difference.value, difference.low, difference.high)),
         _p(difference.p),
     ]
 

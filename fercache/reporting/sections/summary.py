@@ -51,7 +51,7 @@ class Standing:
         """The difference to the best with its 95 % interval, in points."""
         assert self.difference is not None
         value, low, high = (100 * end for end in (self.difference.value, self.difference.low, self.difference.high))
-        return f"{value:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}".replace("-", "−")
+        return f"{value:+z.1f} points, 95 % interval {low:+z.1f} to {high:+z.1f}".replace("-", "−")
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Verdict:
             if count == 1
             else f"Intervals take the {count} targets as a sample of similar domains"
         )
-        seen = f"a gap to the next of {100 * difference.smallest:.0f} points or more would probably be significant"
+        seen = f"a gap to the next of {100 * difference.smallest:.1f} points or more would probably be significant"
         seeds = "; with one seed, this is about the trained models, and another seed may reverse it"
         return f"{of}; {seen}{seeds if self.one_seed else ''}."
 
