@@ -32,6 +32,12 @@ def slug_of(encoder: str) -> str:
     return "--".join(re.sub("[^a-z0-9-]+", "-", part) for part in re.split("[/.]", encoder.lower()))
 
 
+def goes_by(name: str, encoder: str) -> bool:
+    """Whether an encoder's `name` is what an `--encoder` value says, with its tag or weights or without them."""
+    slug = slug_of(encoder)
+    return name == slug or name.startswith(f"{slug}--")
+
+
 def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLEAN) -> TableInfo:
     """The last requested table of `dataset` by `encoder` (default: the bundled one, else the only one in the cache).
 
@@ -44,7 +50,7 @@ def find_table(cache: Path, dataset: str, encoder: str | None, recipe: str = CLE
     cached = find_tables(cache)
     tables = [table for table in cached if holds(table, name)]
     encoders = dict.fromkeys(t.provenance["encoder"] for t in tables)
-    fitting = [e for e in encoders if encoder and (e == slug_of(encoder) or e.startswith(slug_of(encoder) + "--"))]
+    fitting = [each for each in encoders if encoder and goes_by(each, encoder)]
     if encoder is None:
         fitting = [DEFAULT_ENCODER] if DEFAULT_ENCODER in encoders else list(encoders)
     if not fitting:

@@ -17,9 +17,10 @@ from fercache.loading.labelled_faces import Labelling
 from fercache.loading.provenance import Provenance
 from fercache.loading.run_config import RunConfig, read_config
 from fercache.loading.run_names import resolve_all
+from fercache.loading.run_summaries import summary_of
 from fercache.loading.runs import check_head, load_run
 from fercache.loading.source_features import SourceMeans
-from fercache.loading.tables import find_table, first_of, holds, same_encoder, slug_of
+from fercache.loading.tables import find_table, first_of, goes_by, holds, same_encoder, slug_of
 from fercache.loading.targets import read_target, target_split
 from fercache.loading.unscored import nothing_to_score, on_other_features, scored_by_default
 from fercache.options.evaluate import EvaluateRequest
@@ -174,8 +175,10 @@ def chosen_runs(settings: Settings, request: EvaluateRequest) -> list[Path]:
         return resolve_all(finished, request.runs)
     if request.encoder is None:
         return finished
-    slug = slug_of(request.encoder)
-    fitting = [f for f in finished if f.name.startswith((slug + "-", slug + "--"))]
+    encoder = request.encoder
+    fitting = [
+        folder for folder in finished if goes_by(summary_of(folder).parts.get("encoder", slug_of(encoder)), encoder)
+    ]
     if not fitting:
         raise UsageError(
             f"No finished run uses the encoder {request.encoder}. Run: fercache train --encoder {request.encoder}"

@@ -8,7 +8,7 @@ import pytest
 
 from fercache import Settings
 from fercache.errors import FercacheError
-from fercache.loading.tables import find_table
+from fercache.loading.tables import find_table, goes_by
 from fercache.store import shards
 from fercache.store.tables import find_tables
 from tests.audits.planted import draw_folder, extracted, first_of
@@ -57,3 +57,19 @@ def test_a_finished_table_needs_no_lock(settings: Settings, tmp_path: Path, monk
 
     monkeypatch.setattr(shards, "holding", refuse)
     assert extracted(settings, "folder:mine", root) == table
+
+
+@pytest.mark.parametrize(
+    ("name", "encoder", "expected"),
+    [
+        ("bundled", "bundled", True),
+        ("bundled--mine", "bundled", True),
+        ("bundled-1", "bundled", False),
+        ("bundled-1", "bundled@1", True),
+        ("vit-b-32--openai", "ViT-B-32/openai", True),
+        ("vit-b-32--openai", "ViT-B-32", True),
+        ("vit-b-32-quickgelu--openai", "ViT-B-32", False),
+    ],
+)
+def test_an_encoder_goes_by_its_name_with_or_without_its_weights(name: str, encoder: str, expected: bool) -> None:
+    assert goes_by(name, encoder) is expected
