@@ -99,6 +99,7 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
         assert page.evaluate("document.activeElement.textContent") == name
         page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "model"
+    page.locator("#model option").nth(1).wait_for(state="attached")
     with page.expect_response("**/model?model=two"):
         page.keyboard.press("ArrowDown")
     choose(page, ("a.png", image_file(400, 300)))
