@@ -157,13 +157,15 @@ def training_plans(
 def plans_on(read: ReadSource, request: TrainRequest) -> list[TrainingPlan]:
     """One plan per requested head, on the sources that `read` gives.
 
-    Without a request for heads, those that compare with text are left out where the encoder has none.
+    Without a request for heads, those that compare with text are left out where the encoder has no prompts.
     """
     plugins = {name: registry.load("heads", name) for name in request.heads}
     chosen, plans = _head_settings(plugins, request.set), list[TrainingPlan]()
     for name, plugin in plugins.items():
-        if "heads" not in request.model_fields_set and plugin.needs_text and plans and not plans[0].source.prompts:
-            say_once(f"note: {name} is left out: {plans[0].source.table.provenance['encoder']} has no text")
+        by_default = plugin.needs_text and "heads" not in request.model_fields_set
+        if by_default and plans and plans[0].source.prompts is None:
+            encoder = plans[0].source.table.provenance["encoder"]
+            say_once(f"note: {name} is left out: the cache has no prompts by {encoder}")
         else:
             plans.append(plan_of(name, chosen[name], request, read=read))
     return plans
