@@ -62,7 +62,7 @@ class Classifier:
     def training(self) -> str:
         """In one line, what its head was trained on."""
         if not self.runs:
-            return f"{self.title}: not trained on labelled faces"
+            return f"{self.title}: nearest text of encoder {self.encoder.name}, no head was trained"
         seeds = f" ({len(self.runs)} seeds)" if len(self.runs) > 1 else ""
         return f"{self.title}{seeds}: trained on {self.runs[0].config.source}"
 

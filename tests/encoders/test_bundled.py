@@ -12,10 +12,12 @@ import torch
 from PIL import Image
 
 from fercache.encoders.bundled import Bundled, captions, card, curves, resuming, scores, train, weights, wordings
-from fercache.encoders.bundled.batches import RealBatches
+from fercache.encoders.bundled.batches import RealBatches, RealPairs, SyntheticBatches
 from fercache.encoders.bundled.faces import VOTE_COLUMNS, RealFaces, draw_faces, read_ferplus
-from fercache.encoders.bundled.recipe import Phase, TrainingRecipe
-from fercache.encoders.bundled.train import Training, Words, scale_output
+from fercache.encoders.bundled.objectives import view_loss
+from fercache.encoders.bundled.recipe import RECIPES, Phase, TrainingRecipe
+from fercache.encoders.bundled.sentences import Words
+from fercache.encoders.bundled.train import Training, scale_output
 from fercache.errors import UsageError
 from fercache.expressions import EXPRESSIONS
 from fercache.identity import file_hash
@@ -25,6 +27,7 @@ from fercache.synthetic_faces import DOMAINS, STYLES
 ROUGH = Phase(1, 1.0, 1, sizes=((1.0, 32),), adjustment=0.4, gentle=False)
 GENTLE = dataclasses.replace(ROUGH, gentle=True)
 SMALL = TrainingRecipe(phases=(ROUGH, GENTLE), processes=1, real_batch=4, drawn_batch=4)
+BOTH = pytest.mark.parametrize("recipe", [SMALL, dataclasses.replace(SMALL, labels=False)], ids=["labels", "views"])
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,9 @@ def test_the_card_is_about_the_weights_beside_it(name: str) -> None:
     }
 
 
-def test_the_card_holds_the_recipe() -> None:
-    assert card()["recipe"] == json.loads(json.dumps(dataclasses.asdict(TrainingRecipe())))
+@pytest.mark.parametrize(("name", "recipe"), RECIPES.items())
+def test_the_card_holds_the_recipe(name: str, recipe: TrainingRecipe) -> None:
+    assert card(name)["recipe"] == json.loads(json.dumps(dataclasses.asdict(recipe)))
 
 
 def test_what_was_made_by_a_version_stays_of_that_version() -> None:
@@ -59,7 +63,7 @@ def test_what_was_made_by_a_version_stays_of_that_version() -> None:
     first = Bundled.load(EncoderRequest.of(before, device="cpu"))
     assert first.name == "bundled-1" and first.identity()["weights_sha256"] == card("bundled@1")["weights_sha256"]
     assert first.image_size == 64
-    for name in ("bundled@1", "bundled@2"):
+    for name in ("bundled@1", "bundled@2", "bundled-general"):
         assert EncoderRequest.of(EncoderRequest(name=name).stored()).name == name
 
 
@@ -103,22 +107,21 @@ def test_every_caption_can_be_written_in_the_known_words() -> None:
 
 def test_a_flipped_face_changes_sides() -> None:
     poses = captions.VALUES["pose"]
-    table = dict(
-        zip(captions.VALUES, Training(SMALL, real_faces(), draw_faces(1, 6, STYLES)).drawn.mirrors, strict=True)
-    )
+    table = dict(zip(captions.VALUES, SyntheticBatches(SMALL, draw_faces(1, 6, STYLES)).mirrors, strict=True))
     assert [poses[i] for i in table["pose"]] == [captions.MIRROR.get(pose, pose) for pose in poses]
     assert table["glasses"].tolist() == [0, 1] and table["light"].tolist() == [0, 2, 1]
 
 
-def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None:
+@BOTH
+def test_training_changes_weights_the_same_way_each_time(recipe: TrainingRecipe, tmp_path: Path) -> None:
     drawn, states = draw_faces(1, 12, STYLES), []
     for name in ("one", "two"):
-        training = Training(SMALL, real_faces(), drawn)
+        training = Training(recipe, real_faces(), drawn)
         before = {key: value.clone() for key, value in training.model.state_dict().items()}
         training.run(tmp_path / "kept.safetensors")
         after = training.model.state_dict()
         assert sum(not torch.equal(before[key], after[key]) for key in before) > len(before) / 2
-        scale_output(training.model, training.real.pixels)
+        scale_output(training.model, torch.from_numpy(real_faces().pixels)[:, None])
         weights.save(after, training.words.ids, tmp_path / f"{name}.safetensors", side=32)
         states.append(weights.read(tmp_path / f"{name}.safetensors"))
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -128,20 +131,21 @@ def test_training_changes_weights_the_same_way_each_time(tmp_path: Path) -> None
     assert encoder.image_size == 32
 
 
+@BOTH
 def test_a_stopped_training_continues_as_if_it_had_not_been_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: TrainingRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "SAVE_EVERY", 1)
     drawn = draw_faces(1, 6, STYLES)
     (tmp_path / "stopped").mkdir()
-    stopped = Training(SMALL, real_faces(), drawn)
-    batches = iter([stopped.loss])
-    monkeypatch.setattr(stopped, "loss", lambda step: next(batches)(step))  # there is no second batch
+    stopped = Training(recipe, real_faces(), drawn)
+    batches = iter([stopped.objective.terms])
+    monkeypatch.setattr(stopped.objective, "terms", lambda step: next(batches)(step))  # there is no second batch
     with pytest.raises(StopIteration):
         stopped.run(tmp_path / "stopped" / weights.FILE)
     averages = []
     for folder in (tmp_path / "stopped", tmp_path):
-        training = Training(SMALL, real_faces(), drawn)
+        training = Training(recipe, real_faces(), drawn)
         training.run(folder / weights.FILE)
         averages.append(training.model.state_dict())
     assert all(torch.equal(averages[0][key], averages[1][key]) for key in averages[0])
@@ -153,14 +157,14 @@ def test_a_phase_with_a_restart_begins_from_the_averages(
 ) -> None:
     recipe = dataclasses.replace(SMALL, phases=(ROUGH, dataclasses.replace(GENTLE, restart=restart)))
     training = Training(recipe, real_faces(), draw_faces(1, 6, STYLES))
-    loss, same = training.loss, list[bool]()
+    terms, same = training.objective.terms, list[bool]()
 
     def watched(step: int) -> dict[str, torch.Tensor]:
         state = training.model.state_dict()
         same.append(all(torch.equal(state[name], value) for name, value in training.average.items()))
-        return loss(step)
+        return terms(step)
 
-    monkeypatch.setattr(training, "loss", watched)
+    monkeypatch.setattr(training.objective, "terms", watched)
     training.run(tmp_path / weights.FILE)
     assert same == [True, restart]
 
@@ -203,6 +207,38 @@ def test_adjusted_logits_learn_what_is_left_of_the_prior() -> None:
     )  # softmax(learnt + adjustment) is what was seen
     expected = 0.6 * batches.votes.mean(dim=0).log()
     torch.testing.assert_close(learnt.softmax(dim=0), expected.softmax(dim=0), rtol=0.15, atol=0.005)
+
+
+def test_every_face_of_a_batch_has_two_views() -> None:
+    recipe = dataclasses.replace(SMALL, labels=False, real_batch=40)
+    levels = np.arange(20, 240, 11, dtype=np.uint8)
+    plain = RealFaces(np.broadcast_to(levels[:, None, None], (20, 64, 64)).copy(), real_faces().votes)
+    pixels = RealPairs(recipe, plain).take(0, torch.Generator().manual_seed(1))
+    assert pixels.shape == (40, 3, 32, 32) and pixels.min() >= 0 and pixels.max() <= 1
+    first, second = pixels.mean(dim=(1, 2, 3)).split(20)
+    assert not torch.equal(*pixels.split(20)) and np.corrcoef(first, second)[0, 1] > 0.8
+
+
+def test_views_of_the_same_face_are_told_from_those_of_others() -> None:
+    """Against NT-Xent written out, with the pairs that are right and with wrong ones."""
+    rows = torch.randn(6, 5, generator=torch.Generator().manual_seed(2))
+    rows[3:] = rows[:3] + 0.1 * rows[3:]
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    likeness = (unit @ unit.T / 0.15).exp()
+    expected = [
+        -torch.log(likeness[i, (i + 3) % 6] / sum(likeness[i, k] for k in range(6) if k != i)) for i in range(6)
+    ]
+    torch.testing.assert_close(view_loss(rows, 0.15), torch.stack(expected).mean())
+    assert view_loss(rows, 0.15) < view_loss(torch.cat([rows[:3], rows[3:].roll(1, dims=0)]), 0.15) - 1
+
+
+def test_labels_of_real_faces_do_not_reach_the_general_encoder(tmp_path: Path) -> None:
+    recipe, drawn, states = dataclasses.replace(SMALL, labels=False), draw_faces(1, 6, STYLES), []
+    for votes in (real_faces().votes, np.zeros_like(real_faces().votes)):
+        training = Training(recipe, RealFaces(real_faces().pixels, votes), drawn)
+        training.run(tmp_path / weights.FILE)
+        states.append(training.model.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
 @pytest.mark.parametrize("step", [0, 1])

@@ -49,6 +49,28 @@ class RealBatches:
         return augment.erased(augment.tinted(faces, 0.5, generator), 0.4, generator), votes
 
 
+class RealPairs:
+    """FERPlus faces without their labels, each changed in two ways."""
+
+    def __init__(self, recipe: TrainingRecipe, faces: RealFaces) -> None:
+        self.recipe, self.pixels = recipe, torch.from_numpy(faces.pixels)[:, None]
+
+    def take(self, step: int, generator: torch.Generator) -> Tensor:
+        """(B, 3, S, S) faces; rows n and n + B / 2 show the same one."""
+        count = self.recipe.real_batch // self.recipe.processes // 2
+        rows = torch.randint(len(self.pixels), (count,), generator=generator)
+        original, size = self.pixels[rows].float() / 255, self.recipe.size(step)
+        return torch.cat([self._view(original, size, generator) for _ in range(2)])
+
+    def _view(self, original: Tensor, size: int, generator: torch.Generator) -> Tensor:
+        mirrored = torch.rand(len(original), generator=generator) < 0.5
+        faces = augment.moved(original, mirrored, size, generator, zoom=(0.55, 1.15), degrees=15)
+        order = torch.randperm(len(faces), generator=generator)  # else the same faces would be degraded in both views
+        faces = augment.degraded(augment.relit(faces[order], generator), 0.5, generator)
+        faces = augment.erased(augment.tinted(faces, 0.3, generator), 0.3, generator)
+        return torch.empty_like(faces).index_copy_(0, order, faces)
+
+
 @dataclass(frozen=True)
 class SyntheticBatch:
     """Synthetic faces: (B, 3, S, S) pixels, (B,) expressions, (B, A) values of attributes, -1 unknown."""

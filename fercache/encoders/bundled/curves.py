@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from fercache.encoders.bundled import Bundled, weights
-from fercache.encoders.bundled.recipe import TrainingRecipe
+from fercache.encoders.bundled.recipe import RECIPES
 from fercache.encoders.bundled.scores import on_ferplus
 from fercache.encoders.bundled.train import HISTORY
 from fercache.options.extract import EncoderRequest
@@ -39,12 +39,13 @@ def draw(history: pd.DataFrame, validation: pd.DataFrame, path: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Scores the kept averages and draws the curves into DIR."""
-    parser = argparse.ArgumentParser(description="Draw the course of a training of the bundled encoder.")
+    parser = argparse.ArgumentParser(description="Draw the course of a training of a bundled encoder.")
     parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus")
     parser.add_argument("--out", type=Path, required=True, help="folder of the training")
+    parser.add_argument("--encoder", choices=RECIPES, default="bundled", help="default: bundled")
     options = parser.parse_args(arguments)
-    recipe, rows = TrainingRecipe(), []
-    for path in sorted(options.out.glob(f"{Path(weights.FILE).stem}-*.safetensors")):
+    recipe, rows = RECIPES[options.encoder], []
+    for path in sorted(options.out.glob(f"{Path(weights.FILES[options.encoder][0]).stem}-*.safetensors")):
         step = int(path.stem.rpartition("-")[2])
         size, encoder = recipe.size(step - 1), Bundled.load(EncoderRequest(weights=path))
         scored = on_ferplus(encoder, options.ferplus, "validation", side=size)

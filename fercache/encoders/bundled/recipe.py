@@ -1,6 +1,7 @@
 """What determines the weights of the bundled encoder."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -19,7 +20,7 @@ class Phase:
     peak: float
     warm_up: int
     sizes: tuple[tuple[float, int], ...]
-    adjustment: float
+    adjustment: float = 0.0
     gentle: bool = True
     restart: bool = False
 
@@ -41,9 +42,12 @@ SECOND_ROUND = Phase(5_200, 0.4, 100, sizes=((1.0, 48),), adjustment=0.2, restar
 class TrainingRecipe:
     """Everything that determines the weights, except the order in which threads add up.
 
-    Rare expressions are sampled by the power `balance` of their inverse frequency.
+    Rare expressions are sampled by the power `balance` of their inverse frequency. Captions name a share of the
+    attributes, and the expression in a share of the captions. Without the `labels` of real faces, views of the same one
+    are brought together instead, and nothing but captions says what synthetic faces show.
     """
 
+    labels: bool = True
     seed: int = 20_021
     drawn_faces: int = 36_000
     phases: tuple[Phase, ...] = (FROM_SCRATCH, FINISH, SECOND_ROUND)
@@ -64,6 +68,10 @@ class TrainingRecipe:
     drawn_weight: float = 0.5
     attribute_weight: float = 1.0
     caption_weight: float = 0.3
+    attribute_share: float = 0.2
+    expression_share: float = 0.6
+    view_weight: float = 1.0
+    view_temperature: float = 0.15
 
     @property
     def steps(self) -> int:
@@ -92,3 +100,15 @@ class TrainingRecipe:
         """Whether the training begins again from the averaged weights before this step."""
         phase, within = self.phase(step)
         return phase.restart and within == 0
+
+
+GENERAL = TrainingRecipe(
+    labels=False,
+    phases=(Phase(1_300, 1.0, 80, sizes=((0.7, 40), (1.0, 48))),),
+    drawn_batch=96,
+    caption_weight=1.0,
+    attribute_share=0.25,
+    expression_share=0.3,
+)
+RECIPES: Mapping[str, TrainingRecipe] = {"bundled": TrainingRecipe(), "bundled-general": GENERAL}
+"""The recipe of each encoder that ships."""

@@ -1,4 +1,4 @@
-"""Score the bundled encoder by text similarity alone: `python -m fercache.encoders.bundled.scores --ferplus ROOT`.
+"""Score a bundled encoder by text similarity alone: `python -m fercache.encoders.bundled.scores --ferplus ROOT`.
 
 On FERPlus, and on synthetic faces of unseen seeds, with wordings that no training caption has.
 """
@@ -152,13 +152,14 @@ def score(encoder: TextEncoder, ferplus: Path) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the scores as JSON."""
-    from fercache.encoders.bundled import Bundled
+    from fercache.encoders.bundled import Bundled, weights
 
-    parser = argparse.ArgumentParser(description="Score the bundled encoder.")
+    parser = argparse.ArgumentParser(description="Score a bundled encoder.")
     parser.add_argument("--ferplus", type=Path, required=True, help="folder of FERPlus")
     parser.add_argument("--weights", type=Path, help="weights other than the bundled ones")
+    parser.add_argument("--encoder", choices=weights.FILES, default="bundled", help="default: bundled")
     options = parser.parse_args(arguments)
-    encoder = Bundled.load(EncoderRequest(weights=options.weights))
+    encoder = Bundled.load(EncoderRequest(name=options.encoder, weights=options.weights))
     print(json.dumps(score(encoder, options.ferplus), indent=2))
 
 

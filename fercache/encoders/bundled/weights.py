@@ -20,8 +20,9 @@ FILES: Mapping[str, tuple[str, str]] = {
     "bundled@3": (FILE, "card.json"),
     "bundled@2": ("bundled-2.safetensors", "card-2.json"),
     "bundled@1": ("bundled-1.safetensors", "card-1.json"),
+    "bundled-general": ("bundled-general.safetensors", "card-general.json"),
 }
-"""The weights and the card of each version by its name."""
+"""The weights and the card of each encoder and version by its name."""
 EMBEDDING = "text.token_embedding.weight"
 TOKENS = "text.token_embedding.tokens"
 SIDE = "image_size"
