@@ -9,11 +9,15 @@ LONGEST_NAME = 255 - 20
 """Bytes: the limit of file systems, minus the suffix of temporary files."""
 
 
-def check_output_file(path: Path, ending: str, option: str) -> None:
-    """Raises UsageError if no file can be written to `path`; its folders need not exist yet."""
+def check_output_file(path: Path, ending: str | tuple[str, ...], option: str) -> None:
+    """Raises UsageError if no file with the `ending`, or one of them, can be written to `path`.
+
+    Its folders need not exist yet.
+    """
     where = f"{option} {shown(path)}"
     if not path.name.lower().endswith(ending):
-        raise UsageError(f"{where}: the file's format is {ending}. Name a file that ends in {ending}.")
+        endings = ending if isinstance(ending, str) else " or ".join(ending)
+        raise UsageError(f"{where}: the file's format is {endings}. Name a file that ends in {endings}.")
     check_output_folder(path.parent, option, of=path)
     if path.is_dir():
         raise UsageError(f"{where} is a folder. Name a file in it.")

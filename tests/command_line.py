@@ -1,5 +1,6 @@
 """A small folder of synthetic faces, and a way to call the command line as a user would."""
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,22 @@ def studio_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sketch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_folder(tmp_path_factory.mktemp("sketch"), "sketch", {"test": 5})
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the tests of a module share."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+def prepare_once(prepare: Callable[[], None], folder: Path, shelf: Path) -> None:
+    """Fills `folder` by `prepare`, or by a copy of what the first call for a `shelf` made."""
+    kept = shelf / "kept"
+    if kept.exists():
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+    else:
+        prepare()
+        shutil.copytree(folder, kept)
 
 
 @pytest.fixture

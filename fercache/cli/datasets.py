@@ -136,7 +136,7 @@ def _write_csv(found: Sequence["Checked"]) -> None:
 
     from fercache.stages.check import rows
 
-    names = ("set", "root", "split", "label", "expected", "found", "agrees", "problem")
+    names = ("dataset", "root", "split", "label", "expected", "found", "agrees", "problem")
     writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows(found))

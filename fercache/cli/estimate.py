@@ -40,7 +40,7 @@ def command(request: EstimateRequest, csv_file: Path | None, figure: Path | None
     if csv_file:
         check_output_file(csv_file, ".csv", "--csv")
     if figure:
-        check_output_file(figure, ".png" if figure.name.lower().endswith(".png") else ".svg", "--figure")
+        check_output_file(figure, (".svg", ".png"), "--figure")
     if request.labelled:
         _with_labels(request, csv_file, figure)
         return

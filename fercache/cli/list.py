@@ -19,7 +19,7 @@ KINDS = (*PLUGINS, "experiments", "tables", "runs")
 USUAL_TRUNKS = ("mlp", "none")
 """Trunks that a list does not name, unless a head has several."""
 
-ENCODERS = """bundled: also bundled@1 and bundled@2, the versions before, and bundled-general, trained without labels of photographs
+ENCODERS = """bundled: also bundled-general, trained without labels of photographs, and earlier versions, as bundled@2
 open-clip: any architecture and tag, e.g. --encoder ViT-B-32/openai, or with --weights FILE
 timm: any timm backbone, without text, e.g. --encoder timm/resnet50, or with --weights FILE"""
 TRUNKS = "timm: any timm backbone, on crops, e.g. --trunk resnet18 or swin_tiny_patch4_window7_224"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NO_LABEL = ""
 IDENTICAL, NEAR = "identical", "near"
 ALL_PAIRS, BY_INDEX = "all pairs", "index"
-_SIDE = ("set", "split", "id", "label")
+_SIDE = ("dataset", "split", "id", "label")
 """Columns of each image in a pair; those of the second image begin with `other_`."""
 
 

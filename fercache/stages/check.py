@@ -92,10 +92,10 @@ def rows(checked: Sequence[Checked]) -> Iterator[dict[str, Any]]:
     """One row per finding, or per dataset without findings, for a CSV file."""
     for one in checked:
         if not one.findings:
-            yield {"set": one.name, "root": one.root or "", "problem": one.problem or "no root yet"}
+            yield {"dataset": one.name, "root": one.root or "", "problem": one.problem or "no root yet"}
         for finding in one.findings:
             yield {
-                "set": one.name,
+                "dataset": one.name,
                 "root": one.root or "",
                 "split": finding.split,
                 "label": finding.label or "all",

@@ -12,7 +12,7 @@ from fercache.synthetic_faces.sampling import sample_face
 from fercache.synthetic_faces.styles import DOMAINS, STYLES
 
 # Increase with every change that alters a pixel or a sampled face: it is part of an image's identity.
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 
 __all__ = [
     "DOMAINS",

@@ -8,6 +8,7 @@ from PIL import Image, ImageFilter
 
 from fercache.synthetic_faces.anatomy import Face
 from fercache.synthetic_faces.canvas import Pixels
+from fercache.synthetic_faces.geometry import product
 
 
 def ink(*channels: float) -> Pixels:
@@ -39,8 +40,7 @@ def grain(random: np.random.Generator, shape: tuple[int, ...], strength: float) 
 
 def grey(image: Pixels) -> Pixels:
     """The brightness (S, S)."""
-    brightness: Pixels = image @ LUMA
-    return brightness
+    return product(image, LUMA[:, None])[..., 0]
 
 
 def coloured(brightness: Pixels, colour: Pixels) -> Pixels:
@@ -95,8 +95,8 @@ def compressed(image: Pixels, step: float) -> Pixels:
     blocks = padded.reshape(count, 8, count, 8, 3).transpose(0, 2, 4, 1, 3)
     transform, order = cosines(), np.arange(8)
     steps = (step * (0.35 + 0.65 * (order[:, None] + order[None, :]) / 14)).astype(np.float32)
-    frequencies = np.rint(transform @ blocks @ transform.T / steps) * steps
-    restored = (transform.T @ frequencies @ transform).transpose(0, 3, 1, 4, 2).astype(np.float32)
+    frequencies = np.rint(product(product(transform, blocks), transform.T) / steps) * steps
+    restored = product(product(transform.T, frequencies), transform).transpose(0, 3, 1, 4, 2)
     return restored.reshape(size + margin, size + margin, 3)[:size, :size]
 
 

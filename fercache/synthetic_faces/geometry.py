@@ -5,6 +5,8 @@ Every curve is an array (P, 2). `side` is -1 for the left of the image and +1 fo
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +29,16 @@ CIRCLE = np.stack([np.cos(np.arange(18) * np.pi / 9), np.sin(np.arange(18) * np.
 MIRROR = np.array([-1.0, 1.0])
 
 
+def product(left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
+    """The matrix product, by sums in one order: a linear algebra library rounds as it suits the processor."""
+    terms = (left[..., :, term, None] * right[..., None, term, :] for term in range(left.shape[-1]))
+    result: NDArray[Any] = reduce(np.add, terms)
+    return result
+
+
 def curve(*points: tuple[float, float]) -> Curve:
     """A smooth curve (9, 2) through three points, or a straight one through two."""
-    through: Curve = (PARABOLA if len(points) == 3 else STRAIGHT) @ np.array(points)
-    return through
+    return product(PARABOLA if len(points) == 3 else STRAIGHT, np.array(points))
 
 
 def ellipse(centre: tuple[float, float], half_axes: tuple[float, float]) -> Curve:

@@ -15,23 +15,27 @@ from fercache.cli import cli
 from fercache.expressions import EXPRESSIONS
 from fercache.records import find_records
 from tests.audits.planted import draw_folder
-from tests.command_line import Run
+from tests.command_line import Run, prepare_once
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 CLASSES = EXPRESSIONS[:7]
 
 
 @pytest.fixture
-def scored(run: Run, tmp_path: Path) -> list[str]:
+def scored(run: Run, tmp_path: Path, shelf: Path) -> list[str]:
     """Names of two runs, a linear probe and kNN, that were scored on a folder of faces."""
-    draw_folder(tmp_path / "mine")
-    for command in (
-        ("extract", "--dataset", "folder:mine", "--root", tmp_path / "mine", "--encoder", "pixels"),
-        ("train", "--source", "folder:mine", "--head", "linear-probe", "--head", "knn", "--seeds", "0"),
-        ("evaluate",),
-    ):
-        outcome = run(*command)
-        assert outcome.code == 0, outcome.err
+
+    def prepare() -> None:
+        draw_folder(tmp_path / "mine")
+        for command in (
+            ("extract", "--dataset", "folder:mine", "--root", tmp_path / "mine", "--encoder", "pixels"),
+            ("train", "--source", "folder:mine", "--head", "linear-probe", "--head", "knn", "--seeds", "0"),
+            ("evaluate",),
+        ):
+            outcome = run(*command)
+            assert outcome.code == 0, outcome.err
+
+    prepare_once(prepare, tmp_path, shelf)
     names = {path.parent.parent.name for path in find_records(Path("cache"))}
     return sorted(names, key=lambda name: "-knn-" in name)
 

@@ -58,15 +58,15 @@ def test_csv(run: Run, roots: Path) -> None:
     outcome = run("datasets", "--csv")
     assert outcome.code == 0
     found = list(csv.DictReader(io.StringIO(outcome.out)))
-    images = next(row for row in found if (row["set"], row["split"], row["label"]) == ("ferplus", "test", "all"))
+    images = next(row for row in found if (row["dataset"], row["split"], row["label"]) == ("ferplus", "test", "all"))
     assert (images["expected"], images["found"], images["agrees"]) == ("3574", "4", "False")
     assert Path(images["root"]).resolve() == roots / "b"
-    assert {row["set"] for row in found} >= {"ferplus", "folder:office", "synthetic:studio"}
-    (refused,) = (row for row in found if row["set"] == "rafdb")
+    assert {row["dataset"] for row in found} >= {"ferplus", "folder:office", "synthetic:studio"}
+    (refused,) = (row for row in found if row["dataset"] == "rafdb")
     assert refused["problem"].startswith("rafdb: ")
     assert refused["found"] == ""
     shown = list(csv.DictReader(io.StringIO(run("datasets", "show", "ferplus", "--csv").out)))
-    assert shown == [row for row in found if row["set"] == "ferplus"]
+    assert shown == [row for row in found if row["dataset"] == "ferplus"]
 
 
 @pytest.mark.parametrize("name", registry.names("datasets"))

@@ -12,15 +12,20 @@ from fercache.records import Record, find_records, predictions_path, read_record
 from fercache.scoring.metrics import predict
 from fercache.store.runs import read_predictions
 from tests.audits.planted import draw_folder
-from tests.command_line import Outcome, Run
+from tests.command_line import Outcome, Run, prepare_once
 
 pytestmark = pytest.mark.usefixtures("pixel_encoder")
 PEOPLE = ("ann", "bob", "cid")
 
 
 @pytest.fixture
-def theirs(run: Run, tmp_path: Path) -> Path:
-    """A set with subjects and groups that was extracted, a run of ours on it, and that run's logits as a CSV."""
+def theirs(run: Run, tmp_path: Path, shelf: Path) -> Path:
+    """A dataset with subjects and groups that was extracted, a run of ours on it, and that run's logits as a CSV."""
+    prepare_once(lambda: prepare(run, tmp_path), tmp_path, shelf)
+    return tmp_path / "theirs.csv"
+
+
+def prepare(run: Run, tmp_path: Path) -> None:
     draw_folder(tmp_path / "mine")
     faces = sorted((tmp_path / "mine").glob("*/*/*.png"))
     rows = [
@@ -46,7 +51,6 @@ def theirs(run: Run, tmp_path: Path) -> Path:
     table = pd.DataFrame(found.logits["main"], columns=list(found.expressions))
     table.insert(0, "id", found.id)
     table.to_csv(tmp_path / "theirs.csv", index=False)
-    return tmp_path / "theirs.csv"
 
 
 def records() -> Iterator[Record]:

@@ -94,10 +94,11 @@ def test_the_demo_is_what_demo_does() -> None:
     domains = [f"synthetic:{domain}" for domain in registry.load("datasets", "synthetic").domains]
     extracts = [step.request for step in steps if isinstance(step, Extract)]
     assert extracts == [
-        ExtractRequest(dataset=domain, encoder=EncoderRequest(), shifted=domain == domains[0]) for domain in domains
+        ExtractRequest(dataset=domain, encoder=EncoderRequest(name="bundled-general"), shifted=domain == domains[0])
+        for domain in domains
     ]
     requests = [step.request for step in steps if isinstance(step, Train)]
-    as_demo = TrainRequest(source=domains[0], encoder="bundled", seeds=(0, 1, 2))
+    as_demo = TrainRequest(source=domains[0], encoder="bundled-general", seeds=(0, 1, 2))
     for request in requests:
         seeds = as_demo.seeds if registry.load("heads", request.heads[0]).seeded else (0,)
         assert request == as_demo.but(heads=request.heads, seeds=seeds)

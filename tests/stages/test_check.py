@@ -90,7 +90,7 @@ def test_rows_of_a_csv_file(tmp_path: Path) -> None:
     findings = [Finding("train", "", None, 4), Finding("train", "anger", 3, 4)]
     checked = [Checked("mine", tmp_path, findings), Checked("lost", None, problem="gone"), Checked("far", None)]
     first, second, third, fourth = rows(checked)
-    assert third == {"set": "lost", "root": "", "problem": "gone"}
+    assert third == {"dataset": "lost", "root": "", "problem": "gone"}
     assert fourth["problem"] == "no root yet"
     assert first == {
         "set": "mine",

@@ -10,7 +10,7 @@ NEVER = ("told", "spoilt", "nobody", "anybody", "somebody", "whoever", "anew", "
 """Words of an earlier style. A thing has one name: an image, a dataset, a corrupted file, a synthetic face."""
 STORED = {
     f"fercache/encoders/bundled/{name}"
-    for name in ("card.json", "card-1.json", "card-2.json", "wordings.py", "scores.py")
+    for name in ("card.json", "card-1.json", "card-2.json", "card-general.json", "wordings.py", "scores.py")
 }
 """Sentences that the bundled encoder was trained or is scored on."""
 

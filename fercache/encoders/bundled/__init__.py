@@ -1,4 +1,4 @@
-"""The small CLIP that ships with the package: 48 x 48 pixels, offline, trained by `train.py` in this folder."""
+"""The small CLIPs that ship with the package: 48 x 48 pixels, offline, trained by `train.py` in this folder."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from fercache.options.extract import EncoderRequest
 
 
 class Bundled(ClipEncoder):
-    """The bundled encoder, or one retrained by the same script (`--weights FILE`)."""
+    """A bundled encoder, or one retrained by the same script (`--weights FILE`)."""
 
     def _tower(self, precision: str) -> nn.Module:
         """See `NetworkEncoder`. The packed tower supports fp32 only."""
@@ -50,7 +50,7 @@ class Bundled(ClipEncoder):
 
     @classmethod
     def knows(cls, name: str) -> bool:
-        """Whether `name` is `bundled`, or a version of it such as `bundled@1`."""
+        """Whether `name` is one of the encoders that ship, or a version such as `bundled@1`."""
         return name in weights.FILES
 
     @classmethod
