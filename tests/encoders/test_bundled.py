@@ -249,7 +249,8 @@ def test_changed_faces_stay_faces(step: int) -> None:
     torch.testing.assert_close(votes.sum(dim=1), torch.ones(40))
 
 
-def test_the_course_of_a_training_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_course_of_a_training_is_drawn(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, out = tmp_path / "ferplus", tmp_path / "out"
     (root / "FER2013Valid").mkdir(parents=True)
     out.mkdir()
@@ -259,12 +260,13 @@ def test_the_course_of_a_training_is_drawn(tmp_path: Path, capsys: pytest.Captur
         votes = ["10" if column == each else "0" for each in range(len(VOTE_COLUMNS))]
         lines.append(",".join(["PublicTest", f"{column}.png", *votes]))
     (root / "fer2013new.csv").write_text("\n".join(lines) + "\n")
-    for step in (500, 12_600):
-        shutil.copy(weights.FOLDER / weights.FILE, out / f"bundled-{step:05}.safetensors")
+    last = RECIPES[name].steps
+    for step in (500, last):
+        shutil.copy(weights.FOLDER / weights.FILES[name][0], out / f"{name}-{step:05}.safetensors")
     (out / train.HISTORY).write_text("step,real,seconds\n25,2.0,9\n50,1.5,18\n")
-    curves.main(["--ferplus", str(root), "--out", str(out)])
+    curves.main(["--encoder", name, "--ferplus", str(root), "--out", str(out)])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" accuracy")[0] for line in lines] == ["step 500 size 40", "step 12600 size 48"]
+    assert [line.split(" accuracy")[0] for line in lines] == ["step 500 size 40", f"step {last} size 48"]
     with Image.open(out / curves.PICTURE) as picture:
         assert picture.width > 2 * picture.height
 
