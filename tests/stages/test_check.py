@@ -93,7 +93,7 @@ def test_rows_of_a_csv_file(tmp_path: Path) -> None:
     assert third == {"dataset": "lost", "root": "", "problem": "gone"}
     assert fourth["problem"] == "no root yet"
     assert first == {
-        "set": "mine",
+        "dataset": "mine",
         "root": tmp_path,
         "split": "train",
         "label": "all",
