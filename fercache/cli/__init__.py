@@ -19,7 +19,7 @@ COMMANDS = {
     "compare": "Compare scores in tables and on a page.",
     "estimate": "Estimate scores on a target without labels.",
     "import-predictions": "Score the predictions of any model.",
-    "demo": "Run a complete example in three minutes.",
+    "demo": "Run a complete example in a few minutes.",
     "init": "Write settings and an experiment for your datasets.",
     "run": "Run an experiment from a TOML file.",
     "predict": "Predict the expression in your own face images.",

@@ -14,7 +14,7 @@ from fercache.identity import canonical_json
 from fercache.synthetic_faces import DOMAINS, EXPRESSIONS, RENDERER_VERSION, draw, other_drawing, sample_face
 
 SEED = 20_251_107
-"""Seed of the people in these datasets. The bundled encoder is trained on people of other seeds."""
+"""Seed of the people in these datasets. The bundled encoders are trained on people of other seeds."""
 SIZE = 96
 SOURCE = "studio"
 

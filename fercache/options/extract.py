@@ -19,7 +19,11 @@ was trained on."""
 class EncoderOptions(Options):
     """An encoder and how it computes. `name` is a family, or an architecture and tag in open_clip's notation."""
 
-    name: str = option(BUNDLED, "Encoder: bundled, an open_clip name (ViT-B-32/openai), or timm/MODEL.", flag="encoder")
+    name: str = option(
+        BUNDLED,
+        "Encoder: bundled, bundled-general, an open_clip name (ViT-B-32/openai), or timm/MODEL.",
+        flag="encoder",
+    )
     weights: Path | None = option(None, "Checkpoint file of the encoder.")
     preprocessing: Literal["clip", "imagenet-224"] = option(
         "clip", "Preprocessing: clip is the model's own, imagenet-224 that of the papers' code."

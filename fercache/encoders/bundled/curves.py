@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--encoder", choices=RECIPES, default="bundled", help="default: bundled")
     options = parser.parse_args(arguments)
     recipe, rows = RECIPES[options.encoder], []
-    for path in sorted(options.out.glob(f"{Path(weights.FILES[options.encoder][0]).stem}-*.safetensors")):
+    for path in sorted(options.out.glob(f"{Path(weights.FILES[options.encoder][0]).stem}-[0-9]*.safetensors")):
         step = int(path.stem.rpartition("-")[2])
         size, encoder = recipe.size(step - 1), Bundled.load(EncoderRequest(weights=path))
         scored = on_ferplus(encoder, options.ferplus, "validation", side=size)

@@ -1,4 +1,4 @@
-"""What determines the weights of the bundled encoder."""
+"""What determines the weights of the bundled encoders."""
 
 import math
 from collections.abc import Mapping

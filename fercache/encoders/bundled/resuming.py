@@ -30,6 +30,6 @@ def read(path: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     if different := [name for name in recipe if saved.get(name) != recipe[name]]:
         raise UsageError(
             f"{path} is the state of another recipe (different: {', '.join(different)}). Give another folder as --out, "
-            "or delete the file to start again."
+            "or empty this one."
         )
     return found

@@ -19,6 +19,7 @@ from fercache.reporting.report import Report
 from fercache.reporting.sections import Content, Section, beside
 from fercache.reporting.sections._compared import Metric, Side, on_shared_faces
 from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN, Method, Row
+from fercache.runtime.progress import say_once
 from fercache.scoring.comparison import Difference, Runs, all_differences, holm, mcnemar, target_units
 
 if TYPE_CHECKING:
@@ -141,6 +142,9 @@ def differences(records: Sequence[Record], reader: Reader, baseline: str) -> lis
             raise UsageError(_several(board, baseline, fitting=fitting, records=chosen))
         if fitting:
             found.append(_board_differences(board, fitting[0], of_cell=of_cell, reader=reader))
+        else:
+            trained = f"trained on {board.source}, encoder {board.encoder}"
+            say_once(f"note: {trained}: there is no run of {baseline}, so no method is compared with it there.")
     return found
 
 

@@ -19,6 +19,7 @@ from fercache.reporting.sections.differences import (
     same_result,
 )
 from fercache.reporting.table_rows import METRIC_NAMES, UNSEEN
+from fercache.runtime.progress import say_once
 from fercache.scoring.comparison import holm, mcnemar
 from tests.fake_records import fake_record
 from tests.reporting.fake_predictions import IDS, TRUTH, logits_of, readings, scored_record
@@ -251,11 +252,13 @@ def test_a_run_stands_for_its_method_with_all_its_seeds(tmp_path: Path) -> None:
         assert differences(records, Reader(tmp_path), name) == by_head
 
 
-def test_a_board_without_the_baseline_has_no_differences(tmp_path: Path) -> None:
+def test_a_board_without_the_baseline_has_no_differences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     elsewhere = scored_record(tmp_path, readings(0, 0.5), source=NIGHT)
     records = [*demo(tmp_path, (WEBCAM,)), elsewhere]
+    say_once.cache_clear()
     (found,) = differences(records, Reader(tmp_path), "zero-shot")
     assert found.board.source == "synthetic:studio"
+    assert f"trained on {NIGHT}, encoder {elsewhere.encoder}: there is no run of zero-shot" in capsys.readouterr().err
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest(tmp_path: Path) -> None:
