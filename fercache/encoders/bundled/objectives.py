@@ -163,7 +163,7 @@ class General(Objective):
         self.projector = nn.Sequential(
             nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Linear(width, PROJECTED)
         )
-        self.weights = {"views": recipe.view_weight, "captions": recipe.caption_weight}
+        self.weights = {"views": 1.0, "captions": recipe.caption_weight}
 
     def terms(self, step: int) -> dict[str, Tensor]:
         """See `Objective.terms`."""

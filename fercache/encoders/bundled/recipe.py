@@ -70,7 +70,6 @@ class TrainingRecipe:
     caption_weight: float = 0.3
     attribute_share: float = 0.2
     expression_share: float = 0.6
-    view_weight: float = 1.0
     view_temperature: float = 0.15
 
     @property
